@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, the usrpci authors */
+#ifndef USRPCI_BAR_H
+#define USRPCI_BAR_H
+
+/*
+ * BARs: a device's windows of registers and memory (PCI Local Bus 3.0, 6.2.5).
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <usrpci/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define USRPCI_BARS 6
+
+enum usrpci_bar_flag {
+	USRPCI_BAR_IO = 1 << 0,       /**< I/O ports, not memory */
+	USRPCI_BAR_64BIT = 1 << 1,    /**< takes the next BAR's register too */
+	USRPCI_BAR_PREFETCH = 1 << 2, /**< reads have no side effects */
+};
+
+struct usrpci_bar_info {
+	uint64_t address; /**< on the bus; 0 when none is assigned */
+	uint64_t size;    /**< bytes; 0: the device has no such BAR */
+	uint32_t flags;   /**< enum usrpci_bar_flag */
+};
+
+/** Errors: -EINVAL (index is not 0..5); -ENOENT (the device has no such BAR). */
+int usrpci_bar_info(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar_info *info);
+
+/**
+ * A mapped BAR, or a part of one. The accessors of <usrpci/mmio.h> take it; its members are read by
+ * them and not to be written.
+ *
+ * Offsets below direct_size are reached by plain loads and stores at base; all others (I/O ports,
+ * emulated devices, pages that the kernel withholds) by calls of the backend.
+ */
+struct usrpci_bar {
+	volatile uint8_t *base; /**< NULL when nothing is mapped */
+	size_t direct_size;     /**< multiple of 8 */
+	size_t size;            /**< of the window, bytes */
+	uint64_t offset;        /**< of the window in the BAR, bytes */
+	struct usrpci_dev *dev;
+	void *handle; /**< the backend's own */
+	unsigned int index;
+	uint32_t flags; /**< enum usrpci_bar_flag */
+};
+
+/**
+ * Maps a whole BAR. The caller owns bar; it is valid until usrpci_bar_unmap() or the device is
+ * closed. Memory decoding (or I/O decoding) is switched on when it was off.
+ *
+ * Errors: those of usrpci_bar_info(); -ENXIO (no address is assigned); -EACCES or -EPERM (rights,
+ * kernel lockdown); -ENOMEM.
+ */
+int usrpci_bar_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar *bar);
+
+/** Maps size bytes from offset, of any alignment. Errors: also -ERANGE (outside the BAR). */
+int usrpci_bar_map_range(struct usrpci_dev *dev, unsigned int index, uint64_t offset, size_t size,
+			 struct usrpci_bar *bar);
+
+/** Unmaps; does nothing for a bar that is all zeros or was unmapped before. */
+void usrpci_bar_unmap(struct usrpci_bar *bar);
+
+/**
+ * Checked access, for offsets that come from outside the program.
+ *
+ * @width	1, 2, 4 or 8 bytes
+ *
+ * Errors: -EINVAL (width, alignment); -ERANGE (outside the window); -ENODEV (the device is gone:
+ * all ones were read, and its vendor id reads as all ones too); what the backend says.
+ */
+int usrpci_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value);
+int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

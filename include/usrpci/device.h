@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, the usrpci authors */
+#ifndef USRPCI_DEVICE_H
+#define USRPCI_DEVICE_H
+
+/*
+ * Devices: finding them, opening them for a driver, reset and bus mastering.
+ *
+ * Opening a device changes nothing on it. Bus mastering, interrupts and reset are calls of their
+ * own, made by the driver when it is ready for their consequences.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <usrpci/addr.h>
+#include <usrpci/ctx.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What is known of a device without touching it. */
+struct usrpci_dev_info {
+	struct usrpci_addr addr;
+	uint16_t vendor;
+	uint16_t device;
+	uint16_t subsystem_vendor;
+	uint16_t subsystem_device;
+	uint32_t class_code; /**< base class, sub-class and interface: 0x020000 is Ethernet */
+	uint8_t revision;
+	uint8_t header_type; /**< 0 endpoint, 1 bridge, 2 CardBus; the multi-function bit cleared */
+	uint8_t irq_pin;     /**< 0: the function has no INTx; 1..4: INTA..INTD */
+	int numa_node;       /**< -1: unknown or the machine has one */
+	int iommu_group;     /**< -1: no IOMMU translates for it */
+	char driver[32];     /**< kernel driver that holds it; "" when none does */
+};
+
+/**
+ * Lists the host's devices in the order of their addresses.
+ *
+ * Devices that vanish while the list is made are left out. The list belongs to the caller, who
+ * gives it back with usrpci_dev_list_free().
+ *
+ * Returns the number of devices. Errors: -ENOMEM; what opendir(3) says of /sys/bus/pci/devices.
+ */
+int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **list);
+void usrpci_dev_list_free(struct usrpci_dev_info *list);
+
+/** Reads one device's information. Errors: -ENODEV (no such device). */
+int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
+		      struct usrpci_dev_info *info);
+
+/**
+ * Finds the device that a name means: an address, full or short; a network interface ("eth1"); a
+ * block device or partition ("nvme0n1", "/dev/sda1"); "vendor:device" in hexadecimal ("8086:100e").
+ *
+ * Errors: -EINVAL (not a name of any of these forms); -ENODEV (no such device); -ENOTUNIQ (several
+ * devices have this vendor and device id); -ENOTSUP (the interface or disk is not a PCI device's).
+ */
+int usrpci_dev_find(struct usrpci_ctx *ctx, const char *name, struct usrpci_addr *addr);
+
+struct usrpci_dev;
+
+/**
+ * Opens a device for a driver, through whatever gives userspace access to it: what it is bound to
+ * (uio_pci_generic, vfio-pci), or, for a name "qemu:MODEL[,property=value...]", an emulated
+ * device in a process of its own.
+ *
+ * @name	as for usrpci_dev_find(), or "qemu:..."
+ *
+ * The first device decides the context's DMA domain; a device of another kind is refused after
+ * that.
+ *
+ * Errors: those of usrpci_dev_find(); -EBUSY (a kernel driver holds it, or another program has
+ * it open); -ENXIO (no driver holds it: usrpci bind gives it one);
+ * -EACCES or -EPERM (rights on the device's files); -EXDEV (other DMA domain); -EPROTONOSUPPORT (no
+ * backend for this kind of device); -ENOMEM.
+ */
+int usrpci_dev_open(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev);
+
+/**
+ * Opens a device to look at it, whoever holds it: configuration space and BARs, without interrupts
+ * and without DMA memory. What is written reaches the device behind the back of its driver.
+ *
+ * Errors: as usrpci_dev_open() but for -EBUSY and -ENXIO.
+ */
+int usrpci_dev_inspect(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev);
+
+/**
+ * Closes a device: interrupts are disabled, bus mastering is switched off, BARs that are still
+ * mapped are unmapped. DMA memory stays with the context.
+ */
+void usrpci_dev_close(struct usrpci_dev *dev);
+
+/** The device's information as it was when it was opened. Valid until the device is closed. */
+const struct usrpci_dev_info *usrpci_dev_info(const struct usrpci_dev *dev);
+
+/** The name that messages use: "0000:03:00.0", "qemu:edu". Valid until the device is closed. */
+const char *usrpci_dev_name(const struct usrpci_dev *dev);
+
+/** The name of the backend in use: "uio", "vfio", "qemu", "broker", "fake", "sysfs". */
+const char *usrpci_dev_backend(const struct usrpci_dev *dev);
+
+struct usrpci_ctx *usrpci_dev_ctx(const struct usrpci_dev *dev);
+
+/** What the backend of an open device can do, beside what all can. */
+enum usrpci_feature {
+	USRPCI_FEATURE_INTX = 1 << 0,
+	USRPCI_FEATURE_MSI = 1 << 1,
+	USRPCI_FEATURE_MSIX = 1 << 2,
+	USRPCI_FEATURE_DMA = 1 << 3,       /**< DMA memory */
+	USRPCI_FEATURE_PROTECTED = 1 << 4, /**< an IOMMU confines the device to that memory */
+	USRPCI_FEATURE_RESET = 1 << 5,     /**< function reset */
+	USRPCI_FEATURE_HOT_RESET = 1 << 6, /**< reset of the bus */
+};
+
+/** Returns the features as a bit set of enum usrpci_feature. */
+uint32_t usrpci_dev_features(const struct usrpci_dev *dev);
+
+/**
+ * Allows or forbids the device to start transactions of its own, DMA and message interrupts alike.
+ * Reads back what the device took.
+ *
+ * Errors: -ENODEV (the device is gone); -EIO (the bit did not take).
+ */
+int usrpci_dev_set_bus_master(struct usrpci_dev *dev, bool on);
+
+enum usrpci_reset {
+	USRPCI_RESET_FUNCTION, /**< this function alone: FLR, D3hot or what the device has */
+	USRPCI_RESET_BUS,      /**< every function behind the same bridge or slot */
+};
+
+/**
+ * Resets the device. Its registers, rings and interrupts are as after power-on; configuration space
+ * (BARs, command) is as before. The caller owns all functions that the reset takes along.
+ *
+ * Errors: -EOPNOTSUPP (the device or its backend has no such reset); -EPERM (a function of the bus
+ * belongs to somebody else); -ENODEV; -ETIMEDOUT.
+ */
+int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, the usrpci authors */
+#ifndef USRPCI_HOST_H
+#define USRPCI_HOST_H
+
+/*
+ * Preparing a host (libusrpci-host): who drives a device, huge pages, modules; and back.
+ *
+ * Every change to the host is one write to one file or one module loaded, goes through one function
+ * of the library, is shown to the program before it happens, and is recorded so that it can be
+ * undone. A dry run shows the same and changes nothing.
+ *
+ * Functions return 0 or a count, or a negative errno, and report failures to the context's log
+ * handler.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <usrpci/addr.h>
+#include <usrpci/ctx.h>
+#include <usrpci/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct usrpci_host;
+
+/** One change, as it is about to be made. The strings are valid during the call of the handler
+ * only. */
+struct usrpci_host_change {
+	const char *command; /**< as a line of shell, quoted: "echo 0000:03:00.0 > /sys/..." */
+	const char *path;    /**< the file written to; NULL when a module is loaded */
+	const char *value;   /**< what is written, or the module's name */
+	const char *why;     /**< a few words: "give 0000:03:00.0 to uio_pci_generic" */
+};
+
+typedef void usrpci_host_change_fn(void *data, const struct usrpci_host_change *change);
+
+struct usrpci_host_options {
+	bool dry_run;                  /**< show changes, make none */
+	usrpci_host_change_fn *change; /**< sees every change before it is made */
+	void *change_data;             /**< handed to it */
+};
+
+/**
+ * Opens the host for changes. Two programs that change a host at once wait for each other: the lock
+ * (/run/usrpci/lock) is taken by each changing function for as long as it runs, with a deadline of
+ * 10 s.
+ *
+ * Errors: -ENOMEM.
+ */
+int usrpci_host_open(struct usrpci_ctx *ctx, const struct usrpci_host_options *options,
+		     struct usrpci_host **host);
+void usrpci_host_close(struct usrpci_host *host);
+
+/*
+ * Guard: who uses a device.
+ */
+
+enum usrpci_use_kind {
+	USRPCI_USE_ADDRESS, /**< an interface, or one above it, carries an IP address */
+	USRPCI_USE_ROUTE,   /**< ... or a route of any table */
+	USRPCI_USE_UPPER,  /**< the interface is part of a bridge, bond, team or has a VLAN on it */
+	USRPCI_USE_MOUNT,  /**< a file system on the disk, or above it, is mounted */
+	USRPCI_USE_SWAP,   /**< swap space */
+	USRPCI_USE_HOLDER, /**< device mapper, md, or another block device holds it */
+	USRPCI_USE_DISPLAY, /**< drives the console's display */
+	USRPCI_USE_OPEN,    /**< a process has the device's file open */
+	USRPCI_USE_GROUP,   /**< a function of the same IOMMU group belongs to a kernel driver */
+	USRPCI_USE_BRIDGE,  /**< a bridge: the devices behind it need it */
+};
+
+/** One use of a device that taking it away would break. */
+struct usrpci_use {
+	enum usrpci_use_kind kind;
+	char object[64]; /**< "eth0", "nvme0n1p2", "0000:03:00.1", "pid 812 (qemu)" */
+	char text[160];  /**< "eth0 carries 10.0.2.15/24", one line */
+};
+
+/**
+ * Lists what uses a device. The list belongs to the caller (usrpci_host_uses_free()).
+ *
+ * Returns the number of uses, 0 when the device is free to take. Errors: -ENODEV; -ENOMEM; -EIO
+ * (what uses it cannot be found out; it must then be assumed to be in use).
+ */
+int usrpci_host_uses(struct usrpci_host *host, const struct usrpci_addr *addr,
+		     struct usrpci_use **uses);
+void usrpci_host_uses_free(struct usrpci_use *uses);
+
+/*
+ * Bind and restore.
+ */
+
+struct usrpci_bind_options {
+	const char *driver; /**< default: vfio-pci where an IOMMU translates, else uio_pci_generic;
+				 "" leaves the device without a driver */
+	bool force;         /**< take it although it is in use */
+	bool whole_group;   /**< vfio-pci: take the endpoints of its IOMMU group along */
+	const char *user;   /**< vfio-pci: owner of /dev/vfio/GROUP, name or number; NULL: as is */
+	const char *group;  /**< ... and its group */
+};
+
+/**
+ * Gives a device to a driver: loads the module, checks that it can work (interrupt pin, IOMMU),
+ * refuses a device in use, records what held the device before the first change, unbinds, binds
+ * with driver_override, and reads back who holds it. On any failure the device goes back to who
+ * held it before the call.
+ *
+ * Does nothing when the driver has the device already.
+ *
+ * Errors: -ENODEV; -EBUSY (in use, the uses are logged; or another tool holds the lock); -ENOENT
+ * (no such driver or module); -EPERM or -EACCES; -EOPNOTSUPP (no interrupt pin for uio_pci_generic,
+ * no IOMMU for vfio-pci); -EIO (the kernel did not do as told; the device was rolled back).
+ */
+int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addr,
+		     const struct usrpci_bind_options *options);
+
+/**
+ * Gives a device back to what held it before usrpci first touched it, no driver included, and
+ * forgets it.
+ *
+ * Errors: -ENOENT (usrpci never touched it); -ENODEV (it is gone; its record is dropped); -EBUSY (a
+ * program has it open); -EIO (the driver did not take it back; the record is kept).
+ */
+int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/** What was recorded of a device before the first change. */
+struct usrpci_journal_entry {
+	struct usrpci_addr addr;
+	uint16_t vendor;
+	uint16_t device;
+	char driver[32];          /**< that held it; "" when none did */
+	char driver_override[32]; /**< that was set; "" when none was */
+	time_t when;              /**< of the first change */
+};
+
+/** Lists what restore would bring back. Returns the count; the list belongs to the caller
+ * (free(3)). */
+int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **entries);
+
+/*
+ * Huge pages.
+ */
+
+struct usrpci_hugepages {
+	size_t page_size; /**< bytes */
+	int node;         /**< NUMA node */
+	size_t total;     /**< pages in the pool */
+	size_t free;      /**< of them, in nobody's use */
+	size_t surplus;   /**< of total, allocated beyond the pool's size */
+	size_t ours;      /**< of total, reserved by usrpci and not yet released */
+};
+
+/** Lists every page size and node. Returns the count; the list belongs to the caller (free(3)). */
+int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **list);
+
+/**
+ * Makes sure that count pages are free, by growing the pool by what is missing; never shrinks it.
+ * Reads back what the kernel gave; when it gave less, compacts memory and tries again, then gives
+ * back what it took and fails.
+ *
+ * @page_size	bytes; 0: the machine's default size
+ * @node	NUMA node, or -1: any
+ *
+ * Returns how many pages were added. Errors: -ENOMEM (memory is short or fragmented: the message
+ * says how many it gave); -EINVAL (no such page size or node); -EACCES.
+ */
+int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t page_size,
+				  int node);
+
+/**
+ * Takes back what usrpci_host_hugepages_reserve() added, as far as it is free; pages of others
+ * stay. Returns how many pages went; those still in use stay recorded.
+ */
+int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node);
+
+/*
+ * Check: is this host ready?
+ */
+
+enum usrpci_check_state {
+	USRPCI_CHECK_OK,      /**< ready */
+	USRPCI_CHECK_NOTE,    /**< works, worth knowing */
+	USRPCI_CHECK_MISSING, /**< something must be done first; cure says what */
+};
+
+struct usrpci_finding {
+	enum usrpci_check_state state;
+	char topic[24]; /**< "module", "iommu", "hugepages", "lockdown", "memlock", ... */
+	char text[200]; /**< what was found, one line */
+	char cure[200]; /**< the command that mends it; "" when state is OK */
+};
+
+/**
+ * Examines the host and, when addr is not NULL, one device. Changes nothing and needs no
+ * privileges, though it sees more with them. The list belongs to the caller (free(3)).
+ *
+ * Returns the number of findings. Errors: -ENODEV; -ENOMEM.
+ */
+int usrpci_host_check(struct usrpci_host *host, const struct usrpci_addr *addr,
+		      struct usrpci_finding **findings);
+
+/*
+ * Names, from udev's hardware database.
+ */
+
+/**
+ * Writes the names of a device's vendor, of the device and of its class, cut to size; "" where
+ * there is none. Each of the three may be NULL.
+ */
+void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
+		       char *vendor, char *device, char *class_name);
+
+/** Lists the interfaces and block devices that a device's kernel driver provides, "eth0 nvme0n1",
+ * cut to size. */
+int usrpci_host_interfaces(struct usrpci_host *host, const struct usrpci_addr *addr, size_t size,
+			   char *names);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

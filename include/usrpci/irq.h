@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, the usrpci authors */
+#ifndef USRPCI_IRQ_H
+#define USRPCI_IRQ_H
+
+/*
+ * Interrupts: one file descriptor a vector, to be polled beside a program's other descriptors or
+ * waited for.
+ *
+ * INTx is level-triggered: the kernel masks it when it fires, and it stays masked until the driver
+ * has silenced the device and calls usrpci_irq_unmask(). MSI and MSI-X need no unmasking.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <usrpci/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum usrpci_irq_type {
+	USRPCI_IRQ_INTX,
+	USRPCI_IRQ_MSI,
+	USRPCI_IRQ_MSIX,
+	USRPCI_IRQ_ERROR,   /**< the device reported an uncorrectable error (AER) */
+	USRPCI_IRQ_REQUEST, /**< the kernel wants the device back, as for an unplug */
+};
+
+/** How many vectors of a type the device and the backend have; 0 when the type can't be had. */
+int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
+
+/**
+ * Enables count vectors of a type. Of INTx, MSI and MSI-X one at a time can be enabled; the two
+ * events beside it. INTx comes unmasked.
+ *
+ * Errors: -EOPNOTSUPP (the backend cannot: uio has INTx only; or the device has no such interrupt);
+ * -EINVAL (count is 0 or more than usrpci_irq_count()); -EBUSY (one is enabled already); -EPERM.
+ */
+int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
+
+/** Disables a type; one that is not enabled is no error. Descriptors of its vectors are closed. */
+int usrpci_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type);
+
+/**
+ * The descriptor that becomes readable when the vector fires, owned by the device and valid until
+ * the type is disabled. After poll(2) says so, usrpci_irq_wait() takes the interrupt without
+ * blocking.
+ *
+ * Errors: -EINVAL (no such vector is enabled).
+ */
+int usrpci_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+
+/**
+ * Waits for a vector and takes its interrupt: one read(2) when the time is unlimited, a poll(2)
+ * before it otherwise.
+ *
+ * @timeout_ms	milliseconds; 0 only looks; negative waits without limit
+ *
+ * Returns how many interrupts came since the last wait. Errors: -ETIMEDOUT; -EINTR (a signal came);
+ * -EINVAL (no such vector is enabled); -ENODEV (the device is gone).
+ */
+int usrpci_irq_wait(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
+		    int timeout_ms);
+
+/** Masks a vector: it stays pending. Errors: -EINVAL; -EOPNOTSUPP (MSI without per-vector masks).
+ */
+int usrpci_irq_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+
+/** Unmasks a vector: needed after each INTx. Errors: as usrpci_irq_mask(); -ENODEV. */
+int usrpci_irq_unmask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

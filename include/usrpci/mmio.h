@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026, the usrpci authors */
+#ifndef USRPCI_MMIO_H
+#define USRPCI_MMIO_H
+
+/*
+ * Register accessors and the barriers that DMA needs.
+ *
+ * Registers are little-endian; the accessors convert. Offsets are aligned to the width of the
+ * access. An access outside the window reads as all ones or is dropped, and is logged: a bug of the
+ * driver. A device that is gone reads as all ones too; usrpci_bar_read() tells the two apart.
+ *
+ * Ordering: stores to DMA memory that come before a register write in the program are seen by the
+ * device before the write (a doorbell needs no barrier of its own), and a register read completes
+ * before loads that follow it. Between DMA memory and DMA memory use the barriers.
+ */
+
+#include <stdint.h>
+
+#include <usrpci/bar.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Stores to DMA memory before it are seen by the device before stores after it. */
+static inline void usrpci_dma_wmb(void)
+{
+#if defined(__aarch64__)
+	__asm__ volatile("dmb oshst" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+}
+
+/** Loads from DMA memory before it are done before loads after it. */
+static inline void usrpci_dma_rmb(void)
+{
+#if defined(__aarch64__)
+	__asm__ volatile("dmb oshld" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+}
+
+/** Everything before it, stores included, is done before anything after it. */
+static inline void usrpci_dma_mb(void)
+{
+#if defined(__aarch64__)
+	__asm__ volatile("dmb osh" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/** The way of an access that is not a plain load or store; called by the accessors below. */
+uint64_t usrpci_mmio_read_slow(struct usrpci_bar *bar, size_t offset, unsigned int width);
+void usrpci_mmio_write_slow(struct usrpci_bar *bar, size_t offset, unsigned int width,
+			    uint64_t value);
+
+#define USRPCI_MMIO_ACCESSORS(bits)                                                            \
+	static inline uint##bits##_t usrpci_read##bits(struct usrpci_bar *bar, size_t offset)  \
+	{                                                                                      \
+		uint##bits##_t value;                                                          \
+                                                                                               \
+		if (__builtin_expect(offset >= bar->direct_size, 0))                           \
+			return (uint##bits##_t)usrpci_mmio_read_slow(bar, offset, (bits) / 8); \
+		value = *(volatile uint##bits##_t *)(bar->base + offset);                      \
+		usrpci_dma_rmb();                                                              \
+		return usrpci_le##bits(value);                                                 \
+	}                                                                                      \
+	static inline void usrpci_write##bits(struct usrpci_bar *bar, size_t offset,           \
+					      uint##bits##_t value)                            \
+	{                                                                                      \
+		if (__builtin_expect(offset >= bar->direct_size, 0)) {                         \
+			usrpci_mmio_write_slow(bar, offset, (bits) / 8, value);                \
+			return;                                                                \
+		}                                                                              \
+		usrpci_dma_wmb();                                                              \
+		*(volatile uint##bits##_t *)(bar->base + offset) = usrpci_le##bits(value);     \
+	}
+
+/* To little-endian and back are the same exchange of bytes. */
+#define usrpci_le8(value) (value)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define usrpci_le16(value) (value)
+#define usrpci_le32(value) (value)
+#define usrpci_le64(value) (value)
+#else
+#define usrpci_le16(value) __builtin_bswap16(value)
+#define usrpci_le32(value) __builtin_bswap32(value)
+#define usrpci_le64(value) __builtin_bswap64(value)
+#endif
+
+USRPCI_MMIO_ACCESSORS(8)
+USRPCI_MMIO_ACCESSORS(16)
+USRPCI_MMIO_ACCESSORS(32)
+USRPCI_MMIO_ACCESSORS(64)
+
+#undef USRPCI_MMIO_ACCESSORS
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

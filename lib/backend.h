@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_LIB_BACKEND_H
+#define USRPCI_LIB_BACKEND_H
+
+/*
+ * What a backend provides, and the device that the generic code keeps above it.
+ *
+ * The generic code (device.c, config.c, bar.c, irq.c) checks arguments and bounds, does the
+ * bookkeeping, and calls an op only with what the op's comment promises. Ops log their own failures
+ * (with dev->name) and return negative errnos. An op that is NULL means that the backend can't do
+ * it: -EOPNOTSUPP.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <usrpci/bar.h>
+#include <usrpci/config.h>
+#include <usrpci/device.h>
+#include <usrpci/irq.h>
+
+#include "ctx.h"
+
+struct usrpci_dev {
+	struct usrpci_ctx *ctx;
+	struct usrpci_dev *next; /* in ctx->devices */
+	const struct backend_ops *ops;
+	void *backend; /* the backend's own state, made by open, freed by close */
+	struct usrpci_dev_info info;
+	char name[64]; /* for messages: "0000:03:00.0", "qemu:edu" */
+	unsigned int config_size;
+	struct usrpci_bar_info bars[USRPCI_BARS];     /* filled by open */
+	struct bar_mapping *mappings;                 /* bar.c: live ones, to unmap on close */
+	uint16_t irq_enabled[USRPCI_IRQ_REQUEST + 1]; /* irq.c: vectors enabled, by type */
+};
+
+/* What usrpci_dev_open() was asked for. */
+struct backend_target {
+	const char *name;                   /* as the program gave it */
+	const struct usrpci_dev_info *info; /* NULL for a name that is not a device of the host */
+	bool inspect;                       /* usrpci_dev_inspect() */
+};
+
+struct backend_ops {
+	const char *name;
+
+	/*
+	 * Whether this backend is the one for the target. Asked in the order of the table in
+	 * backend.c; the first to say yes is used. Changes nothing.
+	 */
+	bool (*match)(struct usrpci_ctx *ctx, const struct backend_target *target);
+
+	/*
+	 * Opens the device. dev->ctx, name, ops, and info (for devices of the host) are set; the op
+	 * sets backend, config_size, bars, and info for other devices. It attaches a DMA domain
+	 * when the context has none (domain.h), and refuses with -EXDEV one that is not its own.
+	 * ctx->lock is held.
+	 */
+	int (*open)(struct usrpci_dev *dev);
+
+	/* Interrupts are disabled, BARs unmapped, bus mastering is off. ctx->lock is held. */
+	void (*close)(struct usrpci_dev *dev);
+
+	/* Returns enum usrpci_feature bits of the open device. */
+	uint32_t (*features)(struct usrpci_dev *dev);
+
+	/* offset + size <= config_size. Little-endian bytes. Writes are 1, 2 or 4 bytes and
+	 * aligned. */
+	int (*config_read)(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size);
+	int (*config_write)(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
+			    size_t size);
+
+	/*
+	 * Maps bar->offset .. + bar->size of BAR bar->index; all members but base, direct_size and
+	 * handle are set, the range lies in the BAR, decoding is on. Leaves base NULL and
+	 * direct_size 0 where plain accesses are not possible.
+	 */
+	int (*bar_map)(struct usrpci_dev *dev, struct usrpci_bar *bar);
+	void (*bar_unmap)(struct usrpci_dev *dev, struct usrpci_bar *bar);
+
+	/* An access that is not direct: width 1, 2, 4 or 8, aligned, inside the window. */
+	int (*bar_read)(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value);
+	int (*bar_write)(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);
+
+	/* Vectors of a type that can be enabled; 0 when it can't. */
+	int (*irq_count)(struct usrpci_dev *dev, enum usrpci_irq_type type);
+
+	/* 1 <= count <= irq_count(type); none of the type is enabled. INTx is unmasked. */
+	int (*irq_enable)(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
+	int (*irq_disable)(struct usrpci_dev *dev, enum usrpci_irq_type type);
+
+	/* vector is enabled. A descriptor to poll; the backend keeps owning it. */
+	int (*irq_fd)(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+
+	/*
+	 * Takes the interrupts of a vector, blocking until there is one: one read(2). Returns how
+	 * many, -EINTR, or -ENODEV. The generic code polls irq_fd first when the wait has a limit.
+	 */
+	int (*irq_take)(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+
+	int (*irq_set_mask)(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
+			    bool masked);
+
+	int (*reset)(struct usrpci_dev *dev, enum usrpci_reset kind);
+};
+
+/* The table, in the order of preference; ends with NULL. */
+extern const struct backend_ops *const backends[];
+
+extern const struct backend_ops backend_sysfs; /* usrpci_dev_inspect(): no interrupts, no DMA */
+extern const struct backend_ops backend_uio;
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The context: options, the log, and the end of everything that was opened in it.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <usrpci/device.h>
+
+#include "backend.h"
+#include "ctx.h"
+#include "domain.h"
+
+#define LOG_SUBJECT "ctx"
+#include "log.h"
+
+static int check_options(const struct usrpci_ctx_options *options)
+{
+	struct stat root;
+
+	if (options->log_level > USRPCI_LOG_DEBUG)
+		return -EINVAL;
+	if (options->page_size & (options->page_size - 1))
+		return -EINVAL;
+	if (options->root && stat(options->root, &root))
+		return -errno;
+	if (options->root && !S_ISDIR(root.st_mode))
+		return -ENOTDIR;
+	return 0;
+}
+
+static char *copy_root(const char *root)
+{
+	char *copy = strdup(root ? root : "");
+	size_t length = copy ? strlen(copy) : 0;
+
+	while (length > 0 && copy[length - 1] == '/')
+		copy[--length] = '\0';
+	return copy;
+}
+
+int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx **result)
+{
+	static const struct usrpci_ctx_options defaults;
+	struct usrpci_ctx *ctx;
+	int error;
+
+	if (!options)
+		options = &defaults;
+	error = check_options(options);
+	if (error)
+		return error;
+	ctx = calloc(1, sizeof(*ctx));
+	if (!ctx)
+		return -ENOMEM;
+	ctx->base.root = copy_root(options->root);
+	if (!ctx->base.root) {
+		free(ctx);
+		return -ENOMEM;
+	}
+	ctx->base.log = options->log;
+	ctx->base.log_data = options->log_data;
+	ctx->base.log_level = options->log_level;
+	ctx->page_size = options->page_size;
+	pthread_mutex_init(&ctx->base.log_lock, NULL);
+	pthread_mutex_init(&ctx->lock, NULL);
+	*result = ctx;
+	return 0;
+}
+
+void usrpci_ctx_close(struct usrpci_ctx *ctx)
+{
+	if (!ctx)
+		return;
+	while (ctx->devices) {
+		log_warning(ctx, ctx->devices->name, NULL,
+			    "still open when its context is closed: closing it first");
+		usrpci_dev_close(ctx->devices);
+	}
+	dma_detach(ctx->domain);
+	pthread_mutex_destroy(&ctx->lock);
+	pthread_mutex_destroy(&ctx->base.log_lock);
+	free(ctx->base.root);
+	free(ctx);
+}

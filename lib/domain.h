@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_LIB_DOMAIN_H
+#define USRPCI_LIB_DOMAIN_H
+
+/*
+ * The DMA domain of a context: where DMA memory comes from and what a device address is. A backend
+ * supplies the operations (domain_physical.c under uio, backend_vfio.c, backend_qemu.c, ...); dma.c
+ * puts the heap on top and is their only caller, with the heap's lock held.
+ *
+ * Made by the context's first device, it lives until the context is closed: memory outlives
+ * devices.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <usrpci/dma.h>
+
+/* Memory of one or more pages, contiguous for processor and device alike. */
+struct dma_chunk {
+	void *va;
+	size_t size;      /* bytes, a multiple of page_size */
+	size_t page_size; /* bytes */
+	int node;         /* NUMA node, -1 unknown */
+	uint64_t cookie;  /* the domain's own, e.g. the offset in its file */
+};
+
+/* What the heap asks for when it is short. */
+struct dma_chunk_request {
+	size_t size;        /* bytes that must be contiguous; rounded up to pages by the domain */
+	size_t align;       /* of the device address */
+	size_t boundary;    /* as in usrpci_dma_request: not crossed by the block that is wanted */
+	usrpci_dma_t limit; /* highest device address, inclusive; UINT64_MAX: none */
+	int node;           /* -1: any */
+};
+
+struct dma_domain {
+	const struct dma_domain_ops *ops;
+	struct usrpci_ctx *ctx;
+	void *heap; /* dma.c's */
+};
+
+struct dma_domain_ops {
+	const char
+		*name; /* "physical", "vfio", "qemu": two devices share a domain of the same name */
+
+	/*
+	 * Gets memory for a request: calls add() once for each chunk it got, which may be more
+	 * memory than was asked for (pages that turned out not to be neighbours are kept, not
+	 * lost). Returns 0 when the request can now be met from the chunks added, or a negative
+	 * errno after it has logged why.
+	 */
+	int (*grow)(struct dma_domain *domain, const struct dma_chunk_request *request,
+		    int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk));
+
+	/* Gives memory back. No block lies in it and, by the driver's duty, no device uses it. */
+	void (*shrink)(struct dma_domain *domain, const struct dma_chunk *chunk);
+
+	/* Memory of the program, see usrpci_dma_map(). NULL: not possible in this domain. */
+	int (*map)(struct dma_domain *domain, void *va, size_t size, usrpci_dma_t *addr);
+	int (*unmap)(struct dma_domain *domain, void *va, size_t size);
+
+	/* Frees the domain; all chunks were given back before. */
+	void (*destroy)(struct dma_domain *domain);
+};
+
+/*
+ * dma.c: called with a new domain whose ctx and ops are set; sets base.head.dma_delta and creates
+ * the heap. The constant must be known then and never changes. On failure nothing of the domain was
+ * freed.
+ */
+int dma_attach(struct usrpci_ctx *ctx, struct dma_domain *domain, uintptr_t delta);
+
+/* Gives back all chunks, the heap and the domain. NULL does nothing. */
+void dma_detach(struct dma_domain *domain);
+
+#endif

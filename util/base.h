@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_UTIL_BASE_H
+#define USRPCI_UTIL_BASE_H
+
+/*
+ * What both libraries know of a context: the members that every context begins with (lib/ctx.c
+ * fills them).
+ */
+
+#include <pthread.h>
+
+#include <usrpci/ctx.h>
+
+struct ctx_base {
+	struct usrpci_ctx_head head;
+	usrpci_log_fn *log;
+	void *log_data;
+	enum usrpci_log_level log_level;
+	pthread_mutex_t log_lock; /* one message at a time */
+	char *root;               /* without a slash at its end: "" stands for "/" */
+};
+
+static inline struct ctx_base *ctx_base(const struct usrpci_ctx *ctx)
+{
+	return (struct ctx_base *)ctx;
+}
+
+#endif

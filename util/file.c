@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reads sysfs and procfs below a context's root. Leaves out writing to the host: host/apply.c alone
+ * does that.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "file.h"
+
+static int format_path(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format,
+		       va_list args)
+{
+	int root = snprintf(path, PATH_SIZE, "%s", ctx_base(ctx)->root);
+	int length;
+
+	if (root < 0 || root >= PATH_SIZE)
+		return -ENAMETOOLONG;
+	length = vsnprintf(path + root, PATH_SIZE - (size_t)root, format, args);
+	return length < 0 || root + length >= PATH_SIZE ? -ENAMETOOLONG : 0;
+}
+
+/* The functions with a format differ in what they do with the path that it makes. */
+#define FORMAT_PATH(path, error)                                  \
+	do {                                                      \
+		va_list args;                                     \
+		va_start(args, format);                           \
+		(error) = format_path(ctx, (path), format, args); \
+		va_end(args);                                     \
+	} while (0)
+
+int path_format(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, ...)
+{
+	int error;
+
+	FORMAT_PATH(path, error);
+	return error;
+}
+
+static int open_path(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int file_open(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	FORMAT_PATH(path, error);
+	return error ? error : open_path(path, flags);
+}
+
+static int read_path(const char *path, char *text, size_t size)
+{
+	int fd = open_path(path, O_RDONLY);
+	size_t length = 0;
+	ssize_t got = 0;
+
+	if (fd < 0)
+		return fd;
+	while (length < size - 1 && (got = read(fd, text + length, size - 1 - length)) > 0)
+		length += (size_t)got;
+	if (got < 0)
+		got = -errno;
+	close(fd);
+	if (got < 0)
+		return (int)got;
+	while (length > 0 && strchr(" \t\n", text[length - 1]))
+		length--;
+	text[length] = '\0';
+	return (int)length;
+}
+
+int file_read(const struct usrpci_ctx *ctx, char *text, size_t size, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	FORMAT_PATH(path, error);
+	return error ? error : read_path(path, text, size);
+}
+
+int file_read_u64(const struct usrpci_ctx *ctx, uint64_t *value, const char *format, ...)
+{
+	char path[PATH_SIZE], text[32], *end;
+	unsigned long long number;
+	int error;
+
+	FORMAT_PATH(path, error);
+	if (error)
+		return error;
+	error = read_path(path, text, sizeof(text));
+	if (error < 0)
+		return error;
+	errno = 0;
+	number = strtoull(text, &end, 0);
+	if (errno || end == text || *end)
+		return -EINVAL;
+	*value = number;
+	return 0;
+}
+
+int file_link_name(const struct usrpci_ctx *ctx, char *name, size_t size, const char *format, ...)
+{
+	char path[PATH_SIZE], target[PATH_SIZE];
+	const char *last;
+	ssize_t length;
+	int error;
+
+	FORMAT_PATH(path, error);
+	if (error)
+		return error;
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return -errno;
+	target[length] = '\0';
+	last = strrchr(target, '/');
+	last = last ? last + 1 : target;
+	if (strlen(last) >= size)
+		return -ENAMETOOLONG;
+	strcpy(name, last);
+	return 0;
+}
+
+bool file_exists(const struct usrpci_ctx *ctx, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	FORMAT_PATH(path, error);
+	return !error && !faccessat(AT_FDCWD, path, F_OK, 0);
+}
+
+int pread_exact(int fd, void *buffer, size_t size, off_t offset)
+{
+	ssize_t got = pread(fd, buffer, size, offset);
+
+	if (got < 0)
+		return -errno;
+	return (size_t)got == size ? 0 : -EIO;
+}
+
+int pwrite_exact(int fd, const void *buffer, size_t size, off_t offset)
+{
+	ssize_t put = pwrite(fd, buffer, size, offset);
+
+	if (put < 0)
+		return -errno;
+	return (size_t)put == size ? 0 : -EIO;
+}

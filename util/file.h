@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_UTIL_FILE_H
+#define USRPCI_UTIL_FILE_H
+
+/*
+ * Reading the small files of sysfs and procfs below a context's root directory. Paths are absolute
+ * as the running system has them ("/sys/..."); the context's root is put before them here and
+ * nowhere else. Nothing here logs: whether a missing file is a failure is the caller's to say.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <usrpci/ctx.h>
+
+/* Bytes of a path with its zero; longer ones are -ENAMETOOLONG. */
+#define PATH_SIZE 512
+
+/* Writes the path with the context's root before it. Returns 0 or -ENAMETOOLONG. */
+__attribute__((format(printf, 3, 4))) int
+path_format(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, ...);
+
+/* Opens a file: returns a descriptor (O_CLOEXEC) or a negative errno. */
+__attribute__((format(printf, 3, 4))) int file_open(const struct usrpci_ctx *ctx, int flags,
+						    const char *format, ...);
+
+/*
+ * Reads a whole small file into text, cut to size - 1 and terminated, white space at its end
+ * removed. Returns its length or a negative errno.
+ */
+__attribute__((format(printf, 4, 5))) int file_read(const struct usrpci_ctx *ctx, char *text,
+						    size_t size, const char *format, ...);
+
+/* Reads a number in C notation. Returns 0 or a negative errno; -EINVAL when it is not one. */
+__attribute__((format(printf, 3, 4))) int file_read_u64(const struct usrpci_ctx *ctx,
+							uint64_t *value, const char *format, ...);
+
+/* Reads the last component of where a symbolic link points. Returns 0 or a negative errno. */
+__attribute__((format(printf, 4, 5))) int file_link_name(const struct usrpci_ctx *ctx, char *name,
+							 size_t size, const char *format, ...);
+
+__attribute__((format(printf, 2, 3))) bool file_exists(const struct usrpci_ctx *ctx,
+						       const char *format, ...);
+
+/* pread(2) and pwrite(2) of exactly size bytes: 0, a negative errno, or -EIO when less was moved.
+ */
+int pread_exact(int fd, void *buffer, size_t size, off_t offset);
+int pwrite_exact(int fd, const void *buffer, size_t size, off_t offset);
+
+#endif
