@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# lib.sh: runs a suite's cases inside the test machine; and the helpers that cases use.
+#
+# usage (inside): bash lib.sh SUITE CASE...        all cases: TAP
+#                 bash lib.sh --case SUITE CASE    one case, in its own process
+#
+# A case is a function named subject@what-it-shows. It runs under "set -eu" with its own deadline
+# ("# case-deadline: SECONDS" in the suite, else 60), fails when a command fails, and fails too when
+# the kernel has something to complain about. setup() and teardown(), if there, surround each case.
+
+# --- helpers for cases -----------------------------------------------------------------------
+
+# Ends the case: it has failed, this is why.
+fail()
+{
+	echo "$*" >&2
+	exit 1
+}
+
+# Ends the case: it cannot be run here, this is why.
+skip()
+{
+	echo "$*" >"$scratch/skip"
+	exit 0
+}
+
+# A line for whoever reads the results, such as a time that was measured.
+note()
+{
+	echo "# $*" >&4
+}
+
+# expect_fail STATUS PATTERN COMMAND...: it exits with STATUS and says something that matches.
+expect_fail()
+{
+	local want=$1 pattern=$2 status=0
+	shift 2
+	output=$("$@" 2>&1) || status=$?
+	echo "$output"
+	[ "$status" = "$want" ] || fail "status $status instead of $want: $*"
+	grep -Eq -- "$pattern" <<<"$output" || fail "nothing in the output matches '$pattern': $*"
+}
+
+# expect_output PATTERN COMMAND...: it succeeds and prints something that matches.
+expect_output()
+{
+	expect_fail 0 "$@"
+}
+
+# expect_same OURS THEIRS [WHAT]: two texts are equal, the second being the oracle's.
+expect_same()
+{
+	diff -u --label expected <(echo "$2") --label ours <(echo "$1") || fail "${3:-output} differs"
+}
+
+# wait_for SECONDS COMMAND...: until COMMAND succeeds; it is a failure when it never does.
+wait_for()
+{
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -le $deadline ] || fail "still not so after the deadline: $*"
+		sleep 0.1
+	done
+}
+
+# The kernel's messages since the case began.
+kernel_log()
+{
+	dmesg | sed "1,/$log_marker/d"
+}
+
+# expect_kernel_log PATTERN [SECONDS]: such a message comes, and is none of the forbidden ones now.
+expect_kernel_log()
+{
+	echo "$1" >>"$scratch/expected-log"
+	wait_for "${2:-5}" eval "kernel_log | grep -Eq '$1'"
+}
+
+# monitor COMMAND...: give QEMU's monitor a command, such as device_del nic0 or set_link nic0 off.
+monitor()
+{
+	"$here/monitor" "$@"
+}
+
+# The driver that holds a device now; nothing if none does.
+driver_of()
+{
+	local link=/sys/bus/pci/devices/$1/driver
+	[ ! -e "$link" ] || basename "$(readlink "$link")"
+}
+
+# The network interface of a PCI device.
+interface_of()
+{
+	ls "/sys/bus/pci/devices/$1/net"
+}
+
+# address_up INTERFACE [ADDRESS/BITS]: bring it up with an address and wait for its link.
+address_up()
+{
+	ip link set "$1" up
+	ip address add "${2:-10.0.2.15/24}" dev "$1"
+	wait_for 10 grep -qx 1 "/sys/class/net/$1/carrier"
+}
+
+ping_gateway()
+{
+	ping -n -q -c "${2:-3}" -i 0.2 -W 2 -I "$1" 10.0.2.2
+}
+
+# --- the runner ------------------------------------------------------------------------------
+
+forbidden_log='DMAR:.*([Ff]ault|ERROR)|BUG|WARNING|Oops|general protection|Call Trace|blocked for more than|soft lockup|stuck for'
+
+run_case()
+{
+	suite=$1
+	scratch=$TMPDIR
+	log_marker="usrpci-test: $2"
+	PATH=$USRPCI_BUILD/cli:$PATH
+	# shellcheck source=/dev/null
+	. "$suite"
+	exec 5>"$scratch/trace"
+	BASH_XTRACEFD=5
+	set -euo pipefail -x
+	if declare -F teardown >/dev/null; then
+		trap teardown EXIT
+	fi
+	if declare -F setup >/dev/null; then
+		setup
+	fi
+	"$2"
+}
+
+complaints()
+{
+	touch "$scratch/expected-log"
+	kernel_log | grep -E "$forbidden_log" | grep -Evf "$scratch/expected-log"
+}
+
+diagnose()
+{
+	{
+		echo "$1"
+		tail -n 60 "$scratch/output"
+		echo "the last commands:"
+		grep -v -e '^+* *BASH_XTRACEFD' "$scratch/trace" | tail -n 12
+	} 2>/dev/null | sed 's/^/#   /'
+}
+
+judge_case()
+{
+	local number=$1 case=$2 status=0 problem=''
+	scratch=$(mktemp -d /run/case-XXXXXX)
+	log_marker="usrpci-test: $case"
+	echo "$log_marker" >/dev/kmsg
+	TMPDIR=$scratch timeout -k 5 "$case_deadline" bash "$here/lib.sh" --case "$suite" "$case" \
+		>"$scratch/output" 2>&1 </dev/null || status=$?
+	[ $status = 0 ] || problem="exit status $status"
+	[ $status != 124 ] || problem="not done after $case_deadline seconds"
+	complaints >"$scratch/complaints" && problem="the kernel complained: $(cat "$scratch/complaints")"
+	if [ -n "$problem" ]; then
+		echo "not ok $number - $case"
+		diagnose "$problem"
+		return 1
+	elif [ -e "$scratch/skip" ]; then
+		echo "ok $number - $case # SKIP $(cat "$scratch/skip")"
+	else
+		echo "ok $number - $case"
+	fi
+}
+
+run_suite()
+{
+	local number=0 failed=0 case
+	suite=$1
+	shift
+	case_deadline=$(sed -n 's/^# case-deadline: //p' "$suite")
+	: "${case_deadline:=60}"
+	for case in "$@"; do
+		number=$((number + 1))
+		judge_case $number "$case" || failed=1
+	done
+	return $failed
+}
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+case $1 in
+--case) run_case "$2" "$3" ;;
+*) exec 4>&1 && run_suite "$@" ;;
+esac
