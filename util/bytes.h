@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_UTIL_BYTES_H
+#define USRPCI_UTIL_BYTES_H
+
+/* Little-endian numbers of any alignment, as configuration space has them. */
+
+#include <stdint.h>
+
+static inline uint16_t get_le16(const void *bytes)
+{
+	const uint8_t *b = bytes;
+
+	return (uint16_t)(b[0] | b[1] << 8);
+}
+
+static inline uint32_t get_le32(const void *bytes)
+{
+	const uint8_t *b = bytes;
+
+	return get_le16(b) | (uint32_t)get_le16(b + 2) << 16;
+}
+
+static inline void put_le16(void *bytes, uint16_t value)
+{
+	uint8_t *b = bytes;
+
+	b[0] = (uint8_t)value;
+	b[1] = (uint8_t)(value >> 8);
+}
+
+static inline void put_le32(void *bytes, uint32_t value)
+{
+	put_le16(bytes, (uint16_t)value);
+	put_le16((uint8_t *)bytes + 2, (uint16_t)(value >> 16));
+}
+
+#endif
