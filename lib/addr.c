@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Addresses of PCI functions as text: domain:bus:device.function, all hexadecimal. What lspci and
+ * sysfs print is what is accepted; wildcards and paths through bridges are left out.
+ */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <usrpci/addr.h>
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Takes a number of 1 to most digits and the character after it. Returns where that ends or NULL.
+ */
+static const char *take_number(const char *text, unsigned int most, char end, uint32_t *value)
+{
+	unsigned int digits;
+	uint32_t number = 0;
+
+	for (digits = 0; hex_digit(text[digits]) >= 0; digits++) {
+		if (digits == most)
+			return NULL;
+		number = number << 4 | (uint32_t)hex_digit(text[digits]);
+	}
+	if (digits == 0 || text[digits] != end)
+		return NULL;
+	*value = number;
+	return text + digits + 1;
+}
+
+static int parse_slot(const char *text, uint32_t domain, struct usrpci_addr *addr)
+{
+	uint32_t bus, dev, fn;
+
+	text = take_number(text, 2, ':', &bus);
+	if (text)
+		text = take_number(text, 2, '.', &dev);
+	if (!text || !take_number(text, 1, '\0', &fn) || dev > 31 || fn > 7)
+		return -EINVAL;
+	*addr = (struct usrpci_addr){domain, (uint8_t)bus, (uint8_t)dev, (uint8_t)fn};
+	return 0;
+}
+
+int usrpci_addr_parse(const char *text, struct usrpci_addr *addr)
+{
+	const char *slot;
+	uint32_t domain;
+
+	if (parse_slot(text, 0, addr) == 0)
+		return 0;
+	slot = take_number(text, 8, ':', &domain);
+	return slot ? parse_slot(slot, domain, addr) : -EINVAL;
+}
+
+char *usrpci_addr_format(const struct usrpci_addr *addr, char text[USRPCI_ADDR_STRLEN])
+{
+	snprintf(text, USRPCI_ADDR_STRLEN, "%04x:%02x:%02x.%x", addr->domain, addr->bus,
+		 addr->dev & 31u, addr->fn & 7u);
+	return text;
+}
+
+static int compare(uint32_t a, uint32_t b)
+{
+	return (a > b) - (a < b);
+}
+
+int usrpci_addr_compare(const struct usrpci_addr *a, const struct usrpci_addr *b)
+{
+	if (a->domain != b->domain)
+		return compare(a->domain, b->domain);
+	if (a->bus != b->bus)
+		return compare(a->bus, b->bus);
+	if (a->dev != b->dev)
+		return compare(a->dev, b->dev);
+	return compare(a->fn, b->fn);
+}
