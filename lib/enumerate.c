@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Which PCI devices the host has, from sysfs (Linux: Documentation/ABI/testing/sysfs-bus-pci).
+ *
+ * A device costs one file and a few links: its 64 bytes of standard configuration header hold what
+ * six text files would. Names of vendors and devices are left out: host/ has them.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <usrpci/device.h>
+
+#include "bytes.h"
+#include "enumerate.h"
+#include "file.h"
+
+#define LOG_SUBJECT "enumerate"
+#include "log.h"
+
+static int read_header(const struct usrpci_ctx *ctx, const char *name,
+		       uint8_t header[PCI_STD_HEADER_SIZEOF])
+{
+	int fd = file_open(ctx, O_RDONLY, PCI_DEVICES "/%s/config", name);
+	int error;
+
+	if (fd < 0)
+		return fd == -ENOENT ? -ENODEV : fd;
+	error = pread_exact(fd, header, PCI_STD_HEADER_SIZEOF, 0);
+	close(fd);
+	return error;
+}
+
+static void scan_ids(const char *uevent, const char *key, uint16_t *vendor, uint16_t *device)
+{
+	const char *line = strstr(uevent, key);
+	char *end;
+	unsigned long first, second;
+
+	if (!line)
+		return;
+	first = strtoul(line + strlen(key), &end, 16);
+	if (*end != ':')
+		return;
+	second = strtoul(end + 1, NULL, 16);
+	*vendor = (uint16_t)first;
+	*device = (uint16_t)second;
+}
+
+/*
+ * What the header does not say, the kernel knows: virtual functions have no ids of their own (PCIe
+ * Base, 9.3.4.1), and bridges keep the subsystem's in a capability.
+ */
+static void ids_from_kernel(const struct usrpci_ctx *ctx, const char *name,
+			    struct usrpci_dev_info *info)
+{
+	char uevent[512];
+
+	if (file_read(ctx, uevent, sizeof(uevent), PCI_DEVICES "/%s/uevent", name) < 0)
+		return;
+	scan_ids(uevent, "PCI_ID=", &info->vendor, &info->device);
+	scan_ids(uevent, "PCI_SUBSYS_ID=", &info->subsystem_vendor, &info->subsystem_device);
+}
+
+static void decode_header(const uint8_t *header, struct usrpci_dev_info *info)
+{
+	info->vendor = get_le16(header + PCI_VENDOR_ID);
+	info->device = get_le16(header + PCI_DEVICE_ID);
+	info->revision = header[PCI_REVISION_ID];
+	info->class_code = get_le32(header + PCI_REVISION_ID) >> 8;
+	info->header_type = header[PCI_HEADER_TYPE] & 0x7f;
+	info->irq_pin = header[PCI_INTERRUPT_PIN] <= 4 ? header[PCI_INTERRUPT_PIN] : 0;
+	if (info->header_type == PCI_HEADER_TYPE_NORMAL) {
+		info->subsystem_vendor = get_le16(header + PCI_SUBSYSTEM_VENDOR_ID);
+		info->subsystem_device = get_le16(header + PCI_SUBSYSTEM_ID);
+	}
+}
+
+static int iommu_group(const struct usrpci_ctx *ctx, const char *name)
+{
+	char number[16], *end;
+	long group;
+
+	if (file_link_name(ctx, number, sizeof(number), PCI_DEVICES "/%s/iommu_group", name))
+		return -1;
+	group = strtol(number, &end, 10);
+	return *end || end == number || group < 0 || group > INT_MAX ? -1 : (int)group;
+}
+
+static int numa_node(const struct usrpci_ctx *ctx, const char *name)
+{
+	char text[16];
+
+	if (file_read(ctx, text, sizeof(text), PCI_DEVICES "/%s/numa_node", name) <= 0)
+		return -1;
+	return (int)strtol(text, NULL, 10);
+}
+
+static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
+		     struct usrpci_dev_info *info)
+{
+	uint8_t header[PCI_STD_HEADER_SIZEOF];
+	char name[USRPCI_ADDR_STRLEN];
+	int error;
+
+	usrpci_addr_format(addr, name);
+	error = read_header(ctx, name, header);
+	if (error)
+		return error;
+	*info = (struct usrpci_dev_info){.addr = *addr};
+	decode_header(header, info);
+	if (info->vendor == 0xffff || info->header_type != PCI_HEADER_TYPE_NORMAL)
+		ids_from_kernel(ctx, name, info);
+	info->iommu_group = iommu_group(ctx, name);
+	info->numa_node = numa_node(ctx, name);
+	if (file_link_name(ctx, info->driver, sizeof(info->driver), PCI_DEVICES "/%s/driver", name))
+		info->driver[0] = '\0';
+	return 0;
+}
+
+int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
+		      struct usrpci_dev_info *info)
+{
+	char name[USRPCI_ADDR_STRLEN];
+	int error = read_info(ctx, addr, info);
+
+	return error ? report(ctx, error, usrpci_addr_format(addr, name), NULL, "cannot look it up")
+		     : 0;
+}
+
+struct device_list {
+	struct usrpci_dev_info *devices;
+	size_t count;
+	size_t room;
+};
+
+/* Returns where the next device goes, or NULL. */
+static struct usrpci_dev_info *list_slot(struct device_list *list)
+{
+	struct usrpci_dev_info *larger;
+	size_t room = list->room ? 2 * list->room : 32;
+
+	if (list->count < list->room)
+		return &list->devices[list->count];
+	larger = reallocarray(list->devices, room, sizeof(*larger));
+	if (!larger)
+		return NULL;
+	list->devices = larger;
+	list->room = room;
+	return &list->devices[list->count];
+}
+
+static int read_all(const struct usrpci_ctx *ctx, DIR *dir, struct device_list *list)
+{
+	struct usrpci_addr addr;
+	struct dirent *entry;
+
+	while ((entry = readdir(dir))) {
+		struct usrpci_dev_info *slot;
+
+		if (usrpci_addr_parse(entry->d_name, &addr))
+			continue;
+		slot = list_slot(list);
+		if (!slot)
+			return -ENOMEM;
+		if (read_info(ctx, &addr, slot) == 0)
+			list->count++;
+	}
+	return 0;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct usrpci_dev_info *first = a, *second = b;
+
+	return usrpci_addr_compare(&first->addr, &second->addr);
+}
+
+int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
+{
+	struct device_list list = {0};
+	char path[PATH_SIZE];
+	DIR *dir;
+	int error;
+
+	error = path_format(ctx, path, PCI_DEVICES);
+	if (error)
+		return error;
+	dir = opendir(path);
+	if (!dir)
+		return report(ctx, -errno, path, NULL, "cannot list the PCI devices");
+	error = read_all(ctx, dir, &list);
+	closedir(dir);
+	if (error) {
+		free(list.devices);
+		return error;
+	}
+	if (list.count > 1)
+		qsort(list.devices, list.count, sizeof(*list.devices), by_address);
+	*result = list.devices;
+	return (int)list.count;
+}
+
+void usrpci_dev_list_free(struct usrpci_dev_info *list)
+{
+	free(list);
+}
