@@ -28,7 +28,10 @@ struct usrpci_dev {
 	const struct backend_ops *ops;
 	void *backend; /* the backend's own state, made by open, freed by close */
 	struct usrpci_dev_info info;
-	char name[64]; /* for messages: "0000:03:00.0", "qemu:edu" */
+	char name[64];      /* for messages: "0000:03:00.0", "qemu:edu" */
+	const char *target; /* backend_target.name; only during open */
+	bool inspect;       /* of usrpci_dev_inspect(): another driver's, left as it is on close */
+	bool gone;          /* was seen to be gone, and that was logged: dev_gone() */
 	unsigned int config_size;
 	struct usrpci_bar_info bars[USRPCI_BARS];     /* filled by open */
 	struct bar_mapping *mappings;                 /* bar.c: live ones, to unmap on close */
@@ -107,6 +110,30 @@ struct backend_ops {
 
 /* The table, in the order of preference; ends with NULL. */
 extern const struct backend_ops *const backends[];
+
+/*
+ * Opens a device with a backend of the caller's choice: usrpci_dev_open() after it has found the
+ * right one, and unit tests with the fake. Errors: -ENOMEM; what the backend's open says.
+ */
+int dev_create(struct usrpci_ctx *ctx, const struct backend_ops *ops,
+	       const struct backend_target *target, struct usrpci_dev **dev);
+
+/* Returns -ENODEV; logs that the device is gone, once a device. Any thread. */
+int dev_gone(struct usrpci_dev *dev);
+
+/*
+ * For open: whether the context has a DMA domain of this name. Returns 1, 0 when it has none yet,
+ * or -EXDEV, logged, when it has another.
+ */
+int dev_has_domain(struct usrpci_dev *dev, const char *name);
+
+/* bar.c: unmaps what the program left mapped. irq.c: disables what it left enabled. */
+void dev_unmap_bars(struct usrpci_dev *dev);
+void dev_disable_irqs(struct usrpci_dev *dev);
+
+/* A plain access to mapped memory, for what the inline accessors do not cover: width 1, 2, 4, 8. */
+uint64_t mmio_load(const volatile uint8_t *address, unsigned int width);
+void mmio_store(volatile uint8_t *address, unsigned int width, uint64_t value);
 
 extern const struct backend_ops backend_sysfs; /* usrpci_dev_inspect(): no interrupts, no DMA */
 extern const struct backend_ops backend_uio;

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * BARs: bounds, decoding, and what is mapped, so that closing a device unmaps it. The fast way of
+ * an access is inline in <usrpci/mmio.h> and never comes here.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+
+#include <usrpci/mmio.h>
+
+#include "backend.h"
+
+#define LOG_SUBJECT "bar"
+#include "log.h"
+
+struct bar_mapping {
+	struct bar_mapping *next;
+	struct usrpci_bar bar;
+};
+
+int usrpci_bar_info(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar_info *info)
+{
+	if (index >= USRPCI_BARS)
+		return -EINVAL;
+	if (dev->bars[index].size == 0)
+		return -ENOENT;
+	*info = dev->bars[index];
+	return 0;
+}
+
+static int check_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar_info *info)
+{
+	int error = usrpci_bar_info(dev, index, info);
+
+	if (error)
+		return report(dev->ctx, error, dev->name, "usrpci show lists the BARs",
+			      "BAR %u does not exist", index);
+	if (info->address == 0)
+		return report(dev->ctx, -ENXIO, dev->name, NULL, "BAR %u has no address assigned",
+			      index);
+	if (!dev->ops->bar_map)
+		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL, "no BARs through %s",
+			      dev->ops->name);
+	return 0;
+}
+
+static int check_range(struct usrpci_dev *dev, unsigned int index,
+		       const struct usrpci_bar_info *info, uint64_t offset, size_t size)
+{
+	if (size > 0 && offset < info->size && size <= info->size - offset)
+		return 0;
+	return report(dev->ctx, -ERANGE, dev->name, NULL,
+		      "%zu bytes at 0x%" PRIx64 " are outside the %" PRIu64 " bytes of BAR %u",
+		      size, offset, info->size, index);
+}
+
+static int enable_decoding(struct usrpci_dev *dev, uint32_t flags)
+{
+	return usrpci_config_update16(dev, PCI_COMMAND, 0,
+				      flags & USRPCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
+}
+
+static int map(struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	struct bar_mapping *mapping = malloc(sizeof(*mapping));
+	int error;
+
+	if (!mapping)
+		return -ENOMEM;
+	error = enable_decoding(dev, bar->flags);
+	if (!error)
+		error = dev->ops->bar_map(dev, bar);
+	if (error) {
+		free(mapping);
+		return error;
+	}
+	mapping->bar = *bar;
+	mapping->next = dev->mappings;
+	dev->mappings = mapping;
+	return 0;
+}
+
+int usrpci_bar_map_range(struct usrpci_dev *dev, unsigned int index, uint64_t offset, size_t size,
+			 struct usrpci_bar *result)
+{
+	struct usrpci_bar bar = {.dev = dev, .index = index, .offset = offset, .size = size};
+	struct usrpci_bar_info info;
+	int error = check_map(dev, index, &info);
+
+	if (!error)
+		error = check_range(dev, index, &info, offset, size);
+	bar.flags = info.flags;
+	if (!error)
+		error = map(dev, &bar);
+	if (!error)
+		*result = bar;
+	return error;
+}
+
+int usrpci_bar_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar *bar)
+{
+	struct usrpci_bar_info info;
+	int error = check_map(dev, index, &info);
+
+	return error ? error : usrpci_bar_map_range(dev, index, 0, info.size, bar);
+}
+
+/* Two mappings that agree in these are the same for the backend. */
+static bool same(const struct usrpci_bar *a, const struct usrpci_bar *b)
+{
+	return a->index == b->index && a->offset == b->offset && a->size == b->size &&
+	       a->base == b->base && a->handle == b->handle;
+}
+
+static void unmap(struct usrpci_dev *dev, struct bar_mapping **link)
+{
+	struct bar_mapping *mapping = *link;
+
+	*link = mapping->next;
+	if (dev->ops->bar_unmap)
+		dev->ops->bar_unmap(dev, &mapping->bar);
+	free(mapping);
+}
+
+void usrpci_bar_unmap(struct usrpci_bar *bar)
+{
+	struct bar_mapping **link;
+
+	if (!bar || !bar->dev)
+		return;
+	link = &bar->dev->mappings;
+	while (*link && !same(&(*link)->bar, bar))
+		link = &(*link)->next;
+	if (*link)
+		unmap(bar->dev, link);
+	*bar = (struct usrpci_bar){0};
+}
+
+void dev_unmap_bars(struct usrpci_dev *dev)
+{
+	while (dev->mappings)
+		unmap(dev, &dev->mappings);
+}
+
+uint64_t mmio_load(const volatile uint8_t *address, unsigned int width)
+{
+	struct usrpci_bar bar = {.base = (volatile uint8_t *)address, .direct_size = 8};
+
+	switch (width) {
+	case 1:
+		return usrpci_read8(&bar, 0);
+	case 2:
+		return usrpci_read16(&bar, 0);
+	case 4:
+		return usrpci_read32(&bar, 0);
+	default:
+		return usrpci_read64(&bar, 0);
+	}
+}
+
+void mmio_store(volatile uint8_t *address, unsigned int width, uint64_t value)
+{
+	struct usrpci_bar bar = {.base = address, .direct_size = 8};
+
+	switch (width) {
+	case 1:
+		usrpci_write8(&bar, 0, (uint8_t)value);
+		break;
+	case 2:
+		usrpci_write16(&bar, 0, (uint16_t)value);
+		break;
+	case 4:
+		usrpci_write32(&bar, 0, (uint32_t)value);
+		break;
+	default:
+		usrpci_write64(&bar, 0, value);
+	}
+}
+
+static int check_access(const struct usrpci_bar *bar, size_t offset, unsigned int width)
+{
+	unsigned int widest = bar->flags & USRPCI_BAR_IO ? 4 : 8;
+
+	if (!bar->dev || width == 0 || width > widest || (width & (width - 1)))
+		return -EINVAL;
+	if ((offset | (bar->offset + offset)) & (width - 1))
+		return -EINVAL;
+	if (offset >= bar->size || width > bar->size - offset)
+		return -ERANGE;
+	return 0;
+}
+
+static uint64_t ones(unsigned int width)
+{
+	return UINT64_MAX >> (64 - 8 * width);
+}
+
+/* The offset and width were checked. */
+static int read_any(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value)
+{
+	if (offset < bar->direct_size) {
+		*value = mmio_load(bar->base + offset, width);
+		return 0;
+	}
+	return bar->dev->ops->bar_read(bar, offset, width, value);
+}
+
+static int write_any(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value)
+{
+	if (offset < bar->direct_size) {
+		mmio_store(bar->base + offset, width, value);
+		return 0;
+	}
+	return bar->dev->ops->bar_write(bar, offset, width, value);
+}
+
+static int report_access(const struct usrpci_bar *bar, int error, size_t offset, unsigned int width)
+{
+	if (!bar->dev)
+		return error;
+	return report(bar->dev->ctx, error, bar->dev->name, NULL,
+		      "access of %u bytes at 0x%zx of BAR %u, window of %zu bytes at 0x%" PRIx64,
+		      width, offset, bar->index, bar->size, bar->offset);
+}
+
+int usrpci_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value)
+{
+	uint16_t vendor;
+	int error = check_access(bar, offset, width);
+
+	if (error)
+		return report_access(bar, error, offset, width);
+	error = read_any(bar, offset, width, value);
+	if (error || *value != ones(width))
+		return error;
+	/* Fails with -ENODEV when configuration space is all ones too. */
+	return usrpci_config_read16(bar->dev, PCI_VENDOR_ID, &vendor);
+}
+
+int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value)
+{
+	int error = check_access(bar, offset, width);
+
+	if (error)
+		return report_access(bar, error, offset, width);
+	return write_any(bar, offset, width, value);
+}
+
+uint64_t usrpci_mmio_read_slow(struct usrpci_bar *bar, size_t offset, unsigned int width)
+{
+	uint64_t value;
+	int error = check_access(bar, offset, width);
+
+	if (error)
+		report_access(bar, error, offset, width);
+	else
+		error = read_any(bar, offset, width, &value);
+	return error ? ones(width) : value;
+}
+
+void usrpci_mmio_write_slow(struct usrpci_bar *bar, size_t offset, unsigned int width,
+			    uint64_t value)
+{
+	int error = check_access(bar, offset, width);
+
+	if (error)
+		report_access(bar, error, offset, width);
+	else
+		write_any(bar, offset, width, value);
+}

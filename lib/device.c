@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Devices: opening them through a backend, bus mastering, reset, and closing in the order that
+ * stops a device before it loses what it works with.
+ */
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+
+#define LOG_SUBJECT "device"
+#include "log.h"
+
+static const struct backend_ops *find_backend(struct usrpci_ctx *ctx,
+					      const struct backend_target *target)
+{
+	for (size_t i = 0; backends[i]; i++)
+		if (backends[i]->match(ctx, target))
+			return backends[i];
+	return NULL;
+}
+
+/* Why nothing gives userspace this device of the host. */
+static int explain_no_backend(struct usrpci_ctx *ctx, const struct usrpci_dev_info *info)
+{
+	char name[USRPCI_ADDR_STRLEN], hint[64];
+
+	usrpci_addr_format(&info->addr, name);
+	snprintf(hint, sizeof(hint), "usrpci bind %s", name);
+	if (!*info->driver)
+		return report(ctx, -ENXIO, name, hint,
+			      "no driver holds it that would give it to userspace");
+	return report(ctx, -EBUSY, name, hint, "the kernel's driver %s holds it", info->driver);
+}
+
+static void fill_target(struct usrpci_dev *dev, const struct backend_target *target)
+{
+	dev->target = target->name;
+	dev->inspect = target->inspect;
+	if (target->info) {
+		dev->info = *target->info;
+		usrpci_addr_format(&dev->info.addr, dev->name);
+		return;
+	}
+	dev->info.iommu_group = -1;
+	dev->info.numa_node = -1;
+	snprintf(dev->name, sizeof(dev->name), "%.*s", (int)strcspn(target->name, ","),
+		 target->name);
+}
+
+int dev_create(struct usrpci_ctx *ctx, const struct backend_ops *ops,
+	       const struct backend_target *target, struct usrpci_dev **result)
+{
+	struct usrpci_dev *dev = calloc(1, sizeof(*dev));
+	int error;
+
+	if (!dev)
+		return -ENOMEM;
+	dev->ctx = ctx;
+	dev->ops = ops;
+	fill_target(dev, target);
+	pthread_mutex_lock(&ctx->lock);
+	error = ops->open(dev);
+	if (!error) {
+		dev->next = ctx->devices;
+		ctx->devices = dev;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	dev->target = NULL;
+	if (error) {
+		free(dev);
+		return error;
+	}
+	log_debug(ctx, dev->name, "opened through %s", ops->name);
+	*result = dev;
+	return 0;
+}
+
+static int open_host_device(struct usrpci_ctx *ctx, struct backend_target *target,
+			    struct usrpci_dev **dev)
+{
+	const struct backend_ops *ops;
+	struct usrpci_dev_info info;
+	struct usrpci_addr addr;
+	int error = usrpci_dev_find(ctx, target->name, &addr);
+
+	if (!error)
+		error = usrpci_dev_lookup(ctx, &addr, &info);
+	if (error)
+		return error;
+	target->info = &info;
+	ops = find_backend(ctx, target);
+	return ops ? dev_create(ctx, ops, target, dev) : explain_no_backend(ctx, &info);
+}
+
+static int open_target(struct usrpci_ctx *ctx, struct backend_target *target,
+		       struct usrpci_dev **dev)
+{
+	const struct backend_ops *ops = find_backend(ctx, target);
+
+	return ops ? dev_create(ctx, ops, target, dev) : open_host_device(ctx, target, dev);
+}
+
+int usrpci_dev_open(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev)
+{
+	return open_target(ctx, &(struct backend_target){.name = name}, dev);
+}
+
+int usrpci_dev_inspect(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev)
+{
+	return open_target(ctx, &(struct backend_target){.name = name, .inspect = true}, dev);
+}
+
+static void forget(struct usrpci_dev *dev)
+{
+	struct usrpci_dev **link = &dev->ctx->devices;
+
+	while (*link && *link != dev)
+		link = &(*link)->next;
+	if (*link)
+		*link = dev->next;
+}
+
+void usrpci_dev_close(struct usrpci_dev *dev)
+{
+	struct usrpci_ctx *ctx;
+
+	if (!dev)
+		return;
+	ctx = dev->ctx;
+	dev_disable_irqs(dev);
+	if (!dev->inspect && !dev->gone)
+		usrpci_config_update16(dev, PCI_COMMAND, PCI_COMMAND_MASTER, 0);
+	dev_unmap_bars(dev);
+	pthread_mutex_lock(&ctx->lock);
+	forget(dev);
+	dev->ops->close(dev);
+	pthread_mutex_unlock(&ctx->lock);
+	free(dev);
+}
+
+const struct usrpci_dev_info *usrpci_dev_info(const struct usrpci_dev *dev)
+{
+	return &dev->info;
+}
+
+const char *usrpci_dev_name(const struct usrpci_dev *dev)
+{
+	return dev->name;
+}
+
+const char *usrpci_dev_backend(const struct usrpci_dev *dev)
+{
+	return dev->ops->name;
+}
+
+struct usrpci_ctx *usrpci_dev_ctx(const struct usrpci_dev *dev)
+{
+	return dev->ctx;
+}
+
+uint32_t usrpci_dev_features(const struct usrpci_dev *dev)
+{
+	return dev->ops->features((struct usrpci_dev *)dev);
+}
+
+int usrpci_dev_set_bus_master(struct usrpci_dev *dev, bool on)
+{
+	uint16_t wanted = on ? PCI_COMMAND_MASTER : 0, command;
+	int error = usrpci_config_update16(dev, PCI_COMMAND, PCI_COMMAND_MASTER, wanted);
+
+	if (!error)
+		error = usrpci_config_read16(dev, PCI_COMMAND, &command);
+	if (error)
+		return error;
+	if ((command & PCI_COMMAND_MASTER) != wanted)
+		return report(dev->ctx, -EIO, dev->name, NULL,
+			      "bus mastering stays %s: command register 0x%04x", on ? "off" : "on",
+			      command);
+	return 0;
+}
+
+int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
+{
+	uint32_t feature = kind == USRPCI_RESET_BUS ? USRPCI_FEATURE_HOT_RESET
+						    : USRPCI_FEATURE_RESET;
+
+	if (kind != USRPCI_RESET_FUNCTION && kind != USRPCI_RESET_BUS)
+		return -EINVAL;
+	if (!dev->ops->reset || !(usrpci_dev_features(dev) & feature))
+		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL, "no %s reset through %s",
+			      kind == USRPCI_RESET_BUS ? "bus" : "function", dev->ops->name);
+	return dev->ops->reset(dev, kind);
+}
