@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Configuration space and BARs through the files that the kernel has for every PCI device
+ * (Documentation/PCI/sysfs-pci.rst). Memory BARs are mapped, I/O BARs are read and written at
+ * offsets of their file, so no port privileges are needed. Interrupts and DMA are left out: they
+ * need a driver, see backend_uio.c.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "enumerate.h"
+#include "file.h"
+#include "sysfs.h"
+
+#define LOG_SUBJECT "sysfs"
+#include "log.h"
+
+/* Flags in the file "resource" (include/linux/ioport.h; they are ABI by now). */
+#define RESOURCE_IO       0x00000100
+#define RESOURCE_MEM      0x00000200
+#define RESOURCE_PREFETCH 0x00002000
+#define RESOURCE_MEM_64   0x00100000
+#define RESOURCE_UNSET    0x20000000
+
+static bool locked_down(const struct usrpci_ctx *ctx)
+{
+	char modes[64];
+
+	return file_read(ctx, modes, sizeof(modes), "/sys/kernel/security/lockdown") > 0 &&
+	       !strstr(modes, "[none]");
+}
+
+/* Logs a failure of one of the device's files, with what usually mends it. */
+static int report_file(struct usrpci_dev *dev, int error, const char *action, const char *file)
+{
+	const char *hint = NULL;
+
+	if (error == -ENODEV || error == -EIO)
+		return dev_gone(dev);
+	if (error == -EPERM && locked_down(dev->ctx))
+		hint = "kernel lockdown forbids it; vfio-pci works: usrpci bind --driver vfio-pci";
+	else if (error == -EPERM || error == -EACCES || error == -EBADF)
+		hint = "run as root";
+	else if (error == -EINVAL && *dev->info.driver)
+		hint = "the kernel keeps memory that a driver claimed to itself; iomem=relaxed on "
+		       "its command line changes that";
+	/* A descriptor that was opened for reading only. */
+	if (error == -EBADF)
+		error = -EACCES;
+	return report(dev->ctx, error, dev->name, hint, "cannot %s " PCI_DEVICES "/%s/%s", action,
+		      dev->name, file);
+}
+
+int sysfs_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size)
+{
+	struct sysfs_dev *sysfs = dev->backend;
+	int error = pread_exact(sysfs->config, buffer, size, offset);
+
+	return error ? report_file(dev, error, "read", "config") : 0;
+}
+
+int sysfs_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer, size_t size)
+{
+	struct sysfs_dev *sysfs = dev->backend;
+	int error = pwrite_exact(sysfs->config, buffer, size, offset);
+
+	return error ? report_file(dev, error, "write", "config") : 0;
+}
+
+static int open_file(struct usrpci_dev *dev, int flags, const char *file)
+{
+	return file_open(dev->ctx, flags, PCI_DEVICES "/%s/%s", dev->name, file);
+}
+
+/* Looking at a device works without the right to write to it. */
+static int open_config(struct usrpci_dev *dev)
+{
+	int fd = open_file(dev, O_RDWR, "config");
+
+	if (fd < 0 && dev->inspect && (fd == -EACCES || fd == -EPERM || fd == -EROFS))
+		fd = open_file(dev, O_RDONLY, "config");
+	if (fd < 0)
+		report_file(dev, fd == -ENOENT ? -ENODEV : fd, "open", "config");
+	return fd;
+}
+
+/* The file's size is the device's; without privileges reads end after the standard header. */
+static unsigned int readable_size(int config)
+{
+	struct stat status;
+	uint8_t byte;
+
+	if (fstat(config, &status) || status.st_size < USRPCI_CONFIG_SIZE ||
+	    pread(config, &byte, 1, USRPCI_CONFIG_SIZE - 1) != 1)
+		return PCI_STD_HEADER_SIZEOF;
+	return status.st_size < USRPCI_CONFIG_SIZE_EXPRESS ? USRPCI_CONFIG_SIZE
+							   : USRPCI_CONFIG_SIZE_EXPRESS;
+}
+
+/* "0xstart 0xend 0xflags", a line for each BAR. */
+static bool parse_resource(const char *line, struct usrpci_bar_info *bar)
+{
+	uint64_t start, end, flags;
+
+	if (sscanf(line, "%" SCNx64 " %" SCNx64 " %" SCNx64, &start, &end, &flags) != 3)
+		return false;
+	*bar = (struct usrpci_bar_info){0};
+	if (!(flags & (RESOURCE_IO | RESOURCE_MEM)) || end < start)
+		return true;
+	bar->size = end - start + 1;
+	bar->address = flags & RESOURCE_UNSET ? 0 : start;
+	bar->flags = (flags & RESOURCE_IO ? USRPCI_BAR_IO : 0) |
+		     (flags & RESOURCE_MEM_64 ? USRPCI_BAR_64BIT : 0) |
+		     (flags & RESOURCE_PREFETCH ? USRPCI_BAR_PREFETCH : 0);
+	return true;
+}
+
+static int read_resources(struct usrpci_dev *dev)
+{
+	char text[2048], *line = text;
+	int length = file_read(dev->ctx, text, sizeof(text), PCI_DEVICES "/%s/resource", dev->name);
+
+	if (length < 0)
+		return report_file(dev, length, "read", "resource");
+	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
+		if (!line || !parse_resource(line, &dev->bars[i]))
+			return report(dev->ctx, -EPROTO, dev->name, NULL,
+				      "line %u of its file resource makes no sense", i + 1);
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return 0;
+}
+
+int sysfs_attach(struct usrpci_dev *dev, struct sysfs_dev *sysfs)
+{
+	int error = read_resources(dev);
+
+	if (error)
+		return error;
+	sysfs->config = open_config(dev);
+	if (sysfs->config < 0)
+		return sysfs->config;
+	dev->config_size = readable_size(sysfs->config);
+	for (unsigned int i = 0; i < USRPCI_BARS; i++)
+		sysfs->io[i] = -1;
+	return 0;
+}
+
+void sysfs_detach(struct sysfs_dev *sysfs)
+{
+	close(sysfs->config);
+}
+
+static int open_resource(struct usrpci_dev *dev, unsigned int index, char file[16])
+{
+	snprintf(file, 16, "resource%u", index);
+	return open_file(dev, O_RDWR, file);
+}
+
+static int map_io(struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	struct sysfs_dev *sysfs = dev->backend;
+	char file[16];
+
+	if (sysfs->io_users[bar->index] == 0) {
+		int fd = open_resource(dev, bar->index, file);
+
+		if (fd < 0)
+			return report_file(dev, fd, "open", file);
+		sysfs->io[bar->index] = fd;
+	}
+	sysfs->io_users[bar->index]++;
+	return 0;
+}
+
+static void unmap_io(struct sysfs_dev *sysfs, unsigned int index)
+{
+	if (--sysfs->io_users[index] > 0)
+		return;
+	close(sysfs->io[index]);
+	sysfs->io[index] = -1;
+}
+
+/*
+ * Pages are mapped. A BAR smaller than a page lies somewhere in its page, which it may share; a
+ * larger one begins with a page, since BARs are aligned to their size.
+ */
+static int map_memory(struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t start = bar->offset + (dev->bars[bar->index].address & (page - 1));
+	uint64_t skip = start & (page - 1);
+	char file[16];
+	int fd = open_resource(dev, bar->index, file), error = 0;
+	void *map;
+
+	if (fd < 0)
+		return report_file(dev, fd, "open", file);
+	map = mmap(NULL, skip + bar->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   (off_t)(start - skip));
+	if (map == MAP_FAILED)
+		error = report_file(dev, -errno, "map", file);
+	close(fd);
+	if (error)
+		return error;
+	bar->base = (volatile uint8_t *)map + skip;
+	bar->direct_size = bar->size & ~(size_t)7;
+	return 0;
+}
+
+int sysfs_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	return bar->flags & USRPCI_BAR_IO ? map_io(dev, bar) : map_memory(dev, bar);
+}
+
+void sysfs_bar_unmap(struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	uintptr_t skip = (uintptr_t)bar->base & ((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+
+	if (bar->flags & USRPCI_BAR_IO)
+		unmap_io(dev->backend, bar->index);
+	else
+		munmap((void *)((uintptr_t)bar->base - skip), skip + bar->size);
+}
+
+/* The kernel takes port accesses of 1, 2 and 4 bytes in the processor's byte order. */
+int sysfs_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value)
+{
+	struct sysfs_dev *sysfs = bar->dev->backend;
+	uint8_t bytes[4] = {0};
+	int error;
+
+	if (bar->base) {
+		*value = mmio_load(bar->base + offset, width);
+		return 0;
+	}
+	error = pread_exact(sysfs->io[bar->index], bytes, width, (off_t)(bar->offset + offset));
+	if (error)
+		return report_file(bar->dev, error, "read", "the file of an I/O BAR");
+	*value = get_le32(bytes);
+	return 0;
+}
+
+int sysfs_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value)
+{
+	struct sysfs_dev *sysfs = bar->dev->backend;
+	uint8_t bytes[4];
+	int error;
+
+	if (bar->base) {
+		mmio_store(bar->base + offset, width, value);
+		return 0;
+	}
+	put_le32(bytes, (uint32_t)value);
+	error = pwrite_exact(sysfs->io[bar->index], bytes, width, (off_t)(bar->offset + offset));
+	return error ? report_file(bar->dev, error, "write", "the file of an I/O BAR") : 0;
+}
+
+bool sysfs_can_reset(struct usrpci_dev *dev)
+{
+	return file_exists(dev->ctx, PCI_DEVICES "/%s/reset", dev->name);
+}
+
+/* The kernel saves and restores configuration space around the reset. */
+int sysfs_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
+{
+	int fd = open_file(dev, O_WRONLY, "reset"), error;
+
+	if (fd < 0)
+		return report_file(dev, fd, "open", "reset");
+	error = pwrite_exact(fd, "1", 1, 0);
+	close(fd);
+	if (error == -ENOTTY)
+		error = -EOPNOTSUPP;
+	return error ? report_file(dev, error, "write", "reset") : 0;
+}
+
+static bool match(struct usrpci_ctx *ctx, const struct backend_target *target)
+{
+	return target->inspect && target->info;
+}
+
+static int open_device(struct usrpci_dev *dev)
+{
+	struct sysfs_dev *sysfs = calloc(1, sizeof(*sysfs));
+	int error;
+
+	if (!sysfs)
+		return -ENOMEM;
+	error = sysfs_attach(dev, sysfs);
+	if (error) {
+		free(sysfs);
+		return error;
+	}
+	dev->backend = sysfs;
+	return 0;
+}
+
+static void close_device(struct usrpci_dev *dev)
+{
+	sysfs_detach(dev->backend);
+	free(dev->backend);
+}
+
+static uint32_t features(struct usrpci_dev *dev)
+{
+	return sysfs_can_reset(dev) ? USRPCI_FEATURE_RESET : 0;
+}
+
+const struct backend_ops backend_sysfs = {
+	.name = "sysfs",
+	.match = match,
+	.open = open_device,
+	.close = close_device,
+	.features = features,
+	.config_read = sysfs_config_read,
+	.config_write = sysfs_config_write,
+	.bar_map = sysfs_bar_map,
+	.bar_unmap = sysfs_bar_unmap,
+	.bar_read = sysfs_bar_read,
+	.bar_write = sysfs_bar_write,
+	.reset = sysfs_reset,
+};
