@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A thin face on meson: each target sees to its packages, builds in build/, and runs.
+#
+#	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back
+#	make check    every test; the last line says "N passed, N failed, N skipped"
+#	make bench    the figures, beside those of others
+#	make install  as root; DESTDIR and PREFIX are respected
+#	make          build only        make lint, make format, make clean
+
+MAKEFLAGS += --no-print-directory
+PREFIX ?= /usr/local
+BUILD := build
+ASAN := build-asan
+# Debian's own; another python's meson may be first on the path and know nothing.
+MESON := $(firstword $(wildcard /usr/bin/meson) meson)
+JOBS := $(shell nproc)
+
+BUILD_PACKAGES := gcc libc6-dev meson ninja-build pkgconf scdoc \
+	libkmod-dev libmount-dev libudev-dev libsmartcols-dev
+VM_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils pciutils iproute2 iputils-ping
+LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
+CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
+	libcmocka-dev g++ clang libclang-rt-14-dev python3 driverctl dmsetup strace e2fsprogs
+BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev
+
+DEMO := $(firstword $(wildcard demo/story) tests/qemu/run)
+
+.PHONY: all check demo bench install lint format clean build
+all: packages-BUILD build
+
+packages-%:
+	@.ci/need-packages $($*_PACKAGES)
+
+build: $(BUILD)/build.ninja
+	@$(MESON) compile -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@$(MESON) setup $(BUILD) --werror --prefix $(PREFIX)
+
+$(ASAN)/build.ninja:
+	@$(MESON) setup $(ASAN) --werror --buildtype debug \
+		-Db_sanitize=address,undefined -Db_lundef=false
+
+# A failing suite does not keep the others from running; summary has the last word.
+check: packages-CHECK build $(ASAN)/build.ninja
+	@$(MESON) compile -C $(ASAN)
+	@rm -f $(BUILD)/meson-logs/testlog.json $(ASAN)/meson-logs/testlog.json
+	@$(MESON) test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs || true
+	@$(MESON) test -C $(ASAN) --num-processes $(JOBS) --print-errorlogs --suite unit || true
+	@tests/summary $(BUILD) $(ASAN)
+
+demo: packages-BUILD packages-VM build
+	@tests/qemu/vm --nic e1000 --mem 1G -- $(DEMO)
+
+bench: packages-BENCH build
+	@bench/run $(BUILD)
+
+install: packages-BUILD build
+	@$(MESON) install -C $(BUILD) --no-rebuild
+
+lint: packages-LINT packages-BUILD build
+	@$(MESON) test -C $(BUILD) --suite lint --verbose
+
+format: packages-LINT
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+clean:
+	@rm -rf $(BUILD) $(ASAN)

@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# headers.sh: each public header can be included alone, and twice, by C11 and by C++ programs.
+#
+. "$(dirname "$0")/tap.sh"
+
+include_twice()
+{
+	printf '#include <usrpci/%s>\n#include <usrpci/%s>\n' "$1" "$1"
+}
+
+compiles_as_c()
+{
+	include_twice "$1" | gcc -x c -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only \
+		-I "$USRPCI_SOURCE/include" -
+}
+
+compiles_as_cxx()
+{
+	command -v g++ >/dev/null || skip "g++ is not installed"
+	include_twice "$1" | g++ -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only \
+		-I "$USRPCI_SOURCE/include" -
+}
+
+for path in "$USRPCI_SOURCE"/include/usrpci/*.h; do
+	header=${path##*/}
+	check "$header compiles alone as C11" compiles_as_c "$header"
+	check "$header compiles alone as C++" compiles_as_cxx "$header"
+done
+finish

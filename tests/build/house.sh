@@ -1,0 +1,207 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# house.sh: the rules of the house that a program can check. See HACKING.md.
+#
+# Each rule is a function that prints the offenders below a directory. Each is tried first on a small
+# tree that breaks it: a rule that finds nothing there would find nothing anywhere.
+#
+. "$(dirname "$0")/tap.sh"
+
+layers="util lib host cli drivers examples rump bench"
+
+# The C files below some directories of a tree.
+sources()
+{
+	local dir
+	for dir in "$@"; do
+		[ ! -d "$dir" ] || find "$dir" -name '*.[ch]' | sort
+	done
+}
+
+# The file's text without its comments, each line with the file's name before it.
+code()
+{
+	gcc -fpreprocessed -dD -E -P "$1" 2>/dev/null | sed "s|^|$1: |"
+}
+
+code_of()
+{
+	local file
+	sources "$@" | while read -r file; do
+		code "$file"
+	done
+}
+
+# may_include LAYER OWNER: whether a file of LAYER may include a private header of OWNER.
+may_include()
+{
+	case $1:$2 in
+	util:util | lib:lib | lib:util | host:host | host:util | cli:cli) ;;
+	drivers:drivers | examples:examples | examples:drivers | rump:rump) ;;
+	bench:bench | bench:drivers) ;;
+	*) return 1 ;;
+	esac
+}
+
+# may_use_host LAYER: whether it may include the preparation library's public header.
+may_use_host()
+{
+	[[ " host cli bench " == *" $1 "* ]]
+}
+
+# The layer that has a private header: the includer's own if it can.
+owner_of()
+{
+	local header=$1 own=$2 layer
+	for layer in $own $layers; do
+		if [ -d "$layer" ] && [ -n "$(find "$layer" -path "*/$header")" ]; then
+			echo "$layer"
+			return
+		fi
+	done
+	echo nobody
+}
+
+arrows_point_down()
+{
+	local layer file header owner
+	cd "$1" || return
+	for layer in $layers; do
+		sources "$layer" | xargs -r grep -HoE '^#[[:space:]]*include[[:space:]]*("[^"]+"|<usrpci/host\.h>)' |
+			sed 's/:[^"<]*/ /; s/"//g' | sort -u | while read -r file header; do
+			if [ "$header" = "<usrpci/host.h>" ]; then
+				may_use_host "$layer" || echo "$file: $header is for tools that prepare the host"
+				continue
+			fi
+			owner=$(owner_of "$header" "$layer")
+			may_include "$layer" "$owner" || echo "$file: $header belongs to $owner"
+		done
+	done
+}
+
+one_place_writes_to_the_host()
+{
+	cd "$1" || return
+	code_of host cli | grep -v '^host/apply\.c:' |
+		grep -E 'O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|\b(creat|rename|unlink|symlink|mkdir|truncate)\(|fopen\([^"]*"[wa]|fopen\([^"]*"r[be]*\+'
+}
+
+library_is_silent_and_never_exits()
+{
+	cd "$1" || return
+	code_of lib util | grep -E '\b(v?f?printf|f?puts|putc|putchar|perror|v?errx?|v?warnx?|exit|abort|assert)\(' |
+		grep -vE '_Static_assert\('
+}
+
+functions_are_short()
+{
+	cd "$1" || return
+	# shellcheck disable=SC2086
+	sources $layers tests | grep '\.c$' | xargs -r awk '
+		FNR == 1 { start = 0 }
+		/^{/ { start = FNR }
+		/^}/ && start { if (FNR - start - 1 > 80) print FILENAME ":" start ": " FNR - start - 1 " lines"; start = 0 }'
+}
+
+files_say_what_they_are()
+{
+	cd "$1" || return
+	# shellcheck disable=SC2086
+	sources $layers tests | grep '\.c$' | xargs -r awk '
+		FNR == 1 && $0 != "// SPDX-License-Identifier: BSD-2-Clause" { print FILENAME ": no SPDX line" }
+		FNR == 2 && !/^\/\*/ { print FILENAME ": does not say what it does" }
+		FNR == 3 { nextfile }'
+}
+
+nothing_is_left_to_do()
+{
+	cd "$1" || return
+	# shellcheck disable=SC2086
+	find $layers include tests man doc -type f -not -name house.sh -not -name summary -print0 2>/dev/null |
+		xargs -0 -r grep -IHnwE 'TODO|FIXME|XXX'
+}
+
+every_header_has_a_man_page()
+{
+	local header
+	cd "$1" || return
+	[ -d man ] || skip "there is no man/"
+	for header in include/usrpci/*.h; do
+		header=$(basename "$header" .h)
+		[ "$header" = usrpci ] || compgen -G "man/usrpci_$header.3*" >/dev/null ||
+			echo "include/usrpci/$header.h: no man/usrpci_$header.3.scd"
+	done
+}
+
+every_command_has_a_man_page()
+{
+	local command
+	cd "$1" || return
+	[ -d man ] || skip "there is no man/"
+	compgen -G 'cli/cmd_*.c' >/dev/null || skip "there is no cli/cmd_*.c"
+	for command in cli/cmd_*.c; do
+		command=$(basename "${command#cli/cmd_}" .c)
+		compgen -G "man/usrpci-$command.[18]*" >/dev/null ||
+			echo "cli/cmd_$command.c: no man/usrpci-$command.1.scd"
+	done
+}
+
+# --- trees that break a rule: path and content in pairs ---------------------------------------
+
+tree()
+{
+	rm -rf "$scratch/tree"
+	while [ $# -gt 0 ]; do
+		mkdir -p "$scratch/tree/$(dirname "$1")"
+		printf '%b' "$2" >"$scratch/tree/$1"
+		shift 2
+	done
+}
+
+# catches RULE COUNT: it finds that many offenders in the tree.
+catches()
+{
+	local found
+	found=$("$1" "$scratch/tree") || true
+	[ "$(grep -c . <<<"$found")" = "$2" ] || echo "$1 found in a tree with $2 offenders: $found"
+}
+
+holds()
+{
+	"$1" "$USRPCI_SOURCE" || true
+}
+
+# rule TITLE FUNCTION COUNT (PATH CONTENT)...: COUNT offenders are in the tree of the rest.
+rule()
+{
+	local rule=$1 function=$2 count=$3
+	shift 3
+	tree "$@"
+	check "a breach is found: $rule" catches "$function" "$count"
+	check "$rule" holds "$function"
+}
+
+rule "include arrows only point down" arrows_point_down 5 \
+	util/log.h '' lib/ctx.h '' host/apply.h '' drivers/e1000/e1000.h '' \
+	lib/a.c '#include "ctx.h"\n#include "log.h"\n#include "apply.h"\n' \
+	host/a.c '#include "ctx.h"\n#include <usrpci/host.h>\n' \
+	drivers/e1000/a.c '#include "e1000.h"\n#include <usrpci/dma.h>\n#include <usrpci/host.h>\n' \
+	examples/a.c '#include "../lib/ctx.h"\n' util/a.c '#include "ctx.h"\n'
+rule "one place writes to the host" one_place_writes_to_the_host 3 \
+	host/apply.c 'open(path, O_WRONLY);\n' \
+	host/bind.c '/* O_WRONLY */\nopen(path, O_WRONLY);\nfopen(path, "re");\nfopen(path, "we");\n' \
+	cli/main.c 'unlink(path);\n'
+rule "the library prints nothing and never exits" library_is_silent_and_never_exits 3 \
+	lib/a.c '/* exit() */\nsnprintf(a, b, c);\n_exit(1);\nexit(1);\n_Static_assert(1, "");\nassert(x);\n' \
+	util/a.c 'fprintf(stderr, "x");\n'
+rule "no function is longer than 80 lines" functions_are_short 1 \
+	lib/a.c "int f(void)\n{\n$(yes 'a;\n' | head -n 81 | tr -d '\n')}\nint g(void)\n{\n}\n"
+rule "each C file opens with its license and what it does" files_say_what_they_are 2 \
+	lib/a.c '/* a */\nint x;\n' lib/b.c '// SPDX-License-Identifier: BSD-2-Clause\n/*\n * b\n */\n'
+rule "nothing is left to do" nothing_is_left_to_do 1 lib/a.c "/* TO""DO: all */\n"
+rule "each public header has a man page" every_header_has_a_man_page 1 \
+	include/usrpci/dma.h '' include/usrpci/irq.h '' man/usrpci_irq.3.scd ''
+rule "each command has a man page" every_command_has_a_man_page 1 \
+	cli/cmd_bind.c '' cli/cmd_list.c '' man/usrpci-bind.1.scd ''
+finish

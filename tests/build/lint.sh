@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# lint.sh: what clang-format, clang-tidy, cppcheck and shellcheck have to say.
+#
+. "$(dirname "$0")/tap.sh"
+
+cd "$USRPCI_SOURCE" || exit
+dirs=$(ls -d util lib host cli drivers examples rump tests bench include 2>/dev/null || true)
+
+need()
+{
+	command -v "$1" >/dev/null || skip "$1 is not installed; make lint installs it"
+}
+
+is_formatted()
+{
+	need clang-format
+	# shellcheck disable=SC2086
+	find $dirs -name '*.[ch]' -print0 | xargs -0 -r clang-format --dry-run -Werror
+}
+
+# The files that the build compiles, as it names them: others have no options to be read with.
+compiled_files()
+{
+	sed -n 's/^ *"file": "\(.*\.c\)",*$/\1/p' compile_commands.json | sort -u
+}
+
+satisfies_clang_tidy()
+{
+	need clang-tidy
+	cd "$USRPCI_BUILD" || exit
+	compiled_files | xargs -r -P "$(nproc)" -n 8 clang-tidy -p . --quiet \
+		--extra-arg=-Wno-unknown-warning-option 2>"$scratch/tidy" || cat "$scratch/tidy"
+}
+
+satisfies_cppcheck()
+{
+	need cppcheck
+	cppcheck --project="$USRPCI_BUILD/compile_commands.json" -j "$(nproc)" --quiet --std=c11 \
+		--enable=warning,performance,portability --inline-suppr --suppress=missingInclude \
+		--cppcheck-build-dir="$scratch" --error-exitcode=1 2>&1
+}
+
+satisfies_shellcheck()
+{
+	need shellcheck
+	git ls-files >"$scratch/files" 2>/dev/null || skip "this is no git checkout"
+	while read -r file; do
+		if [ -f "$file" ] && head -n 3 "$file" | grep -qE '^#!.*sh$|shellcheck shell='; then
+			echo "$file"
+		fi
+	done <"$scratch/files" | xargs -r shellcheck --external-sources --severity=warning
+}
+
+check "C files are formatted as .clang-format says" is_formatted
+check "clang-tidy finds nothing" satisfies_clang_tidy
+check "cppcheck finds nothing" satisfies_cppcheck
+check "shellcheck finds nothing" satisfies_shellcheck
+finish

@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# symbols.sh: what the shared libraries export is what their symbol files and the headers say.
+#
+. "$(dirname "$0")/tap.sh"
+
+exported()
+{
+	nm -D --defined-only --format=posix "$1" | awk '$2 != "A" { sub(/@.*/, "", $1); print $1 }' | sort
+}
+
+listed()
+{
+	sed -n '/global:/,/local:/s/^[[:space:]]*\([A-Za-z0-9_]*\);$/\1/p' "$1" | sort
+}
+
+# The functions that a header declares and does not define.
+declared()
+{
+	for header in "$@"; do
+		echo "#include <usrpci/$header>"
+	done >"$scratch/all.c"
+	gcc -std=gnu11 -I "$USRPCI_SOURCE/include" -fsyntax-only -aux-info "$scratch/aux" "$scratch/all.c"
+	# host.h includes others, whose functions are not its library's.
+	if [ "$*" = host.h ]; then
+		files=host
+	else
+		files='[a-z]*'
+	fi
+	sed -n 's|^/\* [^ ]*include/usrpci/'"$files"'\.h:[0-9]*:N[CO] \*/ extern [^(]*[ *]\(usrpci_[a-z0-9_]*\) (.*|\1|p' \
+		"$scratch/aux" | sort -u
+}
+
+# Prints what is in one list and not in the other; nothing if they are equal.
+compare()
+{
+	diff "$1" "$2" | sed -n "s/^</only in $3:/p; s/^>/only in $4:/p"
+}
+
+library=''
+need_library()
+{
+	[ -e "$1" ] || skip "$1 is not built"
+	library=$1
+}
+
+exports_what_its_symbol_file_lists()
+{
+	need_library "$1"
+	exported "$library" | grep -v '^LIBUSRPCI' >"$scratch/exported" || true
+	listed "$2" >"$scratch/listed"
+	[ -s "$scratch/listed" ] || echo "$2: lists nothing"
+	compare "$scratch/exported" "$scratch/listed" "the library" "the symbol file"
+}
+
+exports_what_its_headers_declare()
+{
+	symbols=$1
+	[ -e "$symbols" ] || skip "$symbols does not exist"
+	shift
+	listed "$symbols" >"$scratch/listed"
+	declared "$@" >"$scratch/declared"
+	compare "$scratch/declared" "$scratch/listed" "the headers" "the symbol file"
+}
+
+# Nothing global and writable: two contexts, or two users of the library, must not meet.
+has_no_writable_globals()
+{
+	need_library "$1"
+	if nm "$library" | grep -q '__asan_init'; then
+		skip "a sanitizer's own variables are in it"
+	fi
+	objdump -t "$library" | awk '
+		$NF ~ /^(completed\.0|__dso_handle|__TMC_END__)$/ { next } # start-up code
+		$3 == "O" && ($4 == ".data" || $4 == ".bss") { print $NF ": writable" }'
+}
+
+lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -v '^host\.h$')
+lib=$USRPCI_BUILD/lib/libusrpci.so
+host=$USRPCI_BUILD/host/libusrpci-host.so
+check "libusrpci.so exports what libusrpci.sym lists" \
+	exports_what_its_symbol_file_lists "$lib" "$USRPCI_SOURCE/lib/libusrpci.sym"
+# shellcheck disable=SC2086
+check "libusrpci.sym lists what the public headers declare" \
+	exports_what_its_headers_declare "$USRPCI_SOURCE/lib/libusrpci.sym" $lib_headers
+check "libusrpci.so has no writable globals" has_no_writable_globals "$lib"
+check "libusrpci-host.so exports what libusrpci-host.sym lists" \
+	exports_what_its_symbol_file_lists "$host" "$USRPCI_SOURCE/host/libusrpci-host.sym"
+check "libusrpci-host.sym lists what host.h declares" \
+	exports_what_its_headers_declare "$USRPCI_SOURCE/host/libusrpci-host.sym" host.h
+check "libusrpci-host.so has no writable globals" has_no_writable_globals "$host"
+finish
