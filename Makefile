@@ -24,8 +24,6 @@ CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ clang libclang-rt-14-dev python3 driverctl dmsetup strace e2fsprogs
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev
 
-DEMO := $(firstword $(wildcard demo/story) tests/qemu/run)
-
 .PHONY: all check demo bench install lint format clean build
 all: packages-BUILD build
 
@@ -51,7 +49,7 @@ check: packages-CHECK build $(ASAN)/build.ninja
 	@tests/summary $(BUILD) $(ASAN)
 
 demo: packages-BUILD packages-VM build
-	@tests/qemu/vm --nic e1000 --mem 1G -- $(DEMO)
+	@tests/qemu/vm --nic e1000 --mem 1G -- demo/story
 
 bench: packages-BENCH build
 	@bench/run $(BUILD)
