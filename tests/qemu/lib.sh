@@ -3,8 +3,7 @@
 #
 # lib.sh: runs a suite's cases inside the test machine; and the helpers that cases use.
 #
-# usage (inside): bash lib.sh SUITE CASE...        all cases: TAP
-#                 bash lib.sh --case SUITE CASE    one case, in its own process
+# usage (inside): bash lib.sh SUITE CASE...
 #
 # A case is a function named subject@what-it-shows. It runs under "set -eu" with its own deadline
 # ("# case-deadline: SECONDS" in the suite, else 60), fails when a command fails, and fails too when
@@ -69,7 +68,7 @@ wait_for()
 # The kernel's messages since the case began.
 kernel_log()
 {
-	dmesg | sed "1,/$log_marker/d"
+	dmesg | sed "1,/$log_marker\$/d"
 }
 
 # expect_kernel_log PATTERN [SECONDS]: such a message comes, and is none of the forbidden ones now.
@@ -115,14 +114,9 @@ ping_gateway()
 
 forbidden_log='DMAR:.*([Ff]ault|ERROR)|BUG|WARNING|Oops|general protection|Call Trace|blocked for more than|soft lockup|stuck for'
 
+# Neither this nor any caller may stand in a condition (if, ||): set -e would not hold then.
 run_case()
 {
-	suite=$1
-	scratch=$TMPDIR
-	log_marker="usrpci-test: $2"
-	PATH=$USRPCI_BUILD/cli:$PATH
-	# shellcheck source=/dev/null
-	. "$suite"
 	exec 5>"$scratch/trace"
 	BASH_XTRACEFD=5
 	set -euo pipefail -x
@@ -132,13 +126,19 @@ run_case()
 	if declare -F setup >/dev/null; then
 		setup
 	fi
-	"$2"
+	"$1"
 }
 
+# The kernel's complaints since the case began, less what the case expected.
 complaints()
 {
-	touch "$scratch/expected-log"
-	kernel_log | grep -E "$forbidden_log" | grep -Evf "$scratch/expected-log"
+	dmesg | awk -v marker="$log_marker" -v forbidden="$forbidden_log" -v list="$scratch/expected-log" '
+		BEGIN { while ((getline line <list) > 0) expected[line] }
+		index($0, marker) { begun = 1 }
+		begun && $0 ~ forbidden {
+			for (pattern in expected) if ($0 ~ pattern) next
+			print
+		}'
 }
 
 diagnose()
@@ -147,27 +147,56 @@ diagnose()
 		echo "$1"
 		tail -n 60 "$scratch/output"
 		echo "the last commands:"
-		grep -v -e '^+* *BASH_XTRACEFD' "$scratch/trace" | tail -n 12
+		tail -n 12 "$scratch/trace"
 	} 2>/dev/null | sed 's/^/#   /'
 }
 
+# wait_for_case NUMBER SECONDS: sets status; fails when it did not end in time.
+wait_for_case()
+{
+	local number
+	while read -r -t "$2" -u 7 number status; do
+		[ "$number" != "$1" ] || return 0
+	done
+	return 1
+}
+
+# Runs a case as a process group, so that nothing of it outlives it.
+execute_case()
+{
+	local number=$1 case=$2
+	(
+		(run_case "$case") >"$scratch/output" 2>&1 </dev/null
+		echo "$number $?" >&7
+	) &
+	if ! wait_for_case "$number" "$case_deadline"; then
+		kill -TERM -- -$!
+		wait_for_case "$number" 5
+		status=124
+	fi
+	kill -KILL -- -$!
+	wait $!
+} 2>/dev/null
+
 judge_case()
 {
-	local number=$1 case=$2 status=0 problem=''
-	scratch=$(mktemp -d /run/case-XXXXXX)
-	log_marker="usrpci-test: $case"
+	local number=$1 case=$2 status problem='' complaint
+	scratch=/run/case-$number
+	log_marker="usrpci-test: $number $case"
+	mkdir "$scratch"
+	: >"$scratch/expected-log"
 	echo "$log_marker" >/dev/kmsg
-	TMPDIR=$scratch timeout -k 5 "$case_deadline" bash "$here/lib.sh" --case "$suite" "$case" \
-		>"$scratch/output" 2>&1 </dev/null || status=$?
-	[ $status = 0 ] || problem="exit status $status"
-	[ $status != 124 ] || problem="not done after $case_deadline seconds"
-	complaints >"$scratch/complaints" && problem="the kernel complained: $(cat "$scratch/complaints")"
+	execute_case "$number" "$case"
+	[ "$status" = 0 ] || problem="exit status $status"
+	[ "$status" != 124 ] || problem="not done after $case_deadline seconds"
+	complaint=$(complaints)
+	[ -z "$complaint" ] || problem="the kernel complained: $complaint"
 	if [ -n "$problem" ]; then
 		echo "not ok $number - $case"
 		diagnose "$problem"
-		return 1
+		failed=1
 	elif [ -e "$scratch/skip" ]; then
-		echo "ok $number - $case # SKIP $(cat "$scratch/skip")"
+		echo "ok $number - $case # SKIP $(<"$scratch/skip")"
 	else
 		echo "ok $number - $case"
 	fi
@@ -176,19 +205,21 @@ judge_case()
 run_suite()
 {
 	local number=0 failed=0 case
-	suite=$1
-	shift
-	case_deadline=$(sed -n 's/^# case-deadline: //p' "$suite")
+	case_deadline=$(sed -n 's/^# case-deadline: //p' "$1")
 	: "${case_deadline:=60}"
+	# shellcheck source=/dev/null
+	. "$1"
+	shift
 	for case in "$@"; do
 		number=$((number + 1))
-		judge_case $number "$case" || failed=1
+		judge_case $number "$case"
 	done
 	return $failed
 }
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-case $1 in
---case) run_case "$2" "$3" ;;
-*) exec 4>&1 && run_suite "$@" ;;
-esac
+PATH=$USRPCI_BUILD/cli:$PATH
+set -m
+mkfifo /run/ended-cases
+exec 4>&1 7<>/run/ended-cases
+run_suite "$@"

@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# harness.sh: does the harness say of each broken case what it must? And of a machine that hangs?
+#
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/build/tap.sh
+. "$here/../../build/tap.sh"
+
+"$here/../run" "$here/broken.sh" >"$scratch/tap" 2>"$scratch/stderr" && suite_status=0 || suite_status=$?
+if grep -q '# SKIP' "$scratch/tap" && ! grep -q '^not ok' "$scratch/tap"; then
+	echo "1..0 # SKIP $(sed -n 's/.*# SKIP //p' "$scratch/tap" | head -n 1)"
+	exit 0
+fi
+
+# says WORD NAME: the line that WORD asks for is there for the case.
+says()
+{
+	local line
+	line=$(grep -E "^(not )?ok [0-9]+ - $2" "$scratch/tap")
+	case $1:$line in
+	"passes:ok "*"- $2" | "fails:not ok "*"- $2" | "skips:ok "*"- $2 # SKIP there is one") ;;
+	*) echo "$line" && sed -n "/ - $2/,/ok [0-9]/p" "$scratch/tap" ;;
+	esac
+}
+
+tells()
+{
+	grep -Eq -- "$1" "$scratch/tap" "$scratch/stderr" || echo "nowhere: $1"
+}
+
+is_failure()
+{
+	[ "$suite_status" = 1 ] || echo "status $suite_status"
+}
+
+ends_a_machine_that_hangs()
+{
+	status=0
+	"$here/../vm" --deadline 6 -- sleep 100 2>"$scratch/hung" || status=$?
+	[ $status = 124 ] || echo "status $status instead of 124"
+	grep -q 'still running after 6 seconds' "$scratch/hung" || cat "$scratch/hung"
+}
+
+hands_on_what_the_command_did()
+{
+	status=0
+	seq 1 2000 | "$here/../vm" --stdin --env WORD='a  b' --user nobody -- \
+		bash -c 'cat; echo "$WORD $(id -un)" >&2; exit 42' \
+		>"$scratch/out" 2>"$scratch/err" || status=$?
+	[ $status = 42 ] || echo "status $status instead of 42"
+	seq 1 2000 | cmp - "$scratch/out"
+	echo 'a  b nobody' | cmp - "$scratch/err"
+}
+
+for name in $(sed -n 's/^\([a-z]*@[a-z-]*\)()$/\1/p' "$here/broken.sh"); do
+	check "a case ${name/@/ }" says "${name%@*}" "$name"
+done
+check "a failed case makes the suite fail" is_failure
+check "a failed case shows its last commands" tells '^#   \+ echo .BUG: not a real one'
+check "a case is torn down when it failed" tells '^#   torn down'
+check "a machine that died shows its console" tells 'vm:.*sysrq'
+check "a machine that hangs is ended at its deadline" ends_a_machine_that_hangs
+check "a command's input, output, user, environment and status pass through" hands_on_what_the_command_did
+finish
