@@ -21,9 +21,16 @@ __attribute__((format(printf, 6, 7))) int log_report(const struct usrpci_ctx *ct
 						     const char *subject, const char *object,
 						     const char *hint, const char *format, ...);
 
-/* object and hint may be NULL. error is a negative errno; its meaning is appended to the text. */
-#define report(ctx, error, object, hint, ...) \
-	log_report(ctx, error, LOG_SUBJECT, object, hint, __VA_ARGS__)
+/*
+ * object and hint may be NULL. error is a negative errno; its meaning is appended to the text.
+ * Yields error itself, and not what a function returns, so that analysers see that it is not 0.
+ */
+#define report(ctx, error, object, hint, ...)                                            \
+	({                                                                               \
+		const int reported_error = (error);                                      \
+		log_report(ctx, reported_error, LOG_SUBJECT, object, hint, __VA_ARGS__); \
+		reported_error;                                                          \
+	})
 #define log_error(ctx, object, hint, ...) \
 	log_message(ctx, USRPCI_LOG_ERROR, LOG_SUBJECT, object, hint, __VA_ARGS__)
 #define log_warning(ctx, object, hint, ...) \
