@@ -54,8 +54,10 @@ int fixture_setup(void **state)
 	if (!fixture)
 		return -1;
 	strcpy(fixture->root, "/tmp/usrpci-test-XXXXXX");
-	if (!mkdtemp(fixture->root))
+	if (!mkdtemp(fixture->root)) {
+		free(fixture);
 		return -1;
+	}
 	fixture_mkdir(fixture, "/sys/bus/pci/devices");
 	fixture_mkdir(fixture, "/sys/bus/pci/drivers");
 	*state = fixture;
