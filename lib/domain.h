@@ -5,7 +5,7 @@
 /*
  * The DMA domain of a context: where DMA memory comes from and what a device address is. A backend
  * supplies the operations (domain_physical.c under uio, backend_vfio.c, backend_qemu.c, ...); dma.c
- * puts the heap on top and is their only caller, with the heap's lock held.
+ * puts the heap on top and is their only caller, one thread at a time.
  *
  * Made by the context's first device, it lives until the context is closed: memory outlives
  * devices.
@@ -46,10 +46,11 @@ struct dma_domain_ops {
 		*name; /* "physical", "vfio", "qemu": two devices share a domain of the same name */
 
 	/*
-	 * Gets memory for a request: calls add() once for each chunk it got, which may be more
-	 * memory than was asked for (pages that turned out not to be neighbours are kept, not
-	 * lost). Returns 0 when the request can now be met from the chunks added, or a negative
-	 * errno after it has logged why.
+	 * Gets memory for a request: calls add() for each chunk as it gets it. add() returns 1 once
+	 * the request can be met, for the domain to stop; 0 to go on, if the domain can (the
+	 * request may need neighbours); or a negative errno, and the chunk was not taken over. What
+	 * was added and turned out to be of no use is given back by shrink() afterwards. Returns 0
+	 * or a negative errno after it has logged why.
 	 */
 	int (*grow)(struct dma_domain *domain, const struct dma_chunk_request *request,
 		    int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk));
