@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_LIB_LOCK_H
+#define USRPCI_LIB_LOCK_H
+
+/*
+ * A lock for critical sections of some ten nanoseconds, where a mutex would cost more than the
+ * work: one atomic exchange to take it, a plain store to give it back, none of both while the
+ * process has a single thread. Who finds it taken spins for a moment, then naps, so that a holder
+ * that lost its processor gets it back. Not recursive; nothing that blocks may be done under it.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define single_threaded() (__libc_single_threaded)
+#else
+#define single_threaded() false
+#endif
+
+struct lock {
+	atomic_uint held;
+};
+
+void lock_wait(struct lock *lock);
+
+static inline void lock_acquire(struct lock *lock)
+{
+	if (single_threaded())
+		atomic_store_explicit(&lock->held, 1, memory_order_relaxed);
+	else if (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire))
+		lock_wait(lock);
+}
+
+static inline void lock_release(struct lock *lock)
+{
+	atomic_store_explicit(&lock->held, 0, memory_order_release);
+}
+
+#endif
