@@ -1,0 +1,855 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Two-level segregated fit (M. Masmano et al., "TLSF: a new dynamic memory allocator for real-time
+ * systems", ECRTS 2004), with the block headers taken out of the memory that they describe.
+ *
+ * Blocks, free or used, form a list in the order of their addresses for each run, a range without
+ * holes; free ones are in a bin for their size as well. Bins are kept for each zone: a NUMA node's
+ * memory below 4 GiB, and its memory above. Unlimited requests look above first, so that low
+ * memory is there for the devices that reach nothing else; a run does not cross from one zone to
+ * another.
+ *
+ * A table with an entry for each granule leads from the address of a used block to its header. It
+ * comes in windows of 1 GiB of addresses, of which only what is written is backed by memory.
+ */
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "heap.h"
+
+#define GRANULE_SHIFT 6
+#define SECOND_SHIFT  4
+#define SECOND        (1 << SECOND_SHIFT)                     /* bins to each power of two */
+#define FIRST         (48 - GRANULE_SHIFT - SECOND_SHIFT + 3) /* the last one is always empty */
+#define BINS          (FIRST * SECOND)
+#define LOW_END       (UINT64_C(1) << 32)
+#define CANDIDATES    4 /* blocks tried in a bin before a larger one is split */
+
+#define WINDOW_SHIFT 30
+#define WINDOW       (UINT64_C(1) << WINDOW_SHIFT)
+#define WINDOWS      (HEAP_END >> WINDOW_SHIFT)
+#define WINDOW_PAGES (WINDOW / HEAP_PAGE)
+#define WINDOW_TAGS  (WINDOW / HEAP_GRANULE)
+#define SLAB_BLOCKS  1023
+
+struct block {
+	uint64_t addr;
+	uint64_t size;
+	struct block *prev, *next;           /* neighbours; a run's first and last have its ends */
+	struct block *list_prev, *list_next; /* others in the bin; list_next: unused headers */
+	struct zone *zone;
+	uint16_t bin;
+	bool used;
+};
+
+_Static_assert(sizeof(struct block) == 64, "a header is a cache line");
+
+struct zone {
+	struct zone *next; /* in the order in which unlimited requests look: high ones first */
+	int node;
+	bool low;
+	uint64_t first;         /* bit f: second[f] is not 0 */
+	uint16_t second[FIRST]; /* bit s: bins[f * SECOND + s] is not empty */
+	struct block *bins[BINS];
+};
+
+struct run {
+	struct run *next;
+	uint64_t addr, end;
+	struct zone *zone;
+	struct block head, tail; /* always used, so nothing merges with them */
+};
+
+struct window {
+	_Atomic uint64_t present[WINDOW_PAGES / 64]; /* pages that are the heap's */
+	struct block **tags;                         /* used blocks, by their first granule */
+};
+
+struct slab {
+	struct slab *next;
+	char pad[sizeof(struct block) - sizeof(struct slab *)];
+	struct block blocks[SLAB_BLOCKS];
+};
+
+struct heap {
+	struct zone *zones;
+	struct block *unused;
+	uint64_t unused_count;
+	_Atomic(struct window *) *windows;
+	uint64_t held, used, blocks;
+	struct run *runs;
+	struct slab *slabs;
+};
+
+static uint64_t align_up(uint64_t value, uint64_t align)
+{
+	return (value + align - 1) & -align;
+}
+
+/*
+ * Bins. Sizes below SECOND granules have a bin each; above, each power of two has SECOND of them.
+ */
+
+/* The bin whose range of sizes has size in it. */
+static inline unsigned int bin_of(uint64_t size)
+{
+	uint64_t granules = size >> GRANULE_SHIFT;
+	unsigned int top;
+
+	if (granules < SECOND)
+		return (unsigned int)granules;
+	top = 63 - (unsigned int)__builtin_clzll(granules) - SECOND_SHIFT;
+	return (top << SECOND_SHIFT) + (unsigned int)(granules >> top);
+}
+
+/* The first bin with nothing in it that is smaller than size. */
+static inline unsigned int bin_above(uint64_t size)
+{
+	uint64_t granules = size >> GRANULE_SHIFT;
+
+	if (granules >= SECOND) {
+		unsigned int top = 63 - (unsigned int)__builtin_clzll(granules);
+		size += (UINT64_C(1) << (top - SECOND_SHIFT + GRANULE_SHIFT)) - HEAP_GRANULE;
+	}
+	return bin_of(size);
+}
+
+/* The first bin from bin upwards that is not empty, or BINS. */
+static inline unsigned int bin_next(const struct zone *zone, unsigned int bin)
+{
+	unsigned int first = bin / SECOND;
+	unsigned int second = zone->second[first] & (~0U << (bin % SECOND));
+	uint64_t above;
+
+	if (!second) {
+		above = zone->first & (~UINT64_C(0) << (first + 1));
+		if (!above)
+			return BINS;
+		first = (unsigned int)__builtin_ctzll(above);
+		second = zone->second[first];
+	}
+	return first * SECOND + (unsigned int)__builtin_ctz(second);
+}
+
+static inline void bin_insert(struct block *block)
+{
+	struct zone *zone = block->zone;
+	unsigned int bin = bin_of(block->size);
+	struct block *head = zone->bins[bin];
+
+	block->bin = (uint16_t)bin;
+	block->used = false;
+	block->list_prev = NULL;
+	block->list_next = head;
+	if (head)
+		head->list_prev = block;
+	zone->bins[bin] = block;
+	zone->second[bin / SECOND] |= (uint16_t)(1U << (bin % SECOND));
+	zone->first |= UINT64_C(1) << (bin / SECOND);
+}
+
+static inline void bin_remove(struct block *block)
+{
+	struct zone *zone = block->zone;
+	unsigned int bin = block->bin;
+
+	if (block->list_next)
+		block->list_next->list_prev = block->list_prev;
+	if (block->list_prev) {
+		block->list_prev->list_next = block->list_next;
+		return;
+	}
+	zone->bins[bin] = block->list_next;
+	if (block->list_next)
+		return;
+	zone->second[bin / SECOND] &= (uint16_t) ~(1U << (bin % SECOND));
+	if (!zone->second[bin / SECOND])
+		zone->first &= ~(UINT64_C(1) << (bin / SECOND));
+}
+
+/* A free block's range has changed. */
+static inline void bin_update(struct block *block)
+{
+	if (bin_of(block->size) == block->bin)
+		return;
+	bin_remove(block);
+	bin_insert(block);
+}
+
+/*
+ * Headers.
+ */
+
+/* Makes sure that count headers are there, so that nothing fails half-way. */
+static int headers_ensure(struct heap *heap, uint64_t count)
+{
+	struct slab *slab;
+
+	if (__builtin_expect(heap->unused_count >= count, true))
+		return 0;
+	slab = aligned_alloc(sizeof(struct block), sizeof(*slab));
+	if (!slab)
+		return -ENOMEM;
+	slab->next = heap->slabs;
+	heap->slabs = slab;
+	for (unsigned int i = SLAB_BLOCKS; i-- > 0;) {
+		slab->blocks[i].list_next = heap->unused;
+		heap->unused = &slab->blocks[i];
+	}
+	heap->unused_count += SLAB_BLOCKS;
+	return 0;
+}
+
+static inline void header_drop(struct heap *heap, struct block *block)
+{
+	block->list_next = heap->unused;
+	heap->unused = block;
+	heap->unused_count++;
+}
+
+static inline void list_insert(struct block *block, struct block *prev, struct block *next)
+{
+	block->prev = prev;
+	block->next = next;
+	prev->next = block;
+	next->prev = block;
+}
+
+static inline void list_remove(struct block *block)
+{
+	block->prev->next = block->next;
+	block->next->prev = block->prev;
+}
+
+static inline struct block *header_take(struct heap *heap, struct zone *zone, uint64_t addr,
+					uint64_t size)
+{
+	struct block *block = heap->unused;
+
+	heap->unused = block->list_next;
+	heap->unused_count--;
+	block->zone = zone;
+	block->addr = addr;
+	block->size = size;
+	return block;
+}
+
+/*
+ * Windows. They are never freed before the heap is, so readers need no lock.
+ */
+
+static inline struct window *window_of(const struct heap *heap, uint64_t addr)
+{
+	return atomic_load_explicit(&heap->windows[addr >> WINDOW_SHIFT], memory_order_acquire);
+}
+
+static inline struct block **tag_of(const struct window *window, uint64_t addr)
+{
+	return &window->tags[(addr >> GRANULE_SHIFT) % WINDOW_TAGS];
+}
+
+static int window_ensure(struct heap *heap, uint64_t addr)
+{
+	struct window *window = window_of(heap, addr);
+
+	if (window)
+		return 0;
+	window = calloc(1, sizeof(*window));
+	if (!window)
+		return -ENOMEM;
+	/* Accessible, and counted as memory, is only what heap_add() opens. */
+	window->tags = mmap(NULL, WINDOW_TAGS * sizeof(*window->tags), PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (window->tags == MAP_FAILED) {
+		free(window);
+		return -ENOMEM;
+	}
+	atomic_store_explicit(&heap->windows[addr >> WINDOW_SHIFT], window, memory_order_release);
+	return 0;
+}
+
+/* Opens the entries for a range inside one window. */
+static int window_open(struct heap *heap, uint64_t addr, uint64_t size)
+{
+	int error = window_ensure(heap, addr);
+	uintptr_t first, end;
+
+	if (error)
+		return error;
+	first = (uintptr_t)tag_of(window_of(heap, addr), addr);
+	end = first + size / HEAP_GRANULE * sizeof(struct block *);
+	first &= -(uintptr_t)HEAP_PAGE;
+	end = align_up(end, HEAP_PAGE);
+	return mprotect((void *)first, end - first, PROT_READ | PROT_WRITE) ? -errno : 0;
+}
+
+/* A range's bits in one word of a window's bitmap. Returns how many bytes they stand for. */
+static uint64_t page_bits(uint64_t addr, uint64_t size, uint64_t *word, uint64_t *mask)
+{
+	uint64_t page = addr % WINDOW / HEAP_PAGE;
+	uint64_t count = (addr % HEAP_PAGE + size + HEAP_PAGE - 1) / HEAP_PAGE;
+
+	if (count > 64 - page % 64)
+		count = 64 - page % 64;
+	*word = page / 64;
+	*mask = (count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1) << (page % 64);
+	return count * HEAP_PAGE - addr % HEAP_PAGE;
+}
+
+static void mark(struct heap *heap, uint64_t addr, uint64_t size, bool present)
+{
+	uint64_t word, mask, step;
+
+	for (uint64_t end = addr + size; addr < end; addr += step) {
+		struct window *window = window_of(heap, addr);
+
+		step = page_bits(addr, end - addr, &word, &mask);
+		if (present)
+			atomic_fetch_or_explicit(&window->present[word], mask,
+						 memory_order_release);
+		else
+			atomic_fetch_and_explicit(&window->present[word], ~mask,
+						  memory_order_release);
+	}
+}
+
+/* Whether some (any) or all pages of a range are the heap's. */
+static bool covers(const struct heap *heap, uint64_t addr, uint64_t size, bool any)
+{
+	uint64_t word, mask, step, found;
+
+	for (uint64_t end = addr + size; addr < end; addr += step) {
+		struct window *window = window_of(heap, addr);
+
+		step = page_bits(addr, end - addr, &word, &mask);
+		found = !window ? 0
+				: mask & atomic_load_explicit(&window->present[word],
+							      memory_order_acquire);
+		if (any ? found != 0 : found != mask)
+			return any;
+	}
+	return !any;
+}
+
+bool heap_contains(const struct heap *heap, uint64_t addr, uint64_t size)
+{
+	if (addr >= HEAP_END || size > HEAP_END - addr)
+		return false;
+	return covers(heap, addr, size ? size : 1, false);
+}
+
+/*
+ * Runs.
+ */
+
+static struct zone *zone_get(struct heap *heap, int node, bool low)
+{
+	struct zone **link, *zone;
+
+	for (zone = heap->zones; zone; zone = zone->next)
+		if (zone->node == node && zone->low == low)
+			return zone;
+	zone = calloc(1, sizeof(*zone));
+	if (!zone)
+		return NULL;
+	zone->node = node;
+	zone->low = low;
+	link = &heap->zones;
+	while (*link && (*link)->low <= low)
+		link = &(*link)->next;
+	zone->next = *link;
+	*link = zone;
+	return zone;
+}
+
+static struct run *run_create(struct heap *heap, struct zone *zone, uint64_t addr, uint64_t end)
+{
+	struct run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		return NULL;
+	run->zone = zone;
+	run->addr = addr;
+	run->end = end;
+	run->head.used = run->tail.used = true;
+	run->head.next = &run->tail;
+	run->tail.prev = &run->head;
+	run->next = heap->runs;
+	heap->runs = run;
+	return run;
+}
+
+static void run_destroy(struct heap *heap, struct run *run)
+{
+	struct run **link = &heap->runs;
+
+	while (*link != run)
+		link = &(*link)->next;
+	*link = run->next;
+	free(run);
+}
+
+/* Makes one run of two that have become neighbours. */
+static void run_join(struct heap *heap, struct run *low, struct run *high)
+{
+	low->tail.prev->next = high->head.next;
+	high->head.next->prev = low->tail.prev;
+	high->tail.prev->next = &low->tail;
+	low->tail.prev = high->tail.prev;
+	low->end = high->end;
+	run_destroy(heap, high);
+}
+
+/* Merges a block that is in no bin with its free neighbours and puts the whole into its bin. */
+static inline void release(struct heap *heap, struct block *block)
+{
+	struct block *prev = block->prev, *next = block->next;
+
+	if (!prev->used) {
+		prev->size += block->size;
+		list_remove(block);
+		header_drop(heap, block);
+		if (!next->used) {
+			prev->size += next->size;
+			bin_remove(next);
+			list_remove(next);
+			header_drop(heap, next);
+		}
+		bin_update(prev);
+	} else if (!next->used) {
+		next->addr = block->addr;
+		next->size += block->size;
+		list_remove(block);
+		header_drop(heap, block);
+		bin_update(next);
+	} else {
+		bin_insert(block);
+	}
+}
+
+static int add_to_zone(struct heap *heap, struct zone *zone, uint64_t addr, uint64_t end)
+{
+	struct run *low = NULL, *high = NULL;
+	struct block *block;
+
+	for (struct run *run = heap->runs; run; run = run->next) {
+		if (run->zone == zone && run->end == addr)
+			low = run;
+		if (run->zone == zone && run->addr == end)
+			high = run;
+	}
+	if (!low && !high) {
+		low = run_create(heap, zone, addr, end);
+		if (!low)
+			return -ENOMEM;
+	}
+	block = header_take(heap, zone, addr, end - addr);
+	if (low) {
+		low->end = end;
+		list_insert(block, low->tail.prev, &low->tail);
+	} else {
+		high->addr = addr;
+		list_insert(block, &high->head, high->head.next);
+	}
+	if (low && high)
+		run_join(heap, low, high);
+	release(heap, block);
+	mark(heap, addr, end - addr, true);
+	heap->held += end - addr;
+	return 0;
+}
+
+static int prepare_add(struct heap *heap, uint64_t addr, uint64_t end)
+{
+	uint64_t next;
+	int error;
+
+	if (!addr || addr >= end || (addr | end) % HEAP_PAGE || end > HEAP_END)
+		return -EINVAL;
+	if (covers(heap, addr, end - addr, true))
+		return -EEXIST;
+	for (; addr < end; addr = next) {
+		next = align_up(addr + 1, WINDOW);
+		error = window_open(heap, addr, (next < end ? next : end) - addr);
+		if (error)
+			return error;
+	}
+	return headers_ensure(heap, 2);
+}
+
+int heap_add(struct heap *heap, uint64_t addr, uint64_t size, int node)
+{
+	uint64_t end = addr + size;
+	struct zone *low = NULL, *high = NULL;
+	int error = prepare_add(heap, addr, end);
+
+	if (error)
+		return error;
+	if (addr < LOW_END && !(low = zone_get(heap, node, true)))
+		return -ENOMEM;
+	if (end > LOW_END && !(high = zone_get(heap, node, false)))
+		return -ENOMEM;
+	if (low) {
+		error = add_to_zone(heap, low, addr, end < LOW_END ? end : LOW_END);
+		if (error || !high)
+			return error;
+	}
+	error = add_to_zone(heap, high, low ? LOW_END : addr, end);
+	if (error && low)
+		heap_remove(heap, addr, LOW_END - addr);
+	return error;
+}
+
+/* The free block that a range lies in. */
+static struct block *find_free(struct heap *heap, uint64_t addr, uint64_t end)
+{
+	for (struct zone *zone = heap->zones; zone; zone = zone->next)
+		for (unsigned int bin = bin_next(zone, bin_of(end - addr)); bin < BINS;
+		     bin = bin_next(zone, bin + 1))
+			for (struct block *block = zone->bins[bin]; block; block = block->list_next)
+				if (block->addr <= addr && end <= block->addr + block->size)
+					return block;
+	return NULL;
+}
+
+static struct run *find_run(struct heap *heap, uint64_t addr)
+{
+	struct run *run = heap->runs;
+
+	while (addr < run->addr || addr >= run->end)
+		run = run->next;
+	return run;
+}
+
+/*
+ * Cuts [addr, end) out of a free block and out of its run, of which upto two parts remain. rest is
+ * a run to be filled with what is above.
+ */
+static void cut(struct heap *heap, struct block *block, uint64_t addr, uint64_t end,
+		struct run *run, struct run *rest)
+{
+	uint64_t block_end = block->addr + block->size;
+
+	rest->addr = end;
+	rest->end = run->end;
+	run->end = addr;
+	if (block->next != &run->tail) {
+		rest->head.next = block->next;
+		rest->tail.prev = run->tail.prev;
+		block->next->prev = &rest->head;
+		run->tail.prev->next = &rest->tail;
+	}
+	block->next = &run->tail;
+	run->tail.prev = block;
+	if (end < block_end) {
+		struct block *above = header_take(heap, block->zone, end, block_end - end);
+
+		list_insert(above, &rest->head, rest->head.next);
+		bin_insert(above);
+	}
+	bin_remove(block);
+	block->size = addr - block->addr;
+	if (block->size) {
+		bin_insert(block);
+	} else {
+		list_remove(block);
+		header_drop(heap, block);
+	}
+	if (rest->addr == rest->end)
+		run_destroy(heap, rest);
+	if (run->addr == run->end)
+		run_destroy(heap, run);
+}
+
+/* Lets the system have the memory of entries that are all empty. */
+static void window_close(struct heap *heap, uint64_t addr, uint64_t size)
+{
+	const uint64_t span = HEAP_PAGE / sizeof(struct block *) * HEAP_GRANULE;
+	uint64_t end = (addr + size) & -span;
+
+	for (addr = align_up(addr, span); addr < end; addr += span)
+		madvise(tag_of(window_of(heap, addr), addr), HEAP_PAGE, MADV_DONTNEED);
+}
+
+static int remove_from_zone(struct heap *heap, uint64_t addr, uint64_t end)
+{
+	struct block *block = find_free(heap, addr, end);
+	struct run *run, *rest;
+
+	if (!block)
+		return -EBUSY;
+	if (headers_ensure(heap, 1))
+		return -ENOMEM;
+	run = find_run(heap, addr);
+	rest = run_create(heap, run->zone, 0, 0);
+	if (!rest)
+		return -ENOMEM;
+	mark(heap, addr, end - addr, false);
+	cut(heap, block, addr, end, run, rest);
+	window_close(heap, addr, end - addr);
+	heap->held -= end - addr;
+	return 0;
+}
+
+int heap_remove(struct heap *heap, uint64_t addr, uint64_t size)
+{
+	uint64_t end = addr + size;
+	struct block *high;
+	int node, error;
+
+	if (addr >= LOW_END || end <= LOW_END)
+		return remove_from_zone(heap, addr, end);
+	high = find_free(heap, LOW_END, end);
+	if (!high)
+		return -EBUSY;
+	node = high->zone->node;
+	error = remove_from_zone(heap, LOW_END, end);
+	if (error)
+		return error;
+	error = remove_from_zone(heap, addr, LOW_END);
+	if (error)
+		heap_add(heap, LOW_END, end - LOW_END, node);
+	return error;
+}
+
+/*
+ * Allocation.
+ */
+
+/* Whether a request fits a free block, and where. */
+static inline bool fits(const struct block *block, const struct dma_chunk_request *request,
+			uint64_t *start)
+{
+	uint64_t addr = align_up(block->addr, request->align);
+	uint64_t boundary = request->boundary;
+
+	if (boundary && ((addr ^ (addr + request->size - 1)) & -boundary))
+		addr = align_up(addr, boundary);
+	*start = addr;
+	return addr + request->size <= block->addr + block->size &&
+	       addr + request->size - 1 <= request->limit;
+}
+
+static inline struct block *search_bin(const struct zone *zone, unsigned int bin,
+				       const struct dma_chunk_request *request, unsigned int tries,
+				       uint64_t *start)
+{
+	struct block *block;
+
+	for (block = zone->bins[bin]; block && tries; block = block->list_next, tries--)
+		if (fits(block, request, start))
+			return block;
+	return NULL;
+}
+
+/* The first few blocks of a zone that are likely to fit. */
+static inline struct block *search_quickly(const struct zone *zone,
+					   const struct dma_chunk_request *request, uint64_t *start)
+{
+	unsigned int bin = bin_next(zone, bin_above(request->size));
+	uint64_t size = request->size, align = request->align;
+	struct block *block;
+
+	if (bin == BINS)
+		return NULL;
+	block = search_bin(zone, bin, request, CANDIDATES, start);
+	if (block || (align == HEAP_GRANULE && !request->boundary))
+		return block;
+	/* Aligned to the next power of two it crosses no boundary, as none is below its size. */
+	if (request->boundary && align < size)
+		align = UINT64_C(1) << (64 - __builtin_clzll(size - 1));
+	if (align > HEAP_END)
+		return NULL;
+	bin = bin_next(zone, bin_above(size + align - HEAP_GRANULE));
+	return bin == BINS ? NULL : search_bin(zone, bin, request, CANDIDATES, start);
+}
+
+static struct block *search_all(const struct zone *zone, const struct dma_chunk_request *request,
+				uint64_t *start)
+{
+	unsigned int bin = bin_next(zone, bin_of(request->size));
+	struct block *block = NULL;
+
+	for (; bin < BINS && !block; bin = bin_next(zone, bin + 1))
+		block = search_bin(zone, bin, request, ~0U, start);
+	return block;
+}
+
+static inline bool admits(const struct zone *zone, const struct dma_chunk_request *request)
+{
+	return (request->node < 0 || zone->node == request->node) &&
+	       (zone->low || request->limit >= LOW_END);
+}
+
+static struct block *search(const struct heap *heap, const struct dma_chunk_request *request,
+			    uint64_t *start)
+{
+	struct block *block;
+	struct zone *zone;
+
+	for (zone = heap->zones; zone; zone = zone->next)
+		if (admits(zone, request) && (block = search_quickly(zone, request, start)))
+			return block;
+	for (zone = heap->zones; zone; zone = zone->next)
+		if (admits(zone, request) && (block = search_all(zone, request, start)))
+			return block;
+	return NULL;
+}
+
+/* Takes [start, start + size) out of a free block; what is left on both sides stays free. */
+static inline struct block *split(struct heap *heap, struct block *block, uint64_t start,
+				  uint64_t size)
+{
+	uint64_t front = start - block->addr, back = block->size - front - size;
+	struct block *taken;
+
+	if (!front && !back) {
+		bin_remove(block);
+		return block;
+	}
+	taken = header_take(heap, block->zone, start, size);
+	if (front) {
+		block->size = front;
+		list_insert(taken, block, block->next);
+		if (back) {
+			struct block *rest = header_take(heap, block->zone, start + size, back);
+
+			list_insert(rest, taken, taken->next);
+			bin_insert(rest);
+		}
+	} else {
+		block->addr += size;
+		block->size = back;
+		list_insert(taken, block->prev, block);
+	}
+	bin_update(block);
+	return taken;
+}
+
+int heap_alloc(struct heap *heap, const struct dma_chunk_request *request, uint64_t *addr)
+{
+	struct block *block;
+	uint64_t start;
+
+	if (request->size > HEAP_END || headers_ensure(heap, 2))
+		return -ENOMEM;
+	block = search(heap, request, &start);
+	if (!block)
+		return -ENOMEM;
+	block = split(heap, block, start, request->size);
+	block->used = true;
+	*tag_of(window_of(heap, start), start) = block;
+	heap->used += block->size;
+	heap->blocks++;
+	*addr = start;
+	return 0;
+}
+
+/* The entry of the used block that starts at addr, or NULL. */
+static inline struct block **find_used(const struct heap *heap, uint64_t addr)
+{
+	struct window *window;
+	struct block **tag;
+	uint64_t page;
+
+	if (addr >= HEAP_END || addr % HEAP_GRANULE)
+		return NULL;
+	window = window_of(heap, addr);
+	if (!window)
+		return NULL;
+	page = addr % WINDOW / HEAP_PAGE;
+	if (!(atomic_load_explicit(&window->present[page / 64], memory_order_relaxed) >>
+		      (page % 64) &
+	      1))
+		return NULL;
+	tag = tag_of(window, addr);
+	return *tag ? tag : NULL;
+}
+
+int heap_free(struct heap *heap, uint64_t addr)
+{
+	struct block **tag = find_used(heap, addr);
+	struct block *block;
+
+	if (!tag)
+		return -EINVAL;
+	block = *tag;
+	*tag = NULL;
+	heap->used -= block->size;
+	heap->blocks--;
+	release(heap, block);
+	return 0;
+}
+
+uint64_t heap_block_size(const struct heap *heap, uint64_t addr)
+{
+	struct block **tag = find_used(heap, addr);
+
+	return tag ? (*tag)->size : 0;
+}
+
+void heap_stats(const struct heap *heap, struct heap_stats *stats)
+{
+	*stats = (struct heap_stats){heap->held, heap->used, heap->blocks, 0};
+	for (struct zone *zone = heap->zones; zone; zone = zone->next) {
+		unsigned int first = 63 - (unsigned int)__builtin_clzll(zone->first | 1);
+		unsigned int second = zone->second[first] | 1U;
+		unsigned int bin = first * SECOND + 31 - (unsigned int)__builtin_clz(second);
+
+		for (struct block *block = zone->bins[bin]; block; block = block->list_next)
+			if (block->size > stats->largest_free)
+				stats->largest_free = block->size;
+	}
+}
+
+int heap_create(struct heap **result)
+{
+	struct heap *heap = calloc(1, sizeof(*heap));
+	const size_t size = WINDOWS * sizeof(*heap->windows);
+
+	if (!heap)
+		return -ENOMEM;
+	heap->windows = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (heap->windows == MAP_FAILED) {
+		free(heap);
+		return -ENOMEM;
+	}
+	madvise(heap->windows, size, MADV_NOHUGEPAGE);
+	*result = heap;
+	return 0;
+}
+
+static void free_windows(struct heap *heap)
+{
+	for (uint64_t i = 0; i < WINDOWS; i++) {
+		struct window *window = window_of(heap, i << WINDOW_SHIFT);
+
+		if (window)
+			munmap(window->tags, WINDOW_TAGS * sizeof(*window->tags));
+		free(window);
+	}
+	munmap(heap->windows, WINDOWS * sizeof(*heap->windows));
+}
+
+#define FREE_LIST(list, type)              \
+	while (list) {                     \
+		type *next = (list)->next; \
+		free(list);                \
+		(list) = next;             \
+	}
+
+void heap_destroy(struct heap *heap)
+{
+	if (!heap)
+		return;
+	free_windows(heap);
+	FREE_LIST(heap->zones, struct zone);
+	FREE_LIST(heap->runs, struct run);
+	FREE_LIST(heap->slabs, struct slab);
+	free(heap);
+}
