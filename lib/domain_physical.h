@@ -2,12 +2,12 @@
 #ifndef USRPCI_LIB_DOMAIN_PHYSICAL_H
 #define USRPCI_LIB_DOMAIN_PHYSICAL_H
 
-#include "ctx.h"
+#include <usrpci/ctx.h>
 
 /*
- * Gives the context a DMA domain whose device addresses are physical addresses. For backends
- * without an IOMMU, with ctx->lock held, when the context has no domain. Reserves no memory and
- * needs no privileges: both come with the first allocation. Returns 0 or a negative errno, logged.
+ * Gives a context the domain in which device addresses are physical addresses, unless it has it
+ * already. Takes no huge page yet. ctx->lock is held. Errors, logged: -EXDEV (the context has
+ * another domain), -ENOMEM.
  */
 int domain_physical_attach(struct usrpci_ctx *ctx);
 
