@@ -195,7 +195,7 @@ static int check_access(const struct usrpci_bar *bar, size_t offset, unsigned in
 
 static uint64_t ones(unsigned int width)
 {
-	return UINT64_MAX >> (64 - 8 * width);
+	return width < 8 ? (UINT64_C(1) << (8 * width)) - 1 : UINT64_MAX;
 }
 
 /* The offset and width were checked. */
@@ -251,7 +251,7 @@ int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, 
 
 uint64_t usrpci_mmio_read_slow(struct usrpci_bar *bar, size_t offset, unsigned int width)
 {
-	uint64_t value;
+	uint64_t value = 0;
 	int error = check_access(bar, offset, width);
 
 	if (error)

@@ -80,24 +80,25 @@ int dev_create(struct usrpci_ctx *ctx, const struct backend_ops *ops,
 	return 0;
 }
 
-static int open_host_device(struct usrpci_ctx *ctx, struct backend_target *target,
+static int open_host_device(struct usrpci_ctx *ctx, const struct backend_target *asked,
 			    struct usrpci_dev **dev)
 {
+	struct backend_target target = *asked;
 	const struct backend_ops *ops;
 	struct usrpci_dev_info info;
 	struct usrpci_addr addr;
-	int error = usrpci_dev_find(ctx, target->name, &addr);
+	int error = usrpci_dev_find(ctx, asked->name, &addr);
 
 	if (!error)
 		error = usrpci_dev_lookup(ctx, &addr, &info);
 	if (error)
 		return error;
-	target->info = &info;
-	ops = find_backend(ctx, target);
-	return ops ? dev_create(ctx, ops, target, dev) : explain_no_backend(ctx, &info);
+	target.info = &info;
+	ops = find_backend(ctx, &target);
+	return ops ? dev_create(ctx, ops, &target, dev) : explain_no_backend(ctx, &info);
 }
 
-static int open_target(struct usrpci_ctx *ctx, struct backend_target *target,
+static int open_target(struct usrpci_ctx *ctx, const struct backend_target *target,
 		       struct usrpci_dev **dev)
 {
 	const struct backend_ops *ops = find_backend(ctx, target);
