@@ -4,6 +4,7 @@
  * does that.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -139,6 +140,49 @@ bool file_exists(const struct usrpci_ctx *ctx, const char *format, ...)
 
 	FORMAT_PATH(path, error);
 	return !error && !faccessat(AT_FDCWD, path, F_OK, 0);
+}
+
+static int is_entry(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+/* An array of pointers and, behind it, the strings that they point to. */
+static char **pack_names(struct dirent *const *entries, int count)
+{
+	size_t size = (size_t)count * sizeof(char *) + 1;
+	char **names, *next;
+	int i;
+
+	for (i = 0; i < count; i++)
+		size += strlen(entries[i]->d_name) + 1;
+	names = malloc(size);
+	next = (char *)(names + count);
+	for (i = 0; names && i < count; i++) {
+		names[i] = next;
+		next = stpcpy(next, entries[i]->d_name) + 1;
+	}
+	return names;
+}
+
+int dir_list(const struct usrpci_ctx *ctx, char ***names, const char *format, ...)
+{
+	struct dirent **entries;
+	char path[PATH_SIZE];
+	int count, error;
+	int i;
+
+	FORMAT_PATH(path, error);
+	if (error)
+		return error;
+	count = scandir(path, &entries, is_entry, versionsort);
+	if (count < 0)
+		return -errno;
+	*names = pack_names(entries, count);
+	for (i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	return *names ? count : -ENOMEM;
 }
 
 int pread_exact(int fd, void *buffer, size_t size, off_t offset)

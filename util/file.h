@@ -43,6 +43,13 @@ __attribute__((format(printf, 4, 5))) int file_link_name(const struct usrpci_ctx
 __attribute__((format(printf, 2, 3))) bool file_exists(const struct usrpci_ctx *ctx,
 						       const char *format, ...);
 
+/*
+ * Lists a directory's entries, without "." and "..", in the order of ls -v. Returns the count, or a
+ * negative errno; the list is one allocation and the caller's to free.
+ */
+__attribute__((format(printf, 3, 4))) int dir_list(const struct usrpci_ctx *ctx, char ***names,
+						   const char *format, ...);
+
 /* pread(2) and pwrite(2) of exactly size bytes: 0, a negative errno, or -EIO when less was moved.
  */
 int pread_exact(int fd, void *buffer, size_t size, off_t offset);
