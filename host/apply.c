@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The one writer: every change to the host passes through apply(), which shows it as a line of
+ * shell and then makes it, unless this is a dry run. Leaves out why and in which order (the callers
+ * know), and usrpci's own notes below /run/usrpci, which change nothing about the host (state.c).
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "host.h"
+#include "modules.h"
+
+/* Room for a path and a value, each quoted. */
+#define COMMAND_SIZE (2 * PATH_SIZE)
+
+static bool is_plain(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_-./:,@%+=";
+
+	return word[0] && word[strspn(word, plain)] == '\0';
+}
+
+/* Appends a word as sh reads it. Text that does not fit is cut: the line is for people. */
+static void append_word(char *line, size_t size, const char *word)
+{
+	size_t at = strlen(line);
+	const char *next;
+
+	if (is_plain(word)) {
+		snprintf(line + at, size - at, "%s", word);
+		return;
+	}
+	at += (size_t)snprintf(line + at, size - at, "'");
+	for (next = word; *next && at + 6 < size; next++)
+		at += (size_t)snprintf(line + at, size - at, *next == '\'' ? "'\\''" : "%c", *next);
+	snprintf(line + at, size - at, "'");
+}
+
+static void append(char *line, size_t size, const char *text)
+{
+	size_t at = strlen(line);
+
+	snprintf(line + at, size - at, "%s", text);
+}
+
+static void format_command(char *line, size_t size, const struct change *change)
+{
+	static const char *const verbs[] = {"echo", "modprobe", "chown", "chmod"};
+
+	snprintf(line, size, "%s", verbs[change->kind]);
+	if (change->value[0]) {
+		append(line, size, " ");
+		append_word(line, size, change->value);
+	}
+	if (!change->path)
+		return;
+	append(line, size, change->kind == CHANGE_WRITE ? " > " : " ");
+	append_word(line, size, change->path);
+}
+
+static int apply(struct usrpci_host *host, const struct change *change)
+{
+	const struct usrpci_host_options *options = &host->options;
+	char command[COMMAND_SIZE];
+
+	if (options->change) {
+		format_command(command, sizeof(command), change);
+		options->change(options->change_data,
+				&(struct usrpci_host_change){command, change->path, change->value,
+							     change->why});
+	}
+	return options->dry_run ? 0 : host->kernel->perform(host, change);
+}
+
+int apply_write(struct usrpci_host *host, const char *why, const char *value, const char *format,
+		...)
+{
+	char path[PATH_SIZE];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(path, sizeof(path), format, args);
+	va_end(args);
+	if (length < 0 || (size_t)length >= sizeof(path))
+		return -ENAMETOOLONG;
+	return apply(host, &(struct change){CHANGE_WRITE, path, value, why});
+}
+
+int apply_module(struct usrpci_host *host, const char *why, const char *module)
+{
+	return apply(host, &(struct change){CHANGE_MODULE, NULL, module, why});
+}
+
+int apply_owner(struct usrpci_host *host, const char *why, const char *path, uid_t uid, gid_t gid)
+{
+	char value[32] = "";
+	size_t at = 0;
+
+	if (uid != (uid_t)-1)
+		at = (size_t)snprintf(value, sizeof(value), "%u", uid);
+	if (gid != (gid_t)-1)
+		snprintf(value + at, sizeof(value) - at, ":%u", gid);
+	return apply(host, &(struct change){CHANGE_OWNER, path, value, why, uid, gid});
+}
+
+int apply_mode(struct usrpci_host *host, const char *why, const char *path, mode_t mode)
+{
+	char value[8];
+
+	snprintf(value, sizeof(value), "%04o", mode & 07777);
+	return apply(host, &(struct change){CHANGE_MODE, path, value, why, .mode = mode});
+}
+
+/* The same bytes that echo writes, in one write(2) as sysfs wants it. */
+static int write_value(struct usrpci_host *host, const char *path, const char *value)
+{
+	char line[PATH_SIZE];
+	int length = snprintf(line, sizeof(line), "%s\n", value);
+	ssize_t put;
+	int error = 0;
+	int fd;
+
+	if (length < 0 || (size_t)length >= sizeof(line))
+		return -E2BIG;
+	fd = file_open(host->ctx, O_WRONLY | O_TRUNC, "%s", path);
+	if (fd < 0)
+		return fd;
+	put = write(fd, line, (size_t)length);
+	if (put < 0)
+		error = -errno;
+	else if (put != length)
+		error = -EIO;
+	close(fd);
+	return error;
+}
+
+int apply_perform(struct usrpci_host *host, const struct change *change)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	if (change->kind == CHANGE_WRITE)
+		return write_value(host, change->path, change->value);
+	if (change->kind == CHANGE_MODULE)
+		return module_insert(host, change->value);
+	error = path_format(host->ctx, path, "%s", change->path);
+	if (error)
+		return error;
+	if (change->kind == CHANGE_OWNER)
+		return chown(path, change->uid, change->gid) ? -errno : 0;
+	return chmod(path, change->mode) ? -errno : 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_APPLY_H
+#define USRPCI_HOST_APPLY_H
+
+/*
+ * The one way to change the host. Whatever is changed is shown to the program first; a dry run ends
+ * there and reports success, so a caller goes on as if the kernel had done as told.
+ */
+
+#include <sys/types.h>
+
+struct usrpci_host;
+
+enum change_kind {
+	CHANGE_WRITE,  /* value to path */
+	CHANGE_MODULE, /* load value */
+	CHANGE_OWNER,  /* path to uid and gid; (uid_t)-1 and (gid_t)-1 stay as they are */
+	CHANGE_MODE,   /* permissions of path to mode */
+};
+
+struct change {
+	enum change_kind kind;
+	const char *path; /* as the running system has it, without the context's root */
+	const char *value;
+	const char *why;
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+};
+
+/*
+ * Each returns 0 or a negative errno, and logs no failure: what it means is the caller's to say.
+ */
+__attribute__((format(printf, 4, 5))) int apply_write(struct usrpci_host *host, const char *why,
+						      const char *value, const char *format, ...);
+int apply_module(struct usrpci_host *host, const char *why, const char *module);
+int apply_owner(struct usrpci_host *host, const char *why, const char *path, uid_t uid, gid_t gid);
+int apply_mode(struct usrpci_host *host, const char *why, const char *path, mode_t mode);
+
+/* Makes a change of the running kernel: what host_kernel.perform is outside tests. */
+int apply_perform(struct usrpci_host *host, const struct change *change);
+
+#endif

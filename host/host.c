@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The opened host: options, and the handles of the libraries below it, each opened when it is first
+ * needed, because most commands need few of them.
+ */
+
+#include <errno.h>
+#include <libkmod.h>
+#include <libudev.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base.h"
+#include "host.h"
+
+static const struct host_kernel running_kernel = {
+	.perform = apply_perform,
+	.read_net = net_read,
+};
+
+int usrpci_host_open(struct usrpci_ctx *ctx, const struct usrpci_host_options *options,
+		     struct usrpci_host **result)
+{
+	struct usrpci_host *host = calloc(1, sizeof(*host));
+
+	if (!host)
+		return -ENOMEM;
+	host->ctx = ctx;
+	if (options)
+		host->options = *options;
+	host->kernel = &running_kernel;
+	host->lock_ms = 10000;
+	host->settle_ms = 3000;
+	host->lock_fd = -1;
+	*result = host;
+	return 0;
+}
+
+void usrpci_host_close(struct usrpci_host *host)
+{
+	if (!host)
+		return;
+	udev_hwdb_unref(host->hwdb);
+	udev_unref(host->udev);
+	kmod_unref(host->kmod);
+	free(host);
+}
+
+bool host_is_live(const struct usrpci_host *host)
+{
+	return !ctx_base(host->ctx)->root[0];
+}
+
+uint64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void sleep_ms(unsigned int ms)
+{
+	struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
+
+	while (nanosleep(&time, &time) && errno == EINTR)
+		;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_HOST_H
+#define USRPCI_HOST_HOST_H
+
+/*
+ * The opened host, and the few things that its files share.
+ */
+
+#include <usrpci/host.h>
+
+#include "apply.h"
+#include "net.h"
+
+/* Longest kernel driver, module, interface and block device names that are handled, with zero. */
+#define NAME_SIZE 32
+
+/* Where the kernel is reached for more than reading files. Tests put a simulated one in its place.
+ */
+struct host_kernel {
+	/* Makes one change. Returns 0 or a negative errno; does not log. */
+	int (*perform)(struct usrpci_host *host, const struct change *change);
+	/* Lists the addresses and routes of all interfaces: the count, or a negative errno. */
+	int (*read_net)(struct usrpci_host *host, struct net_item **items);
+};
+
+struct kmod_ctx;
+struct udev;
+struct udev_hwdb;
+
+struct usrpci_host {
+	struct usrpci_ctx *ctx;
+	struct usrpci_host_options options;
+	const struct host_kernel *kernel;
+	unsigned int lock_ms;   /* deadline for another tool to finish */
+	unsigned int settle_ms; /* deadline for the kernel to do as told */
+	int lock_fd;
+	unsigned int lock_depth;
+	struct kmod_ctx *kmod; /* opened when first needed */
+	struct udev *udev;
+	struct udev_hwdb *hwdb;
+	bool hwdb_tried;
+};
+
+#define PCI_DEVICES "/sys/bus/pci/devices"
+#define PCI_DRIVERS "/sys/bus/pci/drivers"
+
+/* Whether the host is the running machine rather than a directory that stands for one. */
+bool host_is_live(const struct usrpci_host *host);
+
+/* Milliseconds of the monotonic clock. */
+uint64_t clock_ms(void);
+
+void sleep_ms(unsigned int ms);
+
+#endif

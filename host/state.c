@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Notes below /run/usrpci: whole files, replaced by rename(2), and the lock that lets one program
+ * at a time change the host. No fsync: a boot clears /run, and only a crash of the machine could
+ * lose what is in the page cache.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "host.h"
+#include "state.h"
+
+#define LOG_SUBJECT "state"
+#include "log.h"
+
+#define STATE_HINT "run as root"
+
+/* Creates the directories that lead to a file below /run/usrpci. path has the root before it. */
+static int make_parents(char *path)
+{
+	char *slash = strstr(path, STATE_DIR "/");
+
+	while (slash && (slash = strchr(slash + 1, '/'))) {
+		*slash = '\0';
+		if (mkdir(path, 0755) && errno != EEXIST) {
+			int error = -errno;
+
+			*slash = '/';
+			return error;
+		}
+		*slash = '/';
+	}
+	return 0;
+}
+
+static int write_all(int fd, const char *text)
+{
+	size_t left = strlen(text);
+	ssize_t put = 0;
+
+	while (left > 0 && (put = write(fd, text, left)) >= 0) {
+		text += put;
+		left -= (size_t)put;
+	}
+	return put < 0 ? -errno : 0;
+}
+
+static int write_new(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = write_all(fd, text);
+	if (close(fd) && !error)
+		error = -errno;
+	return error;
+}
+
+static int replace(char *path, const char *text)
+{
+	char fresh[PATH_SIZE + 4];
+	int error = make_parents(path);
+
+	if (error)
+		return error;
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	error = write_new(fresh, text);
+	if (!error && rename(fresh, path))
+		error = -errno;
+	if (error)
+		unlink(fresh);
+	return error;
+}
+
+int state_write(struct usrpci_host *host, const char *name, const char *text)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	if (host->options.dry_run)
+		return 0;
+	error = path_format(host->ctx, path, STATE_DIR "/%s", name);
+	if (!error)
+		error = replace(path, text);
+	if (error)
+		return report(host->ctx, error, name, STATE_HINT, "cannot write %s/%s", STATE_DIR,
+			      name);
+	return 0;
+}
+
+int state_remove(struct usrpci_host *host, const char *name)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	if (host->options.dry_run)
+		return 0;
+	error = path_format(host->ctx, path, STATE_DIR "/%s", name);
+	if (!error && unlink(path) && errno != ENOENT)
+		error = -errno;
+	if (error)
+		return report(host->ctx, error, name, STATE_HINT, "cannot remove %s/%s", STATE_DIR,
+			      name);
+	return 0;
+}
+
+static int open_lock(struct usrpci_host *host)
+{
+	char path[PATH_SIZE];
+	int error = path_format(host->ctx, path, STATE_DIR "/lock");
+	int fd;
+
+	if (!error)
+		error = make_parents(path);
+	if (error)
+		return error;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	return fd < 0 ? -errno : fd;
+}
+
+static int take_lock(int fd, unsigned int deadline_ms)
+{
+	uint64_t end = clock_ms() + deadline_ms;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (clock_ms() >= end)
+			return -EBUSY;
+		sleep_ms(20);
+	}
+	return 0;
+}
+
+static void sign_lock(int fd)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%d\n", getpid());
+
+	/* For people only: a lock that could not be signed is still one. */
+	if (!ftruncate(fd, 0))
+		(void)!pwrite(fd, text, (size_t)length, 0);
+}
+
+static int lock_held(struct usrpci_host *host)
+{
+	char pid[16] = "", command[64] = "";
+
+	if (file_read(host->ctx, pid, sizeof(pid), STATE_DIR "/lock") > 0)
+		file_read(host->ctx, command, sizeof(command), "/proc/%s/comm", pid);
+	return report(host->ctx, -EBUSY, NULL, "wait for it to end, or end it",
+		      "%s (pid %s) has been changing this host for %u s",
+		      command[0] ? command : "another program", pid[0] ? pid : "unknown",
+		      host->lock_ms / 1000);
+}
+
+int state_lock(struct usrpci_host *host)
+{
+	int error;
+	int fd;
+
+	if (host->options.dry_run || host->lock_depth++ > 0)
+		return 0;
+	fd = open_lock(host);
+	error = fd < 0 ? fd : take_lock(fd, host->lock_ms);
+	if (!error) {
+		sign_lock(fd);
+		host->lock_fd = fd;
+		return 0;
+	}
+	host->lock_depth = 0;
+	if (fd >= 0)
+		close(fd);
+	if (error == -EBUSY)
+		return lock_held(host);
+	return report(host->ctx, error, NULL, STATE_HINT, "cannot lock %s/lock", STATE_DIR);
+}
+
+void state_unlock(struct usrpci_host *host)
+{
+	if (host->options.dry_run || --host->lock_depth > 0)
+		return;
+	close(host->lock_fd);
+	host->lock_fd = -1;
+}
