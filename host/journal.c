@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The journal: /run/usrpci/journal/ADDRESS, written before the first change to a device and removed
+ * when the device is back. Lines of "key value" below a line with the version; keys that are
+ * unknown are skipped, a file that makes no sense is reported and left alone.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "journal.h"
+#include "state.h"
+
+#define LOG_SUBJECT "journal"
+#include "log.h"
+
+#define JOURNAL_MAGIC "usrpci-journal 1"
+
+/* Longest text of a record: two names, two nodes, and some numbers. */
+#define RECORD_SIZE 1024
+
+static void record_name(char name[64], const struct usrpci_addr *addr)
+{
+	char text[USRPCI_ADDR_STRLEN];
+
+	snprintf(name, 64, "journal/%s", usrpci_addr_format(addr, text));
+}
+
+static void format_record(char text[RECORD_SIZE], const struct journal_record *record)
+{
+	const struct usrpci_journal_entry *entry = &record->entry;
+	size_t at;
+	int i;
+
+	at = (size_t)snprintf(text, RECORD_SIZE,
+			      JOURNAL_MAGIC
+			      "\nid %04x:%04x\nwhen %jd\ndriver %s\ndriver_override %s\n",
+			      entry->vendor, entry->device, (intmax_t)entry->when, entry->driver,
+			      entry->driver_override);
+	for (i = 0; i < JOURNAL_NODES; i++) {
+		const struct journal_node *node = &record->nodes[i];
+
+		if (node->path[0])
+			at += (size_t)snprintf(text + at, RECORD_SIZE - at, "node %s %u %u %o\n",
+					       node->path, node->uid, node->gid, node->mode);
+	}
+	snprintf(text + at, RECORD_SIZE - at, "end\n");
+}
+
+static bool copy_name(char *name, size_t size, const char *value)
+{
+	return strlen(value) < size && !strpbrk(value, "/ \t") && strcpy(name, value);
+}
+
+static bool parse_node(struct journal_record *record, const char *value)
+{
+	struct journal_node node;
+	int i;
+
+	if (sscanf(value, "%63s %u %u %o", node.path, &node.uid, &node.gid, &node.mode) != 4)
+		return false;
+	for (i = 0; i < JOURNAL_NODES; i++) {
+		if (!record->nodes[i].path[0]) {
+			record->nodes[i] = node;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_line(struct journal_record *record, const char *key, const char *value)
+{
+	struct usrpci_journal_entry *entry = &record->entry;
+	intmax_t when;
+
+	if (!strcmp(key, "id"))
+		return sscanf(value, "%4" SCNx16 ":%4" SCNx16, &entry->vendor, &entry->device) == 2;
+	if (!strcmp(key, "when")) {
+		if (sscanf(value, "%jd", &when) != 1)
+			return false;
+		entry->when = when;
+		return true;
+	}
+	if (!strcmp(key, "driver"))
+		return copy_name(entry->driver, sizeof(entry->driver), value);
+	if (!strcmp(key, "driver_override"))
+		return copy_name(entry->driver_override, sizeof(entry->driver_override), value);
+	if (!strcmp(key, "node"))
+		return parse_node(record, value);
+	return true;
+}
+
+/* The last line tells a whole record from one that was cut. */
+static bool parse_record(struct journal_record *record, char *text)
+{
+	char *rest = text, *line = strsep(&rest, "\n"), *value;
+
+	if (strcmp(line, JOURNAL_MAGIC) != 0)
+		return false;
+	while ((line = strsep(&rest, "\n"))) {
+		if (!strcmp(line, "end"))
+			return record->entry.vendor != 0;
+		value = strchr(line, ' ');
+		if (!value)
+			return false;
+		*value++ = '\0';
+		if (!parse_line(record, line, value))
+			return false;
+	}
+	return false;
+}
+
+int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
+		 struct journal_record *record)
+{
+	char name[64], text[RECORD_SIZE];
+	int length;
+
+	record_name(name, addr);
+	length = file_read(host->ctx, text, sizeof(text), STATE_DIR "/%s", name);
+	if (length == -ENOENT)
+		return length;
+	if (length < 0)
+		return report(host->ctx, length, name, NULL, "cannot read %s/%s", STATE_DIR, name);
+	*record = (struct journal_record){.entry.addr = *addr};
+	if (parse_record(record, text))
+		return 0;
+	return report(host->ctx, -EBADMSG, name + strlen("journal/"),
+		      "look at the file, put the device back by hand, remove the file",
+		      "the record in %s/%s is damaged", STATE_DIR, name);
+}
+
+int journal_write(struct usrpci_host *host, const struct journal_record *record)
+{
+	char name[64], text[RECORD_SIZE];
+
+	record_name(name, &record->entry.addr);
+	format_record(text, record);
+	return state_write(host, name, text);
+}
+
+int journal_drop(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char name[64];
+
+	record_name(name, addr);
+	return state_remove(host, name);
+}
+
+/* Reads all records that can be read. Returns the count; the list is the caller's. */
+static int read_all(struct usrpci_host *host, struct journal_record **records)
+{
+	struct journal_record *list;
+	struct usrpci_addr addr;
+	char **names;
+	int count, found = 0;
+	int i;
+
+	count = dir_list(host->ctx, &names, STATE_DIR "/journal");
+	if (count == -ENOENT)
+		count = 0, names = NULL;
+	if (count < 0) {
+		report(host->ctx, count, NULL, NULL, "cannot read %s/journal", STATE_DIR);
+		return count;
+	}
+	list = calloc((size_t)count + 1, sizeof(*list));
+	for (i = 0; list && i < count; i++) {
+		if (!usrpci_addr_parse(names[i], &addr) && !journal_read(host, &addr, &list[found]))
+			found++;
+	}
+	free(names);
+	*records = list;
+	return list ? found : -ENOMEM;
+}
+
+int journal_find_node(struct usrpci_host *host, const struct usrpci_addr *but, const char *path,
+		      struct journal_node *node)
+{
+	struct journal_record *records = NULL;
+	int count = read_all(host, &records);
+	int result = -ENOENT;
+	int i;
+
+	if (count < 0)
+		return count;
+	for (i = 0; i < count * JOURNAL_NODES; i++) {
+		const struct journal_record *record = &records[i / JOURNAL_NODES];
+		const struct journal_node *candidate = &record->nodes[i % JOURNAL_NODES];
+
+		if (!usrpci_addr_compare(&record->entry.addr, but) ||
+		    strcmp(candidate->path, path) != 0)
+			continue;
+		*node = *candidate;
+		result = 0;
+	}
+	free(records);
+	return result;
+}
+
+int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **entries)
+{
+	struct journal_record *records = NULL;
+	int count = read_all(host, &records);
+	int i;
+
+	if (count < 0)
+		return count;
+	*entries = calloc((size_t)count + 1, sizeof(**entries));
+	for (i = 0; *entries && i < count; i++)
+		(*entries)[i] = records[i].entry;
+	free(records);
+	return *entries ? count : -ENOMEM;
+}

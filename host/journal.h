@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_JOURNAL_H
+#define USRPCI_HOST_JOURNAL_H
+
+/*
+ * What devices were before usrpci's first touch: one note a device (state.h).
+ */
+
+#include "host.h"
+
+/* A device node whose owner or permissions were changed, and what they were. */
+struct journal_node {
+	char path[64]; /* "" when there is none */
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+};
+
+#define JOURNAL_NODES 2 /* /dev/vfio/GROUP and /dev/vfio/devices/vfioN */
+
+struct journal_record {
+	struct usrpci_journal_entry entry;
+	struct journal_node nodes[JOURNAL_NODES];
+};
+
+/*
+ * Reads a device's record. Errors: -ENOENT (there is none, nothing is logged); -EBADMSG (it is
+ * damaged, logged).
+ */
+int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
+		 struct journal_record *record);
+int journal_write(struct usrpci_host *host, const struct journal_record *record);
+int journal_drop(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/* Finds another device's record of a node: 0, or -ENOENT. */
+int journal_find_node(struct usrpci_host *host, const struct usrpci_addr *but, const char *path,
+		      struct journal_node *node);
+
+#endif
