@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Loads drivers' modules as modprobe(8) does, with libkmod, and says why one cannot be loaded. As
+ * with modprobe, "blacklist" lines stop the kernel from loading a module on its own, not who asks
+ * for it by name; "install" lines stop both.
+ */
+
+#include <errno.h>
+#include <libkmod.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base.h"
+#include "file.h"
+#include "host.h"
+#include "modules.h"
+
+#define LOG_SUBJECT "module"
+#include "log.h"
+
+static const char *kernel_release(struct usrpci_host *host, char release[65])
+{
+	struct utsname name;
+
+	if (file_read(host->ctx, release, 65, "/proc/sys/kernel/osrelease") > 0)
+		return release;
+	uname(&name);
+	snprintf(release, 65, "%s", name.release);
+	return release;
+}
+
+static struct kmod_ctx *open_kmod(struct usrpci_host *host)
+{
+	char path[PATH_SIZE], release[65];
+	char configuration[PATH_SIZE];
+	const char *const directories[] = {configuration, NULL};
+
+	if (host->kmod)
+		return host->kmod;
+	if (host_is_live(host))
+		host->kmod = kmod_new(NULL, NULL);
+	else if (!path_format(host->ctx, path, "/lib/modules/%s", kernel_release(host, release)) &&
+		 !path_format(host->ctx, configuration, "/etc/modprobe.d"))
+		host->kmod = kmod_new(path, directories);
+	return host->kmod;
+}
+
+/* Returns the module, which the caller unrefs, or NULL. */
+static struct kmod_module *find_module(struct usrpci_host *host, const char *name)
+{
+	struct kmod_ctx *kmod = open_kmod(host);
+	struct kmod_list *list = NULL;
+	struct kmod_module *module;
+
+	if (!kmod || kmod_module_new_from_lookup(kmod, name, &list) < 0 || !list)
+		return NULL;
+	module = kmod_module_get_module(list);
+	kmod_module_unref_list(list);
+	return module;
+}
+
+/* The kernel's own list of forbidden modules: module_blacklist=a,b on its command line. */
+static bool on_command_line(struct usrpci_host *host, const char *name)
+{
+	char line[4096], *list, *word;
+
+	if (file_read(host->ctx, line, sizeof(line), "/proc/cmdline") < 0)
+		return false;
+	list = strstr(line, "module_blacklist=");
+	if (!list)
+		return false;
+	list += strlen("module_blacklist=");
+	list[strcspn(list, " ")] = '\0';
+	while ((word = strsep(&list, ","))) {
+		if (!strcmp(word, name))
+			return true;
+	}
+	return false;
+}
+
+static bool is_barred(struct usrpci_host *host, const struct kmod_module *module)
+{
+	const char *install = kmod_module_get_install_commands(module);
+
+	return (install && (strstr(install, "/bin/false") || strstr(install, "/bin/true"))) ||
+	       on_command_line(host, kmod_module_get_name(module));
+}
+
+static bool is_loaded(struct usrpci_host *host, const char *name)
+{
+	char underscored[NAME_SIZE], *at;
+
+	if (snprintf(underscored, sizeof(underscored), "%s", name) >= NAME_SIZE)
+		return false;
+	for (at = underscored; *at; at++)
+		*at = *at == '-' ? '_' : *at;
+	return file_exists(host->ctx, "/sys/module/%s", underscored);
+}
+
+enum module_state module_state(struct usrpci_host *host, const char *name)
+{
+	struct kmod_module *module;
+	enum module_state state = MODULE_PRESENT;
+
+	if (is_loaded(host, name))
+		return MODULE_LOADED;
+	module = find_module(host, name);
+	if (!module)
+		return MODULE_MISSING;
+	if (is_loaded(host, kmod_module_get_name(module)) || !kmod_module_get_path(module))
+		state = MODULE_LOADED;
+	else if (is_barred(host, module))
+		state = MODULE_BARRED;
+	kmod_module_unref(module);
+	return state;
+}
+
+int module_insert(struct usrpci_host *host, const char *name)
+{
+	struct kmod_module *module;
+	int error;
+
+	/* A directory that stands for a host has no kernel, and this machine's is not meant. */
+	if (!host_is_live(host))
+		return -EOPNOTSUPP;
+	module = find_module(host, name);
+	if (!module)
+		return -ENOENT;
+	error = kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
+	kmod_module_unref(module);
+	return error > 0 ? -EIO : error;
+}
+
+const char *lockdown_mode(struct usrpci_host *host, char mode[NAME_SIZE])
+{
+	char text[64], *start, *end;
+
+	snprintf(mode, NAME_SIZE, "none");
+	if (file_read(host->ctx, text, sizeof(text), "/sys/kernel/security/lockdown") < 0)
+		return mode;
+	start = strchr(text, '[');
+	end = start ? strchr(start, ']') : NULL;
+	if (end && end - start - 1 < NAME_SIZE)
+		snprintf(mode, NAME_SIZE, "%.*s", (int)(end - start - 1), start + 1);
+	return mode;
+}
+
+static int explain_missing(struct usrpci_host *host, const char *name)
+{
+	char release[65], hint[192];
+
+	kernel_release(host, release);
+	if (!file_exists(host->ctx, "/lib/modules/%s", release))
+		snprintf(
+			hint, sizeof(hint),
+			"the modules of the running kernel are gone: was it upgraded? then reboot");
+	else if (strstr(release, "cloud"))
+		snprintf(hint, sizeof(hint),
+			 "kernels for the cloud have few drivers: apt install linux-image-amd64");
+	else
+		snprintf(hint, sizeof(hint),
+			 "check the spelling; on Ubuntu: apt install linux-modules-extra-%s",
+			 release);
+	return report(host->ctx, -ENOENT, name, hint, "kernel %s has no such driver or module",
+		      release);
+}
+
+static int explain(struct usrpci_host *host, const char *name, int error)
+{
+	char mode[NAME_SIZE];
+	const char *hint = "dmesg | tail";
+
+	if (error == -ENOENT)
+		return explain_missing(host, name);
+	if (error == -EKEYREJECTED || error == -ENOKEY)
+		hint = "the kernel takes only modules signed with a key that it knows (Secure Boot)";
+	else if (error == -EPERM && strcmp(lockdown_mode(host, mode), "none") != 0)
+		hint = "the kernel is locked down (Secure Boot): it takes signed modules only";
+	else if (error == -EPERM)
+		hint = "run as root";
+	else if (error == -EOPNOTSUPP)
+		hint = "load it on the host that this directory stands for";
+	return report(host->ctx, error, name, hint, "cannot load the module");
+}
+
+int module_load(struct usrpci_host *host, const char *name, const char *why)
+{
+	int error;
+
+	switch (module_state(host, name)) {
+	case MODULE_LOADED:
+		return 0;
+	case MODULE_MISSING:
+		return explain_missing(host, name);
+	case MODULE_BARRED:
+		return report(
+			host->ctx, -EPERM, name,
+			"grep -r install /etc/modprobe.d; grep -o module_blacklist=.* /proc/cmdline",
+			"loading the module is forbidden on this host");
+	case MODULE_PRESENT:
+		break;
+	}
+	error = apply_module(host, why, name);
+	return error ? explain(host, name, error) : 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_MODULES_H
+#define USRPCI_HOST_MODULES_H
+
+/*
+ * Kernel modules, through libkmod.
+ */
+
+#include "host.h"
+
+enum module_state {
+	MODULE_LOADED,  /* or built into the kernel */
+	MODULE_PRESENT, /* can be loaded */
+	MODULE_MISSING, /* the running kernel has none of this name */
+	MODULE_BARRED, /* an "install" line of modprobe.d or the kernel's command line forbids it */
+};
+
+/* Looks a module up by its name or an alias. Dashes and underscores are the same. */
+enum module_state module_state(struct usrpci_host *host, const char *name);
+
+/*
+ * Makes sure that a driver's module is loaded, through apply. Logs failures, with their cause.
+ * Errors: -ENOENT, -EPERM, or what the kernel said.
+ */
+int module_load(struct usrpci_host *host, const char *name, const char *why);
+
+/* Loads a module and those it needs into the running kernel: for apply alone. */
+int module_insert(struct usrpci_host *host, const char *name);
+
+/* Whether the kernel is locked down, to which degree: "none" when it isn't or it can't be told. */
+const char *lockdown_mode(struct usrpci_host *host, char mode[NAME_SIZE]);
+
+#endif
