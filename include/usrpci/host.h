@@ -69,10 +69,12 @@ enum usrpci_use_kind {
 	USRPCI_USE_MOUNT,  /**< a file system on the disk, or above it, is mounted */
 	USRPCI_USE_SWAP,   /**< swap space */
 	USRPCI_USE_HOLDER, /**< device mapper, md, or another block device holds it */
-	USRPCI_USE_DISPLAY, /**< drives the console's display */
-	USRPCI_USE_OPEN,    /**< a process has the device's file open */
-	USRPCI_USE_GROUP,   /**< a function of the same IOMMU group belongs to a kernel driver */
-	USRPCI_USE_BRIDGE,  /**< a bridge: the devices behind it need it */
+	USRPCI_USE_DISPLAY,   /**< drives the console's display */
+	USRPCI_USE_OPEN,      /**< a process has the device's file open */
+	USRPCI_USE_GROUP,     /**< a function of the same IOMMU group belongs to a kernel driver */
+	USRPCI_USE_BRIDGE,    /**< a bridge: the devices behind it need it */
+	USRPCI_USE_FUNCTIONS, /**< it has virtual functions, which vanish with its driver */
+	USRPCI_USE_NAMESPACE, /**< its interface is in another network namespace */
 };
 
 /** One use of a device that taking it away would break. */

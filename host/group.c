@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reads IOMMU groups from sysfs: see the kernel's Documentation/driver-api/vfio.rst and
+ * Documentation/ABI/testing/sysfs-kernel-iommu_groups.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "group.h"
+
+void group_type(struct usrpci_host *host, int group, char type[NAME_SIZE])
+{
+	if (file_read(host->ctx, type, NAME_SIZE, "/sys/kernel/iommu_groups/%d/type", group) < 0)
+		type[0] = '\0';
+}
+
+bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info)
+{
+	char name[NAME_SIZE];
+
+	if (info->iommu_group < 0)
+		return false;
+	return file_read(host->ctx, name, sizeof(name), "/sys/kernel/iommu_groups/%d/name",
+			 info->iommu_group) < 0 ||
+	       strcmp(name, "vfio-noiommu") != 0;
+}
+
+int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    struct usrpci_dev_info **members)
+{
+	struct usrpci_addr addr;
+	char **names;
+	int count, found = 0;
+	int i;
+
+	count = dir_list(host->ctx, &names, "/sys/kernel/iommu_groups/%d/devices",
+			 info->iommu_group);
+	if (count < 0)
+		return count;
+	*members = calloc((size_t)count + 1, sizeof(**members));
+	for (i = 0; *members && i < count; i++) {
+		if (!usrpci_addr_parse(names[i], &addr) &&
+		    !usrpci_dev_lookup(host->ctx, &addr, &(*members)[found]) &&
+		    (*members)[found].header_type == 0)
+			found++;
+	}
+	free(names);
+	return *members ? found : -ENOMEM;
+}
+
+bool driver_is_vfio(const char *driver)
+{
+	return strstr(driver, "vfio") != NULL;
+}
+
+bool driver_is_userspace(const char *driver)
+{
+	return driver_is_vfio(driver) || !strcmp(driver, "uio_pci_generic") ||
+	       !strcmp(driver, "igb_uio") || !strcmp(driver, "pci-stub");
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_GROUP_H
+#define USRPCI_HOST_GROUP_H
+
+/*
+ * IOMMU groups: the functions that the IOMMU cannot tell apart, and which vfio therefore hands out
+ * together.
+ */
+
+#include "host.h"
+
+/* Whether an IOMMU stands before the device (a group that vfio made up for want of one is none). */
+bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info);
+
+/* How the kernel uses the group for its own drivers: "DMA", "DMA-FQ", "identity"; "" unknown. */
+void group_type(struct usrpci_host *host, int group, char type[NAME_SIZE]);
+
+/*
+ * Lists the group's functions but bridges (they don't count), the device itself included. Returns
+ * the count or a negative errno (not logged); the list is the caller's.
+ */
+int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    struct usrpci_dev_info **members);
+
+/* Whether a driver leaves the devices that it holds to userspace, so that vfio tolerates it. */
+bool driver_is_userspace(const char *driver);
+bool driver_is_vfio(const char *driver);
+
+#endif

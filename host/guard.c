@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The guard: who uses a device. It only looks and tells; bind.c decides. A use that it cannot see
+ * is worse than one that it only suspects, so what cannot be read counts as in use (-EIO).
+ *
+ * Leaves out: sound, cameras and whatever else only its own users miss, and programs that mapped a
+ * device's registers and closed the file.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "group.h"
+#include "guard.h"
+
+#define LOG_SUBJECT "guard"
+#include "log.h"
+
+int use_add(struct use_list *list, enum usrpci_use_kind kind, const char *object,
+	    const char *format, ...)
+{
+	struct usrpci_use *use;
+	va_list args;
+
+	if (list->count == list->size) {
+		size_t size = list->size ? 2 * list->size : 8;
+
+		use = reallocarray(list->uses, size, sizeof(*use));
+		if (!use)
+			return -ENOMEM;
+		list->uses = use;
+		list->size = size;
+	}
+	use = &list->uses[list->count++];
+	use->kind = kind;
+	snprintf(use->object, sizeof(use->object), "%s", object);
+	va_start(args, format);
+	vsnprintf(use->text, sizeof(use->text), format, args);
+	va_end(args);
+	return 0;
+}
+
+/*
+ * A class directory's links tell where in the tree of devices a member hangs: below a PCI device
+ * for those on virtio, SCSI or USB as well.
+ */
+int class_members(struct usrpci_host *host, const struct usrpci_addr *addr, const char *class_name,
+		  char (**members)[NAME_SIZE])
+{
+	char component[USRPCI_ADDR_STRLEN + 2], text[USRPCI_ADDR_STRLEN];
+	char path[PATH_SIZE], target[PATH_SIZE], **names;
+	int count, found = 0;
+	int i;
+
+	snprintf(component, sizeof(component), "/%s/", usrpci_addr_format(addr, text));
+	count = dir_list(host->ctx, &names, "/sys/class/%s", class_name);
+	if (count == -ENOENT)
+		count = 0, names = NULL;
+	if (count < 0)
+		return count;
+	*members = calloc((size_t)count + 1, sizeof(**members));
+	for (i = 0; *members && i < count; i++) {
+		ssize_t length = -1;
+
+		if (!path_format(host->ctx, path, "/sys/class/%s/%s", class_name, names[i]))
+			length = readlink(path, target, sizeof(target) - 1);
+		target[length < 0 ? 0 : length] = '\0';
+		if (strstr(target, component) && strlen(names[i]) < NAME_SIZE)
+			strcpy((*members)[found++], names[i]);
+	}
+	free(names);
+	return *members ? found : -ENOMEM;
+}
+
+static int guard_bridge(const struct usrpci_dev_info *info, const char *name, struct use_list *list)
+{
+	if (info->header_type == 0)
+		return 0;
+	return use_add(list, USRPCI_USE_BRIDGE, name,
+		       "%s is a bridge: the devices behind it need it", name);
+}
+
+static int guard_display(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			 const char *name, struct use_list *list)
+{
+	uint64_t boot_vga = 0;
+
+	if (info->class_code >> 16 != 0x03 || driver_is_userspace(info->driver))
+		return 0;
+	file_read_u64(host->ctx, &boot_vga, PCI_DEVICES "/%s/boot_vga", name);
+	if (boot_vga)
+		return use_add(list, USRPCI_USE_DISPLAY, name, "%s shows the console", name);
+	if (file_exists(host->ctx, PCI_DEVICES "/%s/graphics", name))
+		return use_add(list, USRPCI_USE_DISPLAY, name, "%s has a frame buffer console",
+			       name);
+	return 0;
+}
+
+/* A physical function that goes takes its virtual functions along. */
+static int guard_functions(struct usrpci_host *host, const char *name, struct use_list *list)
+{
+	uint64_t count = 0;
+
+	if (file_read_u64(host->ctx, &count, PCI_DEVICES "/%s/sriov_numvfs", name) || !count)
+		return 0;
+	return use_add(list, USRPCI_USE_FUNCTIONS, name,
+		       "%s has %u virtual functions, which vanish with its driver", name,
+		       (unsigned int)count);
+}
+
+static int guard_group(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		       struct use_list *list)
+{
+	struct usrpci_dev_info *members;
+	char name[USRPCI_ADDR_STRLEN];
+	int count, error = 0;
+	int i;
+
+	if (!group_translates(host, info))
+		return 0;
+	count = group_endpoints(host, info, &members);
+	for (i = 0; !error && i < count; i++) {
+		const struct usrpci_dev_info *member = &members[i];
+
+		if (!usrpci_addr_compare(&member->addr, &info->addr) || !member->driver[0] ||
+		    driver_is_userspace(member->driver))
+			continue;
+		usrpci_addr_format(&member->addr, name);
+		error = use_add(list, USRPCI_USE_GROUP, name,
+				"%s of the same IOMMU group %d belongs to %s", name,
+				info->iommu_group, member->driver);
+	}
+	if (count < 0)
+		return report(host->ctx, count, NULL, NULL, "cannot read IOMMU group %d",
+			      info->iommu_group);
+	free(members);
+	return error;
+}
+
+static int find_uses(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		     struct use_list *list)
+{
+	char name[USRPCI_ADDR_STRLEN];
+	int error;
+
+	usrpci_addr_format(&info->addr, name);
+	error = guard_bridge(info, name, list);
+	if (!error)
+		error = guard_network(host, info, list);
+	if (!error)
+		error = guard_disks(host, info, list);
+	if (!error)
+		error = guard_display(host, info, name, list);
+	if (!error)
+		error = guard_functions(host, name, list);
+	if (!error)
+		error = guard_open_files(host, info, list);
+	if (!error)
+		error = guard_group(host, info, list);
+	return error;
+}
+
+int usrpci_host_uses(struct usrpci_host *host, const struct usrpci_addr *addr,
+		     struct usrpci_use **uses)
+{
+	struct usrpci_dev_info info;
+	struct use_list list = {0};
+	char name[USRPCI_ADDR_STRLEN];
+	int error = usrpci_dev_lookup(host->ctx, addr, &info);
+
+	if (error)
+		return error;
+	error = find_uses(host, &info, &list);
+	if (!error) {
+		*uses = list.uses;
+		return (int)list.count;
+	}
+	free(list.uses);
+	if (error == -ENOMEM)
+		return error;
+	log_error(host->ctx, usrpci_addr_format(addr, name), "--force takes it nevertheless",
+		  "what uses it cannot be found out: it must be assumed to be in use");
+	return -EIO;
+}
+
+void usrpci_host_uses_free(struct usrpci_use *uses)
+{
+	free(uses);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_GUARD_H
+#define USRPCI_HOST_GUARD_H
+
+/*
+ * The parts of the guard: each looks at one way to use a device and adds what it finds. They return
+ * 0 or a negative errno, logged: what uses the device is then unknown.
+ */
+
+#include "host.h"
+
+struct use_list {
+	struct usrpci_use *uses;
+	size_t count, size;
+};
+
+__attribute__((format(printf, 4, 5))) int use_add(struct use_list *list, enum usrpci_use_kind kind,
+						  const char *object, const char *format, ...);
+
+int guard_network(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		  struct use_list *list);
+int guard_disks(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		struct use_list *list);
+int guard_open_files(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		     struct use_list *list);
+
+/*
+ * Lists the interfaces ("net") or disks and partitions ("block") that a device's driver provides,
+ * however far below it they are. Returns the count or a negative errno (not logged); the list is
+ * the caller's.
+ */
+int class_members(struct usrpci_host *host, const struct usrpci_addr *addr, const char *class_name,
+		  char (**names)[NAME_SIZE]);
+
+#endif
