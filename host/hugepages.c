@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Huge page pools: grows them by what is missing and gives back exactly what it added. See the
+ * kernel's Documentation/admin-guide/mm/hugetlbpage.rst. Mounts of hugetlbfs are left to their
+ * users; DMA memory needs none.
+ *
+ * /run/usrpci/hugepages says how many pages of each pool are ours, a line each: node, page size in
+ * KiB, pages.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "host.h"
+#include "state.h"
+
+#define LOG_SUBJECT "hugepages"
+#include "log.h"
+
+#define MM_POOLS   "/sys/kernel/mm/hugepages"
+#define NODES      "/sys/devices/system/node"
+#define STATE_NAME "hugepages"
+#define COMPACT    "/proc/sys/vm/compact_memory"
+#define POOL_PATH  224
+#define GROW_TRIES 3
+
+/* All pools of the host: one for each page size and node. */
+struct pools {
+	struct usrpci_hugepages *list;
+	int count;
+};
+
+/* Kernels without NUMA have the pools of the whole machine alone. */
+static void pool_path(struct usrpci_host *host, const struct usrpci_hugepages *pool,
+		      char path[POOL_PATH])
+{
+	char directory[64];
+
+	snprintf(directory, sizeof(directory), NODES "/node%d/hugepages", pool->node);
+	if (!file_exists(host->ctx, "%s", directory))
+		snprintf(directory, sizeof(directory), MM_POOLS);
+	snprintf(path, POOL_PATH, "%s/hugepages-%zukB", directory, pool->page_size / 1024);
+}
+
+static int read_count(struct usrpci_host *host, const char *path, const char *file, size_t *value)
+{
+	uint64_t number;
+	int error = file_read_u64(host->ctx, &number, "%s/%s", path, file);
+
+	if (error)
+		return report(host->ctx, error, NULL, NULL, "cannot read %s/%s", path, file);
+	*value = (size_t)number;
+	return 0;
+}
+
+static int read_pool(struct usrpci_host *host, struct usrpci_hugepages *pool)
+{
+	char path[POOL_PATH];
+	int error;
+
+	pool_path(host, pool, path);
+	error = read_count(host, path, "nr_hugepages", &pool->total);
+	if (!error)
+		error = read_count(host, path, "free_hugepages", &pool->free);
+	if (!error)
+		error = read_count(host, path, "surplus_hugepages", &pool->surplus);
+	return error;
+}
+
+static int list_sizes(struct usrpci_host *host, int node, const char *directory,
+		      struct pools *pools)
+{
+	char **names;
+	int count = dir_list(host->ctx, &names, "%s", directory);
+	struct usrpci_hugepages *grown;
+	size_t kilobytes;
+	int i;
+
+	if (count < 0)
+		return count;
+	grown = reallocarray(pools->list, (size_t)(pools->count + count) + 1, sizeof(*grown));
+	if (grown)
+		pools->list = grown;
+	for (i = 0; grown && i < count; i++) {
+		if (sscanf(names[i], "hugepages-%zukB", &kilobytes) == 1)
+			pools->list[pools->count++] = (struct usrpci_hugepages){
+				.page_size = kilobytes * 1024,
+				.node = node,
+			};
+	}
+	free(names);
+	return grown ? 0 : -ENOMEM;
+}
+
+static int list_nodes(struct usrpci_host *host, struct pools *pools)
+{
+	char **names, directory[64];
+	int count = dir_list(host->ctx, &names, NODES);
+	int node, error = 0;
+	int i;
+
+	for (i = 0; !error && i < count; i++) {
+		if (sscanf(names[i], "node%d", &node) != 1)
+			continue;
+		snprintf(directory, sizeof(directory), NODES "/node%d/hugepages", node);
+		error = list_sizes(host, node, directory, pools);
+		error = error == -ENOENT ? 0 : error;
+	}
+	if (count >= 0)
+		free(names);
+	if (error || pools->count)
+		return error;
+	return list_sizes(host, 0, MM_POOLS, pools);
+}
+
+/* Damaged notes are no reason to take pages from others: what they say is not believed. */
+static void read_ours(struct usrpci_host *host, struct pools *pools)
+{
+	char text[4096], *rest = text, *line;
+	size_t kilobytes, ours;
+	int node, i;
+
+	if (file_read(host->ctx, text, sizeof(text), STATE_DIR "/" STATE_NAME) < 0)
+		return;
+	while ((line = strsep(&rest, "\n"))) {
+		if (sscanf(line, "%d %zu %zu", &node, &kilobytes, &ours) != 3)
+			continue;
+		for (i = 0; i < pools->count; i++) {
+			struct usrpci_hugepages *pool = &pools->list[i];
+
+			if (pool->node == node && pool->page_size == kilobytes * 1024)
+				pool->ours = ours < pool->total ? ours : pool->total;
+		}
+	}
+}
+
+static int write_ours(struct usrpci_host *host, const struct pools *pools)
+{
+	char text[4096] = "";
+	size_t at = 0;
+	int i;
+
+	for (i = 0; i < pools->count && at < sizeof(text); i++) {
+		const struct usrpci_hugepages *pool = &pools->list[i];
+
+		if (pool->ours)
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%d %zu %zu\n",
+					       pool->node, pool->page_size / 1024, pool->ours);
+	}
+	return at ? state_write(host, STATE_NAME, text) : state_remove(host, STATE_NAME);
+}
+
+static int read_pools(struct usrpci_host *host, struct pools *pools)
+{
+	int error = list_nodes(host, pools);
+	int i;
+
+	if (error)
+		return report(host->ctx, error, NULL, "the kernel needs CONFIG_HUGETLBFS",
+			      "cannot list the pools of huge pages");
+	for (i = 0; !error && i < pools->count; i++)
+		error = read_pool(host, &pools->list[i]);
+	if (!error)
+		read_ours(host, pools);
+	return error;
+}
+
+int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **list)
+{
+	struct pools pools = {0};
+	int error = read_pools(host, &pools);
+
+	if (error) {
+		free(pools.list);
+		return error;
+	}
+	*list = pools.list;
+	return pools.count;
+}
+
+/*
+ * Growing and shrinking.
+ */
+
+static uint64_t meminfo(struct usrpci_host *host, const char *key)
+{
+	char text[4096], *line;
+	uint64_t kilobytes;
+
+	if (file_read(host->ctx, text, sizeof(text), "/proc/meminfo") < 0)
+		return 0;
+	line = strstr(text, key);
+	if (!line || sscanf(line + strlen(key), ": %" SCNu64, &kilobytes) != 1)
+		return 0;
+	return kilobytes * 1024;
+}
+
+static size_t default_page_size(struct usrpci_host *host)
+{
+	size_t size = meminfo(host, "Hugepagesize");
+
+	return size ? size : 2 << 20;
+}
+
+/* Keeps the pools of one size, and of one node unless node is -1. */
+static int select_pools(struct usrpci_host *host, size_t page_size, int node,
+			const struct pools *all, struct usrpci_hugepages *picked[])
+{
+	int count = 0;
+	int i;
+
+	for (i = 0; i < all->count; i++) {
+		struct usrpci_hugepages *pool = &all->list[i];
+
+		if (pool->page_size == page_size && (node < 0 || pool->node == node))
+			picked[count++] = pool;
+	}
+	if (count)
+		return count;
+	report(host->ctx, -EINVAL, NULL, "usrpci hugepages lists what there is",
+	       "no huge pages of %zu KiB on node %d", page_size / 1024, node);
+	return -EINVAL;
+}
+
+/*
+ * Free pages that nobody was promised. Promises (mapped, not yet touched) are counted for the whole
+ * machine only: a node keeps those that the other nodes' free pages cannot meet.
+ */
+static size_t available(struct usrpci_host *host, const struct pools *all,
+			struct usrpci_hugepages *const picked[], int count)
+{
+	uint64_t promised = 0;
+	size_t inside = 0, everywhere = 0, outside;
+	int i;
+
+	file_read_u64(host->ctx, &promised, MM_POOLS "/hugepages-%zukB/resv_hugepages",
+		      picked[0]->page_size / 1024);
+	for (i = 0; i < count; i++)
+		inside += picked[i]->free;
+	for (i = 0; i < all->count; i++) {
+		if (all->list[i].page_size == picked[0]->page_size)
+			everywhere += all->list[i].free;
+	}
+	outside = everywhere - inside;
+	promised = promised > outside ? promised - outside : 0;
+	return inside > promised ? inside - (size_t)promised : 0;
+}
+
+static int set_total(struct usrpci_host *host, const struct usrpci_hugepages *pool, size_t total,
+		     const char *why)
+{
+	char path[POOL_PATH], value[24];
+	int error;
+
+	pool_path(host, pool, path);
+	snprintf(value, sizeof(value), "%zu", total);
+	error = apply_write(host, why, value, "%s/nr_hugepages", path);
+	if (error)
+		return report(host->ctx, error, NULL, "run as root", "cannot write %s/nr_hugepages",
+			      path);
+	return 0;
+}
+
+/* Adds up to count pages to a pool. Returns how many came, or a negative errno. */
+static int grow(struct usrpci_host *host, struct usrpci_hugepages *pool, size_t count)
+{
+	size_t before = pool->total;
+	int try, error = 0;
+
+	for (try = 0; !error && try < GROW_TRIES && pool->total < before + count; try++) {
+		/* Whether compaction helped shows in the next try, so its failure tells nothing. */
+		if (try)
+			apply_write(host, "move pages together", "1", COMPACT);
+		error = set_total(host, pool, before + count, "reserve huge pages");
+		if (error || host->options.dry_run)
+			break;
+		error = read_pool(host, pool);
+	}
+	if (error)
+		return error;
+	if (host->options.dry_run)
+		pool->total = before + count;
+	count = pool->total > before ? pool->total - before : 0;
+	pool->ours += count;
+	return (int)count;
+}
+
+/* Takes up to count free pages of ours from a pool. Returns how many went, or a negative errno. */
+static int shrink(struct usrpci_host *host, const struct pools *all, struct usrpci_hugepages *pool,
+		  size_t count)
+{
+	size_t before = pool->total, spare = available(host, all, &pool, 1);
+	int error;
+
+	count = count < pool->ours ? count : pool->ours;
+	count = count < spare ? count : spare;
+	if (!count)
+		return 0;
+	error = set_total(host, pool, before - count, "give huge pages back");
+	if (!error && host->options.dry_run)
+		pool->total = before - count;
+	else if (!error)
+		error = read_pool(host, pool);
+	if (error)
+		return error;
+	count = pool->total < before ? before - pool->total : 0;
+	pool->ours -= count < pool->ours ? count : pool->ours;
+	return (int)count;
+}
+
+static int out_of_memory(struct usrpci_host *host, size_t page_size, size_t missing, size_t got)
+{
+	uint64_t memory = meminfo(host, "MemAvailable");
+	bool is_short = memory / page_size < missing;
+	char hint[160];
+
+	snprintf(hint, sizeof(hint),
+		 is_short ? "stop programs, or ask for fewer"
+			  : "reserve them at boot, on the kernel's command line: hugepagesz=%zuK "
+			    "hugepages=%zu",
+		 page_size / 1024, missing);
+	return report(
+		host->ctx, -ENOMEM, NULL, hint,
+		"%zu more huge pages of %zu KiB were asked for, the kernel gave %zu: memory is "
+		"%s (%" PRIu64 " MiB available); nothing was reserved",
+		missing, page_size / 1024, got, is_short ? "short" : "fragmented", memory >> 20);
+}
+
+static int undo_growth(struct usrpci_host *host, struct usrpci_hugepages *const picked[], int count,
+		       const size_t *grown)
+{
+	int i, error = 0;
+
+	for (i = 0; i < count; i++) {
+		if (!grown[i])
+			continue;
+		error = set_total(host, picked[i], picked[i]->total - grown[i],
+				  "give back what was not enough");
+		picked[i]->ours -= error ? 0 : grown[i];
+	}
+	return error;
+}
+
+/* Spreads what is missing over the nodes, in their order, and then asks those that have more. */
+static int grow_all(struct usrpci_host *host, struct usrpci_hugepages *const picked[], int count,
+		    size_t missing, size_t *grown)
+{
+	size_t left = missing;
+	int i, got;
+
+	for (i = 0; i < count && left; i++) {
+		got = grow(host, picked[i], left);
+		if (got < 0)
+			return got;
+		grown[i] = (size_t)got;
+		left -= (size_t)got < left ? (size_t)got : left;
+	}
+	return left ? out_of_memory(host, picked[0]->page_size, missing, missing - left) : 0;
+}
+
+static int reserve(struct usrpci_host *host, const struct pools *all,
+		   struct usrpci_hugepages *const picked[], int count, size_t wanted)
+{
+	size_t spare = available(host, all, picked, count);
+	size_t missing = wanted > spare ? wanted - spare : 0;
+	size_t *grown;
+	int error, failed;
+
+	if (!missing)
+		return 0;
+	/* The kernel would squeeze out everything else before it found out by itself. */
+	if (meminfo(host, "MemTotal") &&
+	    meminfo(host, "MemAvailable") / picked[0]->page_size < missing)
+		return out_of_memory(host, picked[0]->page_size, missing, 0);
+	grown = calloc((size_t)count, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	error = grow_all(host, picked, count, missing, grown);
+	if (error)
+		undo_growth(host, picked, count, grown);
+	free(grown);
+	failed = write_ours(host, all);
+	return error ? error : failed ? failed : (int)missing;
+}
+
+static int release(struct usrpci_host *host, const struct pools *all,
+		   struct usrpci_hugepages *const picked[], int count)
+{
+	int i, went, total = 0, error = 0;
+
+	for (i = 0; !error && i < count; i++) {
+		went = shrink(host, all, picked[i], picked[i]->ours);
+		if (went < 0)
+			error = went;
+		else
+			total += went;
+	}
+	for (i = 0; i < count; i++) {
+		if (picked[i]->ours)
+			log_info(host->ctx, NULL, "%zu huge pages on node %d are still in use",
+				 picked[i]->ours, picked[i]->node);
+	}
+	i = write_ours(host, all);
+	return error ? error : i ? i : total;
+}
+
+/* Runs one of the two on the pools that were asked for. */
+static int change_pools(struct usrpci_host *host, size_t page_size, int node, size_t wanted,
+			bool growing)
+{
+	struct usrpci_hugepages **picked = NULL;
+	struct pools all = {0};
+	int count, result = read_pools(host, &all);
+
+	if (!result)
+		picked = calloc((size_t)all.count + 1, sizeof(struct usrpci_hugepages *));
+	if (!result && !picked)
+		result = -ENOMEM;
+	if (!result) {
+		page_size = page_size ? page_size : default_page_size(host);
+		count = select_pools(host, page_size, node, &all, picked);
+		if (count < 0)
+			result = count;
+		else if (growing)
+			result = reserve(host, &all, picked, count, wanted);
+		else
+			result = release(host, &all, picked, count);
+	}
+	free(picked);
+	free(all.list);
+	return result;
+}
+
+static int change_locked(struct usrpci_host *host, size_t page_size, int node, size_t wanted,
+			 bool growing)
+{
+	int error = state_lock(host);
+
+	if (error)
+		return error;
+	error = change_pools(host, page_size, node, wanted, growing);
+	state_unlock(host);
+	return error;
+}
+
+int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t page_size,
+				  int node)
+{
+	return change_locked(host, page_size, node, count, true);
+}
+
+int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node)
+{
+	return change_locked(host, page_size, node, 0, false);
+}
