@@ -139,12 +139,12 @@ static int config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer
 	return 0;
 }
 
-static uint8_t writable(unsigned int offset)
+static uint8_t writable(const struct fake *fake, unsigned int offset)
 {
-	if (offset == PCI_COMMAND)
-		return WRITABLE & 0xff;
-	if (offset == PCI_COMMAND + 1)
-		return WRITABLE >> 8;
+	unsigned int command = WRITABLE & ~fake->model.command_fixed;
+
+	if (offset == PCI_COMMAND || offset == PCI_COMMAND + 1)
+		return (uint8_t)(command >> 8 * (offset - PCI_COMMAND));
 	return offset == PCI_INTERRUPT_LINE || offset >= PCI_STD_HEADER_SIZEOF ? 0xff : 0;
 }
 
@@ -173,7 +173,7 @@ static int config_write(struct usrpci_dev *dev, unsigned int offset, const void 
 	int error = called(fake);
 
 	for (size_t i = 0; !error && !fake->unplugged && i < size; i++) {
-		uint8_t mask = writable(offset + (unsigned int)i);
+		uint8_t mask = writable(fake, offset + (unsigned int)i);
 		uint8_t *byte = &fake->config[offset + i];
 
 		*byte = (uint8_t)((*byte & ~mask) | (bytes[i] & mask));

@@ -29,6 +29,7 @@ struct fake_model {
 	unsigned int msix;
 	struct fake_bar bars[USRPCI_BARS];
 	size_t dma_size;           /* bytes of DMA memory that can be had; 0: 1 GiB */
+	uint16_t command_fixed;    /* bits of the command register that do not change */
 	void (*reset)(void *data); /* NULL: the device has no function reset */
 	void *data;                /* handed to the functions above */
 };

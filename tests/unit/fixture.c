@@ -243,7 +243,9 @@ static void add_uio(struct fixture *fixture, const char *dir, const struct fixtu
 	format_path(target, "../..%s/uio/uio%d", dir + strlen("/sys"), number);
 	fixture_link(fixture, path, target);
 	format_path(path, "/dev/uio%d", number);
-	fixture_text(fixture, path, "");
+	full_path(fixture, target, path);
+	make_parents(target);
+	assert_int_equal(mkfifo(target, 0600), 0);
 }
 
 void fixture_add(struct fixture *fixture, const struct fixture_device *device)

@@ -59,7 +59,7 @@ struct fixture_device {
 	const char *parent;       /* address of the bridge above; NULL: the root bus */
 	unsigned int config_size; /* 0: 256 */
 	struct fixture_bar bars[USRPCI_BARS];
-	int uio; /* N + 1 of /dev/uioN; 0: none */
+	int uio; /* N + 1 of /dev/uioN, a pipe into which a test writes counts; 0: none */
 };
 
 /* Adds a device with its config file, resource files, links and driver directory. */
