@@ -49,7 +49,7 @@ check: packages-CHECK build $(ASAN)/build.ninja
 	@tests/summary $(BUILD) $(ASAN)
 
 demo: packages-BUILD packages-VM build
-	@tests/qemu/vm --nic e1000 --mem 1G -- demo/story
+	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard demo/story),lspci -nnk)
 
 bench: packages-BENCH build
 	@bench/run $(BUILD)
