@@ -45,7 +45,7 @@ fails@at-its-deadline()
 
 passes@with-nothing-left-of-other-cases()
 {
-	expect_fail 1 '^$' pgrep -x sleep
+	expect_fail 1 '^$' pidof sleep
 	sleep 100 &
 }
 
