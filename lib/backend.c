@@ -15,6 +15,7 @@
 const struct backend_ops *const backends[] = {
 	&backend_sysfs,
 	&backend_uio,
+	&backend_qemu,
 	NULL,
 };
 

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_LIB_QEMU_H
+#define USRPCI_LIB_QEMU_H
+
+/*
+ * One QEMU a context: the process, the machine in it, and the devices that are plugged into that.
+ *
+ *	qemu_process.c	starts and ends the process; the monitor
+ *	qemu_slot.c	plugs a device into a root port of its own, and assigns its BARs
+ *	qemu_irq.c	turns interrupts into readable descriptors
+ *	qemu_doorbell.c	where message interrupts arrive
+ *	domain_qemu.c	DMA memory: the machine's RAM
+ *	backend_qemu.c	the backend's operations, on top of these
+ *
+ * The machine's physical addresses:
+ *
+ *	0x0000000000	RAM, a file shared with QEMU; DMA memory begins at 2 MiB
+ *	0x0080000000	32-bit memory BARs, a window for each slot
+ *	0x00b0000000	configuration space (ECAM)
+ *	0x00c0000000	the doorbell that message interrupts ring
+ *	0x1000000000	64-bit memory BARs, a window for each slot
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "backend.h"
+#include "domain.h"
+#include "qtest.h"
+
+/* Devices that one context can have open; and one more port for the doorbell. */
+#define QEMU_SLOTS    12
+#define QEMU_DOORBELL QEMU_SLOTS
+
+#define QEMU_ECAM         0xb0000000
+#define QEMU_BAR32        0x80000000
+#define QEMU_BAR32_WINDOW 0x04000000ULL
+#define QEMU_BAR64        0x1000000000
+#define QEMU_BAR64_WINDOW 0x1000000000ULL
+#define QEMU_IO           0x1000 /* and of this size for each slot */
+#define QEMU_DOORBELL_BAR 0xc0000000
+
+/* Writing a number here fires the message vector of that number. */
+#define QEMU_DOORBELL_ADDRESS (QEMU_DOORBELL_BAR + 12)
+
+/* Message interrupts of all devices together: what QEMU's ivshmem has vectors for. */
+#define QEMU_VECTORS 2048
+
+struct qemu_dev;
+
+/* The process as others see it: descriptors to talk to it, and to end it. */
+struct qemu_process {
+	pid_t pid;
+	int pidfd;
+	int life;      /* a pipe's end: QEMU is killed when its last copy is closed */
+	int messages;  /* a file that QEMU's stdout and stderr write to */
+	FILE *monitor; /* QMP */
+	int qtest;
+	int doorbell; /* speaks as ivshmem's server */
+};
+
+struct qemu {
+	struct dma_domain domain; /* first: a context finds its QEMU by its domain */
+	struct qemu_process process;
+
+	/* RAM; domain_qemu.c */
+	int ram;
+	size_t ram_size;
+	uint8_t *ram_va;
+	uint8_t *ram_used; /* by unit of memory */
+
+	pthread_mutex_t watch_lock; /* guards the start and the end of the watcher */
+
+	/* Guards everything below; qemu_lock() takes it. */
+	pthread_mutex_t lock;
+	struct qtest qtest;
+	struct qemu_dev *slots[QEMU_SLOTS]; /* NULL: free */
+	bool gone;                          /* the process ended, and that was logged */
+
+	/* Interrupts; qemu_irq.c */
+	uint32_t lines;      /* of the I/O APIC: which are raised */
+	bool lines_changed;  /* since INTx was last delivered */
+	bool intercepted;    /* lines are reported */
+	unsigned int users;  /* devices with interrupts enabled; the watcher runs for them */
+	pthread_t watcher;   /* reads reports while no command is under way */
+	int watch_epoll;     /* what it waits for */
+	int watch_stop;      /* eventfd */
+	bool doorbell_ready; /* the doorbell is plugged in */
+	int *vectors;        /* eventfd of each message vector made so far */
+	unsigned int vectors_made;
+	uint8_t vectors_used[QEMU_VECTORS];
+};
+
+struct qemu_dev {
+	struct usrpci_dev *dev;
+	struct qemu *qemu;
+	unsigned int slot;
+	unsigned int msi, msix; /* offsets of these capabilities; 0: none */
+
+	/* Interrupts */
+	enum usrpci_irq_type type; /* of what is enabled, when count is not 0 */
+	unsigned int count;
+	unsigned int first, reserved; /* vectors of the doorbell: vector 0, and how many */
+	int intx;                     /* eventfd; -1 */
+	bool intx_masked;
+};
+
+/* For descriptors that QEMU inherits: the same one, or a copy above standard error. -1: -errno. */
+int qemu_above_stdio(int fd);
+
+/* Starts QEMU and sets its machine up, for a context without a domain. Logs failures. */
+int qemu_start(struct usrpci_ctx *ctx, const char *object, struct qemu **qemu);
+
+/* Ends it. Frees qemu and its RAM. */
+void qemu_stop(struct qemu *qemu);
+
+/* qemu_process.c. Errors of spawn are logged with the object's name. */
+int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
+		       struct qemu_process *process);
+void qemu_process_end(struct qemu_process *process);
+
+/*
+ * Runs a command of the human monitor. Copies what QEMU printed, one line without its end, to
+ * reply:
+ * "" where the command says nothing when it succeeds. Errors: -ENODEV (QEMU is gone); -ETIMEDOUT;
+ * -EPROTO; -E2BIG; -EINVAL (control characters in the command).
+ */
+int qemu_monitor(struct qemu *qemu, const char *command, char *reply, size_t size);
+
+/* The first line that QEMU wrote to stderr, "" if there is none. */
+void qemu_message(const struct qemu_process *process, char *text, size_t size);
+
+/* Logs once that QEMU ended, with what it said last. Returns -ENODEV. The lock is held. */
+int qemu_gone(struct qemu *qemu);
+
+/* Every use of qtest lies between these; unlocking delivers INTx that came in the meantime. */
+void qemu_lock(struct qemu *qemu);
+void qemu_unlock(struct qemu *qemu);
+
+/* Registers. The lock is held. Errors: as qtest_read(), after qemu_gone(). */
+int qemu_read(struct qemu *qemu, enum qtest_space space, uint64_t address, unsigned int width,
+	      uint64_t *value);
+int qemu_write(struct qemu *qemu, enum qtest_space space, uint64_t address, unsigned int width,
+	       uint64_t value);
+
+/* size <= QTEST_BLOCK. */
+int qemu_read_block(struct qemu *qemu, uint64_t address, void *bytes, size_t size);
+
+/* Configuration space of the function 0 of device on a bus. The lock is held. */
+int qemu_config_read(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		     unsigned int width, uint32_t *value);
+int qemu_config_write(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		      unsigned int width, uint32_t value);
+
+int qemu_config_read_block(struct qemu *qemu, unsigned int bus, unsigned int offset, uint8_t *bytes,
+			   size_t size);
+
+/* Makes configuration space accessible. The lock is held. */
+int qemu_map_config(struct qemu *qemu);
+
+/* Slots: 0 .. QEMU_SLOTS - 1 and QEMU_DOORBELL. The device is device 0 on the slot's bus. */
+unsigned int qemu_slot_bus(unsigned int slot);
+unsigned int qemu_slot_port(unsigned int slot); /* device number of the root port on bus 0 */
+
+/* Plugs a device in; what has the syntax of QEMU's -device. Logs failures. The lock is held. */
+int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const char *what);
+void qemu_unplug(struct qemu *qemu, unsigned int slot);
+
+/* Sizes and assigns the BARs of the device in a slot. Logs failures. The lock is held. */
+int qemu_assign_bars(struct qemu_dev *device);
+
+/* Resets what is behind the slot's port and restores its BARs and command. The lock is held. */
+int qemu_slot_reset(struct qemu *qemu, unsigned int slot);
+
+/* Offset of a capability in the configuration space of a device; 0: none. The lock is held. */
+unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int device, uint8_t id);
+
+/* Interrupts: the operations of the backend of the same names. */
+int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
+int qemu_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
+int qemu_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type);
+int qemu_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
+		      bool masked);
+
+/* The operations of the backend of the same names. */
+int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
+int qemu_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
+int qemu_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type);
+int qemu_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
+		      bool masked);
+
+/* Programs the messages of a device again, after a reset. The lock is held. */
+int qemu_irq_restore(struct qemu_dev *device);
+
+/* Delivers INTx of the lines that are raised. The lock is held. */
+void qemu_deliver_intx(struct qemu *qemu);
+
+/* Wakes everybody who waits for an interrupt. The lock is held. */
+void qemu_wake_all(struct qemu *qemu);
+
+/*
+ * Reserves count vectors of the doorbell from a multiple of align on, and makes their eventfds:
+ * device->first. They are silent. The lock is held. Errors: -ENOSPC; -ETIMEDOUT; as eventfd(2).
+ */
+int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align);
+void qemu_release_vectors(struct qemu_dev *device);
+void qemu_doorbell_free(struct qemu *qemu);
+
+/* Keeps the watcher running for one more, one less device. */
+int qemu_watch(struct qemu *qemu);
+void qemu_unwatch(struct qemu *qemu);
+
+extern const struct dma_domain_ops domain_qemu;
+
+/* Makes and frees the RAM. */
+int qemu_ram_create(struct qemu *qemu, const char *object);
+void qemu_ram_free(struct qemu *qemu);
+
+#endif

@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The QEMU process: its arguments, its birth and its end, and its monitor.
+ *
+ * Everything it needs is passed as a descriptor, so no file and no socket has a name. It has no
+ * firmware but a page of hlt: the processor sleeps, the clock runs, the devices live. It is killed
+ * by the kernel as soon as the last copy of one end of a pipe is closed, so it cannot outlive the
+ * program, however that ends (fcntl(2), F_SETSIG; PR_SET_PDEATHSIG would follow a thread instead).
+ * Follows QEMU's manual, "Invocation" and "QEMU Machine Protocol".
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <wordexp.h>
+
+#include "qemu.h"
+
+#define LOG_SUBJECT "qemu"
+#include "log.h"
+
+#define DEFAULT_BINARY "qemu-system-x86_64"
+
+#define MONITOR_TIMEOUT 20  /* seconds; QEMU under valgrind and friends on a busy machine */
+#define END_TIMEOUT     500 /* milliseconds to end by itself, after that it is killed */
+
+#define BIOS_SIZE 65536
+
+/* What QEMU inherits, at the same numbers. */
+enum inherited {
+	FD_RAM,
+	FD_BIOS,
+	FD_QTEST,
+	FD_MONITOR,
+	FD_DOORBELL,
+	FD_LIFE,
+	FD_COUNT,
+};
+
+struct spawn {
+	struct usrpci_ctx *ctx;
+	const char *object; /* for messages */
+	const char *binary;
+	int fds[FD_COUNT];
+	char **argv;
+	size_t argc;
+	bool no_memory;
+};
+
+static void push(struct spawn *spawn, char *arg)
+{
+	char **argv = arg ? realloc(spawn->argv, (spawn->argc + 2) * sizeof(*argv)) : NULL;
+
+	if (!argv) {
+		free(arg);
+		spawn->no_memory = true;
+		return;
+	}
+	spawn->argv = argv;
+	argv[spawn->argc++] = arg;
+	argv[spawn->argc] = NULL;
+}
+
+__attribute__((format(printf, 2, 3))) static void add(struct spawn *spawn, const char *format, ...)
+{
+	va_list args;
+	char *arg;
+
+	va_start(args, format);
+	if (vasprintf(&arg, format, args) < 0)
+		arg = NULL;
+	va_end(args);
+	push(spawn, arg);
+}
+
+/* The machine: nothing in it that is not needed, which also starts faster. */
+static void add_machine(struct spawn *spawn, size_t ram_size)
+{
+	static const char *const fixed[] = {
+		"-nodefaults",
+		"-no-user-config",
+		"-display",
+		"none",
+		"-accel",
+		"tcg,tb-size=1",
+		"-machine",
+		"q35,memory-backend=ram,smm=off,vmport=off,sata=off,smbus=off,"
+		"usb=off,hpet=off,pit=off,i8042=off,graphics=off",
+		/* Slots are switched on and off by us as an operating system would. */
+		"-global",
+		"ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+	};
+
+	add(spawn, "%s", spawn->binary);
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+		add(spawn, "%s", fixed[i]);
+	add(spawn, "-m");
+	add(spawn, "%zuM", ram_size >> 20);
+	add(spawn, "-object");
+	add(spawn, "memory-backend-file,id=ram,share=on,size=%zu,mem-path=/proc/self/fd/%d",
+	    ram_size, spawn->fds[FD_RAM]);
+	add(spawn, "-bios");
+	add(spawn, "/proc/self/fd/%d", spawn->fds[FD_BIOS]);
+}
+
+static void add_connections(struct spawn *spawn)
+{
+	add(spawn, "-chardev");
+	add(spawn, "socket,id=qtest,fd=%d", spawn->fds[FD_QTEST]);
+	add(spawn, "-object");
+	add(spawn, "qtest,id=qtest0,chardev=qtest,log=/dev/null");
+	add(spawn, "-chardev");
+	add(spawn, "socket,id=monitor,fd=%d", spawn->fds[FD_MONITOR]);
+	add(spawn, "-mon");
+	add(spawn, "chardev=monitor,mode=control");
+	add(spawn, "-chardev");
+	add(spawn, "socket,id=doorbell,fd=%d", spawn->fds[FD_DOORBELL]);
+}
+
+static void add_ports(struct spawn *spawn)
+{
+	for (unsigned int slot = 0; slot <= QEMU_DOORBELL; slot++) {
+		add(spawn, "-device");
+		add(spawn, "pcie-root-port,id=port%u,chassis=%u,addr=%x", slot, slot + 1,
+		    qemu_slot_port(slot));
+	}
+}
+
+static int add_user_arguments(struct spawn *spawn)
+{
+	const char *text = getenv("USRPCI_QEMU_ARGS");
+	wordexp_t words;
+	int error;
+
+	if (!text || !*text)
+		return 0;
+	error = wordexp(text, &words, WRDE_NOCMD);
+	if (error)
+		return report(spawn->ctx, error == WRDE_NOSPACE ? -ENOMEM : -EINVAL, spawn->object,
+			      "it is split into words as a shell does; quote ( ) { } | & ; < >",
+			      "cannot understand USRPCI_QEMU_ARGS=%s", text);
+	for (size_t i = 0; i < words.we_wordc; i++)
+		add(spawn, "%s", words.we_wordv[i]);
+	wordfree(&words);
+	return 0;
+}
+
+static void free_arguments(struct spawn *spawn)
+{
+	for (size_t i = 0; i < spawn->argc; i++)
+		free(spawn->argv[i]);
+	free(spawn->argv);
+}
+
+/*
+ * 64 KiB of nothing but hlt at the reset vector, with a jump back for what wakes the processor.
+ * Returns a descriptor, or -1 with errno set.
+ */
+static int create_bios(void)
+{
+	static const uint8_t reset_vector[16] = {0xf4, 0xeb, 0xfd};
+	int fd = memfd_create("usrpci-bios", MFD_CLOEXEC);
+
+	if (fd < 0 || (ftruncate(fd, BIOS_SIZE) == 0 &&
+		       pwrite(fd, reset_vector, sizeof(reset_vector),
+			      BIOS_SIZE - sizeof(reset_vector)) == sizeof(reset_vector)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* The rest runs in the child, where only system calls are safe. */
+
+static void keep_in_child(int fd)
+{
+	fcntl(fd, F_SETFD, 0);
+}
+
+/* The kernel sends SIGKILL to this process when the pipe's last writer is gone. */
+static bool tie_life(int fd)
+{
+	struct pollfd poller = {.fd = fd};
+
+	if (fcntl(fd, F_SETSIG, SIGKILL) || fcntl(fd, F_SETOWN, getpid()) ||
+	    fcntl(fd, F_SETFL, O_ASYNC))
+		return false;
+	/* It may have gone before the signal was armed. */
+	return poll(&poller, 1, 0) == 0;
+}
+
+static void child(const struct spawn *spawn, int messages, int status)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), error;
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid(); /* an interrupt from the terminal is for the driver, which then ends QEMU */
+	for (unsigned int i = 0; i < FD_COUNT; i++)
+		keep_in_child(spawn->fds[i]);
+	if (null >= 0 && dup2(null, 0) == 0 && dup2(messages, 1) == 1 && dup2(messages, 2) == 2 &&
+	    tie_life(spawn->fds[FD_LIFE]))
+		execvp(spawn->binary, spawn->argv);
+	error = errno;
+	if (write(status, &error, sizeof(error)) != sizeof(error))
+		_exit(126);
+	_exit(127);
+}
+
+/* Waits until the child runs QEMU, or says why it can't: the pipe closes on exec. */
+static int await_exec(const struct spawn *spawn, int status)
+{
+	int error = 0;
+	ssize_t got;
+
+	do {
+		got = read(status, &error, sizeof(error));
+	} while (got < 0 && errno == EINTR);
+	if (got == 0)
+		return 0;
+	if (got != sizeof(error) || error == 0)
+		error = EIO;
+	return report(spawn->ctx, -error, spawn->object,
+		      error == ENOENT ? "apt-get install qemu-system-x86, or set USRPCI_QEMU to "
+					"the path of qemu-system-x86_64"
+				      : NULL,
+		      "cannot run %s", spawn->binary);
+}
+
+static int run(const struct spawn *spawn, struct qemu_process *process)
+{
+	int status[2], error;
+	pid_t pid;
+
+	if (pipe2(status, O_CLOEXEC))
+		return report(spawn->ctx, -errno, spawn->object, NULL, "cannot make a pipe");
+	pid = fork();
+	if (pid == 0)
+		child(spawn, process->messages, status[1]);
+	error = pid < 0 ? -errno : 0;
+	close(status[1]);
+	if (error)
+		report(spawn->ctx, error, spawn->object, NULL, "cannot fork");
+	else
+		error = await_exec(spawn, status[0]);
+	close(status[0]);
+	if (pid < 0)
+		return error;
+	process->pid = pid;
+	process->pidfd = error ? -1 : pidfd_open(pid, 0);
+	if (error)
+		waitpid(pid, NULL, 0);
+	return error;
+}
+
+/* Standard input and output may be closed in the program; QEMU's are put there. */
+int qemu_above_stdio(int fd)
+{
+	int copy, error;
+
+	if (fd < 0)
+		return -errno;
+	if (fd > STDERR_FILENO)
+		return fd;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	error = -errno;
+	close(fd);
+	return copy < 0 ? error : copy;
+}
+
+static int pair(bool socket, int *ours, int *theirs)
+{
+	int ends[2];
+
+	if (socket ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)
+		   : pipe2(ends, O_CLOEXEC))
+		return -errno;
+	*theirs = qemu_above_stdio(ends[0]);
+	*ours = qemu_above_stdio(ends[1]);
+	return *theirs < 0 ? *theirs : *ours < 0 ? *ours : 0;
+}
+
+static int make_descriptors(struct spawn *spawn, struct qemu_process *process, int *monitor)
+{
+	int error = pair(true, &process->qtest, &spawn->fds[FD_QTEST]);
+
+	if (!error)
+		error = pair(true, monitor, &spawn->fds[FD_MONITOR]);
+	if (!error)
+		error = pair(true, &process->doorbell, &spawn->fds[FD_DOORBELL]);
+	if (!error)
+		error = pair(false, &process->life, &spawn->fds[FD_LIFE]);
+	if (error)
+		return error;
+	process->messages = qemu_above_stdio(memfd_create("usrpci-messages", MFD_CLOEXEC));
+	spawn->fds[FD_BIOS] = qemu_above_stdio(create_bios());
+	if (process->messages < 0)
+		return process->messages;
+	return spawn->fds[FD_BIOS] < 0 ? spawn->fds[FD_BIOS] : 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static int open_monitor(struct qemu_process *process, int *fd)
+{
+	struct timeval timeout = {.tv_sec = MONITOR_TIMEOUT};
+
+	if (setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)))
+		return -errno;
+	process->monitor = fdopen(*fd, "r");
+	if (!process->monitor)
+		return -errno;
+	*fd = -1; /* belongs to the stream */
+	return 0;
+}
+
+/* The first line of the messages that says something. */
+void qemu_message(const struct qemu_process *process, char *text, size_t size)
+{
+	ssize_t got = pread(process->messages, text, size - 1, 0);
+
+	text[got > 0 ? got : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+}
+
+/*
+ * Reads lines until one is a reply; events in between are of no interest. Returns the reply, to be
+ * freed, and its length. NULL: errno says why, 0 at the end of the stream.
+ */
+static char *read_reply(FILE *monitor)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	errno = 0;
+	while (getline(&line, &size, monitor) > 0)
+		if (!strncmp(line, "{\"return\"", 9) || !strncmp(line, "{\"error\"", 8))
+			return line;
+	free(line);
+	return NULL;
+}
+
+static int monitor_error(int error)
+{
+	return error == EAGAIN ? -ETIMEDOUT : error == ENOMEM ? -ENOMEM : -ENODEV;
+}
+
+/* Sends a QMP command; *reply is to be freed. */
+static int monitor_execute(FILE *monitor, const char *command, size_t length, char **reply)
+{
+	if (send(fileno(monitor), command, length, MSG_NOSIGNAL) != (ssize_t)length)
+		return monitor_error(errno);
+	*reply = read_reply(monitor);
+	return *reply ? 0 : monitor_error(errno);
+}
+
+/* The start of the text of a string in JSON becomes its text; what is not ASCII becomes '?'. */
+static void decode_string(const char *json, char *text, size_t size)
+{
+	static const char letters[] = "nrt", meanings[] = "\n\r\t";
+	const char *letter;
+	size_t length = 0;
+
+	for (; *json && *json != '"' && length < size - 1; json++) {
+		if (*json != '\\' || !json[1]) {
+			text[length++] = *json;
+			continue;
+		}
+		json++;
+		letter = strchr(letters, *json);
+		text[length++] = letter ? meanings[letter - letters] : *json;
+	}
+	text[length] = '\0';
+}
+
+/* Writes command as a string in JSON. */
+static int encode_string(const char *command, char *json, size_t size)
+{
+	size_t length = 0;
+
+	for (; *command; command++) {
+		if ((unsigned char)*command < ' ')
+			return -EINVAL;
+		if (length + 3 > size)
+			return -E2BIG;
+		if (*command == '"' || *command == '\\')
+			json[length++] = '\\';
+		json[length++] = *command;
+	}
+	json[length] = '\0';
+	return 0;
+}
+
+static void parse_reply(const char *reply, char *text, size_t size)
+{
+	const char *string = strstr(reply, "\"desc\": \"");
+
+	if (!strncmp(reply, "{\"return\": \"", 12))
+		string = reply + 12;
+	else if (string)
+		string += 9;
+	decode_string(string ? string : "", text, size);
+	text[strcspn(text, "\r\n")] = '\0';
+}
+
+int qemu_monitor(struct qemu *qemu, const char *command, char *text, size_t size)
+{
+	char json[1024], request[1152], *reply;
+	int error = encode_string(command, json, sizeof(json)), length;
+
+	if (error)
+		return error;
+	length = snprintf(request, sizeof(request),
+			  "{\"execute\": \"human-monitor-command\", "
+			  "\"arguments\": {\"command-line\": \"%s\"}}\n",
+			  json);
+	error = monitor_execute(qemu->process.monitor, request, (size_t)length, &reply);
+	if (error)
+		return error;
+	parse_reply(reply, text, size);
+	free(reply);
+	return 0;
+}
+
+/* Waits until the machine runs. QEMU ends before that when it does not like its arguments. */
+static int greet(const struct spawn *spawn, struct qemu_process *process)
+{
+	static const char command[] = "{\"execute\": \"qmp_capabilities\"}\n";
+	char *reply = NULL, text[384];
+	int error = monitor_execute(process->monitor, command, sizeof(command) - 1, &reply);
+
+	free(reply);
+	if (!error)
+		return 0;
+	if (error != -ENODEV)
+		return report(spawn->ctx, error, spawn->object, NULL, "%s does not answer",
+			      spawn->binary);
+	waitpid(process->pid, NULL, 0);
+	process->pid = -1;
+	qemu_message(process, text, sizeof(text));
+	log_error(spawn->ctx, spawn->object,
+		  getenv("USRPCI_QEMU_ARGS") ? "see USRPCI_QEMU_ARGS" : NULL,
+		  "%s did not start: %s", spawn->binary, *text ? text : "it gave no reason");
+	return -EINVAL;
+}
+
+static int start(struct spawn *spawn, struct qemu_process *process, size_t ram_size, int *monitor)
+{
+	int error = make_descriptors(spawn, process, monitor);
+
+	if (error)
+		return report(spawn->ctx, error, spawn->object, NULL, "cannot prepare to run QEMU");
+	add_machine(spawn, ram_size);
+	add_connections(spawn);
+	add_ports(spawn);
+	error = add_user_arguments(spawn);
+	if (!error && spawn->no_memory)
+		error = -ENOMEM;
+	if (!error)
+		error = open_monitor(process, monitor);
+	return error ? error : run(spawn, process);
+}
+
+int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
+		       struct qemu_process *process)
+{
+	const char *binary = getenv("USRPCI_QEMU");
+	struct spawn spawn = {
+		.ctx = ctx,
+		.object = object,
+		.binary = binary && *binary ? binary : DEFAULT_BINARY,
+		.fds = {ram, -1, -1, -1, -1, -1},
+	};
+	int monitor = -1, error;
+
+	*process = (struct qemu_process){
+		.pid = -1, .pidfd = -1, .life = -1, .messages = -1, .qtest = -1, .doorbell = -1};
+	error = start(&spawn, process, ram_size, &monitor);
+	for (unsigned int i = FD_RAM + 1; i < FD_COUNT; i++)
+		close_fd(&spawn.fds[i]);
+	free_arguments(&spawn);
+	close_fd(&monitor);
+	if (!error)
+		error = greet(&spawn, process);
+	if (error)
+		qemu_process_end(process);
+	return error;
+}
+
+static void reap(const struct qemu_process *process)
+{
+	struct pollfd poller = {.fd = process->pidfd, .events = POLLIN};
+
+	kill(process->pid, SIGTERM);
+	if (process->pidfd < 0 || poll(&poller, 1, END_TIMEOUT) != 1)
+		kill(process->pid, SIGKILL);
+	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+void qemu_process_end(struct qemu_process *process)
+{
+	if (process->pid > 0)
+		reap(process);
+	if (process->monitor)
+		fclose(process->monitor);
+	close_fd(&process->pidfd);
+	close_fd(&process->life);
+	close_fd(&process->messages);
+	close_fd(&process->qtest);
+	close_fd(&process->doorbell);
+	*process = (struct qemu_process){.pid = -1};
+}

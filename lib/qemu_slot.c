@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The machine's slots: a PCI Express root port each, with bus numbers and windows of its own, into
+ * which any model can be plugged while the machine runs. What firmware and an operating system do
+ * in a computer is done here: configuration space, bus numbers, windows, BARs, slot power. Follows
+ * the PCI Express Base Specification 4.0, 6.7 and 7.5, and Intel's Q35 data sheet for PCIEXBAR.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "qemu.h"
+
+#define LOG_SUBJECT "qemu"
+#include "log.h"
+
+/* Where configuration space lies: a register of the host bridge, device 0 on bus 0. */
+#define PCIEXBAR        0x60
+#define PCIEXBAR_ENABLE 1
+#define CONFIG_ADDRESS  0xcf8
+#define CONFIG_DATA     0xcfc
+
+/* Slot control: power and its indicator, on and off (7.5.3.10). */
+#define SLOT_POWER (PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_AIC)
+#define SLOT_ON    (PCI_EXP_SLTCTL_PWR_ON | PCI_EXP_SLTCTL_PWR_IND_ON | PCI_EXP_SLTCTL_ATTN_IND_OFF)
+#define SLOT_OFF   (PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_ATTN_IND_OFF)
+
+#define COMMAND_ALL (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
+
+unsigned int qemu_slot_bus(unsigned int slot)
+{
+	return slot + 1;
+}
+
+unsigned int qemu_slot_port(unsigned int slot)
+{
+	return slot + 1;
+}
+
+static uint64_t config_address(unsigned int bus, unsigned int device, unsigned int offset)
+{
+	return QEMU_ECAM + ((uint64_t)bus << 20) + (device << 15) + offset;
+}
+
+int qemu_config_read(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		     unsigned int width, uint32_t *value)
+{
+	uint64_t wide = 0;
+	int error = qemu_read(qemu, QTEST_MEMORY, config_address(bus, device, offset), width,
+			      &wide);
+
+	*value = (uint32_t)wide;
+	return error;
+}
+
+int qemu_config_write(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		      unsigned int width, uint32_t value)
+{
+	return qemu_write(qemu, QTEST_MEMORY, config_address(bus, device, offset), width, value);
+}
+
+int qemu_config_read_block(struct qemu *qemu, unsigned int bus, unsigned int offset, uint8_t *bytes,
+			   size_t size)
+{
+	uint64_t address = config_address(bus, 0, offset);
+	int error = 0;
+
+	for (size_t part; size > 0 && !error; size -= part, bytes += part, address += part) {
+		part = size < QTEST_BLOCK ? size : QTEST_BLOCK;
+		error = qemu_read_block(qemu, address, bytes, part);
+	}
+	return error;
+}
+
+int qemu_map_config(struct qemu *qemu)
+{
+	int error = qemu_write(qemu, QTEST_IO, CONFIG_ADDRESS, 4, 0x80000000 | PCIEXBAR);
+
+	return error ? error
+		     : qemu_write(qemu, QTEST_IO, CONFIG_DATA, 4, QEMU_ECAM | PCIEXBAR_ENABLE);
+}
+
+unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int device, uint8_t id)
+{
+	unsigned int offset = PCI_CAPABILITY_LIST;
+	uint32_t value;
+
+	for (unsigned int steps = 0; steps < 48; steps++) {
+		if (qemu_config_read(qemu, bus, device, offset, 1, &value) || value < 0x40 ||
+		    value == 0xff)
+			return 0;
+		offset = value & ~3U;
+		if (qemu_config_read(qemu, bus, device, offset, 1, &value))
+			return 0;
+		if (value == id)
+			return offset;
+		offset++;
+	}
+	return 0;
+}
+
+/* Windows are given in units of 1 MiB (memory) and 4 KiB (I/O): 7.5.1.3. */
+static uint32_t window16(uint64_t first, uint64_t size)
+{
+	return (uint32_t)(first >> 16 & 0xfff0) | ((uint32_t)((first + size - 1) & 0xfff00000));
+}
+
+static uint32_t window_io(unsigned int slot)
+{
+	uint32_t base = QEMU_IO * (slot + 1) >> 8;
+
+	return base | base << 8;
+}
+
+static uint64_t window32(unsigned int slot)
+{
+	return slot == QEMU_DOORBELL ? QEMU_DOORBELL_BAR : QEMU_BAR32 + slot * QEMU_BAR32_WINDOW;
+}
+
+static uint64_t window64(unsigned int slot)
+{
+	return QEMU_BAR64 + slot * QEMU_BAR64_WINDOW;
+}
+
+static int open_windows(struct qemu *qemu, unsigned int slot)
+{
+	unsigned int bus = qemu_slot_bus(slot);
+	uint64_t last64 = window64(slot) + QEMU_BAR64_WINDOW - 1;
+	const struct {
+		unsigned int offset, width;
+		uint32_t value;
+	} registers[] = {
+		{PCI_PRIMARY_BUS, 4, bus << 8 | bus << 16},
+		{PCI_IO_BASE, 2, window_io(slot)},
+		{PCI_MEMORY_BASE, 4, window16(window32(slot), QEMU_BAR32_WINDOW)},
+		{PCI_PREF_MEMORY_BASE, 4, window16(window64(slot), QEMU_BAR64_WINDOW)},
+		{PCI_PREF_BASE_UPPER32, 4, (uint32_t)(window64(slot) >> 32)},
+		{PCI_PREF_LIMIT_UPPER32, 4, (uint32_t)(last64 >> 32)},
+		{PCI_COMMAND, 2, COMMAND_ALL},
+	};
+	int error = 0;
+
+	for (size_t i = 0; i < sizeof(registers) / sizeof(*registers) && !error; i++)
+		error = qemu_config_write(qemu, 0, qemu_slot_port(slot), registers[i].offset,
+					  registers[i].width, registers[i].value);
+	return error;
+}
+
+static int set_power(struct qemu *qemu, unsigned int slot, uint32_t power)
+{
+	unsigned int port = qemu_slot_port(slot);
+	unsigned int offset = qemu_find_cap(qemu, 0, port, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL;
+	uint32_t control;
+	int error = qemu_config_read(qemu, 0, port, offset, 2, &control);
+
+	return error ? error
+		     : qemu_config_write(qemu, 0, port, offset, 2, (control & ~SLOT_POWER) | power);
+}
+
+/* "Error: Property 'e1000.foo' not found" */
+static int explain_refusal(struct qemu *qemu, const char *object, const char *refusal)
+{
+	bool model = strstr(refusal, "not a valid device model name");
+	bool hotplug = strstr(refusal, "does not support hotplugging");
+	const char *hint = "qemu-system-x86_64 -device MODEL,help lists a model's properties";
+
+	if (!strncmp(refusal, "Error: ", 7))
+		refusal += 7;
+	if (model)
+		hint = "qemu-system-x86_64 -device help lists the models";
+	else if (hotplug)
+		hint = "only models that QEMU can plug into a running machine can be opened";
+	log_error(qemu->domain.ctx, object, hint, "QEMU refuses the device: %s", refusal);
+	return model ? -ENODEV : hotplug ? -EOPNOTSUPP : -EINVAL;
+}
+
+int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const char *what)
+{
+	/* Nothing runs option ROMs here; looking for their files costs time. */
+	const char *rom = strstr(what, "romfile=") ? "" : ",romfile=";
+	char command[1024], reply[256];
+	int error, length;
+
+	length = snprintf(command, sizeof(command), "device_add %s%s,id=slot%u,bus=port%u", what,
+			  rom, slot, slot);
+	if (length < 0 || (size_t)length >= sizeof(command))
+		return report(qemu->domain.ctx, -ENAMETOOLONG, object, NULL,
+			      "the device's properties are too long");
+	error = open_windows(qemu, slot);
+	if (!error)
+		error = qemu_monitor(qemu, command, reply, sizeof(reply));
+	if (error == -ENODEV)
+		return qemu_gone(qemu);
+	if (error)
+		return report(qemu->domain.ctx, error, object, NULL, "cannot ask QEMU for it");
+	if (*reply)
+		return explain_refusal(qemu, object, reply);
+	return set_power(qemu, slot, SLOT_ON);
+}
+
+/* QEMU takes a device away whose slot has been switched off. */
+void qemu_unplug(struct qemu *qemu, unsigned int slot)
+{
+	set_power(qemu, slot, SLOT_OFF);
+}
+
+/* The next free addresses of a slot's windows while its BARs are assigned. */
+struct window {
+	uint64_t next, end;
+};
+
+static bool take(struct window *window, struct usrpci_bar_info *bar)
+{
+	uint64_t start = (window->next + bar->size - 1) & ~(bar->size - 1);
+
+	if (start < window->next || start > window->end || bar->size > window->end - start)
+		return false;
+	bar->address = start;
+	window->next = start + bar->size;
+	return true;
+}
+
+struct windows {
+	struct window io, memory32, memory64;
+};
+
+static struct windows slot_windows(unsigned int slot)
+{
+	uint64_t io = QEMU_IO * (slot + 1), m32 = window32(slot), m64 = window64(slot);
+
+	return (struct windows){
+		.io = {io, io + QEMU_IO},
+		.memory32 = {m32, m32 + QEMU_BAR32_WINDOW},
+		.memory64 = {m64, m64 + QEMU_BAR64_WINDOW},
+	};
+}
+
+static bool place(struct windows *windows, struct usrpci_bar_info *bar)
+{
+	if (bar->flags & USRPCI_BAR_IO)
+		return take(&windows->io, bar);
+	if (bar->flags & USRPCI_BAR_64BIT && take(&windows->memory64, bar))
+		return true;
+	return take(&windows->memory32, bar);
+}
+
+/* Writes all ones and sees which bits stay 0 (PCI Local Bus 3.0, 6.2.5.1). Decoding is off. */
+static int probe(struct qemu *qemu, unsigned int bus, unsigned int offset, uint32_t *mask)
+{
+	int error = qemu_config_write(qemu, bus, 0, offset, 4, UINT32_MAX);
+
+	return error ? error : qemu_config_read(qemu, bus, 0, offset, 4, mask);
+}
+
+static uint32_t bar_flags(uint32_t low)
+{
+	if (low & PCI_BASE_ADDRESS_SPACE_IO)
+		return USRPCI_BAR_IO;
+	return (low & PCI_BASE_ADDRESS_MEM_TYPE_64 ? USRPCI_BAR_64BIT : 0) |
+	       (low & PCI_BASE_ADDRESS_MEM_PREFETCH ? USRPCI_BAR_PREFETCH : 0);
+}
+
+static int size_bar(struct qemu *qemu, unsigned int bus, unsigned int index,
+		    struct usrpci_bar_info *bar)
+{
+	unsigned int offset = PCI_BASE_ADDRESS_0 + 4 * index;
+	uint32_t low = 0, high = UINT32_MAX;
+	uint64_t mask;
+	int error = probe(qemu, bus, offset, &low);
+
+	*bar = (struct usrpci_bar_info){.flags = bar_flags(low)};
+	if (!error && bar->flags & USRPCI_BAR_64BIT)
+		error = probe(qemu, bus, offset + 4, &high);
+	if (error || low == 0)
+		return error;
+	mask = low &
+	       (bar->flags & USRPCI_BAR_IO ? PCI_BASE_ADDRESS_IO_MASK : PCI_BASE_ADDRESS_MEM_MASK);
+	mask = (uint32_t)mask | (uint64_t)high << 32;
+	/* Upper bits of an I/O BAR may be fixed to 0. */
+	if (bar->flags & USRPCI_BAR_IO)
+		mask |= 0xffff0000;
+	bar->size = ~mask + 1;
+	return 0;
+}
+
+static int write_bars(struct qemu *qemu, unsigned int slot, const struct usrpci_bar_info *bars)
+{
+	unsigned int bus = qemu_slot_bus(slot), offset;
+	int error = 0;
+
+	for (unsigned int i = 0; i < USRPCI_BARS && !error; i++) {
+		offset = PCI_BASE_ADDRESS_0 + 4 * i;
+		if (bars[i].size == 0)
+			continue;
+		error = qemu_config_write(qemu, bus, 0, offset, 4, (uint32_t)bars[i].address);
+		if (!error && bars[i].flags & USRPCI_BAR_64BIT)
+			error = qemu_config_write(qemu, bus, 0, offset + 4, 4,
+						  (uint32_t)(bars[i].address >> 32));
+	}
+	return error;
+}
+
+/* The largest first, so that alignment wastes nothing. */
+static unsigned int next_largest(const struct usrpci_bar_info *bars)
+{
+	unsigned int largest = USRPCI_BARS;
+
+	for (unsigned int i = 0; i < USRPCI_BARS; i++)
+		if (bars[i].address == 0 && bars[i].size > 0 &&
+		    (largest == USRPCI_BARS || bars[i].size > bars[largest].size))
+			largest = i;
+	return largest;
+}
+
+static int place_all(struct qemu_dev *device, struct usrpci_bar_info *bars)
+{
+	struct windows windows = slot_windows(device->slot);
+	unsigned int i;
+
+	while ((i = next_largest(bars)) < USRPCI_BARS)
+		if (!place(&windows, &bars[i]))
+			return report(device->dev->ctx, -ENOSPC, device->dev->name, NULL,
+				      "BAR %u of %" PRIu64 " bytes does not fit its slot", i,
+				      bars[i].size);
+	return 0;
+}
+
+int qemu_assign_bars(struct qemu_dev *device)
+{
+	struct usrpci_bar_info *bars = device->dev->bars;
+	unsigned int bus = qemu_slot_bus(device->slot);
+	int error = 0;
+
+	for (unsigned int i = 0; i < USRPCI_BARS && !error; i++) {
+		error = size_bar(device->qemu, bus, i, &bars[i]);
+		if (bars[i].flags & USRPCI_BAR_64BIT && ++i < USRPCI_BARS)
+			bars[i] = (struct usrpci_bar_info){0};
+	}
+	if (!error)
+		error = place_all(device, bars);
+	return error ? error : write_bars(device->qemu, device->slot, bars);
+}
+
+static int pulse_reset(struct qemu *qemu, unsigned int slot)
+{
+	unsigned int port = qemu_slot_port(slot);
+	uint32_t control;
+	int error = qemu_config_read(qemu, 0, port, PCI_BRIDGE_CONTROL, 2, &control);
+
+	if (!error)
+		error = qemu_config_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
+					  control | PCI_BRIDGE_CTL_BUS_RESET);
+	if (!error)
+		error = qemu_config_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
+					  control & ~(uint32_t)PCI_BRIDGE_CTL_BUS_RESET);
+	return error;
+}
+
+int qemu_slot_reset(struct qemu *qemu, unsigned int slot)
+{
+	unsigned int bus = qemu_slot_bus(slot);
+	uint32_t command;
+	int error = qemu_config_read(qemu, bus, 0, PCI_COMMAND, 2, &command);
+
+	if (!error)
+		error = pulse_reset(qemu, slot);
+	if (!error)
+		error = write_bars(qemu, slot, qemu->slots[slot]->dev->bars);
+	if (!error)
+		error = qemu_config_write(qemu, bus, 0, PCI_COMMAND, 2, command);
+	return error;
+}
