@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +28,13 @@
 #define LOG_SUBJECT "uio"
 #include "log.h"
 
-#define COMMAND_HIGH      (PCI_COMMAND + 1)
-#define INTX_DISABLE_HIGH (PCI_COMMAND_INTX_DISABLE >> 8)
-
 struct uio_dev {
 	struct sysfs_dev sysfs; /* first: see sysfs.h */
 	int fd;                 /* /dev/uioN */
 	unsigned int number;    /* N */
 	uint32_t seen;          /* interrupts counted by the kernel and taken */
-	uint8_t command_high;   /* high byte of the command register, INTx not disabled */
+	pthread_mutex_t lock;   /* one writer of the command register at a time */
+	uint8_t command[2];     /* as last read or written, INTx not disabled */
 };
 
 static bool match(struct usrpci_ctx *ctx, const struct backend_target *target)
@@ -99,6 +98,7 @@ static int open_device(struct usrpci_dev *dev)
 	error = uio->fd;
 	if (error < 0)
 		goto free_uio;
+	pthread_mutex_init(&uio->lock, NULL);
 	error = sysfs_attach(dev, &uio->sysfs);
 	if (error)
 		goto close_uio;
@@ -137,17 +137,43 @@ static int irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 	return type == USRPCI_IRQ_INTX && dev->info.irq_pin ? 1 : 0;
 }
 
+/* Keeps command as it is on the device, for irq_set_mask() to write without reading first. */
+static int config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
+			size_t size)
+{
+	struct uio_dev *uio = dev->backend;
+	const uint8_t *bytes = buffer;
+	int error;
+
+	pthread_mutex_lock(&uio->lock);
+	error = sysfs_config_write(dev, offset, buffer, size);
+	for (size_t i = 0; !error && i < size; i++)
+		if (offset + i - PCI_COMMAND < sizeof(uio->command))
+			uio->command[offset + i - PCI_COMMAND] = bytes[i];
+	uio->command[1] &= (uint8_t) ~(PCI_COMMAND_INTX_DISABLE >> 8);
+	pthread_mutex_unlock(&uio->lock);
+	return error;
+}
+
 /*
- * One byte is written: the low one belongs to whoever switches bus mastering meanwhile, and in the
- * status half a written 1 clears a bit. The high byte has no other user, so it is not read again.
+ * Two bytes are written: in the status half a written 1 clears a bit, and QEMU's devices look at
+ * INTx again only when the low byte is among those written, without which an interrupt that came
+ * while masked is lost.
  */
 static int irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
 			bool masked)
 {
 	struct uio_dev *uio = dev->backend;
-	uint8_t high = uio->command_high | (masked ? INTX_DISABLE_HIGH : 0);
+	uint8_t command[2];
+	int error;
 
-	return sysfs_config_write(dev, COMMAND_HIGH, &high, sizeof(high));
+	pthread_mutex_lock(&uio->lock);
+	memcpy(command, uio->command, sizeof(command));
+	if (masked)
+		command[1] |= PCI_COMMAND_INTX_DISABLE >> 8;
+	error = sysfs_config_write(dev, PCI_COMMAND, command, sizeof(command));
+	pthread_mutex_unlock(&uio->lock);
+	return error;
 }
 
 /* read(2) of the descriptor blocks until the kernel's count differs from the one last read. */
@@ -183,12 +209,22 @@ static int forget_earlier(struct usrpci_dev *dev)
 	return 0;
 }
 
-static int irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
+static int read_command(struct usrpci_dev *dev)
 {
 	struct uio_dev *uio = dev->backend;
-	int error = usrpci_config_read8(dev, COMMAND_HIGH, &uio->command_high);
+	int error;
 
-	uio->command_high &= (uint8_t)~INTX_DISABLE_HIGH;
+	pthread_mutex_lock(&uio->lock);
+	error = usrpci_config_read(dev, PCI_COMMAND, uio->command, sizeof(uio->command));
+	uio->command[1] &= (uint8_t) ~(PCI_COMMAND_INTX_DISABLE >> 8);
+	pthread_mutex_unlock(&uio->lock);
+	return error;
+}
+
+static int irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
+{
+	int error = read_command(dev);
+
 	if (!error)
 		error = irq_set_mask(dev, type, 0, true);
 	if (!error)
@@ -230,7 +266,7 @@ const struct backend_ops backend_uio = {
 	.close = close_device,
 	.features = features,
 	.config_read = sysfs_config_read,
-	.config_write = sysfs_config_write,
+	.config_write = config_write,
 	.bar_map = sysfs_bar_map,
 	.bar_unmap = sysfs_bar_unmap,
 	.bar_read = sysfs_bar_read,
