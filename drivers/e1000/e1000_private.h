@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef E1000_PRIVATE_H
+#define E1000_PRIVATE_H
+
+/*
+ * The controller as its two halves, e1000.c (control) and e1000_ring.c (data), see it. What the
+ * device can write to are desc and the buffers alone; everything the driver decides by is kept
+ * elsewhere.
+ */
+
+#include "e1000.h"
+#include "e1000_reg.h"
+
+/* What differs between the controllers. */
+struct e1000_model {
+	const char *name;
+	uint16_t device;
+	uint8_t eerd_address_shift;
+	uint8_t eerd_done_bit;
+	usrpci_dma_t dma_limit;
+	bool express; /* the 82574L */
+};
+
+/* Written by one thread on each packet, and by no other: a cache line of its own. */
+struct e1000_rx_ring {
+	volatile struct e1000_rx_desc *desc;
+	void **buffers;    /* buffers[i] is what desc[i] was given */
+	unsigned int mask; /* descriptors - 1 */
+	unsigned int next; /* looked at next */
+	bool in_frame;     /* the last descriptor was not the end of its frame */
+	uint64_t dropped;
+} __attribute__((aligned(64)));
+
+struct e1000_tx_ring {
+	volatile struct e1000_tx_desc *desc;
+	void **buffers;
+	uint16_t *report; /* report[i]: which descriptor tells that the group from i is sent */
+	unsigned int mask;
+	unsigned int next;  /* filled next */
+	unsigned int clean; /* first one that is not known to be sent */
+} __attribute__((aligned(64)));
+
+struct e1000 {
+	struct usrpci_dev *dev;
+	struct usrpci_ctx *ctx;
+	struct usrpci_bar bar;
+	struct usrpci_pool *pool;
+	struct e1000_rx_ring rx;
+	struct e1000_tx_ring tx;
+
+	const struct e1000_model *model;
+	struct e1000_options options;
+	enum usrpci_irq_type irq;
+	bool has_irq;
+	bool started;
+	uint8_t mac[6];
+	struct e1000_stats stats;
+};
+
+static inline uint32_t reg_read(struct e1000 *nic, size_t reg)
+{
+	return usrpci_read32(&nic->bar, reg);
+}
+
+static inline void reg_write(struct e1000 *nic, size_t reg, uint32_t value)
+{
+	usrpci_write32(&nic->bar, reg, value);
+}
+
+/* e1000_ring.c */
+
+int e1000_rings_alloc(struct e1000 *nic);
+void e1000_rings_free(struct e1000 *nic);
+
+/* Fills the receive ring and tells the controller of both, which must be disabled. */
+int e1000_rings_start(struct e1000 *nic);
+
+/* Puts all buffers back in the pool; the controller must not access memory any more. */
+void e1000_rings_empty(struct e1000 *nic);
+
+#endif
