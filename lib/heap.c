@@ -493,11 +493,10 @@ int heap_add(struct heap *heap, uint64_t addr, uint64_t size, int node)
 		return -ENOMEM;
 	if (end > LOW_END && !(high = zone_get(heap, node, false)))
 		return -ENOMEM;
-	if (low) {
+	if (low)
 		error = add_to_zone(heap, low, addr, end < LOW_END ? end : LOW_END);
-		if (error || !high)
-			return error;
-	}
+	if (error || !high)
+		return error;
 	error = add_to_zone(heap, high, low ? LOW_END : addr, end);
 	if (error && low)
 		heap_remove(heap, addr, LOW_END - addr);
