@@ -4,6 +4,7 @@
 # The test machine itself: is it what the other suites take it for?
 #
 # vm: --nic e1000 --device edu --disk nvme --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
+# vm: --disk virtio-blk-pci,size=16M
 # vm: --append "hugepages=8" --numa 2
 
 machine@runs-debians-kernel-over-this-hosts-files()
@@ -19,6 +20,7 @@ machine@has-the-devices-that-were-asked-for()
 	grep -q '^00:01.0 .*8086:100e' "$scratch/devices"
 	grep -q '^00:02.0 .*1234:11e8' "$scratch/devices"
 	grep -q '^00:03.0 .*1b36:0010' "$scratch/devices"
+	grep -q '^00:05.0 .*1af4:1001' "$scratch/devices"
 	grep -q '^01:00.0 .*8086:10d3' "$scratch/devices"
 }
 
@@ -28,6 +30,8 @@ machine@loads-the-kernels-own-drivers()
 	[ "$(driver_of 0000:00:03.0)" = nvme ]
 	[ "$(driver_of 0000:01:00.0)" = e1000e ]
 	[ -z "$(driver_of 0000:00:02.0)" ]
+	expect_same "$(lsblk -n -b -o NAME,SIZE)" "vda     16777216
+nvme0n1 67108864"
 }
 
 machine@pings-the-gateway-by-the-kernels-e1000()

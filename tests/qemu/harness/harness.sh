@@ -53,6 +53,17 @@ hands_on_what_the_command_did()
 	echo 'a  b nobody' | cmp - "$scratch/err"
 }
 
+refuses_what_it_does_not_know()
+{
+	local bad
+	for bad in --nonsense "--mem" "--share /nonexistent true" "--device nonsense true"; do
+		status=0
+		# shellcheck disable=SC2086
+		"$here/../vm" $bad >/dev/null 2>"$scratch/err" || status=$?
+		[ $status = 125 ] && [ -s "$scratch/err" ] || echo "$bad: status $status"
+	done
+}
+
 for name in $(sed -n 's/^\([a-z]*@[a-z-]*\)()$/\1/p' "$here/broken.sh"); do
 	check "a case ${name/@/ }" says "${name%@*}" "$name"
 done
@@ -62,4 +73,5 @@ check "a case is torn down when it failed" tells '^#   torn down'
 check "a machine that died shows its console" tells 'vm:.*sysrq'
 check "a machine that hangs is ended at its deadline" ends_a_machine_that_hangs
 check "a command's input, output, user, environment and status pass through" hands_on_what_the_command_did
+check "an option, value or device that is not known is refused" refuses_what_it_does_not_know
 finish
