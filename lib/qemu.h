@@ -5,7 +5,9 @@
 /*
  * One QEMU a context: the process, the machine in it, and the devices that are plugged into that.
  *
- *	qemu_process.c	starts and ends the process; the monitor
+ *	qemu_process.c	starts and ends the process
+ *	qemu_monitor.c	gives it commands
+ *	qemu_machine.c	what is in it: the lock, and who reads its reports
  *	qemu_slot.c	plugs a device into a root port of its own, and assigns its BARs
  *	qemu_irq.c	turns interrupts into readable descriptors
  *	qemu_doorbell.c	where message interrupts arrive
@@ -81,15 +83,15 @@ struct qemu {
 	bool gone;                          /* the process ended, and that was logged */
 
 	/* Interrupts; qemu_irq.c */
-	uint32_t lines;      /* of the I/O APIC: which are raised */
-	bool lines_changed;  /* since INTx was last delivered */
-	bool intercepted;    /* lines are reported */
-	unsigned int users;  /* devices with interrupts enabled; the watcher runs for them */
-	pthread_t watcher;   /* reads reports while no command is under way */
-	int watch_epoll;     /* what it waits for */
-	int watch_stop;      /* eventfd */
-	bool doorbell_ready; /* the doorbell is plugged in */
-	int *vectors;        /* eventfd of each message vector made so far */
+	uint32_t lines;            /* of the I/O APIC: which are raised */
+	bool lines_changed;        /* since INTx was last delivered */
+	bool intercepted;          /* lines are reported */
+	unsigned int users;        /* devices with interrupts enabled; the watcher runs for them */
+	pthread_t watcher;         /* reads reports while no command is under way */
+	int watch_epoll;           /* what it waits for */
+	int watch_stop;            /* eventfd */
+	bool doorbell_ready;       /* the doorbell is plugged in */
+	int vectors[QEMU_VECTORS]; /* eventfd of each message vector made so far */
 	unsigned int vectors_made;
 	uint8_t vectors_used[QEMU_VECTORS];
 };
@@ -99,6 +101,7 @@ struct qemu_dev {
 	struct qemu *qemu;
 	unsigned int slot;
 	unsigned int msi, msix; /* offsets of these capabilities; 0: none */
+	bool pulled;            /* see qemu_pull() */
 
 	/* Interrupts */
 	enum usrpci_irq_type type; /* of what is enabled, when count is not 0 */
@@ -111,7 +114,8 @@ struct qemu_dev {
 /* For descriptors that QEMU inherits: the same one, or a copy above standard error. -1: -errno. */
 int qemu_above_stdio(int fd);
 
-/* Starts QEMU and sets its machine up, for a context without a domain. Logs failures. */
+/* qemu_machine.c. Starts QEMU and sets its machine up, for a context without a domain. Logs
+ * failures. */
 int qemu_start(struct usrpci_ctx *ctx, const char *object, struct qemu **qemu);
 
 /* Ends it. Frees qemu and its RAM. */
@@ -121,6 +125,9 @@ void qemu_stop(struct qemu *qemu);
 int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
 		       struct qemu_process *process);
 void qemu_process_end(struct qemu_process *process);
+
+/* Sends a QMP command. The reply, a line, is to be freed. Errors: as qemu_monitor(). */
+int qemu_monitor_execute(FILE *monitor, const char *command, size_t length, char **reply);
 
 /*
  * Runs a command of the human monitor. Copies what QEMU printed, one line without its end, to
@@ -187,15 +194,6 @@ int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned in
 int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
 		      bool masked);
 
-/* The operations of the backend of the same names. */
-int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
-int qemu_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
-int qemu_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type);
-int qemu_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
-int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
-int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
-		      bool masked);
-
 /* Programs the messages of a device again, after a reset. The lock is held. */
 int qemu_irq_restore(struct qemu_dev *device);
 
@@ -207,7 +205,7 @@ void qemu_wake_all(struct qemu *qemu);
 
 /*
  * Reserves count vectors of the doorbell from a multiple of align on, and makes their eventfds:
- * device->first. They are silent. The lock is held. Errors: -ENOSPC; -ETIMEDOUT; as eventfd(2).
+ * device->first. They are silent. Logs failures. The lock is held.
  */
 int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align);
 void qemu_release_vectors(struct qemu_dev *device);
@@ -216,6 +214,9 @@ void qemu_doorbell_free(struct qemu *qemu);
 /* Keeps the watcher running for one more, one less device. */
 int qemu_watch(struct qemu *qemu);
 void qemu_unwatch(struct qemu *qemu);
+
+/* For tests: takes the device out of its slot under the driver's hands. */
+void qemu_pull(struct usrpci_dev *dev);
 
 extern const struct dma_domain_ops domain_qemu;
 

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <poll.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -20,6 +20,9 @@
 #include <unistd.h>
 
 #include "qemu.h"
+
+#define LOG_SUBJECT "qemu"
+#include "log.h"
 
 /* Identifiers of the peer that the vectors belong to, and of the device itself. */
 #define PEER_VECTORS   0
@@ -79,42 +82,46 @@ static int introduce_doorbell(struct qemu *qemu)
 	return error;
 }
 
-static int plug_doorbell(struct qemu *qemu, const char *object)
+static int place_doorbell(struct qemu *qemu)
 {
 	unsigned int bus = qemu_slot_bus(QEMU_DOORBELL);
+	int error = qemu_config_write(qemu, bus, 0, PCI_BASE_ADDRESS_0, 4, QEMU_DOORBELL_BAR);
+
+	return error ? error : qemu_config_write(qemu, bus, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+}
+
+/* Not before a device needs it: QEMU can be built without ivshmem. */
+static int plug_doorbell(struct qemu *qemu, const char *object)
+{
 	char what[64];
 	int error;
 
 	if (qemu->doorbell_ready)
 		return 0;
-	snprintf(what, sizeof(what), "ivshmem-doorbell,chardev=doorbell,vectors=%d", QEMU_VECTORS);
 	error = introduce_doorbell(qemu);
+	if (error)
+		return report(qemu->domain.ctx, error, object, NULL,
+			      "cannot prepare message interrupts");
+	snprintf(what, sizeof(what), "ivshmem-doorbell,chardev=doorbell,vectors=%d", QEMU_VECTORS);
+	error = qemu_plug(qemu, QEMU_DOORBELL, object, what);
 	if (!error)
-		error = qemu_plug(qemu, QEMU_DOORBELL, object, what);
-	if (!error)
-		error = qemu_config_write(qemu, bus, 0, PCI_BASE_ADDRESS_0, 4, QEMU_DOORBELL_BAR);
-	if (!error)
-		error = qemu_config_write(qemu, bus, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+		error = place_doorbell(qemu);
 	qemu->doorbell_ready = !error;
 	return error;
 }
 
 static int add_vector(struct qemu *qemu)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), *vectors, error;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), error;
 
 	if (fd < 0)
 		return -errno;
-	vectors = realloc(qemu->vectors, (qemu->vectors_made + 1) * sizeof(*vectors));
-	error = vectors ? tell_doorbell(qemu, PEER_VECTORS, fd) : -ENOMEM;
-	if (vectors)
-		qemu->vectors = vectors;
-	if (error) {
+	error = tell_doorbell(qemu, PEER_VECTORS, fd);
+	if (error)
 		close(fd);
-		return error;
-	}
-	vectors[qemu->vectors_made++] = fd;
-	return 0;
+	else
+		qemu->vectors[qemu->vectors_made++] = fd;
+	return error;
 }
 
 /* QEMU reads what it is told some time later: rings until the bell is heard. */
@@ -155,21 +162,31 @@ static bool vectors_free(const struct qemu *qemu, unsigned int first, unsigned i
 	return true;
 }
 
+static int find_vectors(const struct qemu *qemu, unsigned int count, unsigned int align,
+			unsigned int *first)
+{
+	for (*first = 0; *first + count <= QEMU_VECTORS; *first += align)
+		if (vectors_free(qemu, *first, count))
+			return 0;
+	return -ENOSPC;
+}
+
 int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align)
 {
+	struct usrpci_dev *dev = device->dev;
 	struct qemu *qemu = device->qemu;
-	unsigned int first = 0;
-	int error;
+	unsigned int first;
+	int error = plug_doorbell(qemu, dev->name);
 
-	while (first + count <= QEMU_VECTORS && !vectors_free(qemu, first, count))
-		first += align;
-	if (first + count > QEMU_VECTORS)
-		return -ENOSPC;
-	error = plug_doorbell(qemu, device->dev->name);
+	if (error)
+		return error;
+	error = find_vectors(qemu, count, align, &first);
 	if (!error)
 		error = make_vectors(qemu, first + count);
 	if (error)
-		return error;
+		return report(dev->ctx, error, dev->name, NULL,
+			      "cannot have %u of this QEMU's %d message interrupts", count,
+			      QEMU_VECTORS);
 	for (unsigned int i = first; i < first + count; i++)
 		drain(qemu->vectors[i]);
 	memset(qemu->vectors_used + first, 1, count);
@@ -188,5 +205,4 @@ void qemu_doorbell_free(struct qemu *qemu)
 {
 	for (unsigned int i = 0; i < qemu->vectors_made; i++)
 		close(qemu->vectors[i]);
-	free(qemu->vectors);
 }

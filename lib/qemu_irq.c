@@ -130,7 +130,8 @@ static int enable_intx(struct qemu_dev *device)
 		return error;
 	device->intx = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (device->intx < 0)
-		return -errno;
+		return report(device->dev->ctx, -errno, device->dev->name, NULL,
+			      "cannot make a descriptor for INTx");
 	return set_intx_mask(device, false);
 }
 
@@ -326,10 +327,9 @@ int qemu_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 	if (error)
 		disable(device);
 	qemu_unlock(qemu);
-	if (!error)
-		return 0;
-	qemu_unwatch(qemu);
-	return report(dev->ctx, error, dev->name, NULL, "cannot enable %u interrupts", count);
+	if (error)
+		qemu_unwatch(qemu);
+	return error;
 }
 
 int qemu_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The QEMU process: its arguments, its birth and its end, and its monitor.
+ * The QEMU process: its arguments, its birth and its end.
  *
  * Everything it needs is passed as a descriptor, so no file and no socket has a name. It has no
  * firmware but a page of hlt: the processor sleeps, the clock runs, the devices live. It is killed
  * by the kernel as soon as the last copy of one end of a pipe is closed, so it cannot outlive the
  * program, however that ends (fcntl(2), F_SETSIG; PR_SET_PDEATHSIG would follow a thread instead).
- * Follows QEMU's manual, "Invocation" and "QEMU Machine Protocol".
+ * Follows QEMU's manual, "Invocation".
  */
 
 #include <errno.h>
@@ -338,115 +338,19 @@ void qemu_message(const struct qemu_process *process, char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 }
 
-/*
- * Reads lines until one is a reply; events in between are of no interest. Returns the reply, to be
- * freed, and its length. NULL: errno says why, 0 at the end of the stream.
- */
-static char *read_reply(FILE *monitor)
-{
-	char *line = NULL;
-	size_t size = 0;
-
-	errno = 0;
-	while (getline(&line, &size, monitor) > 0)
-		if (!strncmp(line, "{\"return\"", 9) || !strncmp(line, "{\"error\"", 8))
-			return line;
-	free(line);
-	return NULL;
-}
-
-static int monitor_error(int error)
-{
-	return error == EAGAIN ? -ETIMEDOUT : error == ENOMEM ? -ENOMEM : -ENODEV;
-}
-
-/* Sends a QMP command; *reply is to be freed. */
-static int monitor_execute(FILE *monitor, const char *command, size_t length, char **reply)
-{
-	if (send(fileno(monitor), command, length, MSG_NOSIGNAL) != (ssize_t)length)
-		return monitor_error(errno);
-	*reply = read_reply(monitor);
-	return *reply ? 0 : monitor_error(errno);
-}
-
-/* The start of the text of a string in JSON becomes its text; what is not ASCII becomes '?'. */
-static void decode_string(const char *json, char *text, size_t size)
-{
-	static const char letters[] = "nrt", meanings[] = "\n\r\t";
-	const char *letter;
-	size_t length = 0;
-
-	for (; *json && *json != '"' && length < size - 1; json++) {
-		if (*json != '\\' || !json[1]) {
-			text[length++] = *json;
-			continue;
-		}
-		json++;
-		letter = strchr(letters, *json);
-		text[length++] = letter ? meanings[letter - letters] : *json;
-	}
-	text[length] = '\0';
-}
-
-/* Writes command as a string in JSON. */
-static int encode_string(const char *command, char *json, size_t size)
-{
-	size_t length = 0;
-
-	for (; *command; command++) {
-		if ((unsigned char)*command < ' ')
-			return -EINVAL;
-		if (length + 3 > size)
-			return -E2BIG;
-		if (*command == '"' || *command == '\\')
-			json[length++] = '\\';
-		json[length++] = *command;
-	}
-	json[length] = '\0';
-	return 0;
-}
-
-static void parse_reply(const char *reply, char *text, size_t size)
-{
-	const char *string = strstr(reply, "\"desc\": \"");
-
-	if (!strncmp(reply, "{\"return\": \"", 12))
-		string = reply + 12;
-	else if (string)
-		string += 9;
-	decode_string(string ? string : "", text, size);
-	text[strcspn(text, "\r\n")] = '\0';
-}
-
-int qemu_monitor(struct qemu *qemu, const char *command, char *text, size_t size)
-{
-	char json[1024], request[1152], *reply;
-	int error = encode_string(command, json, sizeof(json)), length;
-
-	if (error)
-		return error;
-	length = snprintf(request, sizeof(request),
-			  "{\"execute\": \"human-monitor-command\", "
-			  "\"arguments\": {\"command-line\": \"%s\"}}\n",
-			  json);
-	error = monitor_execute(qemu->process.monitor, request, (size_t)length, &reply);
-	if (error)
-		return error;
-	parse_reply(reply, text, size);
-	free(reply);
-	return 0;
-}
-
 /* Waits until the machine runs. QEMU ends before that when it does not like its arguments. */
 static int greet(const struct spawn *spawn, struct qemu_process *process)
 {
 	static const char command[] = "{\"execute\": \"qmp_capabilities\"}\n";
 	char *reply = NULL, text[384];
-	int error = monitor_execute(process->monitor, command, sizeof(command) - 1, &reply);
+	int error = qemu_monitor_execute(process->monitor, command, sizeof(command) - 1, &reply);
 
 	free(reply);
-	if (!error)
+	if (!error) {
+		log_debug(spawn->ctx, spawn->object, "%s runs as process %d", spawn->binary,
+			  process->pid);
 		return 0;
+	}
 	if (error != -ENODEV)
 		return report(spawn->ctx, error, spawn->object, NULL, "%s does not answer",
 			      spawn->binary);

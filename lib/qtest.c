@@ -118,10 +118,14 @@ static char *next_reply(struct qtest *qtest, size_t *length)
 	return qtest->buffer;
 }
 
+/* Reports that came with the reply are handled at once: nobody else would see that they are there.
+ */
 static void drop_reply(struct qtest *qtest, size_t length)
 {
 	qtest->used -= length;
 	memmove(qtest->buffer, qtest->buffer + length, qtest->used);
+	if (qtest->used > 0 && next_reply(qtest, &length))
+		give_up(qtest, -EPROTO);
 }
 
 /* Sends a command; points at what follows "OK" in the reply, valid until drop_reply(). */
