@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Configuration space and BARs for the rump kernel: rumpcomp_pci_confread(), _confwrite(), _map(),
+ * _iospace_init().
+ *
+ * BAR registers are kept here and never written to the device: NetBSD sizes each by writing ones,
+ * which on a live device would move its windows away, and their addresses are the host's to give.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "hypercall.h"
+#include "layout.h"
+#include "message.h"
+
+enum {
+	REG_COMMAND = 0x04,
+	REG_HEADER = 0x0c,
+	REG_BAR0 = 0x10,
+	REG_BAR_END = 0x28,
+	REG_ROM = 0x30,
+};
+
+#define HEADER_MULTI_FUNCTION 0x00800000u
+#define BAR_FLAGS_IO          0x00000001u
+#define BAR_FLAGS_64BIT       0x00000004u
+#define BAR_FLAGS_PREFETCH    0x00000008u
+
+static bool is_bar(int reg)
+{
+	return reg >= REG_BAR0 && reg < REG_BAR_END;
+}
+
+static bool is_upper_half(const struct rump_function *function, unsigned int index)
+{
+	return index > 0 && function->bar_info[index - 1].flags & USRPCI_BAR_64BIT;
+}
+
+static uint32_t bar_flags(uint32_t flags)
+{
+	if (flags & USRPCI_BAR_IO)
+		return BAR_FLAGS_IO;
+	return (flags & USRPCI_BAR_64BIT ? BAR_FLAGS_64BIT : 0) |
+	       (flags & USRPCI_BAR_PREFETCH ? BAR_FLAGS_PREFETCH : 0);
+}
+
+/* What a BAR's register reads as: address bits below its size are zero, the lowest are its kind. */
+static uint32_t read_bar(const struct rump_function *function, unsigned int index)
+{
+	const struct usrpci_bar_info *info = &function->bar_info[index];
+
+	if (is_upper_half(function, index))
+		return function->bar_value[index] & (uint32_t)(~(info[-1].size - 1) >> 32);
+	if (!info->size)
+		return 0;
+	return (function->bar_value[index] & (uint32_t) ~(info->size - 1)) | bar_flags(info->flags);
+}
+
+static uint32_t as_seen_by_kernel(const struct rump_function *function, int reg, uint32_t value)
+{
+	if (reg != REG_HEADER)
+		return value;
+	return function->first ? value | HEADER_MULTI_FUNCTION : value & ~HEADER_MULTI_FUNCTION;
+}
+
+int rumpcomp_pci_confread(unsigned int bus, unsigned int device, unsigned int number, int reg,
+			  unsigned int *value)
+{
+	struct rump_function *function = rump_function(bus, device, number);
+	uint32_t read = UINT32_MAX;
+	int error = -ENXIO;
+
+	/* The caller ignores errors and uses the value. */
+	*value = UINT32_MAX;
+	if (!function || reg < 0)
+		return rumpuser_component_errtrans(ENXIO);
+	if (is_bar(reg)) {
+		*value = read_bar(function, (unsigned int)(reg - REG_BAR0) / 4);
+		return 0;
+	}
+	if (reg == REG_ROM) {
+		*value = 0;
+		return 0;
+	}
+	error = usrpci_config_read32(function->dev, (unsigned int)reg, &read);
+	if (error)
+		return rumpuser_component_errtrans(-error);
+	*value = as_seen_by_kernel(function, reg, read);
+	return 0;
+}
+
+int rumpcomp_pci_confwrite(unsigned int bus, unsigned int device, unsigned int number, int reg,
+			   unsigned int value)
+{
+	struct rump_function *function = rump_function(bus, device, number);
+	int error;
+
+	if (!function || reg < 0)
+		return rumpuser_component_errtrans(ENXIO);
+	if (is_bar(reg)) {
+		function->bar_value[(reg - REG_BAR0) / 4] = value;
+		return 0;
+	}
+	if (reg == REG_ROM)
+		return 0;
+	/* The upper half is the status register, whose bits are cleared by writing them back. */
+	if (reg == REG_COMMAND)
+		error = usrpci_config_write16(function->dev, REG_COMMAND, (uint16_t)value);
+	else
+		error = usrpci_config_write32(function->dev, (unsigned int)reg, value);
+	return error ? rumpuser_component_errtrans(-error) : 0;
+}
+
+static bool inside(const struct usrpci_bar_info *info, uint64_t address, uint64_t length)
+{
+	return info->size && !(info->flags & USRPCI_BAR_IO) && address >= info->address &&
+	       length <= info->size && address - info->address <= info->size - length;
+}
+
+static void *map_bar(struct rump_function *function, unsigned int index, uint64_t offset)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct usrpci_bar *bar = &function->bars[index];
+	int error = 0;
+
+	pthread_mutex_lock(&lock);
+	if (!bar->dev)
+		error = usrpci_bar_map(function->dev, index, bar);
+	pthread_mutex_unlock(&lock);
+	if (error)
+		return NULL;
+	if (!bar->base || offset >= bar->direct_size) {
+		rump_message("%s: BAR %u cannot be mapped at offset %#llx: NetBSD's drivers need "
+			     "plain memory",
+			     usrpci_dev_name(function->dev), index, (unsigned long long)offset);
+		return NULL;
+	}
+	return (void *)(uintptr_t)(bar->base + offset);
+}
+
+void *rumpcomp_pci_map(unsigned long address, unsigned long length)
+{
+	struct rump_bus *bus = rump_bus();
+
+	for (unsigned int i = 0; bus && i < RUMP_SLOTS * RUMP_FUNCTIONS; i++) {
+		struct rump_function *function =
+			&bus->slots[i / RUMP_FUNCTIONS][i % RUMP_FUNCTIONS];
+
+		for (unsigned int b = 0; function->dev && b < USRPCI_BARS; b++) {
+			if (inside(&function->bar_info[b], address, length))
+				return map_bar(function, b,
+					       address - function->bar_info[b].address);
+		}
+	}
+	rump_message("no BAR covers %#lx, %lu bytes", address, length);
+	return NULL;
+}
+
+/* Only a kernel side that was built with port I/O asks; its threads got the permission in layout.c.
+ */
+int rumpcomp_pci_iospace_init(void)
+{
+	const char *wanted = getenv("USRPCI_RUMP_PORTS");
+
+	if (wanted && *wanted != '0')
+		return 0;
+	return rumpuser_component_errtrans(EOPNOTSUPP);
+}

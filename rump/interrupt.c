@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Interrupts for the rump kernel: rumpcomp_pci_irq_map() and _irq_establish().
+ *
+ * One host thread a device waits for INTx, becomes a kernel thread, and calls the handlers that the
+ * drivers established. The interrupt stays masked until all of them are done, as a level-triggered
+ * line demands. There is no way back: NetBSD's rump kernel cannot take an interrupt handler away.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hypercall.h"
+#include "layout.h"
+#include "message.h"
+
+/* One driver's wish for a device's interrupts. Never freed. */
+struct rump_handler {
+	struct rump_handler *next_cookie;    /* all of them */
+	_Atomic(struct rump_handler *) next; /* established ones of the same device */
+	struct rump_function *function;
+	unsigned int cookie;
+	int (*handler)(void *);
+	void *arg;
+};
+
+struct rump_interrupt {
+	struct rump_function *function;
+	_Atomic(struct rump_handler *) handlers;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rump_handler *cookies;
+
+int rumpcomp_pci_irq_map(unsigned int bus, unsigned int device, unsigned int number, int line,
+			 unsigned int cookie)
+{
+	struct rump_function *function = rump_function(bus, device, number);
+	struct rump_handler *new;
+
+	(void)line;
+	if (!function || usrpci_irq_count(function->dev, USRPCI_IRQ_INTX) < 1)
+		return rumpuser_component_errtrans(ENXIO);
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return rumpuser_component_errtrans(ENOMEM);
+	new->function = function;
+	new->cookie = cookie;
+	pthread_mutex_lock(&lock);
+	new->next_cookie = cookies;
+	cookies = new;
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+static void call_handlers(struct rump_interrupt *interrupt)
+{
+	rumpuser_component_schedule(NULL);
+	for (struct rump_handler *one = interrupt->handlers; one; one = one->next)
+		one->handler(one->arg);
+	rumpuser_component_unschedule();
+}
+
+static void *interrupt_thread(void *arg)
+{
+	struct rump_interrupt *interrupt = arg;
+	struct usrpci_dev *dev = interrupt->function->dev;
+	int got;
+
+	rumpuser_component_kthread();
+	do {
+		got = usrpci_irq_wait(dev, USRPCI_IRQ_INTX, 0, -1);
+		if (got > 0) {
+			call_handlers(interrupt);
+			got = usrpci_irq_unmask(dev, USRPCI_IRQ_INTX, 0);
+		}
+	} while (got >= 0 || got == -EINTR);
+	rump_message("%s: no more interrupts: %s", usrpci_dev_name(dev), strerror(-got));
+	return NULL;
+}
+
+/* Signals are the program's: none may be delivered to a thread that it does not know. */
+static int start_thread(struct rump_interrupt *interrupt)
+{
+	pthread_t thread;
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&thread, NULL, interrupt_thread, interrupt);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!error)
+		pthread_detach(thread);
+	return -error;
+}
+
+/* Called with the lock held. */
+static int start_interrupt(struct rump_function *function, struct rump_handler *first)
+{
+	struct rump_interrupt *new = calloc(1, sizeof(*new));
+	int error;
+
+	if (!new)
+		return -ENOMEM;
+	new->function = function;
+	new->handlers = first;
+	error = usrpci_irq_enable(function->dev, USRPCI_IRQ_INTX, 1);
+	if (error)
+		goto free_interrupt;
+	error = start_thread(new);
+	if (error)
+		goto disable_interrupt;
+	function->interrupt = new;
+	return 0;
+
+disable_interrupt:
+	usrpci_irq_disable(function->dev, USRPCI_IRQ_INTX);
+free_interrupt:
+	free(new);
+	return error;
+}
+
+static int establish(struct rump_handler *one)
+{
+	struct rump_interrupt *interrupt = one->function->interrupt;
+
+	if (!interrupt)
+		return start_interrupt(one->function, one);
+	one->next = interrupt->handlers;
+	interrupt->handlers = one;
+	return 0;
+}
+
+void *rumpcomp_pci_irq_establish(unsigned int cookie, int (*handler)(void *), void *arg)
+{
+	struct rump_handler *one;
+	int error = -ENOENT;
+
+	pthread_mutex_lock(&lock);
+	for (one = cookies; one && one->cookie != cookie;)
+		one = one->next_cookie;
+	/* pci_intr_map() hides that rumpcomp_pci_irq_map() failed, so unknown cookies do come. */
+	if (one && !one->handler) {
+		one->handler = handler;
+		one->arg = arg;
+		error = establish(one);
+		if (error)
+			one->handler = NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	if (error)
+		rump_message("interrupt %u not established: %s", cookie, strerror(-error));
+	return error ? NULL : one;
+}

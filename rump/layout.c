@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Which devices a rump kernel gets and where on its bus it finds them.
+ *
+ * The kernel side probes bus 0 alone, without bridges. So devices of any domain and bus are laid
+ * out on it side by side, and a function 0 is always there, because NetBSD looks at the others only
+ * then.
+ *
+ * Hypercalls carry no context: the bus is this component's one piece of global state.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/io.h>
+
+#include "layout.h"
+#include "message.h"
+
+static struct rump_bus the_bus;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static bool same_device(const struct usrpci_addr *a, const struct usrpci_addr *b)
+{
+	return a->domain == b->domain && a->bus == b->bus && a->dev == b->dev;
+}
+
+/* The slot that holds functions of the same device, or the first empty one. */
+static struct rump_function *find_slot(const struct usrpci_addr *addr)
+{
+	for (unsigned int i = 0; i < RUMP_SLOTS; i++) {
+		struct rump_function *slot = the_bus.slots[i];
+
+		if (!slot[0].dev || same_device(&usrpci_dev_info(slot[0].dev)->addr, addr))
+			return slot;
+	}
+	return NULL;
+}
+
+/* Functions of one device stand in the order of their numbers, whatever order they were named in.
+ */
+static void insert_function(struct rump_function *slot, const struct rump_function *new)
+{
+	const struct usrpci_addr *addr = &usrpci_dev_info(new->dev)->addr;
+	unsigned int at = 0, end = 0;
+
+	while (slot[end].dev)
+		end++;
+	while (at < end && usrpci_addr_compare(&usrpci_dev_info(slot[at].dev)->addr, addr) < 0)
+		at++;
+	memmove(&slot[at + 1], &slot[at], (end - at) * sizeof(*slot));
+	slot[at] = *new;
+	for (unsigned int i = 0; i <= end; i++)
+		slot[i].first = i == 0 && end > 0;
+}
+
+static bool has_device(const struct usrpci_addr *addr)
+{
+	struct rump_function *slot = find_slot(addr);
+
+	for (unsigned int i = 0; slot && i < RUMP_FUNCTIONS && slot[i].dev; i++) {
+		if (!usrpci_addr_compare(&usrpci_dev_info(slot[i].dev)->addr, addr))
+			return true;
+	}
+	return false;
+}
+
+static void add_device(const char *name)
+{
+	struct rump_function new = {0};
+	struct rump_function *slot;
+
+	if (usrpci_dev_open(the_bus.ctx, name, &new.dev))
+		return;
+	slot = find_slot(&usrpci_dev_info(new.dev)->addr);
+	if (!slot) {
+		rump_message("%s: left out: the rump kernel's bus has %d slots", name, RUMP_SLOTS);
+		usrpci_dev_close(new.dev);
+		return;
+	}
+	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
+		if (usrpci_bar_info(new.dev, i, &new.bar_info[i]))
+			continue;
+		new.bar_value[i] = (uint32_t) new.bar_info[i].address;
+		if (new.bar_info[i].flags & USRPCI_BAR_64BIT &&i + 1 < USRPCI_BARS)
+			new.bar_value[i + 1] = (uint32_t)(new.bar_info[i].address >> 32);
+	}
+	insert_function(slot, &new);
+	the_bus.functions++;
+}
+
+static void add_named(const char *names)
+{
+	char *copy = strdup(names), *rest = copy;
+	const char *name;
+
+	while (copy && (name = strsep(&rest, ", "))) {
+		struct usrpci_addr addr;
+
+		if (!*name)
+			continue;
+		if (!usrpci_dev_find(the_bus.ctx, name, &addr) && has_device(&addr))
+			continue;
+		add_device(name);
+	}
+	free(copy);
+}
+
+static void add_all(void)
+{
+	struct usrpci_dev_info *list;
+	int count = usrpci_dev_list(the_bus.ctx, &list);
+
+	for (int i = 0; i < count; i++) {
+		char name[USRPCI_ADDR_STRLEN];
+
+		if (strcmp(list[i].driver, "uio_pci_generic") && strcmp(list[i].driver, "vfio-pci"))
+			continue;
+		add_device(usrpci_addr_format(&list[i].addr, name));
+	}
+	if (count >= 0)
+		usrpci_dev_list_free(list);
+}
+
+/*
+ * The kernel side does port I/O by instructions, in any of its threads; threads inherit the
+ * permission from the one that runs here, the first.
+ */
+static void allow_ports(void)
+{
+	const char *wanted = getenv("USRPCI_RUMP_PORTS");
+
+	if (wanted && strcmp(wanted, "0") && iopl(3))
+		rump_message("I/O ports: %s (CAP_SYS_RAWIO is needed, and no kernel lockdown)",
+			     strerror(errno));
+}
+
+static void print_failure(void *data, const struct usrpci_log_entry *entry)
+{
+	(void)data;
+	rump_message("%s: %s%s%s", entry->object ? entry->object : entry->subject, entry->text,
+		     entry->hint ? "; " : "", entry->hint ? entry->hint : "");
+}
+
+static void open_bus(void)
+{
+	const struct usrpci_ctx_options options = {
+		.log = print_failure,
+		.log_level = USRPCI_LOG_WARNING,
+	};
+	const char *names = getenv("USRPCI_RUMP");
+	int error = usrpci_ctx_open(&options, &the_bus.ctx);
+
+	if (error) {
+		rump_message("cannot start: %s", strerror(-error));
+		return;
+	}
+	if (names)
+		add_named(names);
+	else
+		add_all();
+	if (!the_bus.functions)
+		rump_message("no device: bind one (usrpci bind ADDR), or name it in USRPCI_RUMP");
+	allow_ports();
+}
+
+struct rump_bus *rump_bus(void)
+{
+	pthread_once(&once, open_bus);
+	return the_bus.functions ? &the_bus : NULL;
+}
+
+struct rump_function *rump_function(unsigned int bus, unsigned int device, unsigned int function)
+{
+	struct rump_bus *known = rump_bus();
+
+	if (!known || bus != 0 || device >= RUMP_SLOTS || function >= RUMP_FUNCTIONS)
+		return NULL;
+	return known->slots[device][function].dev ? &known->slots[device][function] : NULL;
+}
+
+/* The process ends: no device may go on writing to memory that the kernel is about to take back. */
+__attribute__((destructor)) static void stop_devices(void)
+{
+	for (unsigned int i = 0; i < RUMP_SLOTS; i++) {
+		for (unsigned int f = 0; f < RUMP_FUNCTIONS && the_bus.slots[i][f].dev; f++)
+			usrpci_dev_set_bus_master(the_bus.slots[i][f].dev, false);
+	}
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_RUMP_LAYOUT_H
+#define USRPCI_RUMP_LAYOUT_H
+
+/*
+ * The one bus that a rump kernel looks at, and the devices that it finds there.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <usrpci/usrpci.h>
+
+#define RUMP_SLOTS     32
+#define RUMP_FUNCTIONS 8
+
+/* One function of the rump kernel's bus. */
+struct rump_function {
+	struct usrpci_dev *dev; /* NULL: nothing here */
+	bool first;             /* function 0 of several: shows the multi-function bit */
+	struct usrpci_bar_info bar_info[USRPCI_BARS];
+	struct usrpci_bar bars[USRPCI_BARS]; /* mapped on first use */
+	uint32_t bar_value[USRPCI_BARS];     /* as the kernel last wrote them; see config.c */
+	struct rump_interrupt *interrupt;    /* interrupt.c */
+};
+
+struct rump_bus {
+	struct usrpci_ctx *ctx;
+	struct rump_function slots[RUMP_SLOTS][RUMP_FUNCTIONS];
+	unsigned int functions;
+};
+
+/*
+ * Opens the devices that USRPCI_RUMP names, or all that belong to a userspace driver, and lays them
+ * out: in the order of the names (of the addresses when none are named), each device one slot from
+ * 0 on, the functions of a multi-function device in one slot, numbered from 0 without gaps.
+ *
+ * Returns the bus, opened by the first call and the same ever after; NULL when there is no device
+ * (why was printed).
+ */
+struct rump_bus *rump_bus(void);
+
+/* The function at an address of the rump kernel's bus, NULL when there is none. */
+struct rump_function *rump_function(unsigned int bus, unsigned int device, unsigned int function);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Memory for the rump kernel: DMA hypercalls, and rumpuser_malloc() and rumpuser_free() in
+ * librumpuser's place.
+ *
+ * NetBSD's drivers hand any kernel memory to a device, merge neighbouring pages by their virtual
+ * addresses, and never say when the device is done with them. So all of the kernel's memory comes
+ * from the DMA heap, where every byte has a fixed device address and neighbours are neighbours for
+ * the device too.
+ *
+ * Memory of applications reaches drivers in one way alone, raw block devices, which bounce.c sees
+ * to. Any other address is refused.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hypercall.h"
+#include "layout.h"
+#include "memory.h"
+#include "message.h"
+
+#define LIMIT_32BIT 0xffffffffu
+
+static atomic_bool malloc_is_ours;
+static atomic_bool low_memory_short;
+static atomic_bool failure_shown;
+
+/* Drivers don't say what their devices can address, so memory is below 4 GiB for as long as there
+ * is some. */
+int rump_heap_alloc(struct rump_bus *bus, size_t size, size_t align, void **block)
+{
+	struct usrpci_dma_request request = {.size = size, .align = align, .limit = LIMIT_32BIT};
+	int error = -ENOMEM;
+
+	if (!atomic_load_explicit(&low_memory_short, memory_order_relaxed))
+		error = usrpci_dma_alloc(bus->ctx, &request, block);
+	if (error == -ENOMEM) {
+		request.limit = 0;
+		error = usrpci_dma_alloc(bus->ctx, &request, block);
+		if (!error && !atomic_exchange(&low_memory_short, true))
+			rump_message("no DMA memory below 4 GiB is left: devices that address 32 "
+				     "bits only will fail");
+	}
+	return error;
+}
+
+int rumpuser_malloc(size_t size, int align, void **memory)
+{
+	struct rump_bus *bus = rump_bus();
+	int error;
+
+	atomic_store_explicit(&malloc_is_ours, true, memory_order_relaxed);
+	/* The caller looks at the pointer, not at the result, when it may not wait. */
+	*memory = NULL;
+	if (!bus)
+		error = -posix_memalign(memory, align > 0 ? (size_t)align : sizeof(void *), size);
+	else
+		error = rump_heap_alloc(bus, size, (size_t)align, memory);
+	if (!error)
+		return 0;
+	if (!atomic_exchange(&failure_shown, true))
+		rump_message(
+			"out of memory: the kernel waits until some is freed; give it more huge "
+			"pages (usrpci hugepages reserve N) or a lower RUMP_MEMLIMIT");
+	return rumpuser_component_errtrans(-error);
+}
+
+void rumpuser_free(void *memory, size_t size)
+{
+	struct rump_bus *bus = rump_bus();
+
+	(void)size;
+	if (bus)
+		usrpci_dma_free(bus->ctx, memory);
+	else
+		free(memory);
+}
+
+/*
+ * librumpuser's own rumpuser_malloc() in use means that kernel memory is not DMA memory; nothing
+ * that the drivers would do is safe then.
+ */
+static bool memory_is_safe(void)
+{
+	if (atomic_load_explicit(&malloc_is_ours, memory_order_relaxed))
+		return true;
+	if (!atomic_exchange(&failure_shown, true))
+		rump_message("the rump kernel was started with librumpuser's memory: load "
+			     "libusrpci-rump.so before librump (link it first, or LD_PRELOAD it)");
+	return false;
+}
+
+int rumpcomp_pci_dmalloc(size_t size, size_t align, unsigned long *address, unsigned long *cookie)
+{
+	struct rump_bus *bus = rump_bus();
+	void *block;
+	int error;
+
+	if (!bus || !memory_is_safe())
+		return rumpuser_component_errtrans(ENXIO);
+	error = rump_heap_alloc(bus, size, align, &block);
+	if (error)
+		return rumpuser_component_errtrans(-error);
+	*address = usrpci_dma_addr(bus->ctx, block);
+	*cookie = (unsigned long)block;
+	return 0;
+}
+
+void rumpcomp_pci_dmafree(unsigned long cookie, size_t size)
+{
+	(void)size;
+	usrpci_dma_free(rump_bus()->ctx, (void *)cookie);
+}
+
+/* All segments are parts of one block, in order, so the block itself is the mapping. */
+int rumpcomp_pci_dmamem_map(struct rumpcomp_pci_dmaseg *segments, size_t count, size_t length,
+			    void **va)
+{
+	unsigned long next = count ? segments[0].ds_vacookie : 0;
+
+	(void)length;
+	if (!count)
+		return rumpuser_component_errtrans(EINVAL);
+	for (size_t i = 0; i < count; i++) {
+		if (segments[i].ds_vacookie != next)
+			return rumpuser_component_errtrans(EOPNOTSUPP);
+		next += segments[i].ds_len;
+	}
+	*va = (void *)segments[0].ds_vacookie;
+	return 0;
+}
+
+unsigned long rumpcomp_pci_virt_to_mach(void *va)
+{
+	struct rump_bus *bus = rump_bus();
+	Dl_info caller = {0};
+
+	if (bus && usrpci_dma_contains(bus->ctx, va, 1))
+		return usrpci_dma_addr(bus->ctx, va);
+	/* No answer stands for failure, and a wrong one would let the device write to it. */
+	dladdr(__builtin_return_address(0), &caller);
+	rump_message(
+		"%s gives a device %p, which is not kernel memory (a stack, or an application's "
+		"buffer): stopping",
+		caller.dli_sname ? caller.dli_sname : "a driver", va);
+	abort();
+}

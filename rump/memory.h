@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_RUMP_MEMORY_H
+#define USRPCI_RUMP_MEMORY_H
+
+#include "layout.h"
+
+/* Allocates from the bus's DMA heap, below 4 GiB as long as it can. Returns 0 or a negative errno.
+ */
+int rump_heap_alloc(struct rump_bus *bus, size_t size, size_t align, void **block);
+
+#endif

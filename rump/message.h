@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_RUMP_MESSAGE_H
+#define USRPCI_RUMP_MESSAGE_H
+
+#include <stdio.h>
+
+/* A rump kernel's console is its process's standard output; what goes wrong here is the user's to
+ * read. */
+#define rump_message(format, ...) fprintf(stderr, "usrpci-rump: " format "\n", ##__VA_ARGS__)
+
+#endif
