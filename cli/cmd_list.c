@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * usrpci list: one line a device, as lsblk(8) lists disks. Only the columns that are asked for are
+ * looked up. The tree follows the bus numbers that bridges hold (PCI-to-PCI Bridge 1.2, 3.2.5).
+ */
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli.h"
+#include "output.h"
+
+enum column_id {
+	COLUMN_ADDR,
+	COLUMN_CLASS,
+	COLUMN_CODE,
+	COLUMN_ID,
+	COLUMN_SUBSYSTEM,
+	COLUMN_REV,
+	COLUMN_DRIVER,
+	COLUMN_ORIGIN,
+	COLUMN_IF,
+	COLUMN_PIN,
+	COLUMN_NODE,
+	COLUMN_GROUP,
+	COLUMN_NAME,
+	COLUMNS,
+};
+
+static const struct column columns[COLUMNS] = {
+	[COLUMN_ADDR] = {"ADDR", "address: domain:bus:device.function"},
+	[COLUMN_CLASS] = {"CLASS", "what kind of device it is"},
+	[COLUMN_CODE] = {"CODE", "class code, hexadecimal"},
+	[COLUMN_ID] = {"ID", "vendor and device id, hexadecimal"},
+	[COLUMN_SUBSYSTEM] = {"SUBSYSTEM", "subsystem's vendor and device id"},
+	[COLUMN_REV] = {"REV", "revision, hexadecimal"},
+	[COLUMN_DRIVER] = {"DRIVER", "kernel driver that holds it"},
+	[COLUMN_ORIGIN] = {"ORIGIN", "driver that \"usrpci restore\" gives it back to"},
+	[COLUMN_IF] = {"IF", "network interfaces and disks that it provides"},
+	[COLUMN_PIN] = {"PIN", "interrupt pin: A to D"},
+	[COLUMN_NODE] = {"NODE", "NUMA node", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
+	[COLUMN_GROUP] = {"GROUP", "IOMMU group", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
+	[COLUMN_NAME] = {"NAME", "vendor's and device's name", SCOLS_FL_TRUNC},
+};
+
+static const enum column_id default_columns[] = {COLUMN_ADDR,   COLUMN_CLASS, COLUMN_ID,
+						 COLUMN_DRIVER, COLUMN_IF,    COLUMN_NODE,
+						 COLUMN_GROUP,  COLUMN_NAME};
+
+enum { DEFAULT_COLUMNS = sizeof(default_columns) / sizeof(default_columns[0]) };
+
+enum { OPTION_OUTPUT_ALL = OPTION_LONG, OPTION_NO_HEADINGS };
+
+const struct option_spec list_options[] = {
+	{'o', "output", "COLUMNS",
+	 "these columns, separated by commas; +COLUMNS adds to the usual"},
+	{OPTION_OUTPUT_ALL, "output-all", NULL, "all columns"},
+	{OPTION_NO_HEADINGS, "no-headings", NULL, "no line of headings"},
+	{'t', "tree", NULL, "as a tree, by bus"},
+	{'c', "class", "CLASS", "only devices of this class: network, storage, ... or hexadecimal"},
+	{'i', "id", "VENDOR[:DEVICE]", "only devices with this id, hexadecimal"},
+	{'d', "driver", "DRIVER", "only devices that DRIVER holds; none: that no driver holds"},
+	{0},
+};
+
+void list_notes(void)
+{
+	printf("Columns:\n");
+	for (size_t i = 0; i < COLUMNS; i++)
+		printf("  %-10s %s\n", columns[i].name, columns[i].help);
+}
+
+/* Class codes: PCI Code and ID Assignment Specification, 1. The longest prefix given decides. */
+static const struct {
+	const char *name;
+	const char *prefix;
+} classes[] = {
+	{"storage", "01"},     {"nvme", "0108"},       {"sata", "0106"}, {"network", "02"},
+	{"ethernet", "0200"},  {"display", "03"},      {"vga", "0300"},  {"multimedia", "04"},
+	{"audio", "0403"},     {"memory", "05"},       {"bridge", "06"}, {"communication", "07"},
+	{"serial", "0700"},    {"system", "08"},       {"input", "09"},  {"dock", "0a"},
+	{"processor", "0b"},   {"serialbus", "0c"},    {"usb", "0c03"},  {"wireless", "0d"},
+	{"intelligent", "0e"}, {"satellite", "0f"},    {"crypto", "10"}, {"signal", "11"},
+	{"accelerator", "12"}, {"unclassified", "ff"},
+};
+
+struct list {
+	struct cli *cli;
+	enum column_id shown[COLUMNS];
+	size_t shown_count;
+	bool tree, no_headings;
+	char class_prefix[7];
+	uint16_t vendor, device;
+	bool by_vendor, by_device;
+	const char *driver; /* NULL: any */
+
+	struct usrpci_journal_entry *journal;
+	int journal_count;
+	struct libscols_table *table;
+};
+
+static const char *class_word(const void *data, size_t index)
+{
+	return index < sizeof(classes) / sizeof(classes[0]) ? classes[index].name : NULL;
+}
+
+static const char *column_word(const void *data, size_t index)
+{
+	return index < COLUMNS ? columns[index].name : NULL;
+}
+
+static bool is_hex(const char *text, size_t length)
+{
+	return strlen(text) == length && strspn(text, "0123456789abcdefABCDEF") == length;
+}
+
+static int set_class(struct list *list, const char *text)
+{
+	const char *digits = !strncmp(text, "0x", 2) ? text + 2 : text, *meant;
+	char hint[64] = "a name such as network, or 2, 4 or 6 hexadecimal digits";
+
+	for (size_t i = 0; class_word(NULL, i); i++)
+		if (!strcasecmp(text, classes[i].name))
+			digits = classes[i].prefix;
+	if (!is_hex(digits, 2) && !is_hex(digits, 4) && !is_hex(digits, 6)) {
+		meant = did_you_mean(text, class_word, NULL);
+		if (meant)
+			snprintf(hint, sizeof(hint), "did you mean %s?", meant);
+		return usage_error(list->cli, hint, "unknown class \"%s\"", text);
+	}
+	snprintf(list->class_prefix, sizeof(list->class_prefix), "%s", digits);
+	return 0;
+}
+
+static int set_id(struct list *list, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	char vendor[5];
+	uint64_t id;
+	int length = colon ? (int)(colon - text) : (int)strlen(text);
+
+	if (length < (int)sizeof(vendor)) {
+		snprintf(vendor, sizeof(vendor), "%.*s", length, text);
+		list->by_vendor = parse_number(vendor, 16, 0xffff, &id);
+		list->vendor = (uint16_t)id;
+	}
+	if (colon) {
+		list->by_device = parse_number(colon + 1, 16, 0xffff, &id);
+		list->device = (uint16_t)id;
+	}
+	if (!list->by_vendor || (colon && !list->by_device))
+		return usage_error(list->cli, "for example 8086 or 8086:100e",
+				   "\"%s\" is not an id", text);
+	return 0;
+}
+
+static int add_column(struct list *list, const char *name)
+{
+	const char *meant;
+	char hint[64];
+
+	for (size_t i = 0; i < COLUMNS; i++) {
+		if (strcasecmp(name, columns[i].name) != 0)
+			continue;
+		for (size_t k = 0; k < list->shown_count; k++)
+			if (list->shown[k] == i)
+				return 0;
+		list->shown[list->shown_count++] = (enum column_id)i;
+		return 0;
+	}
+	meant = did_you_mean(name, column_word, NULL);
+	if (meant)
+		snprintf(hint, sizeof(hint), "did you mean %s?", meant);
+	return usage_error(list->cli, meant ? hint : NULL, "unknown column \"%s\"", name);
+}
+
+static int set_columns(struct list *list, char *text)
+{
+	char *rest, *name;
+	int status = 0;
+
+	if (*text == '+')
+		text++;
+	else
+		list->shown_count = 0;
+	for (name = strtok_r(text, ",", &rest); name && !status; name = strtok_r(NULL, ",", &rest))
+		status = add_column(list, name);
+	if (!status && !list->shown_count)
+		status = usage_error(list->cli, NULL, "no columns are named");
+	return status;
+}
+
+static int read_options(struct list *list)
+{
+	int key, status = 0;
+
+	while (!status && (key = option_next(list->cli))) {
+		switch (key) {
+		case 'o':
+			status = set_columns(list, optarg);
+			break;
+		case OPTION_OUTPUT_ALL:
+			list->shown_count = COLUMNS;
+			for (size_t i = 0; i < COLUMNS; i++)
+				list->shown[i] = (enum column_id)i;
+			break;
+		case OPTION_NO_HEADINGS:
+			list->no_headings = true;
+			break;
+		case 't':
+			list->tree = true;
+			break;
+		case 'c':
+			status = set_class(list, optarg);
+			break;
+		case 'i':
+			status = set_id(list, optarg);
+			break;
+		case 'd':
+			list->driver = strcmp(optarg, "none") ? optarg : "";
+			break;
+		default:
+			return -1;
+		}
+	}
+	list->cli->stopped = status;
+	return status;
+}
+
+static bool wanted(const struct list *list, const struct usrpci_dev_info *info)
+{
+	char code[7];
+
+	snprintf(code, sizeof(code), "%06x", info->class_code & 0xffffff);
+	return !strncasecmp(code, list->class_prefix, strlen(list->class_prefix)) &&
+	       (!list->by_vendor || info->vendor == list->vendor) &&
+	       (!list->by_device || info->device == list->device) &&
+	       (!list->driver || !strcmp(info->driver, list->driver));
+}
+
+static bool is_shown(const struct list *list, enum column_id id)
+{
+	for (size_t i = 0; i < list->shown_count; i++)
+		if (list->shown[i] == id)
+			return true;
+	return false;
+}
+
+static void fill_origin(struct list *list, struct libscols_line *line, size_t column,
+			const struct usrpci_dev_info *info)
+{
+	for (int i = 0; i < list->journal_count; i++)
+		if (!usrpci_addr_compare(&list->journal[i].addr, &info->addr))
+			table_cell(line, column, "%s",
+				   *list->journal[i].driver ? list->journal[i].driver : "none");
+}
+
+static void fill_cell(struct list *list, struct libscols_line *line, size_t column,
+		      const struct usrpci_dev_info *info, const char *emulated)
+{
+	char text[2 * NAME_SIZE] = "";
+
+	switch (list->shown[column]) {
+	case COLUMN_ADDR:
+		table_cell(line, column, "%s",
+			   emulated ? emulated : usrpci_addr_format(&info->addr, text));
+		break;
+	case COLUMN_CLASS:
+		class_name(list->cli, info, text);
+		table_cell(line, column, "%s", text);
+		break;
+	case COLUMN_CODE:
+		table_cell(line, column, "%06x", info->class_code);
+		break;
+	case COLUMN_ID:
+		table_cell(line, column, "%04x:%04x", info->vendor, info->device);
+		break;
+	case COLUMN_SUBSYSTEM:
+		if (info->subsystem_vendor)
+			table_cell(line, column, "%04x:%04x", info->subsystem_vendor,
+				   info->subsystem_device);
+		break;
+	case COLUMN_REV:
+		table_cell(line, column, "%02x", info->revision);
+		break;
+	case COLUMN_DRIVER:
+		table_cell(line, column, "%s", info->driver);
+		break;
+	case COLUMN_ORIGIN:
+		fill_origin(list, line, column, info);
+		break;
+	case COLUMN_IF:
+		if (!emulated &&
+		    usrpci_host_interfaces(list->cli->host, &info->addr, sizeof(text), text) >= 0)
+			table_cell(line, column, "%s", text);
+		break;
+	case COLUMN_PIN:
+		if (info->irq_pin >= 1 && info->irq_pin <= 4)
+			table_cell(line, column, "%c", 'A' + info->irq_pin - 1);
+		break;
+	case COLUMN_NODE:
+		if (info->numa_node >= 0)
+			table_cell(line, column, "%d", info->numa_node);
+		break;
+	case COLUMN_GROUP:
+		if (info->iommu_group >= 0)
+			table_cell(line, column, "%d", info->iommu_group);
+		break;
+	case COLUMN_NAME:
+		full_name(list->cli, info, text);
+		table_cell(line, column, "%s", text);
+		break;
+	case COLUMNS:
+		break;
+	}
+}
+
+static int add_line(struct list *list, const struct usrpci_dev_info *info, const char *emulated,
+		    struct libscols_line *parent, struct libscols_line **result)
+{
+	struct libscols_line *line = scols_table_new_line(list->table, parent);
+
+	if (!line)
+		return failed(NULL, NULL, "out of memory");
+	for (size_t i = 0; i < list->shown_count; i++)
+		fill_cell(list, line, i, info, emulated);
+	if (result)
+		*result = line;
+	return STATUS_DONE;
+}
+
+/* The buses behind a bridge. Bus 0 is behind none, so a range of 0 to 0 is no bus. */
+struct bridge {
+	uint32_t domain;
+	uint8_t first, last;
+	struct libscols_line *line;
+};
+
+static void read_bridge(struct list *list, const struct usrpci_dev_info *info,
+			struct bridge *bridge)
+{
+	enum { SECONDARY_BUS = 0x19, SUBORDINATE_BUS = 0x1a };
+	char name[USRPCI_ADDR_STRLEN];
+	struct usrpci_dev *dev;
+
+	if (info->header_type == 0 ||
+	    inspect_device(list->cli, usrpci_addr_format(&info->addr, name), &dev))
+		return;
+	bridge->domain = info->addr.domain;
+	if (usrpci_config_read8(dev, SECONDARY_BUS, &bridge->first) ||
+	    usrpci_config_read8(dev, SUBORDINATE_BUS, &bridge->last))
+		bridge->last = 0;
+	usrpci_dev_close(dev);
+}
+
+/* Addresses ascend, and so do the buses behind them: the last bridge that fits is the nearest. */
+static struct libscols_line *find_parent(const struct bridge *bridges, size_t count,
+					 const struct usrpci_addr *addr)
+{
+	while (count-- > 0)
+		if (bridges[count].line && bridges[count].domain == addr->domain &&
+		    bridges[count].last && bridges[count].first <= addr->bus &&
+		    addr->bus <= bridges[count].last)
+			return bridges[count].line;
+	return NULL;
+}
+
+static int fill_host(struct list *list)
+{
+	struct usrpci_dev_info *infos;
+	struct bridge *bridges;
+	int status = STATUS_DONE, count = usrpci_dev_list(list->cli->ctx, &infos);
+
+	if (count < 0)
+		return STATUS_FAILED;
+	bridges = calloc((size_t)count + 1, sizeof(*bridges));
+	if (!bridges)
+		status = failed(NULL, NULL, "out of memory");
+	for (int i = 0; i < count && !status; i++) {
+		struct libscols_line *parent = NULL;
+
+		if (!wanted(list, &infos[i]))
+			continue;
+		if (list->tree) {
+			parent = find_parent(bridges, (size_t)i, &infos[i].addr);
+			read_bridge(list, &infos[i], &bridges[i]);
+		}
+		status = add_line(list, &infos[i], NULL, parent, &bridges[i].line);
+	}
+	free(bridges);
+	usrpci_dev_list_free(infos);
+	return status;
+}
+
+static int add_named(struct list *list, const char *name)
+{
+	struct usrpci_dev_info info;
+	struct usrpci_dev *dev;
+	int error;
+
+	if (!is_emulated(name)) {
+		error = find_device(list->cli, name, &info);
+		if (!error && wanted(list, &info))
+			return add_line(list, &info, NULL, NULL, NULL);
+		return status_of(error);
+	}
+	error = inspect_device(list->cli, name, &dev);
+	if (error)
+		return status_of(error);
+	error = add_line(list, usrpci_dev_info(dev), usrpci_dev_name(dev), NULL, NULL);
+	usrpci_dev_close(dev);
+	return error;
+}
+
+static int fill_table(struct list *list)
+{
+	int status = STATUS_DONE;
+
+	if (list->cli->argc == 0)
+		return fill_host(list);
+	for (int i = 0; i < list->cli->argc && !status; i++)
+		status = add_named(list, list->cli->argv[i]);
+	return status;
+}
+
+static int open_table(struct list *list)
+{
+	struct column shown[COLUMNS];
+
+	for (size_t i = 0; i < list->shown_count; i++) {
+		shown[i] = columns[list->shown[i]];
+		if (list->tree && list->shown[i] == COLUMN_ADDR)
+			shown[i].flags |= SCOLS_FL_TREE;
+	}
+	list->table = table_open(list->cli->json, "devices", shown, list->shown_count);
+	if (!list->table)
+		return failed(NULL, NULL, "out of memory");
+	scols_table_enable_noheadings(list->table, list->no_headings);
+	return STATUS_DONE;
+}
+
+int cmd_list(struct cli *cli)
+{
+	struct list list = {.cli = cli, .shown_count = DEFAULT_COLUMNS};
+	int status;
+
+	memcpy(list.shown, default_columns, sizeof(default_columns));
+	if (read_options(&list))
+		return cli->stopped;
+	if (open_host(cli))
+		return STATUS_FAILED;
+	if (is_shown(&list, COLUMN_ORIGIN))
+		list.journal_count = usrpci_host_journal(cli->host, &list.journal);
+	status = open_table(&list);
+	if (!status)
+		status = fill_table(&list);
+	if (!status)
+		status = table_print(list.table);
+	else
+		scols_unref_table(list.table);
+	if (list.journal_count >= 0)
+		free(list.journal);
+	return status;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * usrpci restore: devices back to what held them before usrpci first touched them.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli.h"
+#include "output.h"
+
+const struct option_spec restore_options[] = {
+	{'a', "all", NULL, "all devices that usrpci has taken"},
+	{0},
+};
+
+static const struct column columns[] = {{"ADDR", NULL}, {"WAS", NULL}, {"DRIVER", NULL}};
+
+/* table collects results for JSON; it is NULL when people read. */
+static int restore(struct cli *cli, const struct usrpci_addr *addr, struct libscols_table *table)
+{
+	struct usrpci_dev_info was = {0}, now = {0};
+	struct libscols_line *line;
+	char text[USRPCI_ADDR_STRLEN];
+
+	device_state(cli, addr, &was);
+	if (usrpci_host_restore(cli->host, addr))
+		return STATUS_FAILED;
+	if (cli->dry_run || !device_state(cli, addr, &now))
+		return STATUS_DONE;
+	usrpci_addr_format(addr, text);
+	if (!table && !cli->quiet)
+		printf("%s: %s -> %s\n", text, *was.driver ? was.driver : "no driver",
+		       *now.driver ? now.driver : "no driver");
+	line = table ? scols_table_new_line(table, NULL) : NULL;
+	if (line) {
+		table_cell(line, 0, "%s", text);
+		table_cell(line, 1, "%s", was.driver);
+		table_cell(line, 2, "%s", now.driver);
+	}
+	return STATUS_DONE;
+}
+
+static int restore_all(struct cli *cli, struct libscols_table *table)
+{
+	struct usrpci_journal_entry *entries;
+	int status = STATUS_DONE, count = usrpci_host_journal(cli->host, &entries);
+
+	if (count < 0)
+		return STATUS_FAILED;
+	if (count == 0 && !cli->quiet && !cli->json)
+		fprintf(stderr, "usrpci: nothing to restore\n");
+	for (int i = 0; i < count; i++)
+		if (restore(cli, &entries[i].addr, table))
+			status = STATUS_FAILED;
+	free(entries);
+	return status;
+}
+
+/* A device that is gone has no name but its address. */
+static int restore_named(struct cli *cli, const char *name, struct libscols_table *table)
+{
+	struct usrpci_addr addr;
+	int error = 0;
+
+	if (usrpci_addr_parse(name, &addr))
+		error = usrpci_dev_find(cli->ctx, name, &addr);
+	return error ? status_of(error) : restore(cli, &addr, table);
+}
+
+static int run(struct cli *cli, bool all, struct libscols_table *table)
+{
+	int status = STATUS_DONE, last;
+
+	if (all)
+		return restore_all(cli, table);
+	for (int i = 0; i < cli->argc; i++) {
+		last = restore_named(cli, cli->argv[i], table);
+		status = last ? last : status;
+	}
+	return status;
+}
+
+int cmd_restore(struct cli *cli)
+{
+	struct libscols_table *table = NULL;
+	bool all = false;
+	int key, status;
+
+	while ((key = option_next(cli))) {
+		if (key != 'a')
+			return cli->stopped;
+		all = true;
+	}
+	if (all && cli->argc)
+		return unexpected_operand(cli, cli->argv[0]);
+	if (!all && !cli->argc)
+		return usage_error(cli, "--all means all that usrpci has taken", "which device?");
+	if (open_host(cli))
+		return STATUS_FAILED;
+	if (cli->json && !cli->dry_run) {
+		table = table_open(true, "devices", columns, 3);
+		if (!table)
+			return failed(NULL, NULL, "out of memory");
+	}
+	status = run(cli, all, table);
+	if (table)
+		status = table_print(table) ? STATUS_FAILED : status;
+	return status;
+}

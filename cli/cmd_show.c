@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * usrpci show: all that is known of a device, as text or as JSON. Without the right to read
+ * configuration space beyond its header the capabilities are missing, and that is said.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capability.h"
+#include "cli.h"
+#include "output.h"
+
+struct show {
+	struct cli *cli;
+	struct usrpci_dev *dev;
+	const char *name;
+	const struct usrpci_dev_info *info;
+	bool emulated;
+	char vendor[NAME_SIZE], device[NAME_SIZE], class_name[NAME_SIZE];
+	char interfaces[256];
+	struct usrpci_bar_info bars[USRPCI_BARS];
+	struct usrpci_use *uses;
+	int use_count;
+	struct usrpci_dev_info *all; /* the host's devices, to find the members of the group */
+	int all_count;
+	struct usrpci_cap *caps;
+	int cap_count;
+	uint16_t command;
+	uint8_t irq_line;
+	uint8_t first_bus, last_bus; /* behind a bridge; 0: it is none */
+};
+
+/*
+ * Gathering.
+ */
+
+static int gather_config(struct show *show)
+{
+	int error = usrpci_config_read16(show->dev, 0x04, &show->command);
+
+	if (!error)
+		error = usrpci_config_read8(show->dev, 0x3c, &show->irq_line);
+	if (!error && show->info->header_type != 0)
+		error = usrpci_config_read8(show->dev, 0x19, &show->first_bus);
+	if (!error && show->info->header_type != 0)
+		error = usrpci_config_read8(show->dev, 0x1a, &show->last_bus);
+	if (error)
+		return error;
+	for (unsigned int i = 0; i < USRPCI_BARS; i++)
+		if (usrpci_bar_info(show->dev, i, &show->bars[i]))
+			show->bars[i].size = 0;
+	show->caps = calloc(USRPCI_CAPS_MAX, sizeof(*show->caps));
+	if (show->caps && usrpci_config_size(show->dev) >= USRPCI_CONFIG_SIZE)
+		show->cap_count = usrpci_cap_list(show->dev, show->caps, USRPCI_CAPS_MAX);
+	return show->cap_count < 0 ? show->cap_count : 0;
+}
+
+static void gather_host(struct show *show)
+{
+	usrpci_host_names(show->cli->host, show->info, NAME_SIZE, show->vendor, show->device,
+			  show->class_name);
+	if (show->emulated)
+		return;
+	if (usrpci_host_interfaces(show->cli->host, &show->info->addr, sizeof(show->interfaces),
+				   show->interfaces) < 0)
+		show->interfaces[0] = '\0';
+	show->use_count = usrpci_host_uses(show->cli->host, &show->info->addr, &show->uses);
+	if (show->info->iommu_group >= 0)
+		show->all_count = usrpci_dev_list(show->cli->ctx, &show->all);
+}
+
+static bool in_group(const struct show *show, int i)
+{
+	return show->all[i].iommu_group == show->info->iommu_group;
+}
+
+/*
+ * Text.
+ */
+
+enum { LABEL_WIDTH = 16 };
+
+static void label(const char *name)
+{
+	printf("  %-*s ", LABEL_WIDTH - 3, name);
+}
+
+enum { FIELD_TEXT_SIZE = 80, LINE_WIDTH = 88 };
+
+static void field_text(const struct field *field, char text[FIELD_TEXT_SIZE])
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s", field->name);
+	for (char *c = name; *c; c++)
+		*c = *c == '_' ? ' ' : *c;
+	if (field->kind == FIELD_FLAG)
+		snprintf(text, FIELD_TEXT_SIZE, "%s%c", name, field->number ? '+' : '-');
+	else if (field->kind == FIELD_NUMBER)
+		snprintf(text, FIELD_TEXT_SIZE, "%s %" PRIu64, name, field->number);
+	else if (field->kind == FIELD_HEX)
+		snprintf(text, FIELD_TEXT_SIZE, "%s 0x%" PRIx64, name, field->number);
+	else
+		snprintf(text, FIELD_TEXT_SIZE, "%s %s", name, field->text);
+}
+
+static const char *cap_name(const struct usrpci_cap *cap, char text[32])
+{
+	const char *name = usrpci_cap_name(cap);
+
+	snprintf(text, 32, name ? "%s" : "unknown", name);
+	if (!name)
+		snprintf(text, 32, "id 0x%0*x", cap->extended ? 4 : 2, cap->id);
+	return text;
+}
+
+static void print_capability(const struct show *show, const struct usrpci_cap *cap)
+{
+	struct field fields[FIELDS_MAX];
+	size_t count = capability_decode(show->dev, cap, fields);
+	char name[32], text[FIELD_TEXT_SIZE];
+	int column;
+
+	label("capability");
+	column = LABEL_WIDTH + printf("0x%02x %s", cap->offset, cap_name(cap, name));
+	for (size_t i = 0; i < count; i++) {
+		field_text(&fields[i], text);
+		putchar(i ? ',' : ':');
+		column += 2 + (int)strlen(text);
+		if (column > LINE_WIDTH) {
+			column = LABEL_WIDTH + 2 + (int)strlen(text);
+			printf("\n%*s", LABEL_WIDTH + 1, "");
+		}
+		printf(" %s", text);
+	}
+	putchar('\n');
+}
+
+static void print_bar(unsigned int index, const struct usrpci_bar_info *bar)
+{
+	char name[8], size[SIZE_TEXT];
+
+	if (!bar->size)
+		return;
+	snprintf(name, sizeof(name), "BAR %u", index);
+	label(name);
+	if (bar->flags & USRPCI_BAR_IO)
+		printf("I/O ports at 0x%" PRIx64, bar->address);
+	else
+		printf("memory at 0x%" PRIx64 ", %s-bit%s", bar->address,
+		       bar->flags & USRPCI_BAR_64BIT ? "64" : "32",
+		       bar->flags & USRPCI_BAR_PREFETCH ? ", prefetchable" : "");
+	printf(", %s%s\n", size_text(bar->size, size), bar->address ? "" : ", not assigned");
+}
+
+static void print_uses(const struct show *show)
+{
+	for (int i = 0; i < show->use_count; i++) {
+		label(i ? "" : "used by");
+		printf("%s\n", show->uses[i].text);
+	}
+	if (show->use_count < 0) {
+		label("used by");
+		printf("unknown\n");
+	}
+}
+
+static void print_group(const struct show *show)
+{
+	char text[USRPCI_ADDR_STRLEN];
+
+	label("IOMMU group");
+	if (show->info->iommu_group < 0) {
+		printf("none\n");
+		return;
+	}
+	printf("%d:", show->info->iommu_group);
+	for (int i = 0; i < show->all_count; i++)
+		if (in_group(show, i))
+			printf(" %s", usrpci_addr_format(&show->all[i].addr, text));
+	putchar('\n');
+}
+
+static void print_interrupt(const struct show *show)
+{
+	label("interrupt");
+	if (show->info->irq_pin < 1 || show->info->irq_pin > 4)
+		printf("no pin\n");
+	else if (show->irq_line == 0 || show->irq_line == 0xff)
+		printf("pin %c\n", 'A' + show->info->irq_pin - 1);
+	else
+		printf("pin %c, line %u\n", 'A' + show->info->irq_pin - 1, show->irq_line);
+}
+
+static void print_text(const struct show *show)
+{
+	const struct usrpci_dev_info *info = show->info;
+
+	printf("%s %s", show->name, show->class_name);
+	if (*show->vendor || *show->device)
+		printf("%s%s%s%s", *show->class_name ? ": " : "", show->vendor,
+		       *show->vendor && *show->device ? " " : "", show->device);
+	putchar('\n');
+	label("id");
+	printf("%04x:%04x, class %06x, revision %02x", info->vendor, info->device, info->class_code,
+	       info->revision);
+	if (info->subsystem_vendor)
+		printf(", subsystem %04x:%04x", info->subsystem_vendor, info->subsystem_device);
+	putchar('\n');
+	label("driver");
+	printf("%s\n", *info->driver ? info->driver : "none");
+	if (show->last_bus) {
+		label("bridge to");
+		printf("bus %02x to %02x\n", show->first_bus, show->last_bus);
+	}
+	if (*show->interfaces) {
+		label("provides");
+		printf("%s\n", show->interfaces);
+	}
+	print_uses(show);
+	print_interrupt(show);
+	print_group(show);
+	label("NUMA node");
+	printf(info->numa_node < 0 ? "none\n" : "%d\n", info->numa_node);
+	label("command");
+	printf("I/O%c, memory%c, bus master%c, INTx disable%c\n", show->command & 1 ? '+' : '-',
+	       show->command & 2 ? '+' : '-', show->command & 4 ? '+' : '-',
+	       show->command & 0x400 ? '+' : '-');
+	for (unsigned int i = 0; i < USRPCI_BARS; i++)
+		print_bar(i, &show->bars[i]);
+	for (int i = 0; i < show->cap_count; i++)
+		print_capability(show, &show->caps[i]);
+	if (usrpci_config_size(show->dev) < USRPCI_CONFIG_SIZE) {
+		label("capabilities");
+		printf("cannot be read without root\n");
+	}
+}
+
+/*
+ * JSON.
+ */
+
+static void json_or_null(struct json *json, const char *key, const char *text)
+{
+	json_text(json, key, *text ? text : NULL);
+}
+
+static void json_id(struct json *json, const char *key, unsigned int id, int digits)
+{
+	char text[12];
+
+	snprintf(text, sizeof(text), "%0*x", digits, id);
+	json_text(json, key, text);
+}
+
+static void write_words(struct json *json, const char *key, const char *words)
+{
+	char copy[256], *rest, *word;
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	json_open(json, key, '[');
+	for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+		json_text(json, NULL, word);
+	json_close(json, ']');
+}
+
+static void write_bars(struct json *json, const struct show *show)
+{
+	json_open(json, "bars", '[');
+	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
+		const struct usrpci_bar_info *bar = &show->bars[i];
+
+		if (!bar->size)
+			continue;
+		json_open(json, NULL, '{');
+		json_number(json, "index", i);
+		json_text(json, "kind", bar->flags & USRPCI_BAR_IO ? "io" : "memory");
+		json_hex(json, "address", bar->address, 1);
+		json_number(json, "size", bar->size);
+		json_bool(json, "64bit", bar->flags & USRPCI_BAR_64BIT);
+		json_bool(json, "prefetchable", bar->flags & USRPCI_BAR_PREFETCH);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void write_capability(struct json *json, const struct show *show,
+			     const struct usrpci_cap *cap)
+{
+	struct field fields[FIELDS_MAX];
+	size_t count = capability_decode(show->dev, cap, fields);
+
+	json_open(json, NULL, '{');
+	json_text(json, "name", usrpci_cap_name(cap));
+	json_number(json, "id", cap->id);
+	json_bool(json, "extended", cap->extended);
+	json_number(json, "offset", cap->offset);
+	json_open(json, "registers", '{');
+	for (size_t i = 0; i < count; i++) {
+		if (fields[i].kind == FIELD_FLAG)
+			json_bool(json, fields[i].name, fields[i].number);
+		else if (fields[i].kind == FIELD_NUMBER)
+			json_number(json, fields[i].name, fields[i].number);
+		else if (fields[i].kind == FIELD_HEX)
+			json_hex(json, fields[i].name, fields[i].number, 1);
+		else
+			json_text(json, fields[i].name, fields[i].text);
+	}
+	json_close(json, '}');
+	json_close(json, '}');
+}
+
+static void write_group(struct json *json, const struct show *show)
+{
+	char text[USRPCI_ADDR_STRLEN];
+
+	if (show->info->iommu_group < 0) {
+		json_null(json, "iommu_group");
+		return;
+	}
+	json_open(json, "iommu_group", '{');
+	json_number(json, "number", (uint64_t)show->info->iommu_group);
+	json_open(json, "members", '[');
+	for (int i = 0; i < show->all_count; i++)
+		if (in_group(show, i))
+			json_text(json, NULL, usrpci_addr_format(&show->all[i].addr, text));
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static void write_uses(struct json *json, const struct show *show)
+{
+	if (show->use_count < 0) {
+		json_null(json, "used_by");
+		return;
+	}
+	json_open(json, "used_by", '[');
+	for (int i = 0; i < show->use_count; i++) {
+		json_open(json, NULL, '{');
+		json_text(json, "object", show->uses[i].object);
+		json_text(json, "text", show->uses[i].text);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void write_interrupt(struct json *json, const struct show *show)
+{
+	char pin[2] = {(char)('A' + show->info->irq_pin - 1)};
+
+	json_open(json, "interrupt", '{');
+	json_text(json, "pin", show->info->irq_pin >= 1 && show->info->irq_pin <= 4 ? pin : NULL);
+	if (show->irq_line == 0 || show->irq_line == 0xff)
+		json_null(json, "line");
+	else
+		json_number(json, "line", show->irq_line);
+	json_close(json, '}');
+}
+
+static void write_json(struct json *json, const struct show *show)
+{
+	const struct usrpci_dev_info *info = show->info;
+
+	json_open(json, NULL, '{');
+	json_text(json, "addr", show->name);
+	json_id(json, "vendor", info->vendor, 4);
+	json_id(json, "device", info->device, 4);
+	json_id(json, "subsystem_vendor", info->subsystem_vendor, 4);
+	json_id(json, "subsystem_device", info->subsystem_device, 4);
+	json_id(json, "class", info->class_code, 6);
+	json_id(json, "revision", info->revision, 2);
+	json_or_null(json, "vendor_name", show->vendor);
+	json_or_null(json, "device_name", show->device);
+	json_or_null(json, "class_name", show->class_name);
+	json_or_null(json, "driver", info->driver);
+	write_words(json, "provides", show->interfaces);
+	if (show->last_bus) {
+		json_open(json, "buses", '{');
+		json_number(json, "first", show->first_bus);
+		json_number(json, "last", show->last_bus);
+		json_close(json, '}');
+	}
+	write_uses(json, show);
+	write_interrupt(json, show);
+	write_group(json, show);
+	if (info->numa_node < 0)
+		json_null(json, "numa_node");
+	else
+		json_number(json, "numa_node", (uint64_t)info->numa_node);
+	json_open(json, "command", '{');
+	json_bool(json, "io", show->command & 1);
+	json_bool(json, "memory", show->command & 2);
+	json_bool(json, "bus_master", show->command & 4);
+	json_bool(json, "intx_disable", show->command & 0x400);
+	json_close(json, '}');
+	write_bars(json, show);
+	json_open(json, "capabilities", '[');
+	for (int i = 0; i < show->cap_count; i++)
+		write_capability(json, show, &show->caps[i]);
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static void print(const struct show *show, bool more, struct json *json)
+{
+	if (show->cli->json) {
+		write_json(json, show);
+		return;
+	}
+	if (more)
+		putchar('\n');
+	print_text(show);
+}
+
+static void release(struct show *show)
+{
+	if (show->use_count >= 0)
+		usrpci_host_uses_free(show->uses);
+	if (show->all_count >= 0)
+		usrpci_dev_list_free(show->all);
+	free(show->caps);
+	usrpci_dev_close(show->dev);
+}
+
+static int show_one(struct cli *cli, const char *name, bool more, struct json *json)
+{
+	struct show show = {.cli = cli, .emulated = is_emulated(name)};
+	int error = inspect_device(cli, name, &show.dev);
+
+	if (error)
+		return status_of(error);
+	show.name = usrpci_dev_name(show.dev);
+	show.info = usrpci_dev_info(show.dev);
+	error = gather_config(&show);
+	if (!error) {
+		gather_host(&show);
+		print(&show, more, json);
+	}
+	release(&show);
+	return status_of(error);
+}
+
+int cmd_show(struct cli *cli)
+{
+	struct json json = {0};
+	int status = STATUS_DONE, last;
+
+	if (option_next(cli))
+		return cli->stopped;
+	if (cli->argc == 0)
+		return usage_error(cli, NULL, "which device?");
+	if (open_host(cli))
+		return STATUS_FAILED;
+	if (cli->json) {
+		json_open(&json, NULL, '{');
+		json_open(&json, "devices", '[');
+	}
+	for (int i = 0; i < cli->argc; i++) {
+		last = show_one(cli, cli->argv[i], i > 0, &json);
+		status = last ? last : status;
+	}
+	if (cli->json) {
+		json_close(&json, ']');
+		json_close(&json, '}');
+	}
+	return status;
+}

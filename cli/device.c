@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Devices by the names that people give, and the names that people read.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+bool is_emulated(const char *name)
+{
+	return !strncmp(name, "qemu:", strlen("qemu:"));
+}
+
+int find_device(struct cli *cli, const char *name, struct usrpci_dev_info *info)
+{
+	struct usrpci_addr addr;
+	int error = open_context(cli);
+
+	if (!error)
+		error = usrpci_dev_find(cli->ctx, name, &addr);
+	if (!error)
+		error = usrpci_dev_lookup(cli->ctx, &addr, info);
+	return error;
+}
+
+bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci_dev_info *info)
+{
+	struct usrpci_dev_info *infos;
+	int count = usrpci_dev_list(cli->ctx, &infos);
+	bool found = false;
+
+	for (int i = 0; i < count && !found; i++) {
+		found = !usrpci_addr_compare(&infos[i].addr, addr);
+		if (found)
+			*info = infos[i];
+	}
+	if (count >= 0)
+		usrpci_dev_list_free(infos);
+	return found;
+}
+
+int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev)
+{
+	int error = open_context(cli);
+
+	return error ? error : usrpci_dev_inspect(cli->ctx, name, dev);
+}
+
+const char *kernel_driver(const struct usrpci_dev_info *info)
+{
+	static const char *const for_userspace[] = {"", "uio_pci_generic", "igb_uio", "vfio-pci",
+						    "pci-stub"};
+
+	for (size_t i = 0; i < sizeof(for_userspace) / sizeof(for_userspace[0]); i++)
+		if (!strcmp(info->driver, for_userspace[i]))
+			return NULL;
+	return info->driver;
+}
+
+void full_name(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE])
+{
+	char vendor[NAME_SIZE], device[NAME_SIZE];
+
+	name[0] = '\0';
+	if (open_host(cli))
+		return;
+	usrpci_host_names(cli->host, info, NAME_SIZE, vendor, device, NULL);
+	snprintf(name, 2 * NAME_SIZE, "%s%s%s", vendor, *vendor && *device ? " " : "", device);
+}
+
+void class_name(struct cli *cli, const struct usrpci_dev_info *info, char name[NAME_SIZE])
+{
+	name[0] = '\0';
+	if (!open_host(cli))
+		usrpci_host_names(cli->host, info, NAME_SIZE, NULL, NULL, name);
+}
+
+static const char units[] = " KMGTPE";
+
+const char *size_text(uint64_t bytes, char text[SIZE_TEXT])
+{
+	size_t unit = 0;
+
+	while (bytes && bytes % 1024 == 0 && units[unit + 1]) {
+		bytes /= 1024;
+		unit++;
+	}
+	if (unit)
+		snprintf(text, SIZE_TEXT, "%" PRIu64 " %ciB", bytes, units[unit]);
+	else
+		snprintf(text, SIZE_TEXT, "%" PRIu64 " B", bytes);
+	return text;
+}
+
+bool parse_size(const char *text, uint64_t *bytes)
+{
+	char digits[24];
+	size_t length = strlen(text), shift = 0;
+	const char *unit = length ? strchr("KMG", text[length - 1] & ~0x20) : NULL;
+
+	if (unit && *unit) {
+		shift = 10 * (size_t)(strchr(units, *unit) - units);
+		length--;
+	}
+	if (length == 0 || length >= sizeof(digits))
+		return false;
+	snprintf(digits, sizeof(digits), "%.*s", (int)length, text);
+	if (!parse_number(digits, 10, UINT64_MAX >> shift, bytes))
+		return false;
+	*bytes <<= shift;
+	return true;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_CLI_OUTPUT_H
+#define USRPCI_CLI_OUTPUT_H
+
+/*
+ * Results: tables and trees (libsmartcols, which writes them as JSON too), and JSON of any other
+ * shape.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libsmartcols.h>
+
+struct column {
+	const char *name; /* the heading; in lower case the key in JSON */
+	const char *help;
+	int flags;     /* SCOLS_FL_* */
+	int json_type; /* SCOLS_JSON_* */
+};
+
+/*
+ * Opens a table; name is the key of its rows in JSON. Rows are added with scols_table_new_line(),
+ * cells with table_cell(). Returns NULL when memory is short.
+ */
+struct libscols_table *table_open(bool json, const char *name, const struct column *columns,
+				  size_t count);
+
+/* Sets a cell. One that is not set is empty, null in JSON. */
+__attribute__((format(printf, 3, 4))) void table_cell(struct libscols_line *line, size_t column,
+						      const char *format, ...);
+
+/* Prints the table, with its heading when it has rows, and frees it. Returns a status. */
+int table_print(struct libscols_table *table);
+
+/*
+ * JSON on standard output. key is NULL in arrays and for the outermost value.
+ */
+
+struct json {
+	unsigned int depth;
+	bool filled; /* the innermost object or array has a member */
+};
+
+void json_open(struct json *json, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct json *json, char bracket);
+void json_text(struct json *json, const char *key, const char *text); /* NULL: null */
+void json_number(struct json *json, const char *key, uint64_t number);
+void json_bool(struct json *json, const char *key, bool value);
+void json_null(struct json *json, const char *key);
+
+/* A number as text in hexadecimal: "0xfebc0000". */
+void json_hex(struct json *json, const char *key, uint64_t number, int digits);
+
+#endif

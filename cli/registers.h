@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_CLI_REGISTERS_H
+#define USRPCI_CLI_REGISTERS_H
+
+/*
+ * Registers as people write them: a hexadecimal offset or a name of setpci(8), and a width.
+ */
+
+#include "cli.h"
+
+struct reg {
+	unsigned int offset;
+	unsigned int width; /* bytes: 1, 2, 4 or 8 */
+};
+
+/*
+ * Finds a register of configuration space: "COMMAND", "04.w", "CAP_MSI+2.w", "ECAP_AER@0+8".
+ * Says what is wrong and returns a status.
+ */
+int register_find(struct cli *cli, struct usrpci_dev *dev, const char *text, struct reg *reg);
+
+/* Splits "10.w" of a BAR's register; without a width it is 4 bytes wide. */
+int register_offset(struct cli *cli, const char *text, uint64_t *offset, unsigned int *width);
+
+/* Parses a value, hexadecimal, that fits width bytes. */
+int register_value(struct cli *cli, const char *text, unsigned int width, uint64_t *value);
+
+/* The letter of a width: b, w, l or q. */
+char width_letter(unsigned int width);
+
+#endif
