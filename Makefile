@@ -18,10 +18,10 @@ JOBS := $(shell nproc)
 
 BUILD_PACKAGES := gcc libc6-dev meson ninja-build pkgconf scdoc \
 	libkmod-dev libmount-dev libudev-dev libsmartcols-dev
-VM_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils procps pciutils iproute2 iputils-ping
+VM_PACKAGES := qemu-system-x86 udev busybox-static cpio kmod xz-utils procps pciutils iproute2 iputils-ping
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
-	libcmocka-dev g++ clang libclang-rt-14-dev python3 driverctl dmsetup strace e2fsprogs
+	libcmocka-dev g++ jq clang libclang-rt-14-dev python3 driverctl dmsetup strace e2fsprogs
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev
 
 .PHONY: all check demo bench install lint format clean build
