@@ -64,6 +64,10 @@ struct qemu_process {
 	int doorbell; /* speaks as ivshmem's server */
 };
 
+#define QEMU_NO_PROCESS                                                                  \
+	((struct qemu_process){-1, .pidfd = -1, .life = -1, .messages = -1, .qtest = -1, \
+			       .doorbell = -1})
+
 struct qemu {
 	struct dma_domain domain; /* first: a context finds its QEMU by its domain */
 	struct qemu_process process;

@@ -206,7 +206,7 @@ int qemu_start(struct usrpci_ctx *ctx, const char *object, struct qemu **result)
 		return -ENOMEM;
 	qemu->domain = (struct dma_domain){.ops = &domain_qemu, .ctx = ctx};
 	qemu->ram = -1;
-	qemu->process.pid = -1;
+	qemu->process = QEMU_NO_PROCESS;
 	pthread_mutex_init(&qemu->lock, NULL);
 	pthread_mutex_init(&qemu->watch_lock, NULL);
 	error = boot(qemu, object);

@@ -392,8 +392,7 @@ int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size
 	};
 	int monitor = -1, error;
 
-	*process = (struct qemu_process){
-		.pid = -1, .pidfd = -1, .life = -1, .messages = -1, .qtest = -1, .doorbell = -1};
+	*process = QEMU_NO_PROCESS;
 	error = start(&spawn, process, ram_size, &monitor);
 	for (unsigned int i = FD_RAM + 1; i < FD_COUNT; i++)
 		close_fd(&spawn.fds[i]);
@@ -428,5 +427,5 @@ void qemu_process_end(struct qemu_process *process)
 	close_fd(&process->messages);
 	close_fd(&process->qtest);
 	close_fd(&process->doorbell);
-	*process = (struct qemu_process){.pid = -1};
+	*process = QEMU_NO_PROCESS;
 }

@@ -164,17 +164,17 @@ static int set_power(struct qemu *qemu, unsigned int slot, uint32_t power)
 static int explain_refusal(struct qemu *qemu, const char *object, const char *refusal)
 {
 	bool model = strstr(refusal, "not a valid device model name");
-	bool hotplug = strstr(refusal, "does not support hotplugging");
+	bool fixed = strstr(refusal, "expects a pluggable device type");
 	const char *hint = "qemu-system-x86_64 -device MODEL,help lists a model's properties";
 
 	if (!strncmp(refusal, "Error: ", 7))
 		refusal += 7;
 	if (model)
 		hint = "qemu-system-x86_64 -device help lists the models";
-	else if (hotplug)
+	else if (fixed)
 		hint = "only models that QEMU can plug into a running machine can be opened";
 	log_error(qemu->domain.ctx, object, hint, "QEMU refuses the device: %s", refusal);
-	return model ? -ENODEV : hotplug ? -EOPNOTSUPP : -EINVAL;
+	return model ? -ENODEV : fixed ? -EOPNOTSUPP : -EINVAL;
 }
 
 int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const char *what)
