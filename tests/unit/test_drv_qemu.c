@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The reference drivers on the devices that QEMU emulates: edu, and the e1000 family on QEMU's user
+ * network, whose gateway answers pings, and on a wire between two of them.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <setjmp.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <e1000/e1000.h>
+#include <edu/edu.h>
+#include <net.h>
+
+#include "deadline.h"
+
+#define WAIT_MS 5000
+
+struct bench {
+	struct usrpci_ctx *ctx;
+	struct usrpci_dev *devs[2];
+	struct e1000 *nics[2];
+	struct edu *edu;
+};
+
+static int setup(void **state)
+{
+	static struct bench bench;
+
+	memset(&bench, 0, sizeof(bench));
+	*state = &bench;
+	setenv("USRPCI_QEMU_ARGS",
+	       "-netdev user,id=user -netdev hubport,id=left,hubid=0 -netdev hubport,id=right,hubid=0",
+	       1);
+	return usrpci_ctx_open(NULL, &bench.ctx);
+}
+
+static int teardown(void **state)
+{
+	struct bench *bench = *state;
+
+	edu_close(bench->edu);
+	for (unsigned int i = 0; i < 2; i++) {
+		e1000_close(bench->nics[i]);
+		usrpci_dev_close(bench->devs[i]);
+	}
+	usrpci_ctx_close(bench->ctx);
+	return 0;
+}
+
+static struct usrpci_dev *open_device(struct bench *bench, unsigned int i, const char *name)
+{
+	int error = usrpci_dev_open(bench->ctx, name, &bench->devs[i]);
+
+	if (error == -ENOENT)
+		print_message("no QEMU here\n"), skip();
+	assert_int_equal(error, 0);
+	return bench->devs[i];
+}
+
+static struct e1000 *start_nic(struct bench *bench, unsigned int i, const char *name,
+			       enum e1000_irq irq)
+{
+	struct e1000_options options = {.irq = irq, .promiscuous = true};
+	struct usrpci_dev *dev = open_device(bench, i, name);
+
+	assert_int_equal(e1000_open(dev, &options, &bench->nics[i]), 0);
+	assert_int_equal(e1000_start(bench->nics[i]), 0);
+	assert_int_equal(e1000_link_wait(bench->nics[i], WAIT_MS), 0);
+	return bench->nics[i];
+}
+
+/* edu */
+
+static void open_edu(struct bench *bench, const struct edu_options *options)
+{
+	assert_int_equal(edu_open(open_device(bench, 0, "qemu:edu"), options, &bench->edu), 0);
+}
+
+static void edu_computes_and_interrupts(void **state)
+{
+	struct bench *bench = *state;
+	uint32_t result, causes;
+
+	open_edu(bench, NULL);
+	assert_int_equal(edu_factorial(bench->edu, 12, &result), 0);
+	assert_int_equal(result, 479001600);
+	for (uint32_t i = 1; i < 4; i++) {
+		assert_int_equal(edu_raise(bench->edu, i), 0);
+		assert_int_equal(edu_wait(bench->edu, WAIT_MS, &causes), 0);
+		assert_int_equal(causes, i);
+	}
+}
+
+static void copy_there_and_back(struct bench *bench)
+{
+	enum { SIZE = 4095 };
+	uint8_t *block;
+	void *memory;
+
+	assert_int_equal(edu_alloc(bench->edu, SIZE * (size_t)2, &memory), 0);
+	block = memory;
+	for (unsigned int i = 0; i < SIZE; i++)
+		block[i] = (uint8_t)(i * 13 + i / 256);
+	memset(block + SIZE, 0, SIZE);
+	assert_int_equal(edu_write(bench->edu, 0, block, SIZE), 0);
+	assert_int_equal(edu_read(bench->edu, 0, block + SIZE, SIZE), 0);
+	assert_memory_equal(block, block + SIZE, SIZE);
+	usrpci_dma_free(bench->ctx, block);
+}
+
+static void edu_moves_memory_both_ways_by_interrupt(void **state)
+{
+	open_edu(*state, NULL);
+	copy_there_and_back(*state);
+}
+
+static void edu_moves_memory_both_ways_by_polling(void **state)
+{
+	open_edu(*state, &(struct edu_options){.poll = true});
+	copy_there_and_back(*state);
+}
+
+/* e1000 */
+
+static void send_frame(struct e1000 *nic, void *data, size_t size)
+{
+	struct e1000_frame frame = {.data = data, .size = (uint16_t)size};
+
+	assert_int_equal(e1000_transmit(nic, &frame, 1), 1);
+}
+
+/* Receives until a frame of this kind comes, which tells of the peer. */
+static void await(struct e1000 *nic, enum net_kind kind, const struct net_host *own,
+		  struct net_host *peer, uint16_t *sequence)
+{
+	deadline_t deadline = deadline_in_ms(WAIT_MS);
+	enum net_kind got = NET_OTHER;
+	struct e1000_frame frame;
+	uint16_t id;
+
+	while (got != kind) {
+		assert_true(deadline_left_ms(deadline) > 0);
+		if (e1000_receive(nic, &frame, 1)) {
+			got = net_parse(frame.data, frame.size, own, peer, &id, sequence);
+			usrpci_pool_put(e1000_pool(nic), frame.data);
+		} else if (e1000_irq_fd(nic) >= 0) {
+			assert_true(e1000_wait(nic, deadline_left_ms(deadline)) >= 0);
+		} else {
+			nap_us(50);
+		}
+	}
+}
+
+static void ping(struct bench *bench, const char *name, enum e1000_irq irq)
+{
+	struct e1000 *nic = start_nic(bench, 0, name, irq);
+	struct usrpci_pool *pool = e1000_pool(nic);
+	struct net_host own = {.ip = inet_addr("10.0.2.15")}, gateway, peer;
+	struct usrpci_dma_stats stats;
+	uint16_t sequence = 0;
+	void *data = usrpci_pool_get(pool);
+
+	memcpy(own.mac, e1000_mac(nic), 6);
+	send_frame(nic, data, net_arp_request(data, &own, inet_addr("10.0.2.2")));
+	await(nic, NET_ARP_REPLY, &own, &gateway, &sequence);
+	for (uint16_t i = 0; i < 300; i++) {
+		data = usrpci_pool_get(pool);
+		send_frame(nic, data, net_echo_request(data, &own, &gateway, 1, i, i * 4u));
+		await(nic, NET_ECHO_REPLY, &own, &peer, &sequence);
+		assert_int_equal(sequence, i);
+	}
+	usrpci_dma_stats(bench->ctx, &stats);
+	assert_int_equal(stats.huge_pages, 1);
+}
+
+static void an_82540em_pings_by_intx(void **state)
+{
+	ping(*state, "qemu:e1000,netdev=user", E1000_IRQ_INTX);
+}
+
+static void an_82545em_pings_by_polling(void **state)
+{
+	ping(*state, "qemu:e1000-82545em,netdev=user", E1000_IRQ_NONE);
+}
+
+static void an_82574l_pings_by_msi(void **state)
+{
+	ping(*state, "qemu:e1000e,netdev=user", E1000_IRQ_MSI);
+}
+
+static void an_82574l_pings_by_msix(void **state)
+{
+	ping(*state, "qemu:e1000e,netdev=user", E1000_IRQ_MSIX);
+}
+
+static void fill(const struct e1000_frame *frame, unsigned int number)
+{
+	memset(frame->data, 0xff, 12);
+	for (unsigned int i = 12; i < frame->size; i++)
+		((uint8_t *)frame->data)[i] = (uint8_t)(number + i);
+}
+
+static void check(const struct e1000_frame *frame, unsigned int number, uint16_t size)
+{
+	assert_int_equal(frame->size, size);
+	for (unsigned int i = 12; i < size; i++)
+		assert_int_equal(((uint8_t *)frame->data)[i], (uint8_t)(number + i));
+}
+
+static void send_numbered(struct e1000 *nic, unsigned int first, unsigned int n)
+{
+	struct e1000_frame frames[64];
+
+	for (unsigned int i = 0; i < n; i++) {
+		frames[i].data = usrpci_pool_get(e1000_pool(nic));
+		frames[i].size = (uint16_t)(60 + (first + i) % 1455);
+		assert_non_null(frames[i].data);
+		fill(&frames[i], first + i);
+	}
+	assert_int_equal(e1000_transmit(nic, frames, n), n);
+}
+
+static void receive_numbered(struct e1000 *nic, unsigned int first, unsigned int n)
+{
+	deadline_t deadline = deadline_in_ms(WAIT_MS);
+	struct e1000_frame frames[64];
+	unsigned int got;
+
+	while (n > 0) {
+		assert_true(deadline_left_ms(deadline) > 0);
+		got = e1000_receive(nic, frames, n);
+		for (unsigned int i = 0; i < got; i++, first++) {
+			check(&frames[i], first, (uint16_t)(60 + first % 1455));
+			usrpci_pool_put(e1000_pool(nic), frames[i].data);
+		}
+		n -= got;
+		if (!got)
+			nap_us(50);
+	}
+}
+
+static void two_cards_on_a_wire_lose_nothing_in_either_direction(void **state)
+{
+	struct bench *bench = *state;
+	struct e1000 *left = start_nic(bench, 0, "qemu:e1000,netdev=left", E1000_IRQ_NONE);
+	struct e1000 *right = start_nic(bench, 1, "qemu:e1000e,netdev=right", E1000_IRQ_NONE);
+	struct e1000_stats stats;
+
+	for (unsigned int first = 0; first < 3200; first += 64) {
+		send_numbered(left, first, 64);
+		receive_numbered(right, first, 64);
+		send_numbered(right, first, 64);
+		receive_numbered(left, first, 64);
+	}
+	assert_int_equal(e1000_stats(left, &stats), 0);
+	assert_int_equal(stats.tx_frames, 3200);
+	assert_int_equal(stats.rx_frames, 3200);
+	assert_int_equal(stats.rx_missed + stats.rx_dropped, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(edu_computes_and_interrupts),
+		TEST(edu_moves_memory_both_ways_by_interrupt),
+		TEST(edu_moves_memory_both_ways_by_polling),
+		TEST(an_82540em_pings_by_intx),
+		TEST(an_82545em_pings_by_polling),
+		TEST(an_82574l_pings_by_msi),
+		TEST(an_82574l_pings_by_msix),
+		TEST(two_cards_on_a_wire_lose_nothing_in_either_direction),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
