@@ -79,6 +79,19 @@ static int wait_register(struct e1000 *nic, size_t reg, uint32_t mask, uint32_t 
 	return -ETIMEDOUT;
 }
 
+/* Registers of a card that was pulled out read as ones on most buses, as 0 on some. */
+static int read_status(struct e1000 *nic, uint32_t *status)
+{
+	uint16_t vendor;
+
+	*status = reg_read(nic, STATUS);
+	if (*status == ALL_ONES)
+		return -ENODEV;
+	if (*status == 0 && usrpci_config_read16(nic->dev, 0, &vendor) == -ENODEV)
+		return -ENODEV;
+	return 0;
+}
+
 /* A reset in the middle of a transfer can hang the 82574L: [82574] 5.5.3. One that can't stop is
  * reset all the same. */
 static void disable_master(struct e1000 *nic)
@@ -93,11 +106,11 @@ static void disable_master(struct e1000 *nic)
  * them as they are. */
 static int reset(struct e1000 *nic)
 {
-	uint32_t ctrl;
-	int error;
+	uint32_t status, ctrl;
+	int error = read_status(nic, &status);
 
-	if (reg_read(nic, STATUS) == ALL_ONES)
-		return -ENODEV;
+	if (error)
+		return error;
 	reg_write(nic, IMC, ALL_ONES);
 	reg_write(nic, RCTL, 0);
 	reg_write(nic, TCTL, TCTL_PSP);
@@ -360,12 +373,13 @@ clear_master:
 static int drain(struct e1000 *nic)
 {
 	deadline_t deadline = deadline_in_ms(DRAIN_MS);
+	uint32_t status;
+	int error;
 
 	while (e1000_transmit_reclaim(nic) > 0) {
-		uint32_t status = reg_read(nic, STATUS);
-
-		if (status == ALL_ONES)
-			return -ENODEV;
+		error = read_status(nic, &status);
+		if (error)
+			return error;
 		if (!(status & STATUS_LU) || deadline_left_ms(deadline) == 0)
 			return -ETIMEDOUT;
 		nap_us(50);
@@ -407,11 +421,12 @@ const uint8_t *e1000_mac(const struct e1000 *nic)
 int e1000_link(struct e1000 *nic, struct e1000_link *link)
 {
 	static const uint16_t speeds[] = {10, 100, 1000, 1000};
-	uint32_t status = reg_read(nic, STATUS);
+	uint32_t status;
+	int error = read_status(nic, &status);
 
 	memset(link, 0, sizeof(*link));
-	if (status == ALL_ONES)
-		return -ENODEV;
+	if (error)
+		return error;
 	link->up = status & STATUS_LU;
 	link->full_duplex = status & STATUS_FD;
 	link->speed = link->up ? speeds[status >> STATUS_SPEED_SHIFT & 3] : 0;
@@ -467,6 +482,8 @@ static uint64_t read_octets(struct e1000 *nic, size_t low)
 
 static int read_stats(struct e1000 *nic, struct e1000_stats *stats)
 {
+	uint32_t status;
+
 	*stats = (struct e1000_stats){
 		.rx_frames = reg_read(nic, GPRC),
 		.rx_bytes = read_octets(nic, GORCL),
@@ -477,7 +494,7 @@ static int read_stats(struct e1000 *nic, struct e1000_stats *stats)
 		.rx_crc_errors = reg_read(nic, CRCERRS),
 	};
 	stats->rx_errors = (uint64_t)reg_read(nic, RXERRC) + reg_read(nic, RLEC);
-	return reg_read(nic, STATUS) == ALL_ONES ? -ENODEV : 0;
+	return read_status(nic, &status);
 }
 
 int e1000_stats(struct e1000 *nic, struct e1000_stats *stats)
