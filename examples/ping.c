@@ -23,6 +23,7 @@
 #define BURST      32
 #define WINDOW     64 /* requests on their way at once: their replies fit in the ring */
 #define ARP_GAP_US 200000
+#define LINK_MS    5000
 #define DATA_MAX   1472
 
 struct ping {
@@ -177,6 +178,15 @@ static int wait_until(struct ping *ping, uint64_t then)
 	return 0;
 }
 
+static int await_link(struct ping *ping)
+{
+	int error = e1000_link_wait(ping->nic, LINK_MS);
+
+	if (error == -ETIMEDOUT)
+		fprintf(stderr, "ping: no link after %d seconds\n", LINK_MS / 1000);
+	return error;
+}
+
 static int resolve(struct ping *ping)
 {
 	uint64_t deadline = now_us() + ping->timeout_us;
@@ -192,20 +202,22 @@ static int resolve(struct ping *ping)
 	return error;
 }
 
-/* Gives up requests whose time is over. */
-static void expire(struct ping *ping)
+/* Gives up requests whose time is over. Silence may mean that the card is gone: -ENODEV. */
+static int expire(struct ping *ping)
 {
 	uint64_t now = now_us();
+	unsigned int lost = ping->lost;
+	struct e1000_link link;
 
-	while (ping->oldest != ping->sent) {
+	for (; ping->oldest != ping->sent; ping->oldest++) {
 		uint64_t *sent_at = &ping->sent_at[(uint16_t)ping->oldest];
 
 		if (*sent_at && now < *sent_at + ping->timeout_us)
-			return;
+			break;
 		ping->lost += *sent_at != 0;
 		*sent_at = 0;
-		ping->oldest++;
 	}
+	return ping->lost == lost ? 0 : e1000_link(ping->nic, &link);
 }
 
 /* How many requests are due now. */
@@ -233,7 +245,8 @@ static int exchange(struct ping *ping)
 		    ping->last_send + ping->interval_us < until)
 			until = ping->last_send + ping->interval_us;
 		error = wait_until(ping, until);
-		expire(ping);
+		if (!error)
+			error = expire(ping);
 	}
 	return error;
 }
@@ -259,7 +272,7 @@ static int run(struct ping *ping, struct usrpci_dev *dev)
 	memcpy(ping->own.mac, e1000_mac(ping->nic), 6);
 	error = e1000_start(ping->nic);
 	if (!error)
-		error = e1000_link_wait(ping->nic, 5000);
+		error = await_link(ping);
 	if (!error)
 		error = resolve(ping);
 	if (!error) {
@@ -380,6 +393,7 @@ int main(int argc, char **argv)
 	struct usrpci_dev *dev;
 	int error;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	inet_pton(AF_INET, "10.0.2.15", &ping.own.ip);
 	inet_pton(AF_INET, "10.0.2.2", &ping.peer.ip);
 	if (!parse_options(&ping, argc, argv))
