@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# edu: the tutorial's driver on uio_pci_generic
+#
+# vm: --device edu --device edu,dma_mask=0xffffffff --append hugepages=16
+
+setup()
+{
+	modprobe uio_pci_generic
+	for device in 0000:00:01.0 0000:00:02.0; do
+		echo uio_pci_generic >/sys/bus/pci/devices/$device/driver_override
+		[ "$(driver_of $device)" = uio_pci_generic ] || echo $device >/sys/bus/pci/drivers_probe
+	done
+}
+
+edu_dma()
+{
+	"$USRPCI_BUILD/examples/edu_dma" "$@"
+}
+
+interrupts()
+{
+	awk '/uio_pci_generic/ { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i } END { print n + 0 }' /proc/interrupts
+}
+
+edu@computes-interrupts-and-moves-memory-both-ways()
+{
+	local before
+	before=$(interrupts)
+	edu_dma 00:02.0 0xffffffff | tee "$scratch/said"
+	grep -qx '10! = 3628800' "$scratch/said"
+	grep -qx 'interrupt: causes 0x42' "$scratch/said"
+	grep -q '^DMA: 4000 bytes to the device and back, .* equal$' "$scratch/said"
+	# The factorial, the raised one and the two transfers, as the kernel counted them.
+	[ $(($(interrupts) - before)) -ge 4 ]
+}
+
+edu@moves-memory-within-the-28-bits-of-the-default-device()
+{
+	local address
+	address=$(edu_dma 00:01.0 | sed -n 's/^DMA: .* address 0x\([0-9a-f]*\),.*/\1/p')
+	[ $((16#$address)) -lt $((1 << 28)) ]
+}
+
+edu@says-so-when-no-memory-is-within-the-devices-reach()
+{
+	expect_fail 1 'Cannot allocate memory' edu_dma 00:02.0 0xfffff
+	grep -qi 'huge page' <<<"$output"
+}
+
+edu@leaves-the-device-without-bus-mastering()
+{
+	edu_dma 00:02.0 0xffffffff
+	lspci -s 00:02.0 -vv | grep -q 'BusMaster-'
+}
+
+edu@runs-again-after-a-kill()
+{
+	for _ in 1 2 3; do
+		edu_dma 00:02.0 0xffffffff &
+		sleep 0.15 # in the middle of a transfer, which takes 0.1 s
+		kill -KILL $! && wait $! || true
+		lspci -s 00:02.0 -vv | grep -q 'BusMaster-'
+		edu_dma 00:02.0 0xffffffff
+	done
+	grep -x 'HugePages_Free: *16' /proc/meminfo
+}
