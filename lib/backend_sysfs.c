@@ -49,14 +49,11 @@ static int report_file(struct usrpci_dev *dev, int error, const char *action, co
 		return dev_gone(dev);
 	if (error == -EPERM && locked_down(dev->ctx))
 		hint = "kernel lockdown forbids it; vfio-pci works: usrpci bind --driver vfio-pci";
-	else if (error == -EPERM || error == -EACCES || error == -EBADF)
+	else if (error == -EPERM || error == -EACCES)
 		hint = "run as root";
 	else if (error == -EINVAL && *dev->info.driver)
 		hint = "the kernel keeps memory that a driver claimed to itself; iomem=relaxed on "
 		       "its command line changes that";
-	/* A descriptor that was opened for reading only. */
-	if (error == -EBADF)
-		error = -EACCES;
 	return report(dev->ctx, error, dev->name, hint, "cannot %s " PCI_DEVICES "/%s/%s", action,
 		      dev->name, file);
 }
@@ -74,6 +71,9 @@ int sysfs_config_write(struct usrpci_dev *dev, unsigned int offset, const void *
 	struct sysfs_dev *sysfs = dev->backend;
 	int error = pwrite_exact(sysfs->config, buffer, size, offset);
 
+	/* What a descriptor says that was opened for reading only, in sysfs and elsewhere. */
+	if (error == -ESPIPE || error == -EBADF)
+		error = -EACCES;
 	return error ? report_file(dev, error, "write", "config") : 0;
 }
 
