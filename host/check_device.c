@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "file.h"
+#include "driver.h"
 #include "group.h"
 #include "modules.h"
 

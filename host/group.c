@@ -50,14 +50,3 @@ int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info
 	free(names);
 	return *members ? found : -ENOMEM;
 }
-
-bool driver_is_vfio(const char *driver)
-{
-	return strstr(driver, "vfio") != NULL;
-}
-
-bool driver_is_userspace(const char *driver)
-{
-	return driver_is_vfio(driver) || !strcmp(driver, "uio_pci_generic") ||
-	       !strcmp(driver, "igb_uio") || !strcmp(driver, "pci-stub");
-}

@@ -22,8 +22,4 @@ void group_type(struct usrpci_host *host, int group, char type[NAME_SIZE]);
 int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    struct usrpci_dev_info **members);
 
-/* Whether a driver leaves the devices that it holds to userspace, so that vfio tolerates it. */
-bool driver_is_userspace(const char *driver);
-bool driver_is_vfio(const char *driver);
-
 #endif

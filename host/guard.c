@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "driver.h"
 #include "group.h"
 #include "guard.h"
 

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "file.h"
-#include "group.h"
 #include "guard.h"
 
 #define LOG_SUBJECT "guard"

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "file.h"
-#include "group.h"
 #include "guard.h"
 
 #define LOG_SUBJECT "guard"

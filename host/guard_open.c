@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "driver.h"
 #include "group.h"
 #include "guard.h"
 

@@ -20,7 +20,7 @@
 
 #define JOURNAL_MAGIC "usrpci-journal 1"
 
-/* Longest text of a record: two names, two nodes, and some numbers. */
+/* Longest text of a record: two names, a path, and some numbers. */
 #define RECORD_SIZE 1024
 
 static void record_name(char name[64], const struct usrpci_addr *addr)
@@ -33,21 +33,17 @@ static void record_name(char name[64], const struct usrpci_addr *addr)
 static void format_record(char text[RECORD_SIZE], const struct journal_record *record)
 {
 	const struct usrpci_journal_entry *entry = &record->entry;
+	const struct journal_node *node = &record->node;
 	size_t at;
-	int i;
 
 	at = (size_t)snprintf(text, RECORD_SIZE,
 			      JOURNAL_MAGIC
 			      "\nid %04x:%04x\nwhen %jd\ndriver %s\ndriver_override %s\n",
 			      entry->vendor, entry->device, (intmax_t)entry->when, entry->driver,
 			      entry->driver_override);
-	for (i = 0; i < JOURNAL_NODES; i++) {
-		const struct journal_node *node = &record->nodes[i];
-
-		if (node->path[0])
-			at += (size_t)snprintf(text + at, RECORD_SIZE - at, "node %s %u %u %o\n",
-					       node->path, node->uid, node->gid, node->mode);
-	}
+	if (node->path[0])
+		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "node %s %u %u %o\n",
+				       node->path, node->uid, node->gid, node->mode);
 	snprintf(text + at, RECORD_SIZE - at, "end\n");
 }
 
@@ -56,20 +52,11 @@ static bool copy_name(char *name, size_t size, const char *value)
 	return strlen(value) < size && !strpbrk(value, "/ \t") && strcpy(name, value);
 }
 
-static bool parse_node(struct journal_record *record, const char *value)
+static bool parse_node(struct journal_node *node, const char *value)
 {
-	struct journal_node node;
-	int i;
-
-	if (sscanf(value, "%63s %u %u %o", node.path, &node.uid, &node.gid, &node.mode) != 4)
-		return false;
-	for (i = 0; i < JOURNAL_NODES; i++) {
-		if (!record->nodes[i].path[0]) {
-			record->nodes[i] = node;
-			return true;
-		}
-	}
-	return false;
+	return sscanf(value, "%63s %u %u %o", node->path, &node->uid, &node->gid, &node->mode) ==
+		       4 &&
+	       !strncmp(node->path, "/dev/vfio/", strlen("/dev/vfio/"));
 }
 
 static bool parse_line(struct journal_record *record, const char *key, const char *value)
@@ -90,7 +77,7 @@ static bool parse_line(struct journal_record *record, const char *key, const cha
 	if (!strcmp(key, "driver_override"))
 		return copy_name(entry->driver_override, sizeof(entry->driver_override), value);
 	if (!strcmp(key, "node"))
-		return parse_node(record, value);
+		return parse_node(&record->node, value);
 	return true;
 }
 
@@ -187,14 +174,11 @@ int journal_find_node(struct usrpci_host *host, const struct usrpci_addr *but, c
 
 	if (count < 0)
 		return count;
-	for (i = 0; i < count * JOURNAL_NODES; i++) {
-		const struct journal_record *record = &records[i / JOURNAL_NODES];
-		const struct journal_node *candidate = &record->nodes[i % JOURNAL_NODES];
-
-		if (!usrpci_addr_compare(&record->entry.addr, but) ||
-		    strcmp(candidate->path, path) != 0)
+	for (i = 0; i < count; i++) {
+		if (!usrpci_addr_compare(&records[i].entry.addr, but) ||
+		    strcmp(records[i].node.path, path) != 0)
 			continue;
-		*node = *candidate;
+		*node = records[i].node;
 		result = 0;
 	}
 	free(records);

@@ -8,7 +8,7 @@
 
 #include "host.h"
 
-/* A device node whose owner or permissions were changed, and what they were. */
+/* A device node that was given to a user, and what it was before. */
 struct journal_node {
 	char path[64]; /* "" when there is none */
 	uid_t uid;
@@ -16,11 +16,9 @@ struct journal_node {
 	mode_t mode;
 };
 
-#define JOURNAL_NODES 2 /* /dev/vfio/GROUP and /dev/vfio/devices/vfioN */
-
 struct journal_record {
 	struct usrpci_journal_entry entry;
-	struct journal_node nodes[JOURNAL_NODES];
+	struct journal_node node;
 };
 
 /*

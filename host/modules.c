@@ -163,8 +163,8 @@ static int explain_missing(struct usrpci_host *host, const char *name)
 		snprintf(hint, sizeof(hint),
 			 "check the spelling; on Ubuntu: apt install linux-modules-extra-%s",
 			 release);
-	return report(host->ctx, -ENOENT, name, hint, "kernel %s has no such driver or module",
-		      release);
+	return refuse(host->ctx, -ENOENT, name, hint,
+		      "no such driver: kernel %s has neither it nor a module of its name", release);
 }
 
 static int explain(struct usrpci_host *host, const char *name, int error)

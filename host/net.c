@@ -49,7 +49,8 @@ static int add_item(struct item_list *list, const char *interface, bool is_route
 	*item = (struct net_item){.is_route = is_route};
 	snprintf(item->interface, sizeof(item->interface), "%s", interface);
 	if (!length && is_route)
-		snprintf(item->text, sizeof(item->text), "default");
+		snprintf(item->text, sizeof(item->text), "default%s",
+			 family == AF_INET6 ? " (IPv6)" : "");
 	else if (inet_ntop(family, address, text, sizeof(text)))
 		snprintf(item->text, sizeof(item->text), "%s/%u", text, length);
 	return 0;

@@ -158,7 +158,7 @@ static int lock_held(struct usrpci_host *host)
 
 	if (file_read(host->ctx, pid, sizeof(pid), STATE_DIR "/lock") > 0)
 		file_read(host->ctx, command, sizeof(command), "/proc/%s/comm", pid);
-	return report(host->ctx, -EBUSY, NULL, "wait for it to end, or end it",
+	return refuse(host->ctx, -EBUSY, NULL, "wait for it to end, or end it",
 		      "%s (pid %s) has been changing this host for %u s",
 		      command[0] ? command : "another program", pid[0] ? pid : "unknown",
 		      host->lock_ms / 1000);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Knows the drivers that give devices to userspace: what they are called, what they need of a
+ * device, and why that may be missing. Any other driver is taken as it is.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "driver.h"
+#include "file.h"
+#include "group.h"
+#include "modules.h"
+
+#define LOG_SUBJECT "driver"
+#include "log.h"
+
+bool driver_is_vfio(const char *driver)
+{
+	return strstr(driver, "vfio") != NULL;
+}
+
+bool driver_is_userspace(const char *driver)
+{
+	return driver_is_vfio(driver) || !strcmp(driver, "uio_pci_generic") ||
+	       !strcmp(driver, "igb_uio") || !strcmp(driver, "pci-stub");
+}
+
+const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info)
+{
+	return group_translates(host, info) ? "vfio-pci" : "uio_pci_generic";
+}
+
+/* The driver of this name, if the kernel has it: spelled as the kernel does. */
+static bool find_driver(struct usrpci_host *host, const char *name, char spelled[NAME_SIZE])
+{
+	static const char swap[] = "-_-";
+	const char *dash;
+	char *at;
+
+	snprintf(spelled, NAME_SIZE, "%s", name);
+	if (file_exists(host->ctx, PCI_DRIVERS "/%s", spelled))
+		return true;
+	for (at = spelled; *at; at++) {
+		dash = strchr(swap, *at);
+		*at = dash ? dash[1] : *at;
+	}
+	return file_exists(host->ctx, PCI_DRIVERS "/%s", spelled);
+}
+
+/* Modules have underscores in their names where their drivers may have dashes. */
+const char *driver_spell(struct usrpci_host *host, const char *name, char spelled[NAME_SIZE])
+{
+	if (!strcmp(name, "vfio_pci"))
+		return "vfio-pci";
+	if (!strcmp(name, "uio-pci-generic"))
+		return "uio_pci_generic";
+	if (!strcmp(name, "pci_stub"))
+		return "pci-stub";
+	return find_driver(host, name, spelled) ? spelled : name;
+}
+
+int driver_load(struct usrpci_host *host, const char *driver)
+{
+	char spelled[NAME_SIZE], why[96];
+	int error;
+
+	if (!driver[0] || file_exists(host->ctx, PCI_DRIVERS "/%s", driver))
+		return 0;
+	snprintf(why, sizeof(why), "the driver %s", driver);
+	error = module_load(host, driver, why);
+	if (error || host->options.dry_run || find_driver(host, driver, spelled))
+		return error;
+	return report(host->ctx, -ENOENT, driver, NULL,
+		      "the module has no PCI driver of this name");
+}
+
+static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *info, const char *name,
+		     bool force)
+{
+	char mode[NAME_SIZE], type[NAME_SIZE];
+
+	if (strcmp(lockdown_mode(host, mode), "none") != 0)
+		return refuse(host->ctx, -EPERM, name,
+			      "use vfio-pci with an IOMMU, or disable Secure Boot",
+			      "the kernel is locked down (%s): userspace may not reach devices "
+			      "through uio",
+			      mode);
+	if (!info->irq_pin && !force)
+		return refuse(host->ctx, -EOPNOTSUPP, name,
+			      "--driver vfio-pci brings MSI; --force for a driver that polls",
+			      "it has no interrupt pin (a virtual function, or MSI alone), and "
+			      "uio_pci_generic knows no other interrupt");
+	group_type(host, info->iommu_group, type);
+	if (group_translates(host, info) && !strncmp(type, "DMA", 3))
+		log_warning(host->ctx, name, "--driver vfio-pci",
+			    "an IOMMU translates for it: its DMA will fault under uio_pci_generic");
+	return 0;
+}
+
+static int suits_vfio(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		      const char *name)
+{
+	char unsafe[8];
+
+	if (group_translates(host, info))
+		return 0;
+	if (file_read(host->ctx, unsafe, sizeof(unsafe),
+		      "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") > 0 &&
+	    unsafe[0] == 'Y')
+		return 0;
+	return refuse(host->ctx, -EOPNOTSUPP, name,
+		      "boot with intel_iommu=on (AMD: enable it in the firmware), or use --driver "
+		      "uio_pci_generic",
+		      "no IOMMU translates for it, which vfio-pci needs");
+}
+
+int driver_suits(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info,
+		 bool force)
+{
+	char name[USRPCI_ADDR_STRLEN];
+
+	usrpci_addr_format(&info->addr, name);
+	if (!strcmp(driver, "uio_pci_generic"))
+		return suits_uio(host, info, name, force);
+	if (!strcmp(driver, "vfio-pci"))
+		return suits_vfio(host, info, name);
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_DRIVER_H
+#define USRPCI_HOST_DRIVER_H
+
+/*
+ * The kernel's PCI drivers: their names, their modules, and what those for userspace need of a
+ * device.
+ */
+
+#include "host.h"
+
+/* Whether a driver leaves the devices that it holds to userspace, so that vfio tolerates it. */
+bool driver_is_userspace(const char *driver);
+bool driver_is_vfio(const char *driver);
+
+/* vfio-pci where an IOMMU translates for the device, else uio_pci_generic. */
+const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info);
+
+/* The driver's name as the kernel spells it, "vfio-pci" for vfio_pci: name itself, or in spelled.
+ */
+const char *driver_spell(struct usrpci_host *host, const char *name, char spelled[NAME_SIZE]);
+
+/*
+ * Loads the driver's module if need be. Errors, logged: -ENOENT (no such driver or module), and
+ * those of module_load().
+ */
+int driver_load(struct usrpci_host *host, const char *driver);
+
+/*
+ * Whether a driver can work with a device: 0, or an error, logged: -EOPNOTSUPP (no interrupt pin
+ * for uio_pci_generic unless force, no IOMMU for vfio-pci); -EPERM (the kernel is locked down).
+ */
+int driver_suits(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info,
+		 bool force);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_MOVE_H
+#define USRPCI_HOST_MOVE_H
+
+/*
+ * Moving a device from one driver to another: the way that bind, restore and rollback share.
+ */
+
+#include "host.h"
+
+/* Who holds a device. */
+struct binding {
+	char driver[NAME_SIZE];          /* "" for none */
+	char driver_override[NAME_SIZE]; /* "" for none */
+};
+
+struct target {
+	struct usrpci_dev_info info;
+	char name[USRPCI_ADDR_STRLEN];
+	struct binding before; /* when it was first looked at */
+	struct binding now;    /* kept by what follows; in a dry run, what would be */
+	bool has_override;     /* the kernel has driver_override */
+	bool new_record;       /* bind.c: the journal's record of it is this call's */
+};
+
+/*
+ * Each of these returns 0 or a negative errno, logged.
+ */
+
+/* Looks a device up and reads who holds it. */
+int target_init(struct usrpci_host *host, const struct usrpci_addr *addr, struct target *target);
+
+/* Reads who holds it once more. */
+int target_refresh(struct usrpci_host *host, struct target *target);
+
+/* Gives a device to a driver, whose override stays; "": to none, and none may take it. */
+int target_move(struct usrpci_host *host, struct target *target, const char *driver);
+
+/* Moves a device to what it was. Goes on after a failed step: the next may still help. */
+int target_put_back(struct usrpci_host *host, struct target *target, const char *driver,
+		    const char *driver_override);
+
+/*
+ * 0 when nobody uses the device; -EBUSY otherwise, each use logged. Strangers in its IOMMU group
+ * count where the driver that it is for needs the group. By force, a program that has it open
+ * through vfio counts alone.
+ */
+int target_is_free(struct usrpci_host *host, const struct target *target, bool group_counts,
+		   bool force);
+
+#endif

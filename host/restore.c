@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Gives devices back to what held them before usrpci's first touch, as the journal has it. A device
+ * that is in use now stays where it is.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "driver.h"
+#include "journal.h"
+#include "move.h"
+#include "node.h"
+#include "state.h"
+
+#define LOG_SUBJECT "restore"
+#include "log.h"
+
+static int gone(struct usrpci_host *host, const struct usrpci_addr *addr, const char *why)
+{
+	char name[USRPCI_ADDR_STRLEN];
+
+	journal_drop(host, addr);
+	return refuse(host->ctx, -ENODEV, usrpci_addr_format(addr, name), NULL, "%s", why);
+}
+
+static int bring_back(struct usrpci_host *host, struct target *target,
+		      const struct journal_record *record)
+{
+	const struct usrpci_journal_entry *entry = &record->entry;
+	bool moves = strcmp(target->now.driver, entry->driver) != 0;
+	int error = 0;
+
+	if (moves && target->now.driver[0])
+		error = target_is_free(host, target, false, false);
+	if (!error && moves)
+		error = driver_load(host, entry->driver);
+	if (!error)
+		error = target_put_back(host, target, entry->driver, entry->driver_override);
+	if (!error)
+		error = node_return(host, record);
+	return error;
+}
+
+static int restore(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	struct journal_record record;
+	struct target target;
+	int error = journal_read(host, addr, &record);
+
+	if (error == -ENOENT)
+		return refuse(host->ctx, error, usrpci_addr_format(addr, target.name), NULL,
+			      "usrpci never touched it: there is nothing to restore");
+	if (error)
+		return error;
+	error = target_init(host, addr, &target);
+	if (error == -ENODEV)
+		return gone(host, addr, "it is gone; its record is dropped");
+	if (error)
+		return error;
+	if (record.entry.vendor != target.info.vendor || record.entry.device != target.info.device)
+		return gone(host, addr, "another device is in its place; its record is dropped");
+	error = bring_back(host, &target, &record);
+	if (!error)
+		return journal_drop(host, addr);
+	return error == -EBUSY || error == -EACCES || error == -EPERM || error == -ENOENT ? error
+											  : -EIO;
+}
+
+int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	int error = state_lock(host);
+
+	if (!error) {
+		error = restore(host, addr);
+		state_unlock(host);
+	}
+	return error;
+}
