@@ -32,11 +32,7 @@ __attribute__((format(printf, 6, 7))) int log_report(const struct usrpci_ctx *ct
 		reported_error;                                                          \
 	})
 /* Logs a failure that the text explains in full; yields error as report() does. */
-#define refuse(ctx, error, object, hint, ...)              \
-	({                                                 \
-		log_error(ctx, object, hint, __VA_ARGS__); \
-		(error);                                   \
-	})
+#define refuse(ctx, error, object, hint, ...) (log_error(ctx, object, hint, __VA_ARGS__), (error))
 #define log_error(ctx, object, hint, ...) \
 	log_message(ctx, USRPCI_LOG_ERROR, LOG_SUBJECT, object, hint, __VA_ARGS__)
 #define log_warning(ctx, object, hint, ...) \
