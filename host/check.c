@@ -77,35 +77,38 @@ static void check_iommu(struct usrpci_host *host, struct findings *findings)
 			    "no IOMMU: devices reach all memory, vfio-pci cannot be used");
 }
 
-/* At least one of the two drivers must be there to have; vfio-pci is of use with an IOMMU alone. */
+static void check_module(struct usrpci_host *host, const char *name, bool needed,
+			 struct findings *findings)
+{
+	enum usrpci_check_state absent = needed ? USRPCI_CHECK_MISSING : USRPCI_CHECK_NOTE;
+	char cure[200];
+
+	switch (module_state(host, name)) {
+	case MODULE_LOADED:
+		finding_add(findings, USRPCI_CHECK_OK, "module", NULL, "%s is loaded", name);
+		break;
+	case MODULE_PRESENT:
+		finding_add(findings, USRPCI_CHECK_OK, "module", NULL, "%s is there, bind loads it",
+			    name);
+		break;
+	case MODULE_BARRED:
+		finding_add(findings, absent, "module", MODULE_BARRED_CURE,
+			    "%s must not be loaded on this host", name);
+		break;
+	case MODULE_MISSING:
+		module_cure(host, cure, sizeof(cure));
+		finding_add(findings, absent, "module", cure, "the running kernel has no %s", name);
+		break;
+	}
+}
+
+/* vfio-pci is of use with an IOMMU alone, and then uio_pci_generic is of none. */
 static void check_modules(struct usrpci_host *host, struct findings *findings)
 {
-	static const char *const names[] = {"uio_pci_generic", "vfio-pci"};
-	bool needed[] = {count_groups(host) == 0, count_groups(host) > 0};
-	enum module_state state;
-	int i;
+	bool iommu = count_groups(host) > 0;
 
-	for (i = 0; i < 2; i++) {
-		enum usrpci_check_state want = needed[i] ? USRPCI_CHECK_MISSING : USRPCI_CHECK_NOTE;
-
-		state = module_state(host, names[i]);
-		if (state == MODULE_LOADED)
-			finding_add(findings, USRPCI_CHECK_OK, "module", NULL, "%s is loaded",
-				    names[i]);
-		else if (state == MODULE_PRESENT)
-			finding_add(findings, USRPCI_CHECK_OK, "module", NULL,
-				    "%s is there, bind loads it", names[i]);
-		else if (state == MODULE_BARRED)
-			finding_add(findings, want, "module",
-				    "grep -r install /etc/modprobe.d; grep -o module_blacklist=.* "
-				    "/proc/cmdline",
-				    "%s must not be loaded on this host", names[i]);
-		else
-			finding_add(
-				findings, want, "module",
-				"apt install linux-image-amd64 (Ubuntu: linux-modules-extra-...)",
-				"the running kernel has no %s", names[i]);
-	}
+	check_module(host, "uio_pci_generic", !iommu, findings);
+	check_module(host, "vfio-pci", iommu, findings);
 }
 
 static bool secure_boot(struct usrpci_host *host)

@@ -147,24 +147,31 @@ const char *lockdown_mode(struct usrpci_host *host, char mode[NAME_SIZE])
 	return mode;
 }
 
-static int explain_missing(struct usrpci_host *host, const char *name)
+void module_cure(struct usrpci_host *host, char *cure, size_t size)
 {
-	char release[65], hint[192];
+	char release[65];
 
 	kernel_release(host, release);
 	if (!file_exists(host->ctx, "/lib/modules/%s", release))
-		snprintf(
-			hint, sizeof(hint),
-			"the modules of the running kernel are gone: was it upgraded? then reboot");
+		snprintf(cure, size,
+			 "reboot: the running kernel's modules are gone, it was upgraded");
 	else if (strstr(release, "cloud"))
-		snprintf(hint, sizeof(hint),
-			 "kernels for the cloud have few drivers: apt install linux-image-amd64");
+		snprintf(cure, size,
+			 "apt install linux-image-amd64: cloud kernels have few drivers");
 	else
-		snprintf(hint, sizeof(hint),
-			 "check the spelling; on Ubuntu: apt install linux-modules-extra-%s",
+		snprintf(cure, size,
+			 "check the spelling; on Ubuntu, apt install linux-modules-extra-%s",
 			 release);
-	return refuse(host->ctx, -ENOENT, name, hint,
-		      "no such driver: kernel %s has neither it nor a module of its name", release);
+}
+
+static int explain_missing(struct usrpci_host *host, const char *name)
+{
+	char release[65], cure[192];
+
+	module_cure(host, cure, sizeof(cure));
+	return refuse(host->ctx, -ENOENT, name, cure,
+		      "no such driver: kernel %s has neither it nor a module of its name",
+		      kernel_release(host, release));
 }
 
 static int explain(struct usrpci_host *host, const char *name, int error)
@@ -195,10 +202,8 @@ int module_load(struct usrpci_host *host, const char *name, const char *why)
 	case MODULE_MISSING:
 		return explain_missing(host, name);
 	case MODULE_BARRED:
-		return report(
-			host->ctx, -EPERM, name,
-			"grep -r install /etc/modprobe.d; grep -o module_blacklist=.* /proc/cmdline",
-			"loading the module is forbidden on this host");
+		return refuse(host->ctx, -EPERM, name, MODULE_BARRED_CURE,
+			      "loading the module is forbidden on this host");
 	case MODULE_PRESENT:
 		break;
 	}

@@ -15,6 +15,9 @@ enum module_state {
 	MODULE_BARRED, /* an "install" line of modprobe.d or the kernel's command line forbids it */
 };
 
+#define MODULE_BARRED_CURE \
+	"see grep -rw install /etc/modprobe.d and grep -o module_blacklist=.* /proc/cmdline"
+
 /* Looks a module up by its name or an alias. Dashes and underscores are the same. */
 enum module_state module_state(struct usrpci_host *host, const char *name);
 
@@ -23,6 +26,9 @@ enum module_state module_state(struct usrpci_host *host, const char *name);
  * Errors: -ENOENT, -EPERM, or what the kernel said.
  */
 int module_load(struct usrpci_host *host, const char *name, const char *why);
+
+/* What helps against a module that is missing. */
+void module_cure(struct usrpci_host *host, char *cure, size_t size);
 
 /* Loads a module and those it needs into the running kernel: for apply alone. */
 int module_insert(struct usrpci_host *host, const char *name);
