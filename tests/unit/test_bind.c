@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Bind and restore on a host made of files: the exact changes, and that a device is back where it
+ * was whichever of them fails.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "state.h"
+
+#define NIC  "0000:00:03.0"
+#define CARD "0000:00:04.0"
+#define VF   "0000:00:05.0"
+#define PORT "0000:00:06.0"
+#define TWIN "0000:00:07.0"
+
+#define OVERRIDE(addr) PCI_DEVICES "/" addr "/driver_override"
+
+static const struct kernel_match natural[] = {{NIC, "e1000"}, {TWIN, "e1000"}, {CARD, ""}, {0}};
+
+static void add_device(struct kernel *kernel, const char *addr, const char *driver, uint8_t pin,
+		       const char *group)
+{
+	struct fixture_device device = {
+		.addr = addr,
+		.vendor = 0x8086,
+		.device = 0x100e,
+		.class_code = 0x020000,
+		.irq_pin = pin,
+		.driver = driver,
+		.iommu_group = group,
+	};
+	char path[128];
+
+	fixture_add(kernel->fixture, &device);
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", addr);
+	fixture_text(kernel->fixture, path, "(null)\n");
+}
+
+static int setup(void **state)
+{
+	struct kernel *kernel;
+
+	if (kernel_setup(state))
+		return -1;
+	kernel = *state;
+	kernel->matches = natural;
+	add_device(kernel, NIC, "e1000", 1, NULL);
+	add_device(kernel, CARD, NULL, 1, NULL);
+	return 0;
+}
+
+static int bind_to(struct kernel *kernel, const char *addr, const char *driver)
+{
+	struct usrpci_bind_options options = {.driver = driver};
+	struct usrpci_addr binary = address(addr);
+
+	return usrpci_host_bind(kernel->host, &binary, &options);
+}
+
+static int restore(struct kernel *kernel, const char *addr)
+{
+	struct usrpci_addr binary = address(addr);
+
+	return usrpci_host_restore(kernel->host, &binary);
+}
+
+static int journal_count(struct kernel *kernel)
+{
+	struct usrpci_journal_entry *entries = NULL;
+	int count = usrpci_host_journal(kernel->host, &entries);
+
+	free(entries);
+	return count;
+}
+
+#define BIND_NIC                                                                      \
+	"echo uio_pci_generic > " OVERRIDE(NIC) "\n"                                  \
+						"echo " NIC " > " PCI_DEVICES "/" NIC \
+						"/driver/unbind\n"                    \
+						"echo " NIC " > /sys/bus/pci/drivers_probe\n"
+
+static void bind_moves_a_device_and_keeps_the_override(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+	assert_override(kernel, NIC, "uio_pci_generic");
+	assert_string_equal(kernel->shown, BIND_NIC);
+	assert_int_equal(journal_count(kernel), 1);
+}
+
+static void bind_takes_a_device_without_a_driver(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
+	assert_driver(kernel, CARD, "uio_pci_generic");
+	assert_string_equal(kernel->shown,
+			    "echo uio_pci_generic > " OVERRIDE(
+				    CARD) "\n"
+					  "echo " CARD " > /sys/bus/pci/drivers_probe\n");
+}
+
+static void bind_twice_changes_nothing(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	kernel->changes = 0;
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_int_equal(kernel->changes, 0);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
+static void a_dry_run_shows_the_same_and_changes_nothing(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_host(kernel, true);
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_string_equal(kernel->shown, BIND_NIC);
+	assert_int_equal(kernel->changes, 0);
+	assert_driver(kernel, NIC, "e1000");
+	assert_false(fixture_read(kernel->fixture, "/run/usrpci/lock"));
+	assert_int_equal(journal_count(kernel), 0);
+}
+
+static void restore_gives_back_to_the_driver_that_was_recorded(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	kernel_host(kernel, false);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+	assert_override(kernel, NIC, "");
+	assert_string_equal(kernel->shown,
+			    "echo e1000 > " OVERRIDE(NIC) "\n"
+							  "echo " NIC " > " PCI_DEVICES "/" NIC
+							  "/driver/unbind\n"
+							  "echo " NIC
+							  " > /sys/bus/pci/drivers_probe\n"
+							  "echo > " OVERRIDE(NIC) "\n");
+	assert_int_equal(journal_count(kernel), 0);
+	assert_int_equal(restore(kernel, NIC), -ENOENT);
+	assert_logged(kernel->fixture, "never touched");
+}
+
+static void restore_brings_back_no_driver(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
+	assert_int_equal(restore(kernel, CARD), 0);
+	assert_driver(kernel, CARD, "");
+	assert_override(kernel, CARD, "");
+}
+
+static void restore_brings_back_an_override(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, OVERRIDE(NIC), "e1000\n");
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_override(kernel, NIC, "e1000");
+	assert_driver(kernel, NIC, "e1000");
+}
+
+/* Whoever bound it once may have cleared the override since: the driver alone would not match. */
+static void restore_brings_back_a_driver_that_does_not_match(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "pci-stub");
+	add_device(kernel, TWIN, "pci-stub", 1, NULL);
+	assert_int_equal(bind_to(kernel, TWIN, NULL), 0);
+	assert_int_equal(restore(kernel, TWIN), 0);
+	assert_driver(kernel, TWIN, "pci-stub");
+	assert_override(kernel, TWIN, "");
+}
+
+static void the_first_record_outlives_later_binds(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "pci-stub");
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_int_equal(bind_to(kernel, NIC, "pci_stub"), 0);
+	assert_driver(kernel, NIC, "pci-stub");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
+static void bind_to_nothing_keeps_every_driver_away(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, ""), 0);
+	assert_driver(kernel, NIC, "");
+	assert_override(kernel, NIC, "none");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+	assert_override(kernel, NIC, "");
+}
+
+static void whichever_write_fails_the_device_is_rolled_back(void **state)
+{
+	struct kernel *kernel = *state;
+	int at;
+
+	for (at = 1; at <= 3; at++) {
+		kernel_host(kernel, false);
+		kernel->fail_at = at;
+		kernel->fail_error = -ENODEV;
+		assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
+		assert_driver(kernel, NIC, "e1000");
+		assert_override(kernel, NIC, "");
+		assert_int_equal(journal_count(kernel), 0);
+	}
+	kernel->fail_at = 0;
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+}
+
+static void a_driver_that_refuses_leads_to_a_rollback(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel->unwilling = "uio_pci_generic";
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
+	assert_logged(kernel->fixture, "uio_pci_generic did not take it: Invalid argument");
+	assert_logged(kernel->fixture, "rolled back: with e1000 as before");
+	assert_driver(kernel, NIC, "e1000");
+	assert_override(kernel, NIC, "");
+}
+
+static void a_driver_that_takes_it_instead_is_noticed(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel->thief = "e1000";
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
+	assert_logged(kernel->fixture, "e1000 took it instead of uio_pci_generic");
+	assert_driver(kernel, NIC, "e1000");
+}
+
+/* The record stays when the rollback fails too, so that restore can be tried again. */
+static void a_failed_rollback_keeps_the_record(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel->unwilling = "uio_pci_generic";
+	kernel->thief = NULL;
+	fixture_remove(kernel->fixture, PCI_DRIVERS "/e1000/" NIC);
+	kernel->fail_at = 0;
+	fixture_remove(kernel->fixture, PCI_DRIVERS "/e1000");
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
+	assert_logged(kernel->fixture, "could not be rolled back");
+	assert_int_equal(journal_count(kernel), 1);
+	kernel_driver(kernel, "e1000");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
+static void restore_of_a_device_that_is_gone_drops_its_record(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" NIC);
+	assert_int_equal(restore(kernel, NIC), -ENODEV);
+	assert_int_equal(journal_count(kernel), 0);
+}
+
+static void an_unknown_driver_changes_nothing(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, "nonsense"), -ENOENT);
+	assert_logged(kernel->fixture, "nonsense: no such driver");
+	assert_int_equal(bind_to(kernel, NIC, "../../x"), -ENOENT);
+	assert_int_equal(kernel->changes, 0);
+	assert_driver(kernel, NIC, "e1000");
+	assert_int_equal(journal_count(kernel), 0);
+}
+
+static void a_device_without_a_pin_is_refused_for_uio(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options force = {.force = true};
+	struct usrpci_addr addr = address(VF);
+
+	add_device(kernel, VF, NULL, 0, NULL);
+	assert_int_equal(bind_to(kernel, VF, NULL), -EOPNOTSUPP);
+	assert_logged(kernel->fixture, "no interrupt pin");
+	assert_int_equal(kernel->changes, 0);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &force), 0);
+}
+
+static void a_locked_down_kernel_is_no_place_for_uio(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/kernel/security/lockdown",
+		     "none [integrity] confidentiality\n");
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EPERM);
+	assert_logged(kernel->fixture, "locked down (integrity)");
+	assert_driver(kernel, NIC, "e1000");
+}
+
+static void a_bridge_is_refused_even_by_force(void **state)
+{
+	struct kernel *kernel = *state;
+	struct fixture_device port = {.addr = PORT,
+				      .vendor = 0x8086,
+				      .device = 0x1234,
+				      .class_code = 0x060400,
+				      .header_type = 1,
+				      .driver = "pcieport",
+				      .irq_pin = 1};
+	struct usrpci_bind_options force = {.force = true};
+	struct usrpci_addr addr = address(PORT);
+
+	fixture_add(kernel->fixture, &port);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &force), -EOPNOTSUPP);
+	assert_driver(kernel, PORT, "pcieport");
+}
+
+static void vfio_needs_an_iommu(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "vfio-pci");
+	assert_int_equal(bind_to(kernel, NIC, "vfio_pci"), -EOPNOTSUPP);
+	assert_logged(kernel->fixture, "no IOMMU translates for it");
+	assert_int_equal(kernel->changes, 0);
+}
+
+static void add_group_of_two(struct kernel *kernel)
+{
+	kernel_driver(kernel, "vfio-pci");
+	add_device(kernel, VF, "e1000", 1, "7");
+	add_device(kernel, TWIN, "e1000", 1, "7");
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/7/type", "DMA\n");
+}
+
+static void vfio_is_the_default_behind_an_iommu_and_strangers_are_named(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_group_of_two(kernel);
+	assert_int_equal(bind_to(kernel, VF, NULL), -EBUSY);
+	assert_logged(kernel->fixture, TWIN " of the same IOMMU group 7 belongs to e1000");
+	assert_int_equal(bind_to(kernel, TWIN, "uio_pci_generic"), 0);
+	assert_int_equal(bind_to(kernel, VF, NULL), 0);
+	assert_driver(kernel, VF, "vfio-pci");
+}
+
+static void a_whole_group_goes_together_and_comes_back_one_by_one(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.whole_group = true};
+	struct usrpci_addr addr = address(VF);
+
+	add_group_of_two(kernel);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), 0);
+	assert_driver(kernel, VF, "vfio-pci");
+	assert_driver(kernel, TWIN, "vfio-pci");
+	assert_int_equal(journal_count(kernel), 2);
+	assert_int_equal(restore(kernel, VF), 0);
+	assert_int_equal(restore(kernel, TWIN), 0);
+	assert_driver(kernel, VF, "e1000");
+	assert_driver(kernel, TWIN, "e1000");
+}
+
+static void a_group_is_rolled_back_as_a_whole(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.whole_group = true};
+	struct usrpci_addr addr = address(VF);
+	int at;
+
+	add_group_of_two(kernel);
+	for (at = 1; at <= 6; at++) {
+		kernel_host(kernel, false);
+		kernel->fail_at = at;
+		kernel->fail_error = -EIO;
+		assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), -EIO);
+		assert_driver(kernel, VF, "e1000");
+		assert_driver(kernel, TWIN, "e1000");
+		assert_int_equal(journal_count(kernel), 0);
+	}
+}
+
+static void a_user_gets_the_group_and_the_node_is_put_back(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.user = "0", .group = "0"};
+	struct usrpci_addr addr = address(VF);
+
+	add_group_of_two(kernel);
+	assert_int_equal(bind_to(kernel, TWIN, ""), 0);
+	fixture_text(kernel->fixture, "/dev/vfio/7", "");
+	kernel_host(kernel, true);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), 0);
+	assert_non_null(strstr(kernel->shown, "chmod 0664 /dev/vfio/7\n"));
+	kernel_host(kernel, false);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), 0);
+	kernel_host(kernel, false);
+	assert_int_equal(restore(kernel, VF), 0);
+	assert_non_null(strstr(kernel->shown, "chmod 0644 /dev/vfio/7\n"));
+}
+
+static void a_user_is_for_vfio_alone(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.user = "root"};
+	struct usrpci_addr addr = address(NIC);
+
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), -EINVAL);
+	options.user = "no such user";
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), -EINVAL);
+	assert_int_equal(kernel->changes, 0);
+}
+
+static void old_kernels_are_served_by_new_id(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_remove(kernel->fixture, OVERRIDE(NIC));
+	fixture_remove(kernel->fixture, OVERRIDE(CARD));
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+	assert_non_null(strstr(kernel->shown,
+			       "echo '8086 100e' > " PCI_DRIVERS "/uio_pci_generic/new_id\n"));
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
+static void a_device_in_use_is_refused_unless_forced(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item item = {"eth0", false, "192.0.2.1/24"};
+	struct usrpci_bind_options force = {.force = true};
+	struct usrpci_addr addr = address(NIC);
+
+	fixture_link(kernel->fixture, "/sys/class/net/eth0",
+		     "../../devices/pci0000:00/" NIC "/net/eth0");
+	kernel->items = &item;
+	kernel->item_count = 1;
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EBUSY);
+	assert_logged(kernel->fixture, "in use: eth0 carries 192.0.2.1/24: hint: --force");
+	assert_int_equal(kernel->changes, 0);
+	kernel->item_count = -EIO;
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
+	assert_logged(kernel->fixture, "assumed to be in use");
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &force), 0);
+}
+
+static void a_program_on_vfio_is_not_torn_off_even_by_force(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options force = {.force = true, .driver = "uio_pci_generic"};
+	struct usrpci_addr addr = address(VF);
+
+	add_group_of_two(kernel);
+	assert_int_equal(bind_to(kernel, TWIN, ""), 0);
+	assert_int_equal(bind_to(kernel, VF, NULL), 0);
+	fixture_link(kernel->fixture, "/proc/4711/fd/3", "/dev/vfio/7");
+	fixture_text(kernel->fixture, "/proc/4711/comm", "driver\n");
+	assert_int_equal(restore(kernel, VF), -EBUSY);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &force), -EBUSY);
+	assert_logged(kernel->fixture, "pid 4711 (driver) has /dev/vfio/7 open");
+	assert_driver(kernel, VF, "vfio-pci");
+}
+
+static void a_second_tool_waits_and_is_told_who_is_at_work(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_host *host = kernel->host;
+	char pid[32];
+
+	kernel->host = NULL;
+	kernel_host(kernel, false);
+	assert_int_equal(state_lock(host), 0);
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EBUSY);
+	snprintf(pid, sizeof(pid), "(pid %d)", getpid());
+	assert_logged(kernel->fixture, pid);
+	state_unlock(host);
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	usrpci_host_close(host);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, kernel_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(bind_moves_a_device_and_keeps_the_override),
+		TEST(bind_takes_a_device_without_a_driver),
+		TEST(bind_twice_changes_nothing),
+		TEST(a_dry_run_shows_the_same_and_changes_nothing),
+		TEST(restore_gives_back_to_the_driver_that_was_recorded),
+		TEST(restore_brings_back_no_driver),
+		TEST(restore_brings_back_an_override),
+		TEST(restore_brings_back_a_driver_that_does_not_match),
+		TEST(the_first_record_outlives_later_binds),
+		TEST(bind_to_nothing_keeps_every_driver_away),
+		TEST(whichever_write_fails_the_device_is_rolled_back),
+		TEST(a_driver_that_refuses_leads_to_a_rollback),
+		TEST(a_driver_that_takes_it_instead_is_noticed),
+		TEST(a_failed_rollback_keeps_the_record),
+		TEST(restore_of_a_device_that_is_gone_drops_its_record),
+		TEST(an_unknown_driver_changes_nothing),
+		TEST(a_device_without_a_pin_is_refused_for_uio),
+		TEST(a_locked_down_kernel_is_no_place_for_uio),
+		TEST(a_bridge_is_refused_even_by_force),
+		TEST(vfio_needs_an_iommu),
+		TEST(vfio_is_the_default_behind_an_iommu_and_strangers_are_named),
+		TEST(a_whole_group_goes_together_and_comes_back_one_by_one),
+		TEST(a_group_is_rolled_back_as_a_whole),
+		TEST(a_user_gets_the_group_and_the_node_is_put_back),
+		TEST(a_user_is_for_vfio_alone),
+		TEST(old_kernels_are_served_by_new_id),
+		TEST(a_device_in_use_is_refused_unless_forced),
+		TEST(a_program_on_vfio_is_not_torn_off_even_by_force),
+		TEST(a_second_tool_waits_and_is_told_who_is_at_work),
+	};
+
+	return cmocka_run_group_tests_name("bind", tests, NULL, NULL);
+}

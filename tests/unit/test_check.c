@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The check: what is missing on a host or for a device is found, with the command that mends it.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+#define NIC "0000:00:03.0"
+#define VF  "0000:00:04.0"
+
+static struct usrpci_finding *found;
+static int found_count;
+
+static void add_device(struct kernel *kernel, const char *addr, const char *driver, uint8_t pin,
+		       const char *group)
+{
+	struct fixture_device device = {.addr = addr,
+					.vendor = 0x8086,
+					.device = 0x100e,
+					.class_code = 0x020000,
+					.irq_pin = pin,
+					.driver = driver,
+					.iommu_group = group};
+
+	fixture_add(kernel->fixture, &device);
+}
+
+static int setup(void **state)
+{
+	struct kernel *kernel;
+
+	if (kernel_setup(state))
+		return -1;
+	kernel = *state;
+	kernel_pool(kernel, 0, 8, 8);
+	fixture_text(kernel->fixture, "/proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+	add_device(kernel, NIC, "e1000", 1, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	free(found);
+	found = NULL;
+	return kernel_teardown(state);
+}
+
+static void check(struct kernel *kernel, const char *addr)
+{
+	struct usrpci_addr binary = address(NIC);
+
+	free(found);
+	found = NULL;
+	if (addr)
+		binary = address(addr);
+	found_count = usrpci_host_check(kernel->host, addr ? &binary : NULL, &found);
+	assert_true(found_count > 0);
+}
+
+static const struct usrpci_finding *find(const char *topic, const char *text)
+{
+	int i;
+
+	for (i = 0; i < found_count; i++) {
+		if (!strcmp(found[i].topic, topic) && strstr(found[i].text, text))
+			return &found[i];
+	}
+	for (i = 0; i < found_count; i++)
+		print_message("%s: %s\n", found[i].topic, found[i].text);
+	fail_msg("no finding of %s says \"%s\"", topic, text);
+	return NULL;
+}
+
+static void assert_finding(const char *topic, const char *text, enum usrpci_check_state state,
+			   const char *cure)
+{
+	const struct usrpci_finding *finding = find(topic, text);
+
+	assert_int_equal(finding->state, state);
+	if (!strstr(finding->cure, cure))
+		fail_msg("the cure of \"%s\" is \"%s\"", finding->text, finding->cure);
+}
+
+static void a_host_that_lacks_nothing_is_ready(void **state)
+{
+	struct kernel *kernel = *state;
+	int i;
+
+	check(kernel, NULL);
+	for (i = 0; i < found_count; i++) {
+		assert_int_not_equal(found[i].state, USRPCI_CHECK_MISSING);
+		if (found[i].state == USRPCI_CHECK_OK)
+			assert_string_equal(found[i].cure, "");
+		else
+			assert_string_not_equal(found[i].cure, "");
+	}
+	assert_finding("hugepages", "8 of 8 huge pages are free, 16 MiB", USRPCI_CHECK_OK, "");
+}
+
+static void a_check_changes_nothing(void **state)
+{
+	struct kernel *kernel = *state;
+
+	check(kernel, NIC);
+	assert_int_equal(kernel->changes, 0);
+	assert_string_equal(kernel->shown, "");
+	assert_null(fixture_read(kernel->fixture, "/run/usrpci/lock"));
+}
+
+static void a_device_that_is_not_there_is_an_error(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addr = address("0000:09:09.0");
+
+	assert_int_equal(usrpci_host_check(kernel->host, &addr, &found), -ENODEV);
+}
+
+static void huge_pages_that_are_all_in_use_are_missing(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_pool(kernel, 0, 8, 0);
+	check(kernel, NULL);
+	assert_finding("hugepages", "none of 8", USRPCI_CHECK_MISSING, "usrpci hugepages reserve");
+}
+
+static void a_module_that_is_missing_is_told(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_remove(kernel->fixture, "/sys/module/uio_pci_generic");
+	check(kernel, NULL);
+	assert_finding("module", "the running kernel has no uio_pci_generic", USRPCI_CHECK_MISSING,
+		       "linux-modules-extra-6.1.0-test");
+	fixture_text(kernel->fixture, "/proc/sys/kernel/osrelease", "6.1.0-2-cloud-amd64\n");
+	fixture_mkdir(kernel->fixture, "/lib/modules/6.1.0-2-cloud-amd64");
+	check(kernel, NULL);
+	assert_finding("module", "no uio_pci_generic", USRPCI_CHECK_MISSING,
+		       "apt install linux-image-amd64");
+	fixture_text(kernel->fixture, "/proc/sys/kernel/osrelease", "6.2.0-upgraded\n");
+	check(kernel, NULL);
+	assert_finding("module", "no uio_pci_generic", USRPCI_CHECK_MISSING, "reboot");
+}
+
+static void an_iommu_that_is_off_is_noted(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/firmware/acpi/tables/DMAR", "");
+	check(kernel, NULL);
+	assert_finding("iommu", "which is off", USRPCI_CHECK_NOTE, "intel_iommu=on");
+}
+
+static void lockdown_leaves_vfio_alone(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/kernel/security/lockdown",
+		     "none integrity [confidentiality]\n");
+	check(kernel, NULL);
+	assert_finding("lockdown", "locked down (confidentiality)", USRPCI_CHECK_MISSING,
+		       "vfio-pci");
+}
+
+static void the_limit_of_a_control_group_is_found_on_the_way_up(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/self/cgroup", "0::/system.slice/x.service\n");
+	fixture_text(kernel->fixture, "/sys/fs/cgroup/system.slice/x.service/hugetlb.2MB.max",
+		     "max\n");
+	check(kernel, NULL);
+	for (int i = 0; i < found_count; i++)
+		assert_string_not_equal(found[i].topic, "cgroup");
+	fixture_text(kernel->fixture, "/sys/fs/cgroup/system.slice/hugetlb.2MB.max", "4194304\n");
+	check(kernel, NULL);
+	assert_finding("cgroup", "4 MiB of huge pages", USRPCI_CHECK_NOTE, "hugetlb.2MB.max");
+	fixture_text(kernel->fixture, "/proc/self/cgroup", "9:cpu:/\n5:hugetlb:/box\n");
+	fixture_text(kernel->fixture, "/sys/fs/cgroup/hugetlb/box/hugetlb.2MB.limit_in_bytes",
+		     "0\n");
+	check(kernel, NULL);
+	assert_finding("cgroup", "0 MiB of huge pages", USRPCI_CHECK_MISSING, "limit_in_bytes");
+}
+
+static void missing_capabilities_are_named(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/self/status",
+		     "Name:\tx\nCapEff:\t0000000000000002\nSeccomp:\t0\n");
+	check(kernel, NULL);
+	assert_finding("rights", "without CAP_SYS_ADMIN: no physical addresses", USRPCI_CHECK_NOTE,
+		       "root");
+	assert_finding("rights", "without CAP_SYS_RAWIO", USRPCI_CHECK_NOTE, "root");
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "CAP_DAC_OVERRIDE"));
+}
+
+static void a_device_with_a_kernel_driver_is_not_ready(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item item = {"eth0", false, "192.0.2.1/24"};
+
+	fixture_link(kernel->fixture, "/sys/class/net/eth0",
+		     "../../devices/pci0000:00/" NIC "/net/eth0");
+	kernel->items = &item;
+	kernel->item_count = 1;
+	check(kernel, NIC);
+	assert_finding("driver", "is with e1000", USRPCI_CHECK_MISSING, "usrpci bind " NIC);
+	assert_finding("use", "eth0 carries 192.0.2.1/24", USRPCI_CHECK_MISSING,
+		       "ip address flush dev eth0");
+	assert_finding("interrupt", "has the pin INTA", USRPCI_CHECK_OK, "");
+}
+
+static void uio_under_a_translating_iommu_leads_to_vfio(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, VF, "uio_pci_generic", 0, "5");
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/5/type", "DMA-FQ\n");
+	check(kernel, VF);
+	assert_finding("iommu", "would fault (DMAR)", USRPCI_CHECK_MISSING,
+		       "usrpci bind --driver vfio-pci " VF);
+	assert_finding("interrupt", "no interrupt pin", USRPCI_CHECK_NOTE, "");
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/5/type", "identity\n");
+	check(kernel, VF);
+	assert_finding("iommu", "is in IOMMU group 5 (identity)", USRPCI_CHECK_OK, "");
+}
+
+static void a_device_without_a_pin_and_an_iommu_cannot_interrupt(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, VF, NULL, 0, NULL);
+	check(kernel, VF);
+	assert_finding("interrupt", "no interrupt pin", USRPCI_CHECK_MISSING, "vfio-pci");
+	assert_finding("driver", "has no driver", USRPCI_CHECK_MISSING, "usrpci bind " VF);
+}
+
+static void a_group_without_its_node_is_told(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, VF, "vfio-pci", 1, "5");
+	check(kernel, VF);
+	assert_finding("node", "/dev/vfio/5 does not exist", USRPCI_CHECK_MISSING, "devtmpfs");
+	fixture_text(kernel->fixture, "/dev/vfio/5", "");
+	check(kernel, VF);
+	assert_finding("node", "/dev/vfio/5 can be opened", USRPCI_CHECK_OK, "");
+	assert_finding("driver", "is with vfio-pci", USRPCI_CHECK_OK, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_host_that_lacks_nothing_is_ready),
+		TEST(a_check_changes_nothing),
+		TEST(a_device_that_is_not_there_is_an_error),
+		TEST(huge_pages_that_are_all_in_use_are_missing),
+		TEST(a_module_that_is_missing_is_told),
+		TEST(an_iommu_that_is_off_is_noted),
+		TEST(lockdown_leaves_vfio_alone),
+		TEST(the_limit_of_a_control_group_is_found_on_the_way_up),
+		TEST(missing_capabilities_are_named),
+		TEST(a_device_with_a_kernel_driver_is_not_ready),
+		TEST(uio_under_a_translating_iommu_leads_to_vfio),
+		TEST(a_device_without_a_pin_and_an_iommu_cannot_interrupt),
+		TEST(a_group_without_its_node_is_told),
+	};
+
+	return cmocka_run_group_tests_name("check", tests, NULL, NULL);
+}

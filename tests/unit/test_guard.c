@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The guard: each way to use a device is found and named, and a free device is found free.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+#define NIC  "0000:00:03.0"
+#define DISK "0000:00:04.0"
+#define GPU  "0000:00:05.0"
+#define TWIN "0000:00:06.0"
+
+static void add_device(struct kernel *kernel, const char *addr, uint32_t class_code,
+		       const char *driver, const char *group)
+{
+	struct fixture_device device = {.addr = addr,
+					.vendor = 0x8086,
+					.device = 0x1234,
+					.class_code = class_code,
+					.irq_pin = 1,
+					.driver = driver,
+					.iommu_group = group};
+
+	fixture_add(kernel->fixture, &device);
+}
+
+/* An interface or disk, below a device as the kernel has it. */
+static void add_member(struct kernel *kernel, const char *class_name, const char *name,
+		       const char *below)
+{
+	char path[256], target[256];
+
+	snprintf(path, sizeof(path), "/sys/devices/%s/%s/%s", below, class_name, name);
+	fixture_mkdir(kernel->fixture, path);
+	snprintf(path, sizeof(path), "/sys/class/%s/%s", class_name, name);
+	snprintf(target, sizeof(target), "../../devices/%s/%s/%s", below, class_name, name);
+	fixture_link(kernel->fixture, path, target);
+}
+
+static int setup(void **state)
+{
+	struct kernel *kernel;
+
+	if (kernel_setup(state))
+		return -1;
+	kernel = *state;
+	add_device(kernel, NIC, 0x020000, "e1000", NULL);
+	add_device(kernel, DISK, 0x010802, "nvme", NULL);
+	add_member(kernel, "net", "eth0", "pci0000:00/" NIC);
+	add_member(kernel, "block", "nvme0n1", "pci0000:00/" DISK "/nvme/nvme0");
+	fixture_text(kernel->fixture, "/sys/class/block/nvme0n1/dev", "259:0\n");
+	return 0;
+}
+
+static struct usrpci_use *found;
+
+static int count_uses(struct kernel *kernel, const char *addr)
+{
+	struct usrpci_addr binary = address(addr);
+
+	usrpci_host_uses_free(found);
+	found = NULL;
+	return usrpci_host_uses(kernel->host, &binary, &found);
+}
+
+/* The device has one use, this one. */
+static void assert_use(struct kernel *kernel, const char *addr, enum usrpci_use_kind kind,
+		       const char *text)
+{
+	assert_int_equal(count_uses(kernel, addr), 1);
+	assert_int_equal(found[0].kind, kind);
+	assert_string_equal(found[0].text, text);
+}
+
+static int teardown(void **state)
+{
+	usrpci_host_uses_free(found);
+	found = NULL;
+	return kernel_teardown(state);
+}
+
+static void idle_devices_are_free(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(count_uses(kernel, NIC), 0);
+	assert_int_equal(count_uses(kernel, DISK), 0);
+	assert_int_equal(count_uses(kernel, "0000:09:09.0"), -ENODEV);
+}
+
+static void set_net(struct kernel *kernel, struct net_item *items, int count)
+{
+	kernel->items = items;
+	kernel->item_count = count;
+}
+
+static void an_address_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"eth0", false, "192.0.2.1/24"},
+				   {"eth1", false, "192.0.2.9/24"}};
+
+	set_net(kernel, items, 2);
+	assert_use(kernel, NIC, USRPCI_USE_ADDRESS, "eth0 carries 192.0.2.1/24");
+	assert_string_equal(found[0].object, "eth0");
+}
+
+static void a_route_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"eth0", true, "default (IPv6)"}};
+
+	set_net(kernel, items, 1);
+	assert_use(kernel, NIC, USRPCI_USE_ROUTE, "eth0 carries the route to default (IPv6)");
+}
+
+static void what_is_above_an_interface_counts_too(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"br0", false, "2001:db8::1/64"}};
+
+	fixture_mkdir(kernel->fixture, "/sys/class/net/eth0/upper_bond0");
+	fixture_mkdir(kernel->fixture, "/sys/class/net/bond0/upper_br0");
+	fixture_mkdir(kernel->fixture, "/sys/class/net/br0/lower_bond0");
+	set_net(kernel, items, 1);
+	assert_int_equal(count_uses(kernel, NIC), 3);
+	assert_string_equal(found[0].text, "eth0 is part of bond0");
+	assert_string_equal(found[1].text, "bond0 is part of br0");
+	assert_int_equal(found[2].kind, USRPCI_USE_ADDRESS);
+	assert_string_equal(found[2].text, "br0 carries 2001:db8::1/64");
+}
+
+static void interfaces_above_each_other_in_a_circle_end(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, "/sys/class/net/eth0/upper_loop0");
+	fixture_mkdir(kernel->fixture, "/sys/class/net/loop0/upper_eth0");
+	assert_in_range(count_uses(kernel, NIC), 1, 64);
+}
+
+static void an_interface_on_virtio_is_found(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"ens7", false, "192.0.2.1/24"}};
+
+	add_device(kernel, TWIN, 0x020000, "virtio-pci", NULL);
+	add_member(kernel, "net", "ens7", "pci0000:00/" TWIN "/virtio3");
+	set_net(kernel, items, 1);
+	assert_use(kernel, TWIN, USRPCI_USE_ADDRESS, "ens7 carries 192.0.2.1/24");
+}
+
+static void an_interface_in_another_namespace_is_noticed(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_remove(kernel->fixture, "/sys/class/net/eth0");
+	assert_use(kernel, NIC, USRPCI_USE_NAMESPACE,
+		   NIC " has an interface in another network namespace");
+}
+
+static void a_network_that_cannot_be_read_counts_as_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	set_net(kernel, NULL, -EPERM);
+	assert_int_equal(count_uses(kernel, NIC), -EIO);
+	assert_logged(kernel->fixture, "must be assumed to be in use");
+	assert_int_equal(count_uses(kernel, DISK), 0);
+}
+
+static void a_mounted_disk_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "20 1 0:18 / /proc rw - proc proc rw\n"
+		     "30 1 259:0 / /srv rw - ext4 /dev/disk/by-label/x rw\n");
+	assert_use(kernel, DISK, USRPCI_USE_MOUNT, "nvme0n1 is mounted on /srv");
+}
+
+static void a_mounted_partition_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_member(kernel, "block", "nvme0n1p2", "pci0000:00/" DISK "/nvme/nvme0/nvme0n1");
+	fixture_text(kernel->fixture, "/sys/class/block/nvme0n1p2/dev", "259:2\n");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "30 1 259:2 / / rw - ext4 /dev/root rw\n");
+	assert_use(kernel, DISK, USRPCI_USE_MOUNT, "nvme0n1p2 is mounted on /");
+}
+
+/* Btrfs mounts have a device number of their own. */
+static void a_mount_is_known_by_its_source_as_well(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "30 1 0:44 / /data rw - btrfs /dev/nvme0n1 rw\n");
+	assert_use(kernel, DISK, USRPCI_USE_MOUNT, "nvme0n1 is mounted on /data");
+}
+
+static void swap_space_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/swaps",
+		     "Filename\tType\tSize\tUsed\tPriority\n"
+		     "/dev/nvme0n1 partition 1048572 0 -2\n");
+	assert_use(kernel, DISK, USRPCI_USE_SWAP, "nvme0n1 is swap space");
+}
+
+static void a_holder_and_what_is_mounted_above_it_are_found(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, "/sys/class/block/nvme0n1/holders/dm-0");
+	fixture_text(kernel->fixture, "/sys/class/block/dm-0/dm/name", "vg-root\n");
+	fixture_text(kernel->fixture, "/sys/class/block/dm-0/dev", "253:0\n");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "30 1 253:0 / / rw - ext4 /dev/mapper/vg-root rw\n");
+	assert_int_equal(count_uses(kernel, DISK), 2);
+	assert_int_equal(found[0].kind, USRPCI_USE_HOLDER);
+	assert_string_equal(found[0].text, "nvme0n1 is held by dm-0 (vg-root)");
+	assert_string_equal(found[1].text, "dm-0 is mounted on /");
+}
+
+static void the_head_of_a_multipath_disk_is_found(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x010802, "nvme", NULL);
+	add_member(kernel, "block", "nvme1c2n1", "pci0000:00/" TWIN "/nvme/nvme2");
+	fixture_text(kernel->fixture, "/sys/class/block/nvme1n1/dev", "259:9\n");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "30 1 259:9 / /srv rw - xfs /dev/nvme1n1 rw\n");
+	assert_use(kernel, TWIN, USRPCI_USE_MOUNT, "nvme1n1 is mounted on /srv");
+}
+
+static void mounts_that_cannot_be_read_count_as_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_remove(kernel->fixture, "/proc/self/mountinfo");
+	assert_int_equal(count_uses(kernel, DISK), -EIO);
+}
+
+static void the_console_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, GPU, 0x030000, "bochs-drm", NULL);
+	assert_int_equal(count_uses(kernel, GPU), 0);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" GPU "/boot_vga", "1\n");
+	assert_use(kernel, GPU, USRPCI_USE_DISPLAY, GPU " shows the console");
+}
+
+static void virtual_functions_hang_on_their_parent(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/sriov_numvfs", "0\n");
+	assert_int_equal(count_uses(kernel, NIC), 0);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/sriov_numvfs", "4\n");
+	assert_use(kernel, NIC, USRPCI_USE_FUNCTIONS,
+		   NIC " has 4 virtual functions, which vanish with its driver");
+}
+
+static void open_files_name_their_process(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x020000, "uio_pci_generic", NULL);
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" TWIN "/uio/uio0");
+	fixture_link(kernel->fixture, "/proc/812/fd/0", "/dev/null");
+	fixture_link(kernel->fixture, "/proc/812/fd/7", "/dev/uio0");
+	fixture_text(kernel->fixture, "/proc/812/comm", "testpmd\n");
+	fixture_link(kernel->fixture, "/proc/813/fd/1", "/dev/uio01");
+	assert_use(kernel, TWIN, USRPCI_USE_OPEN, "pid 812 (testpmd) has /dev/uio0 open");
+}
+
+static void an_open_resource_file_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_link(kernel->fixture, "/proc/9/fd/3", "/sys/devices/pci0000:00/" NIC "/resource0");
+	assert_int_equal(count_uses(kernel, NIC), 1);
+	assert_int_equal(found[0].kind, USRPCI_USE_OPEN);
+	assert_int_equal(count_uses(kernel, DISK), 0);
+}
+
+static void an_open_disk_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_link(kernel->fixture, "/proc/9/fd/3", "/dev/nvme0n1");
+	fixture_text(kernel->fixture, "/proc/9/comm", "qemu\n");
+	assert_use(kernel, DISK, USRPCI_USE_OPEN, "pid 9 (qemu) has /dev/nvme0n1 open");
+}
+
+static void strangers_in_the_group_are_named_bridges_are_not(void **state)
+{
+	struct kernel *kernel = *state;
+	struct fixture_device bridge = {.addr = "0000:00:1c.0",
+					.header_type = 1,
+					.driver = "pcieport",
+					.vendor = 0x8086,
+					.device = 1,
+					.class_code = 0x060400,
+					.iommu_group = "9"};
+
+	add_device(kernel, GPU, 0x020000, NULL, "9");
+	add_device(kernel, TWIN, 0x020000, "uio_pci_generic", "9");
+	fixture_add(kernel->fixture, &bridge);
+	assert_int_equal(count_uses(kernel, GPU), 0);
+	add_device(kernel, "0000:00:08.0", 0x040300, "snd_hda_intel", "9");
+	assert_use(kernel, GPU, USRPCI_USE_GROUP,
+		   "0000:00:08.0 of the same IOMMU group 9 belongs to snd_hda_intel");
+	assert_int_equal(count_uses(kernel, "0000:00:1c.0"), 2);
+	assert_int_equal(found[0].kind, USRPCI_USE_BRIDGE);
+}
+
+/* Without netlink, as for any directory that stands for a host, the tables of /proc/net are read.
+ */
+static void proc_net_is_read_for_a_host_of_files(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item *items;
+
+	fixture_text(kernel->fixture, "/proc/net/route",
+		     "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
+		     "eth0\t00000000\t0202000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
+		     "eth0\t0002000A\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n");
+	fixture_text(kernel->fixture, "/proc/net/if_inet6",
+		     "fe80000000000000505400fffe123456 02 40 20 80     eth0\n"
+		     "20010db8000000000000000000000001 02 40 00 80     eth0\n"
+		     "nonsense\n");
+	assert_int_equal(net_read(kernel->host, &items), 3);
+	assert_string_equal(items[0].text, "default");
+	assert_string_equal(items[1].text, "10.0.2.0/24");
+	assert_true(items[1].is_route);
+	assert_string_equal(items[2].text, "2001:db8::1/64");
+	assert_false(items[2].is_route);
+	free(items);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(idle_devices_are_free),
+		TEST(an_address_is_a_use),
+		TEST(a_route_is_a_use),
+		TEST(what_is_above_an_interface_counts_too),
+		TEST(interfaces_above_each_other_in_a_circle_end),
+		TEST(an_interface_on_virtio_is_found),
+		TEST(an_interface_in_another_namespace_is_noticed),
+		TEST(a_network_that_cannot_be_read_counts_as_in_use),
+		TEST(a_mounted_disk_is_in_use),
+		TEST(a_mounted_partition_is_in_use),
+		TEST(a_mount_is_known_by_its_source_as_well),
+		TEST(swap_space_is_in_use),
+		TEST(a_holder_and_what_is_mounted_above_it_are_found),
+		TEST(the_head_of_a_multipath_disk_is_found),
+		TEST(mounts_that_cannot_be_read_count_as_in_use),
+		TEST(the_console_is_in_use),
+		TEST(virtual_functions_hang_on_their_parent),
+		TEST(open_files_name_their_process),
+		TEST(an_open_resource_file_is_a_use),
+		TEST(an_open_disk_is_a_use),
+		TEST(strangers_in_the_group_are_named_bridges_are_not),
+		TEST(proc_net_is_read_for_a_host_of_files),
+	};
+
+	return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
+}

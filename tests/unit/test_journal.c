@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The journal: what is written comes back, and whatever is found in its place is survived.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal.h"
+#include "kernel.h"
+#include "state.h"
+
+#define ADDR  "0000:03:00.0"
+#define OTHER "10000:e1:00.1"
+
+static struct journal_record sample(const char *addr)
+{
+	struct journal_record record = {
+		.entry = {.addr = address(addr),
+			  .vendor = 0x8086,
+			  .device = 0x100e,
+			  .driver = "e1000",
+			  .when = 1700000000},
+		.node = {"/dev/vfio/7", 0, 44, 0600},
+	};
+
+	return record;
+}
+
+static void a_record_comes_back_as_it_was_written(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record written = sample(OTHER), read;
+
+	assert_int_equal(journal_write(kernel->host, &written), 0);
+	assert_int_equal(journal_read(kernel->host, &written.entry.addr, &read), 0);
+	assert_int_equal(usrpci_addr_compare(&read.entry.addr, &written.entry.addr), 0);
+	assert_int_equal(read.entry.vendor, 0x8086);
+	assert_int_equal(read.entry.device, 0x100e);
+	assert_int_equal(read.entry.when, 1700000000);
+	assert_string_equal(read.entry.driver, "e1000");
+	assert_string_equal(read.entry.driver_override, "");
+	assert_string_equal(read.node.path, "/dev/vfio/7");
+	assert_int_equal(read.node.gid, 44);
+	assert_int_equal(read.node.mode, 0600);
+}
+
+static void records_are_dropped_one_by_one(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record first = sample(ADDR), second = sample(OTHER);
+	struct usrpci_journal_entry *entries;
+
+	assert_int_equal(usrpci_host_journal(kernel->host, &entries), 0);
+	free(entries);
+	assert_int_equal(journal_write(kernel->host, &first), 0);
+	assert_int_equal(journal_write(kernel->host, &second), 0);
+	assert_int_equal(journal_drop(kernel->host, &first.entry.addr), 0);
+	assert_int_equal(usrpci_host_journal(kernel->host, &entries), 1);
+	assert_int_equal(entries[0].addr.domain, 0x10000);
+	free(entries);
+	assert_int_equal(journal_read(kernel->host, &first.entry.addr, &first), -ENOENT);
+}
+
+static void a_damaged_record_is_reported_and_the_others_are_kept(void **state)
+{
+	static const char *const damaged[] = {
+		"",
+		"\n",
+		"usrpci-journal 1\n",
+		"usrpci-journal 2\nid 8086:100e\nend\n",
+		"usrpci-journal 1\nid 8086:100e\ndriver e1000\n",
+		"usrpci-journal 1\nid 8086\ndriver e1000\nend\n",
+		"usrpci-journal 1\nid 8086:100e\ndriver ../../../etc\nend\n",
+		"usrpci-journal 1\nid 8086:100e\nnode /etc/passwd 0 0 777\nend\n",
+		"usrpci-journal 1\nid 8086:100e\nwhen never\nend\n",
+		"usrpci-journal 1\nid 8086:100e\n"
+		"driver a_name_that_is_longer_than_any_that_a_driver_may_have\nend\n",
+		"\x7f"
+		"ELF\x01\x02\x03",
+	};
+	struct kernel *kernel = *state;
+	struct journal_record whole = sample(OTHER), record;
+	struct usrpci_addr addr = address(ADDR);
+	struct usrpci_journal_entry *entries;
+	size_t i;
+
+	assert_int_equal(journal_write(kernel->host, &whole), 0);
+	for (i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		fixture_text(kernel->fixture, STATE_DIR "/journal/" ADDR, damaged[i]);
+		assert_int_equal(journal_read(kernel->host, &addr, &record), -EBADMSG);
+		assert_int_equal(usrpci_host_journal(kernel->host, &entries), 1);
+		free(entries);
+	}
+	assert_logged(kernel->fixture, "the record in /run/usrpci/journal/" ADDR " is damaged");
+}
+
+static void unknown_keys_and_files_are_skipped(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addr = address(ADDR);
+	struct usrpci_journal_entry *entries;
+	struct journal_record record;
+
+	fixture_text(kernel->fixture, STATE_DIR "/journal/" ADDR,
+		     "usrpci-journal 1\nid 8086:100e\nlater thing\ndriver e1000\nend\n");
+	fixture_text(kernel->fixture, STATE_DIR "/journal/" ADDR ".new", "cut off");
+	assert_int_equal(journal_read(kernel->host, &addr, &record), 0);
+	assert_string_equal(record.entry.driver, "e1000");
+	assert_int_equal(usrpci_host_journal(kernel->host, &entries), 1);
+	free(entries);
+}
+
+/* A writer that is killed leaves its new file beside the old record, which is still whole. */
+static void what_a_killed_writer_left_is_overwritten(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record record = sample(ADDR);
+
+	fixture_text(kernel->fixture, STATE_DIR "/journal/" ADDR ".new", "half a rec");
+	assert_int_equal(journal_write(kernel->host, &record), 0);
+	assert_int_equal(journal_read(kernel->host, &record.entry.addr, &record), 0);
+	assert_null(fixture_read(kernel->fixture, STATE_DIR "/journal/" ADDR ".new"));
+}
+
+static void a_node_is_found_in_another_devices_record(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record record = sample(ADDR);
+	struct usrpci_addr own = address(ADDR), other = address(OTHER);
+	struct journal_node node;
+
+	assert_int_equal(journal_write(kernel->host, &record), 0);
+	assert_int_equal(journal_find_node(kernel->host, &own, "/dev/vfio/7", &node), -ENOENT);
+	assert_int_equal(journal_find_node(kernel->host, &other, "/dev/vfio/8", &node), -ENOENT);
+	assert_int_equal(journal_find_node(kernel->host, &other, "/dev/vfio/7", &node), 0);
+	assert_int_equal(node.gid, 44);
+}
+
+static void a_run_directory_that_cannot_be_written_is_an_error(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record record = sample(ADDR);
+
+	fixture_text(kernel->fixture, "/run/usrpci", "a file, no directory");
+	assert_int_equal(journal_write(kernel->host, &record), -ENOTDIR);
+	assert_logged(kernel->fixture, "cannot write /run/usrpci/journal/" ADDR);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_record_comes_back_as_it_was_written),
+		TEST(records_are_dropped_one_by_one),
+		TEST(a_damaged_record_is_reported_and_the_others_are_kept),
+		TEST(unknown_keys_and_files_are_skipped),
+		TEST(what_a_killed_writer_left_is_overwritten),
+		TEST(a_node_is_found_in_another_devices_record),
+		TEST(a_run_directory_that_cannot_be_written_is_an_error),
+	};
+
+	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+}
