@@ -6,7 +6,7 @@
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make bench    the figures, beside those of others
 #	make install  as root; DESTDIR and PREFIX are respected
-#	make          build only        make lint, make format, make clean
+#	make          build only; also: make lint, analyze, format, clean
 
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -24,7 +24,7 @@ CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ jq clang libclang-rt-14-dev python3 driverctl dmsetup strace e2fsprogs
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev
 
-.PHONY: all check demo bench install lint format clean build
+.PHONY: all build check demo bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -59,6 +59,11 @@ install: packages-BUILD build
 
 lint: packages-LINT packages-BUILD build
 	@$(MESON) test -C $(BUILD) --suite lint --verbose
+
+# Slow and one file at a time, so it is wrong about many a value that comes from another file.
+analyze: packages-LINT packages-BUILD build
+	@run-clang-tidy -p $(BUILD) -j $(JOBS) -quiet -checks='-*,clang-analyzer-*,-clang-analyzer-valist.*,-clang-analyzer-security.insecureAPI.*' \
+		-extra-arg=-Wno-unknown-warning-option '/(util|lib|host|cli|drivers|rump|examples)/'
 
 format: packages-LINT
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
