@@ -100,8 +100,11 @@ static int add_chunk(struct dma_domain *domain, const struct dma_chunk *chunk)
 		return error;
 	lock_acquire(&heap->lock);
 	error = heap_add(heap->heap, chunk_addr(domain, chunk), chunk->size, chunk->node);
-	if (!error && heap->wanted && !heap_alloc(heap->heap, heap->wanted, &heap->found))
-		heap->wanted = NULL;
+	if (!error && heap->wanted) {
+		heap->found = heap_alloc(heap->heap, heap->wanted);
+		if (heap->found)
+			heap->wanted = NULL;
+	}
 	lock_release(&heap->lock);
 	if (error)
 		return report(domain->ctx, error, NULL, NULL,
@@ -112,15 +115,14 @@ static int add_chunk(struct dma_domain *domain, const struct dma_chunk *chunk)
 	return !heap->wanted;
 }
 
-static int alloc_locked(struct dma_heap *heap, const struct dma_chunk_request *request,
-			uint64_t *addr)
+static inline uint64_t alloc_locked(struct dma_heap *heap, const struct dma_chunk_request *request)
 {
-	int error;
+	uint64_t addr;
 
 	lock_acquire(&heap->lock);
-	error = heap_alloc(heap->heap, request, addr);
+	addr = heap_alloc(heap->heap, request);
 	lock_release(&heap->lock);
-	return error;
+	return addr;
 }
 
 /* Gets memory for a request and a block of it. The slow lock is held. */
@@ -144,15 +146,15 @@ static int grow(struct dma_domain *domain, const struct dma_chunk_request *reque
 	return error;
 }
 
-static int alloc_slowly(struct dma_domain *domain, const struct dma_chunk_request *request,
-			uint64_t *addr)
+static __attribute__((noinline)) int
+alloc_slowly(struct dma_domain *domain, const struct dma_chunk_request *request, uint64_t *addr)
 {
 	struct dma_heap *heap = domain->heap;
-	int error;
+	int error = 0;
 
 	pthread_mutex_lock(&heap->growing);
-	error = alloc_locked(heap, request, addr); /* another thread may have been first */
-	if (error)
+	*addr = alloc_locked(heap, request); /* another thread may have made room */
+	if (!*addr)
 		error = grow(domain, request, addr);
 	pthread_mutex_unlock(&heap->growing);
 	return error;
@@ -163,7 +165,15 @@ static bool power_of_two(uint64_t value)
 	return !(value & (value - 1));
 }
 
-static int check_request(const struct usrpci_ctx *ctx, const struct usrpci_dma_request *request)
+static inline bool acceptable(const struct usrpci_dma_request *request)
+{
+	return request->size - 1 < HEAP_END && power_of_two(request->align) &&
+	       power_of_two(request->boundary) &&
+	       (!request->boundary || request->boundary >= request->size) && request->node >= 0;
+}
+
+/* Why a request is not acceptable. */
+static int explain_request(const struct usrpci_ctx *ctx, const struct usrpci_dma_request *request)
 {
 	if (!request->size)
 		return report(ctx, -EINVAL, NULL, NULL, "a block of 0 bytes was asked for");
@@ -180,9 +190,7 @@ static int check_request(const struct usrpci_ctx *ctx, const struct usrpci_dma_r
 		return report(ctx, -EINVAL, NULL, NULL,
 			      "a block of %zu bytes cannot lie inside a boundary of %zu",
 			      request->size, request->boundary);
-	if (request->node < 0)
-		return report(ctx, -EINVAL, NULL, NULL, "%d is not a NUMA node + 1", request->node);
-	return 0;
+	return report(ctx, -EINVAL, NULL, NULL, "%d is not a NUMA node + 1", request->node);
 }
 
 /* In the units of the heap. A boundary inside a granule is kept by starting at the granule. */
@@ -210,11 +218,11 @@ int usrpci_dma_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *re
 		return report(
 			ctx, -ENXIO, NULL, NULL,
 			"no device is open yet, and the first one decides what DMA memory is");
-	error = check_request(ctx, request);
-	if (error)
-		return error;
+	if (!acceptable(request))
+		return explain_request(ctx, request);
 	wanted = in_granules(request);
-	if (alloc_locked(heap, &wanted, &addr)) {
+	addr = alloc_locked(heap, &wanted);
+	if (!addr) {
 		error = alloc_slowly(ctx->domain, &wanted, &addr);
 		if (error)
 			return error;

@@ -23,11 +23,11 @@
 
 #define GRANULE_SHIFT 6
 #define SECOND_SHIFT  4
-#define SECOND        (1 << SECOND_SHIFT)                     /* bins to each power of two */
-#define FIRST         (48 - GRANULE_SHIFT - SECOND_SHIFT + 3) /* the last one is always empty */
-#define BINS          (FIRST * SECOND)
+#define SECOND        (1 << SECOND_SHIFT) /* bins to each power of two */
+#define BINS          704                 /* a multiple of 64 above those that HEAP_END needs */
 #define LOW_END       (UINT64_C(1) << 32)
 #define CANDIDATES    4 /* blocks tried in a bin before a larger one is split */
+#define NO_BIN        UINT16_MAX
 
 #define WINDOW_SHIFT 30
 #define WINDOW       (UINT64_C(1) << WINDOW_SHIFT)
@@ -52,9 +52,10 @@ struct zone {
 	struct zone *next; /* in the order in which unlimited requests look: high ones first */
 	int node;
 	bool low;
-	uint64_t first;         /* bit f: second[f] is not 0 */
-	uint16_t second[FIRST]; /* bit s: bins[f * SECOND + s] is not empty */
+	uint64_t filled[BINS / 64]; /* a bit for each bin that is not empty */
+	uint64_t words;             /* a bit for each word of filled that is not 0 */
 	struct block *bins[BINS];
+	struct block *victim; /* a large free block, in no bin, cut up when no bin fits; or NULL */
 };
 
 struct run {
@@ -78,7 +79,6 @@ struct slab {
 struct heap {
 	struct zone *zones;
 	struct block *unused;
-	uint64_t unused_count;
 	_Atomic(struct window *) *windows;
 	uint64_t held, used, blocks;
 	struct run *runs;
@@ -109,30 +109,24 @@ static inline unsigned int bin_of(uint64_t size)
 /* The first bin with nothing in it that is smaller than size. */
 static inline unsigned int bin_above(uint64_t size)
 {
-	uint64_t granules = size >> GRANULE_SHIFT;
-
-	if (granules >= SECOND) {
-		unsigned int top = 63 - (unsigned int)__builtin_clzll(granules);
-		size += (UINT64_C(1) << (top - SECOND_SHIFT + GRANULE_SHIFT)) - HEAP_GRANULE;
-	}
-	return bin_of(size);
+	return bin_of(size - HEAP_GRANULE) + 1;
 }
 
 /* The first bin from bin upwards that is not empty, or BINS. */
 static inline unsigned int bin_next(const struct zone *zone, unsigned int bin)
 {
-	unsigned int first = bin / SECOND;
-	unsigned int second = zone->second[first] & (~0U << (bin % SECOND));
-	uint64_t above;
+	unsigned int word = bin / 64;
+	uint64_t filled = zone->filled[word] & (~UINT64_C(0) << (bin % 64));
+	uint64_t words;
 
-	if (!second) {
-		above = zone->first & (~UINT64_C(0) << (first + 1));
-		if (!above)
+	if (!filled) {
+		words = zone->words & (~UINT64_C(1) << word);
+		if (!words)
 			return BINS;
-		first = (unsigned int)__builtin_ctzll(above);
-		second = zone->second[first];
+		word = (unsigned int)__builtin_ctzll(words);
+		filled = zone->filled[word];
 	}
-	return first * SECOND + (unsigned int)__builtin_ctz(second);
+	return word * 64 + (unsigned int)__builtin_ctzll(filled);
 }
 
 static inline void bin_insert(struct block *block)
@@ -145,51 +139,73 @@ static inline void bin_insert(struct block *block)
 	block->used = false;
 	block->list_prev = NULL;
 	block->list_next = head;
-	if (head)
-		head->list_prev = block;
 	zone->bins[bin] = block;
-	zone->second[bin / SECOND] |= (uint16_t)(1U << (bin % SECOND));
-	zone->first |= UINT64_C(1) << (bin / SECOND);
+	if (head) {
+		head->list_prev = block;
+		return;
+	}
+	zone->filled[bin / 64] |= UINT64_C(1) << (bin % 64);
+	zone->words |= UINT64_C(1) << (bin / 64);
 }
 
 static inline void bin_remove(struct block *block)
 {
+	struct block *prev = block->list_prev, *next = block->list_next;
 	struct zone *zone = block->zone;
 	unsigned int bin = block->bin;
 
-	if (block->list_next)
-		block->list_next->list_prev = block->list_prev;
-	if (block->list_prev) {
-		block->list_prev->list_next = block->list_next;
+	if (bin == NO_BIN) {
+		zone->victim = NULL;
 		return;
 	}
-	zone->bins[bin] = block->list_next;
-	if (block->list_next)
+	if (next)
+		next->list_prev = prev;
+	if (prev) {
+		prev->list_next = next;
 		return;
-	zone->second[bin / SECOND] &= (uint16_t) ~(1U << (bin % SECOND));
-	if (!zone->second[bin / SECOND])
-		zone->first &= ~(UINT64_C(1) << (bin / SECOND));
+	}
+	zone->bins[bin] = next;
+	if (next)
+		return;
+	zone->filled[bin / 64] &= ~(UINT64_C(1) << (bin % 64));
+	if (!zone->filled[bin / 64])
+		zone->words &= ~(UINT64_C(1) << (bin / 64));
 }
 
 /* A free block's range has changed. */
 static inline void bin_update(struct block *block)
 {
-	if (bin_of(block->size) == block->bin)
+	if (block->bin == NO_BIN || bin_of(block->size) == block->bin)
 		return;
 	bin_remove(block);
 	bin_insert(block);
+}
+
+/* Makes a free block, in its bin now, the one to be cut up, if it is the larger one. */
+static inline void choose_victim(struct block *block)
+{
+	struct zone *zone = block->zone;
+	struct block *old = zone->victim;
+
+	if (block->bin == NO_BIN || (old && old->size >= block->size))
+		return;
+	bin_remove(block);
+	if (old)
+		bin_insert(old);
+	block->bin = NO_BIN;
+	zone->victim = block;
 }
 
 /*
  * Headers.
  */
 
-/* Makes sure that count headers are there, so that nothing fails half-way. */
-static int headers_ensure(struct heap *heap, uint64_t count)
+/* Makes sure that two headers are there, so that nothing fails half-way. */
+static inline int headers_ensure(struct heap *heap)
 {
 	struct slab *slab;
 
-	if (__builtin_expect(heap->unused_count >= count, true))
+	if (__builtin_expect(heap->unused && heap->unused->list_next, true))
 		return 0;
 	slab = aligned_alloc(sizeof(struct block), sizeof(*slab));
 	if (!slab)
@@ -200,7 +216,6 @@ static int headers_ensure(struct heap *heap, uint64_t count)
 		slab->blocks[i].list_next = heap->unused;
 		heap->unused = &slab->blocks[i];
 	}
-	heap->unused_count += SLAB_BLOCKS;
 	return 0;
 }
 
@@ -208,7 +223,6 @@ static inline void header_drop(struct heap *heap, struct block *block)
 {
 	block->list_next = heap->unused;
 	heap->unused = block;
-	heap->unused_count++;
 }
 
 static inline void list_insert(struct block *block, struct block *prev, struct block *next)
@@ -231,7 +245,6 @@ static inline struct block *header_take(struct heap *heap, struct zone *zone, ui
 	struct block *block = heap->unused;
 
 	heap->unused = block->list_next;
-	heap->unused_count--;
 	block->zone = zone;
 	block->addr = addr;
 	block->size = size;
@@ -404,8 +417,8 @@ static void run_join(struct heap *heap, struct run *low, struct run *high)
 	run_destroy(heap, high);
 }
 
-/* Merges a block that is in no bin with its free neighbours and puts the whole into its bin. */
-static inline void release(struct heap *heap, struct block *block)
+/* Merges a used block with its free neighbours and returns the whole, which is free. */
+static inline struct block *release(struct heap *heap, struct block *block, uint64_t addr)
 {
 	struct block *prev = block->prev, *next = block->next;
 
@@ -420,15 +433,18 @@ static inline void release(struct heap *heap, struct block *block)
 			header_drop(heap, next);
 		}
 		bin_update(prev);
-	} else if (!next->used) {
-		next->addr = block->addr;
+		return prev;
+	}
+	if (!next->used) {
+		next->addr = addr; /* block->addr, which may not be in a register yet */
 		next->size += block->size;
 		list_remove(block);
 		header_drop(heap, block);
 		bin_update(next);
-	} else {
-		bin_insert(block);
+		return next;
 	}
+	bin_insert(block);
+	return block;
 }
 
 static int add_to_zone(struct heap *heap, struct zone *zone, uint64_t addr, uint64_t end)
@@ -457,7 +473,7 @@ static int add_to_zone(struct heap *heap, struct zone *zone, uint64_t addr, uint
 	}
 	if (low && high)
 		run_join(heap, low, high);
-	release(heap, block);
+	choose_victim(release(heap, block, addr));
 	mark(heap, addr, end - addr, true);
 	heap->held += end - addr;
 	return 0;
@@ -478,7 +494,7 @@ static int prepare_add(struct heap *heap, uint64_t addr, uint64_t end)
 		if (error)
 			return error;
 	}
-	return headers_ensure(heap, 2);
+	return headers_ensure(heap);
 }
 
 int heap_add(struct heap *heap, uint64_t addr, uint64_t size, int node)
@@ -503,15 +519,24 @@ int heap_add(struct heap *heap, uint64_t addr, uint64_t size, int node)
 	return error;
 }
 
+static bool holds(const struct block *block, uint64_t addr, uint64_t end)
+{
+	return block->addr <= addr && end <= block->addr + block->size;
+}
+
 /* The free block that a range lies in. */
 static struct block *find_free(struct heap *heap, uint64_t addr, uint64_t end)
 {
-	for (struct zone *zone = heap->zones; zone; zone = zone->next)
-		for (unsigned int bin = bin_next(zone, bin_of(end - addr)); bin < BINS;
-		     bin = bin_next(zone, bin + 1))
+	for (struct zone *zone = heap->zones; zone; zone = zone->next) {
+		unsigned int bin = bin_next(zone, bin_of(end - addr));
+
+		if (zone->victim && holds(zone->victim, addr, end))
+			return zone->victim;
+		for (; bin < BINS; bin = bin_next(zone, bin + 1))
 			for (struct block *block = zone->bins[bin]; block; block = block->list_next)
-				if (block->addr <= addr && end <= block->addr + block->size)
+				if (holds(block, addr, end))
 					return block;
+	}
 	return NULL;
 }
 
@@ -581,7 +606,7 @@ static int remove_from_zone(struct heap *heap, uint64_t addr, uint64_t end)
 
 	if (!block)
 		return -EBUSY;
-	if (headers_ensure(heap, 1))
+	if (headers_ensure(heap))
 		return -ENOMEM;
 	run = find_run(heap, addr);
 	rest = run_create(heap, run->zone, 0, 0);
@@ -626,7 +651,7 @@ static inline bool fits(const struct block *block, const struct dma_chunk_reques
 	uint64_t addr = align_up(block->addr, request->align);
 	uint64_t boundary = request->boundary;
 
-	if (boundary && ((addr ^ (addr + request->size - 1)) & -boundary))
+	if (__builtin_expect((addr ^ (addr + request->size - 1)) & -boundary, 0))
 		addr = align_up(addr, boundary);
 	*start = addr;
 	return addr + request->size <= block->addr + block->size &&
@@ -645,6 +670,12 @@ static inline struct block *search_bin(const struct zone *zone, unsigned int bin
 	return NULL;
 }
 
+static inline struct block *search_victim(const struct zone *zone,
+					  const struct dma_chunk_request *request, uint64_t *start)
+{
+	return zone->victim && fits(zone->victim, request, start) ? zone->victim : NULL;
+}
+
 /* The first few blocks of a zone that are likely to fit. */
 static inline struct block *search_quickly(const struct zone *zone,
 					   const struct dma_chunk_request *request, uint64_t *start)
@@ -654,7 +685,7 @@ static inline struct block *search_quickly(const struct zone *zone,
 	struct block *block;
 
 	if (bin == BINS)
-		return NULL;
+		return search_victim(zone, request, start);
 	block = search_bin(zone, bin, request, CANDIDATES, start);
 	if (block || (align == HEAP_GRANULE && !request->boundary))
 		return block;
@@ -664,14 +695,16 @@ static inline struct block *search_quickly(const struct zone *zone,
 	if (align > HEAP_END)
 		return NULL;
 	bin = bin_next(zone, bin_above(size + align - HEAP_GRANULE));
-	return bin == BINS ? NULL : search_bin(zone, bin, request, CANDIDATES, start);
+	if (bin < BINS)
+		block = search_bin(zone, bin, request, CANDIDATES, start);
+	return block ? block : search_victim(zone, request, start);
 }
 
 static struct block *search_all(const struct zone *zone, const struct dma_chunk_request *request,
 				uint64_t *start)
 {
 	unsigned int bin = bin_next(zone, bin_of(request->size));
-	struct block *block = NULL;
+	struct block *block = search_victim(zone, request, start);
 
 	for (; bin < BINS && !block; bin = bin_next(zone, bin + 1))
 		block = search_bin(zone, bin, request, ~0U, start);
@@ -711,7 +744,11 @@ static inline struct block *split(struct heap *heap, struct block *block, uint64
 		return block;
 	}
 	taken = header_take(heap, block->zone, start, size);
-	if (front) {
+	if (!front) {
+		block->addr += size;
+		block->size = back;
+		list_insert(taken, block->prev, block);
+	} else {
 		block->size = front;
 		list_insert(taken, block, block->next);
 		if (back) {
@@ -719,33 +756,30 @@ static inline struct block *split(struct heap *heap, struct block *block, uint64
 
 			list_insert(rest, taken, taken->next);
 			bin_insert(rest);
+			choose_victim(rest);
 		}
-	} else {
-		block->addr += size;
-		block->size = back;
-		list_insert(taken, block->prev, block);
 	}
 	bin_update(block);
+	choose_victim(block);
 	return taken;
 }
 
-int heap_alloc(struct heap *heap, const struct dma_chunk_request *request, uint64_t *addr)
+uint64_t heap_alloc(struct heap *heap, const struct dma_chunk_request *request)
 {
 	struct block *block;
 	uint64_t start;
 
-	if (request->size > HEAP_END || headers_ensure(heap, 2))
-		return -ENOMEM;
+	if (request->size > HEAP_END || headers_ensure(heap))
+		return 0;
 	block = search(heap, request, &start);
 	if (!block)
-		return -ENOMEM;
+		return 0;
 	block = split(heap, block, start, request->size);
 	block->used = true;
 	*tag_of(window_of(heap, start), start) = block;
 	heap->used += block->size;
 	heap->blocks++;
-	*addr = start;
-	return 0;
+	return start;
 }
 
 /* The entry of the used block that starts at addr, or NULL. */
@@ -780,7 +814,7 @@ int heap_free(struct heap *heap, uint64_t addr)
 	*tag = NULL;
 	heap->used -= block->size;
 	heap->blocks--;
-	release(heap, block);
+	release(heap, block, addr);
 	return 0;
 }
 
@@ -795,10 +829,12 @@ void heap_stats(const struct heap *heap, struct heap_stats *stats)
 {
 	*stats = (struct heap_stats){heap->held, heap->used, heap->blocks, 0};
 	for (struct zone *zone = heap->zones; zone; zone = zone->next) {
-		unsigned int first = 63 - (unsigned int)__builtin_clzll(zone->first | 1);
-		unsigned int second = zone->second[first] | 1U;
-		unsigned int bin = first * SECOND + 31 - (unsigned int)__builtin_clz(second);
+		unsigned int word = 63 - (unsigned int)__builtin_clzll(zone->words | 1);
+		uint64_t filled = zone->filled[word] | 1;
+		unsigned int bin = word * 64 + 63 - (unsigned int)__builtin_clzll(filled);
 
+		if (zone->victim && zone->victim->size > stats->largest_free)
+			stats->largest_free = zone->victim->size;
 		for (struct block *block = zone->bins[bin]; block; block = block->list_next)
 			if (block->size > stats->largest_free)
 				stats->largest_free = block->size;

@@ -52,10 +52,10 @@ int heap_remove(struct heap *heap, uint64_t addr, uint64_t size);
 
 /*
  * Allocates. size, align and boundary are as dma.c leaves them: size a multiple of the granule,
- * align a power of two of at least a granule, boundary 0 or a power of two not below size. Errors:
- * -ENOMEM (no free range satisfies the request).
+ * align a power of two of at least a granule, boundary 0 or a power of two not below size. Returns
+ * 0, which is no block's address, when no free range satisfies the request.
  */
-int heap_alloc(struct heap *heap, const struct dma_chunk_request *request, uint64_t *addr);
+uint64_t heap_alloc(struct heap *heap, const struct dma_chunk_request *request);
 
 /* Errors: -EINVAL (no live block starts there); nothing changed then. */
 int heap_free(struct heap *heap, uint64_t addr);

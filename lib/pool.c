@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,8 +35,8 @@
 #define LOG_SUBJECT "pool"
 #include "log.h"
 
-#define CACHE_SIZE  128 /* buffers; half of it moves to or from the shared stack at once */
-#define CACHE_HALF  (CACHE_SIZE / 2)
+#define CACHE_SIZE  119 /* buffers, which makes 1 KiB */
+#define CACHE_HALF  56  /* what is left in it when the shared stack takes or gives some */
 #define CACHE_LINE  64
 #define CACHES_MIN  16
 #define CACHES_MAX  1024
@@ -44,16 +45,23 @@
 
 struct cache {
 	_Atomic uintptr_t owner; /* 0: nobody; set once */
-	atomic_bool busy;
-	atomic_bool revoked;
 	_Atomic unsigned int count;
-	_Alignas(CACHE_LINE) void *buffers[CACHE_SIZE];
+	atomic_bool revoked;
+	_Alignas(8) atomic_bool busy;
+	/*
+	 * The top of the stack is apart: a put and the get after it meet here and need not wait for
+	 * each other's count to go through memory.
+	 */
+	_Atomic(void *) top; /* NULL: none; there may be others below */
+	_Alignas(CACHE_LINE) void *buffers[CACHE_SIZE + 1];
 };
+
+_Static_assert(sizeof(struct cache) == 1024, "a shift finds a thread's stack");
 
 struct usrpci_pool {
 	struct cache *caches;
 	unsigned int cache_shift; /* 64 - log2 of their number */
-	bool fence;               /* there is no membarrier(2) */
+	bool plain;               /* there is no membarrier(2), so threads have no stacks */
 	struct usrpci_ctx *ctx;
 	void **pieces;
 	size_t piece_count;
@@ -70,12 +78,15 @@ static inline unsigned int cache_number(const struct usrpci_pool *pool)
 	return 1U << (64 - pool->cache_shift);
 }
 
-static inline struct cache *cache_place(const struct usrpci_pool *pool, uintptr_t thread,
-					unsigned int probe)
+/* Where a thread's stack should be, and where it is when that place was taken. */
+static inline struct cache *cache_home(const struct usrpci_pool *pool, uintptr_t thread)
 {
-	size_t home = thread * UINT64_C(0x9e3779b97f4a7c15) >> pool->cache_shift;
+	return &pool->caches[thread * UINT64_C(0x9e3779b97f4a7c15) >> pool->cache_shift];
+}
 
-	return &pool->caches[(home + probe) & (cache_number(pool) - 1)];
+static struct cache *cache_next(const struct usrpci_pool *pool, struct cache *cache)
+{
+	return ++cache < pool->caches + cache_number(pool) ? cache : pool->caches;
 }
 
 static inline uintptr_t owner_of(const struct cache *cache)
@@ -93,23 +104,39 @@ static inline void store_count(struct cache *cache, unsigned int count)
 	atomic_store_explicit(&cache->count, count, memory_order_relaxed);
 }
 
+static inline void *load_top(const struct cache *cache)
+{
+	return atomic_load_explicit(&cache->top, memory_order_relaxed);
+}
+
+static inline void store_top(struct cache *cache, void *buffer)
+{
+	atomic_store_explicit(&cache->top, buffer, memory_order_relaxed);
+}
+
+static inline void push(struct cache *cache, void *buffer)
+{
+	unsigned int count = load_count(cache);
+
+	cache->buffers[count] = buffer;
+	store_count(cache, count + 1);
+}
+
+/* Puts the top to the others. Returns their number. */
+static inline unsigned int settle(struct cache *cache)
+{
+	void *top = load_top(cache);
+
+	if (top) {
+		push(cache, top);
+		store_top(cache, NULL);
+	}
+	return load_count(cache);
+}
+
 /*
  * The owner's side.
  */
-
-static inline bool cache_enter(const struct usrpci_pool *pool, struct cache *cache)
-{
-	atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
-	if (__builtin_expect(pool->fence, false))
-		atomic_thread_fence(memory_order_seq_cst);
-	else
-		atomic_signal_fence(memory_order_seq_cst);
-	/* acquire: what the taker did to the stack before it let go */
-	if (__builtin_expect(!atomic_load_explicit(&cache->revoked, memory_order_acquire), true))
-		return true;
-	atomic_store_explicit(&cache->busy, false, memory_order_release);
-	return false;
-}
 
 static inline void cache_leave(struct cache *cache)
 {
@@ -117,18 +144,68 @@ static inline void cache_leave(struct cache *cache)
 	atomic_store_explicit(&cache->busy, false, memory_order_release);
 }
 
-/* This thread's stack, entered; NULL when it has none yet or it is revoked. */
-static inline struct cache *cache_own(const struct usrpci_pool *pool)
+static inline bool cache_enter(struct cache *cache)
+{
+	atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst); /* the other half of it is in collect() */
+	/* acquire: what the taker did to the stack before it let go */
+	if (__builtin_expect(!atomic_load_explicit(&cache->revoked, memory_order_acquire), true))
+		return true;
+	cache_leave(cache);
+	return false;
+}
+
+/* Enters the thread's stack if it is in its first place. */
+static inline bool cache_enter_home(const struct usrpci_pool *pool, struct cache **cache)
 {
 	uintptr_t thread = (uintptr_t)&thread_mark;
-	struct cache *cache = cache_place(pool, thread, 0);
 
-	for (unsigned int probe = 1; __builtin_expect(owner_of(cache) != thread, false); probe++) {
-		if (probe == PROBES)
-			return NULL;
-		cache = cache_place(pool, thread, probe);
+	*cache = cache_home(pool, thread);
+	return __builtin_expect(owner_of(*cache) == thread, true) && cache_enter(*cache);
+}
+
+/* Enters the thread's stack wherever it is. NULL: it has none, or it is revoked. */
+static struct cache *cache_enter_any(const struct usrpci_pool *pool)
+{
+	uintptr_t thread = (uintptr_t)&thread_mark;
+	struct cache *cache = cache_home(pool, thread);
+
+	for (unsigned int probe = 0; probe < PROBES; probe++) {
+		if (__builtin_expect(owner_of(cache) == thread, true))
+			return cache_enter(cache) ? cache : NULL;
+		cache = cache_next(pool, cache);
 	}
-	return cache_enter(pool, cache) ? cache : NULL;
+	return NULL;
+}
+
+static inline void *cache_pop(struct cache *cache)
+{
+	void *buffer = load_top(cache);
+	unsigned int count;
+
+	if (buffer) {
+		store_top(cache, NULL);
+		return buffer;
+	}
+	count = load_count(cache);
+	if (!count)
+		return NULL;
+	store_count(cache, count - 1);
+	return cache->buffers[count - 1];
+}
+
+/* Returns whether there was room. */
+static inline bool cache_push(struct cache *cache, void *buffer)
+{
+	void *top = load_top(cache);
+
+	if (top) {
+		if (__builtin_expect(load_count(cache) == CACHE_SIZE, false))
+			return false;
+		push(cache, top);
+	}
+	store_top(cache, buffer);
+	return true;
 }
 
 /*
@@ -140,14 +217,14 @@ static inline struct cache *cache_own(const struct usrpci_pool *pool)
 static struct cache *cache_find(struct usrpci_pool *pool)
 {
 	uintptr_t thread = (uintptr_t)&thread_mark;
+	struct cache *cache = cache_home(pool, thread);
 
-	for (unsigned int probe = 0; probe < PROBES; probe++) {
-		struct cache *cache = cache_place(pool, thread, probe);
-
+	for (unsigned int probe = 0; probe < PROBES && !pool->plain; probe++) {
 		if (!owner_of(cache))
 			atomic_store_explicit(&cache->owner, thread, memory_order_relaxed);
 		if (owner_of(cache) == thread)
 			return cache;
+		cache = cache_next(pool, cache);
 	}
 	return NULL;
 }
@@ -182,16 +259,8 @@ static size_t held_by_threads(const struct usrpci_pool *pool)
 	size_t count = 0;
 
 	for (unsigned int i = 0; i < cache_number(pool); i++)
-		count += load_count(&pool->caches[i]);
+		count += load_count(&pool->caches[i]) + (load_top(&pool->caches[i]) != NULL);
 	return count;
-}
-
-static void barrier_everywhere(const struct usrpci_pool *pool)
-{
-	if (pool->fence)
-		atomic_thread_fence(memory_order_seq_cst);
-	else
-		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
 /* Brings what all threads hold to the shared stack. */
@@ -202,13 +271,13 @@ static size_t collect(struct usrpci_pool *pool)
 
 	for (unsigned int i = 0; i < number; i++)
 		atomic_store_explicit(&pool->caches[i].revoked, true, memory_order_relaxed);
-	barrier_everywhere(pool);
+	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 	for (unsigned int i = 0; i < number; i++) {
 		struct cache *cache = &pool->caches[i];
 
 		while (atomic_load_explicit(&cache->busy, memory_order_acquire))
 			sched_yield();
-		lost += shared_push(pool, cache->buffers, load_count(cache));
+		lost += shared_push(pool, cache->buffers, settle(cache));
 		store_count(cache, 0);
 		atomic_store_explicit(&cache->revoked, false, memory_order_release);
 	}
@@ -242,7 +311,7 @@ static __attribute__((noinline)) unsigned int get_slowly(struct usrpci_pool *poo
 	lock_acquire(&pool->lock);
 	cache = cache_find(pool);
 	if (cache) {
-		lost = shared_push(pool, cache->buffers, load_count(cache));
+		lost = shared_push(pool, cache->buffers, settle(cache));
 		store_count(cache, 0);
 	}
 	if (shared_count(pool) < count && held_by_threads(pool) > 0)
@@ -260,7 +329,7 @@ static __attribute__((noinline)) unsigned int get_slowly(struct usrpci_pool *poo
 /* Makes room in a stack. The upper half, more likely to be in the processor's cache, stays. */
 static size_t spill(struct usrpci_pool *pool, struct cache *cache)
 {
-	unsigned int count = load_count(cache);
+	unsigned int count = settle(cache);
 	size_t lost;
 
 	if (count <= CACHE_HALF)
@@ -291,54 +360,68 @@ static __attribute__((noinline)) void put_slowly(struct usrpci_pool *pool, void 
 	report_lost(pool, lost);
 }
 
-void *usrpci_pool_get(struct usrpci_pool *pool)
+static __attribute__((noinline)) void *get_one_slowly(struct usrpci_pool *pool)
 {
-	struct cache *cache = cache_own(pool);
+	struct cache *cache = cache_enter_any(pool);
 	void *buffer = NULL;
-	unsigned int count;
 
-	if (__builtin_expect(cache != NULL, true)) {
-		count = load_count(cache);
-		if (__builtin_expect(count > 0, true)) {
-			buffer = cache->buffers[count - 1];
-			store_count(cache, count - 1);
-			cache_leave(cache);
-			return buffer;
-		}
+	if (cache) {
+		buffer = cache_pop(cache);
 		cache_leave(cache);
 	}
-	get_slowly(pool, &buffer, 1);
-	return buffer;
+	return buffer || get_slowly(pool, &buffer, 1) ? buffer : NULL;
+}
+
+static __attribute__((noinline)) void put_one_slowly(struct usrpci_pool *pool, void *buffer)
+{
+	struct cache *cache = cache_enter_any(pool);
+	bool done = false;
+
+	if (cache) {
+		done = cache_push(cache, buffer);
+		cache_leave(cache);
+	}
+	if (!done)
+		put_slowly(pool, &buffer, 1);
+}
+
+void *usrpci_pool_get(struct usrpci_pool *pool)
+{
+	struct cache *cache;
+	void *buffer;
+
+	if (cache_enter_home(pool, &cache)) {
+		buffer = cache_pop(cache);
+		cache_leave(cache);
+		if (__builtin_expect(buffer != NULL, true))
+			return buffer;
+	}
+	return get_one_slowly(pool);
 }
 
 void usrpci_pool_put(struct usrpci_pool *pool, void *buffer)
 {
 	struct cache *cache;
-	unsigned int count;
+	bool done;
 
 	if (__builtin_expect(!buffer, false))
 		return;
-	cache = cache_own(pool);
-	if (__builtin_expect(cache != NULL, true)) {
-		count = load_count(cache);
-		if (__builtin_expect(count < CACHE_SIZE, true)) {
-			cache->buffers[count] = buffer;
-			store_count(cache, count + 1);
-			cache_leave(cache);
-			return;
-		}
+	if (cache_enter_home(pool, &cache)) {
+		done = cache_push(cache, buffer);
 		cache_leave(cache);
+		if (__builtin_expect(done, true))
+			return;
 	}
-	put_slowly(pool, &buffer, 1);
+	put_one_slowly(pool, buffer);
 }
 
 unsigned int usrpci_pool_get_bulk(struct usrpci_pool *pool, void **buffers, unsigned int count)
 {
-	struct cache *cache = cache_own(pool);
+	struct cache *cache = cache_enter_any(pool);
 	unsigned int have;
 
 	if (__builtin_expect(cache != NULL, true)) {
-		have = load_count(cache);
+		have = settle(cache);
 		if (__builtin_expect(have >= count, true)) {
 			memcpy(buffers, cache->buffers + have - count, count * sizeof(*buffers));
 			store_count(cache, have - count);
@@ -352,12 +435,12 @@ unsigned int usrpci_pool_get_bulk(struct usrpci_pool *pool, void **buffers, unsi
 
 void usrpci_pool_put_bulk(struct usrpci_pool *pool, void *const *buffers, unsigned int count)
 {
-	struct cache *cache = cache_own(pool);
+	struct cache *cache = cache_enter_any(pool);
 	unsigned int have;
 
 	if (__builtin_expect(cache != NULL, true)) {
-		have = load_count(cache);
-		if (__builtin_expect(count <= CACHE_SIZE - have, true)) {
+		have = settle(cache);
+		if (__builtin_expect(have + (uint64_t)count <= CACHE_SIZE, true)) {
 			memcpy(cache->buffers + have, buffers, count * sizeof(*buffers));
 			store_count(cache, have + count);
 			cache_leave(cache);
@@ -446,13 +529,12 @@ static struct cache *alloc_caches(unsigned int *shift)
 	unsigned int number = CACHES_MIN;
 	struct cache *caches;
 
-	while (number < CACHES_MAX && number < 2 * processors)
+	while (number < CACHES_MAX && number < 4 * processors)
 		number *= 2;
 	*shift = 64 - (unsigned int)__builtin_ctz(number);
-	caches = aligned_alloc(_Alignof(struct cache), number * sizeof(*caches));
-	if (caches)
-		memset(caches, 0, number * sizeof(*caches));
-	return caches;
+	caches = mmap(NULL, number * sizeof(*caches), PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return caches == MAP_FAILED ? NULL : caches;
 }
 
 int usrpci_pool_create(struct usrpci_ctx *ctx, const struct usrpci_pool_options *options,
@@ -473,7 +555,7 @@ int usrpci_pool_create(struct usrpci_ctx *ctx, const struct usrpci_pool_options 
 	pool->pieces = calloc(layout.pieces, sizeof(*pool->pieces));
 	pool->buffers = calloc(pool->capacity, sizeof(*pool->buffers));
 	pool->caches = alloc_caches(&pool->cache_shift);
-	pool->fence = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+	pool->plain = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
 	error = !pool->pieces || !pool->buffers || !pool->caches
 			? -ENOMEM
 			: alloc_pieces(pool, options, &layout);
@@ -494,6 +576,7 @@ void usrpci_pool_destroy(struct usrpci_pool *pool)
 		usrpci_dma_free(pool->ctx, pool->pieces[i]);
 	free(pool->pieces);
 	free(pool->buffers);
-	free(pool->caches);
+	if (pool->caches)
+		munmap(pool->caches, cache_number(pool) * sizeof(*pool->caches));
 	free(pool);
 }
