@@ -302,8 +302,8 @@ static void threads_that_end_strand_nothing(void **state)
 
 /* Threads hand buffers to each other and mark whose they are: nobody may see another's mark. */
 #define THREADS 4
-#define BUFFERS 160
-#define ROUNDS  40000
+#define BUFFERS 24 /* few, so that threads take from each other all the time */
+#define ROUNDS  100000
 
 struct stress {
 	struct usrpci_pool *pool;
