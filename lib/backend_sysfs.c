@@ -125,7 +125,7 @@ static bool parse_resource(const char *line, struct usrpci_bar_info *bar)
 	return true;
 }
 
-static int read_resources(struct usrpci_dev *dev)
+int sysfs_read_bars(struct usrpci_dev *dev)
 {
 	char text[2048], *line = text;
 	int length = file_read(dev->ctx, text, sizeof(text), PCI_DEVICES "/%s/resource", dev->name);
@@ -144,7 +144,7 @@ static int read_resources(struct usrpci_dev *dev)
 
 int sysfs_attach(struct usrpci_dev *dev, struct sysfs_dev *sysfs)
 {
-	int error = read_resources(dev);
+	int error = sysfs_read_bars(dev);
 
 	if (error)
 		return error;

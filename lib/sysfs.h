@@ -19,6 +19,9 @@ struct sysfs_dev {
 int sysfs_attach(struct usrpci_dev *dev, struct sysfs_dev *sysfs);
 void sysfs_detach(struct sysfs_dev *sysfs);
 
+/* Fills dev->bars alone; no privileges are needed. */
+int sysfs_read_bars(struct usrpci_dev *dev);
+
 /* The operations of backend.h. */
 int sysfs_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size);
 int sysfs_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,

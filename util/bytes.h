@@ -34,4 +34,17 @@ static inline void put_le32(void *bytes, uint32_t value)
 	put_le16((uint8_t *)bytes + 2, (uint16_t)(value >> 16));
 }
 
+static inline uint64_t get_le64(const void *bytes)
+{
+	const uint8_t *b = bytes;
+
+	return get_le32(b) | (uint64_t)get_le32(b + 4) << 32;
+}
+
+static inline void put_le64(void *bytes, uint64_t value)
+{
+	put_le32(bytes, (uint32_t)value);
+	put_le32((uint8_t *)bytes + 4, (uint32_t)(value >> 32));
+}
+
 #endif
