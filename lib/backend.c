@@ -13,10 +13,7 @@
 #include "log.h"
 
 const struct backend_ops *const backends[] = {
-	&backend_sysfs,
-	&backend_uio,
-	&backend_qemu,
-	NULL,
+	&backend_sysfs, &backend_vfio, &backend_uio, &backend_qemu, NULL,
 };
 
 int dev_gone(struct usrpci_dev *dev)

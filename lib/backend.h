@@ -138,5 +138,6 @@ void mmio_store(volatile uint8_t *address, unsigned int width, uint64_t value);
 extern const struct backend_ops backend_sysfs; /* usrpci_dev_inspect(): no interrupts, no DMA */
 extern const struct backend_ops backend_uio;
 extern const struct backend_ops backend_qemu;
+extern const struct backend_ops backend_vfio;
 
 #endif
