@@ -148,9 +148,13 @@ int edu_factorial(struct edu *edu, uint32_t n, uint32_t *result)
 	usrpci_write32(&edu->bar, EDU_STATUS, edu->poll ? 0 : EDU_STATUS_IRQ);
 	usrpci_write32(&edu->bar, EDU_FACTORIAL, n);
 	error = wait_idle(edu, EDU_STATUS, EDU_STATUS_COMPUTING, edu->poll);
-	if (!error)
-		*result = usrpci_read32(&edu->bar, EDU_FACTORIAL);
-	return error;
+	if (error)
+		return error;
+	n = usrpci_read32(&edu->bar, EDU_FACTORIAL);
+	if (n == ALL_ONES) /* a factorial is even, or 1 */
+		return -ENODEV;
+	*result = n;
+	return 0;
 }
 
 int edu_alloc(struct edu *edu, size_t size, void **block)
