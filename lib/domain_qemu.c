@@ -33,7 +33,7 @@ static struct qemu *qemu_of(struct dma_domain *domain)
 /* Bytes of the machine's RAM, from USRPCI_QEMU_RAM in MiB. */
 static int ram_size(struct usrpci_ctx *ctx, const char *object, size_t *size)
 {
-	const char *text = getenv("USRPCI_QEMU_RAM");
+	const char *text = secure_getenv("USRPCI_QEMU_RAM");
 	unsigned int number = RAM_DEFAULT;
 	char rest;
 

@@ -83,22 +83,19 @@ __attribute__((format(printf, 2, 3))) static void add(struct spawn *spawn, const
 	push(spawn, arg);
 }
 
-/* The machine: nothing in it that is not needed, which also starts faster. */
+/* Nothing that is not needed, which also starts faster. */
+#define MACHINE                                                         \
+	"q35,memory-backend=ram,smm=off,vmport=off,sata=off,smbus=off," \
+	"usb=off,hpet=off,pit=off,i8042=off,graphics=off"
+
+/* Slots are switched on and off by us as an operating system would. */
+#define NATIVE_HOTPLUG "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"
+
 static void add_machine(struct spawn *spawn, size_t ram_size)
 {
 	static const char *const fixed[] = {
-		"-nodefaults",
-		"-no-user-config",
-		"-display",
-		"none",
-		"-accel",
-		"tcg,tb-size=1",
-		"-machine",
-		"q35,memory-backend=ram,smm=off,vmport=off,sata=off,smbus=off,"
-		"usb=off,hpet=off,pit=off,i8042=off,graphics=off",
-		/* Slots are switched on and off by us as an operating system would. */
-		"-global",
-		"ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+		"-nodefaults",   "-no-user-config", "-display", "none",    "-accel",
+		"tcg,tb-size=1", "-machine",        MACHINE,    "-global", NATIVE_HOTPLUG,
 	};
 
 	add(spawn, "%s", spawn->binary);
@@ -138,7 +135,7 @@ static void add_ports(struct spawn *spawn)
 
 static int add_user_arguments(struct spawn *spawn)
 {
-	const char *text = getenv("USRPCI_QEMU_ARGS");
+	const char *text = secure_getenv("USRPCI_QEMU_ARGS");
 	wordexp_t words;
 	int error;
 
@@ -358,7 +355,7 @@ static int greet(const struct spawn *spawn, struct qemu_process *process)
 	process->pid = -1;
 	qemu_message(process, text, sizeof(text));
 	log_error(spawn->ctx, spawn->object,
-		  getenv("USRPCI_QEMU_ARGS") ? "see USRPCI_QEMU_ARGS" : NULL,
+		  secure_getenv("USRPCI_QEMU_ARGS") ? "see USRPCI_QEMU_ARGS" : NULL,
 		  "%s did not start: %s", spawn->binary, *text ? text : "it gave no reason");
 	return -EINVAL;
 }
@@ -383,7 +380,7 @@ static int start(struct spawn *spawn, struct qemu_process *process, size_t ram_s
 int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
 		       struct qemu_process *process)
 {
-	const char *binary = getenv("USRPCI_QEMU");
+	const char *binary = secure_getenv("USRPCI_QEMU");
 	struct spawn spawn = {
 		.ctx = ctx,
 		.object = object,
