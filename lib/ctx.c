@@ -13,6 +13,7 @@
 #include "backend.h"
 #include "ctx.h"
 #include "domain.h"
+#include "fault.h"
 
 #define LOG_SUBJECT "ctx"
 #include "log.h"
@@ -81,6 +82,7 @@ void usrpci_ctx_close(struct usrpci_ctx *ctx)
 		usrpci_dev_close(ctx->devices);
 	}
 	dma_detach(ctx->domain);
+	fault_free(ctx->fault);
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_mutex_destroy(&ctx->base.log_lock);
 	free(ctx->base.root);

@@ -7,6 +7,7 @@
 #include "base.h"
 
 struct dma_domain;
+struct fault;
 struct usrpci_dev;
 
 struct usrpci_ctx {
@@ -15,6 +16,7 @@ struct usrpci_ctx {
 	pthread_mutex_t lock;       /* guards devices and the creation of domain */
 	struct usrpci_dev *devices; /* open ones, newest first */
 	struct dma_domain *domain;  /* NULL until the first device is open */
+	struct fault *fault;        /* what is injected; NULL: nothing */
 };
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend.h"
+#include "fault.h"
 
 #define LOG_SUBJECT "device"
 #include "log.h"
@@ -65,6 +66,11 @@ int dev_create(struct usrpci_ctx *ctx, const struct backend_ops *ops,
 	fill_target(dev, target);
 	pthread_mutex_lock(&ctx->lock);
 	error = ops->open(dev);
+	if (!error) {
+		error = fault_wrap(dev);
+		if (error)
+			ops->close(dev);
+	}
 	if (!error) {
 		dev->next = ctx->devices;
 		ctx->devices = dev;

@@ -14,6 +14,7 @@
 
 #include "ctx.h"
 #include "domain.h"
+#include "fault.h"
 #include "heap.h"
 #include "lock.h"
 
@@ -220,6 +221,8 @@ int usrpci_dma_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *re
 			"no device is open yet, and the first one decides what DMA memory is");
 	if (!acceptable(request))
 		return explain_request(ctx, request);
+	if (ctx->fault && fault_alloc(ctx))
+		return -ENOMEM;
 	wanted = in_granules(request);
 	addr = alloc_locked(heap, &wanted);
 	if (!addr) {

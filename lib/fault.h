@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_LIB_FAULT_H
+#define USRPCI_LIB_FAULT_H
+
+/*
+ * Faults, injected above any backend: what a driver must survive happens when a test says, not once
+ * a year. A plan is a list, separated by commas, from USRPCI_FAULT or from a test:
+ *
+ *	ones=N		from the N-th access to registers or configuration space on, the devices are
+ *			gone: everything reads as ones, writes do nothing
+ *	irq-lost=N	the N-th interrupt does not arrive; N+: nor does any after it
+ *	irq-double=N	the N-th interrupt arrives once more, a millisecond later; N+: and those
+ *			after it
+ *	dma-late[=MS]	what devices write to DMA memory is seen MS to 2 MS milliseconds later,
+ *after the interrupt that announces it; default 5
+ *	dma-torn[=MS]	of it every second word of 32 bits is seen later, so what belongs together
+ *			comes in two parts
+ *	alloc=N		the N-th usrpci_dma_alloc() has no memory, those of pools included; N+: nor
+ *			have those after it
+ *
+ * N counts from 1, over all devices of a context, from the opening of its first.
+ */
+
+#include <stdbool.h>
+
+#include "backend.h"
+
+struct dma_domain;
+struct fault;
+
+/* Replaces the plan of a context that has no device open; NULL or "": none. Errors: -EINVAL. */
+int fault_set(struct usrpci_ctx *ctx, const char *plan);
+
+/*
+ * device.c: puts the faults over a device that its backend has just opened. Does nothing for a
+ * context without a plan. On failure, logged, the device is as before. ctx->lock is held.
+ */
+int fault_wrap(struct usrpci_dev *dev);
+
+/* dma.c: counts an allocation; whether it is to fail, which is logged. */
+bool fault_alloc(struct usrpci_ctx *ctx);
+
+/* ctx.c: frees the plan, after the domain. */
+void fault_free(struct fault *fault);
+
+/* fault_dma.c */
+
+struct fault_memory;
+
+/*
+ * Puts copies between the driver and the memory of a domain that has no chunks yet: the driver sees
+ * what the device writes ms milliseconds later, and torn if that is asked. Logs failures.
+ */
+int fault_memory_wrap(struct dma_domain *domain, unsigned int ms, bool torn,
+		      struct fault_memory **memory);
+
+/* Shows the device what the driver has written: before each access to a register. */
+void fault_memory_push(struct fault_memory *memory);
+
+void fault_memory_free(struct fault_memory *memory);
+
+#endif
