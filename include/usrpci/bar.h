@@ -25,7 +25,7 @@ enum usrpci_bar_flag {
 };
 
 struct usrpci_bar_info {
-	uint64_t address; /**< on the bus; 0 when none is assigned */
+	uint64_t address; /**< where the processor reaches it; 0 when none is assigned */
 	uint64_t size;    /**< bytes; 0: the device has no such BAR */
 	uint32_t flags;   /**< enum usrpci_bar_flag */
 };
@@ -73,7 +73,7 @@ void usrpci_bar_unmap(struct usrpci_bar *bar);
  * @width	1, 2, 4 or 8 bytes
  *
  * Errors: -EINVAL (width, alignment); -ERANGE (outside the window); -ENODEV (the device is gone:
- * all ones were read, and its vendor id reads as all ones too); what the backend says.
+ * all ones were read, and its command and status registers read so too); what the backend says.
  */
 int usrpci_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value);
 int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);

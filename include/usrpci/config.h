@@ -29,7 +29,8 @@ int usrpci_config_size(const struct usrpci_dev *dev);
 
 /**
  * Reads one register. Errors: -EINVAL (unaligned); -ERANGE (outside the configuration space);
- * -ENODEV (the device is gone: its vendor id reads as all ones); -EACCES.
+ * -ENODEV (the device is gone: its command and status registers read as all ones, which the vendor
+ * id of a virtual function does too); -EACCES.
  */
 int usrpci_config_read8(struct usrpci_dev *dev, unsigned int offset, uint8_t *value);
 int usrpci_config_read16(struct usrpci_dev *dev, unsigned int offset, uint16_t *value);
@@ -40,7 +41,7 @@ int usrpci_config_write8(struct usrpci_dev *dev, unsigned int offset, uint8_t va
 int usrpci_config_write16(struct usrpci_dev *dev, unsigned int offset, uint16_t value);
 int usrpci_config_write32(struct usrpci_dev *dev, unsigned int offset, uint32_t value);
 
-/** Clears and then sets bits of a 16-bit register; writes only when that changes it. */
+/** Clears and then sets bits of a 16-bit register; writes only the bytes that this changes. */
 int usrpci_config_update16(struct usrpci_dev *dev, unsigned int offset, uint16_t clear,
 			   uint16_t set);
 

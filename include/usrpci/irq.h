@@ -40,7 +40,8 @@ int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
  */
 int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
 
-/** Disables a type; one that is not enabled is no error. Descriptors of its vectors are closed. */
+/** Disables a type; one that is not enabled is no error. Descriptors of its vectors are void then.
+ */
 int usrpci_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type);
 
 /**
