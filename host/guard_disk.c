@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libmount.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 
 #include "file.h"
 #include "guard.h"
+#include "lazy.h"
 
 #define LOG_SUBJECT "guard"
 #include "log.h"
@@ -25,6 +25,7 @@
 #define DEPTH_MAX 8
 
 struct disk_tables {
+	struct lazy_mount *lib;
 	struct libmnt_table *mounts;
 	struct libmnt_table *swaps;
 };
@@ -34,37 +35,43 @@ static int read_tables(struct usrpci_host *host, struct disk_tables *tables)
 	char path[PATH_SIZE];
 	int error;
 
-	tables->mounts = mnt_new_table();
-	tables->swaps = mnt_new_table();
+	tables->lib = lazy_load_mount();
+	if (!tables->lib)
+		return report(host->ctx, -ELIBACC, NULL, "apt install libmount1",
+			      "cannot read what is mounted");
+	tables->mounts = tables->lib->mnt_new_table();
+	tables->swaps = tables->lib->mnt_new_table();
 	if (!tables->mounts || !tables->swaps)
 		return -ENOMEM;
 	error = path_format(host->ctx, path, "/proc/self/mountinfo");
 	if (!error)
-		error = mnt_table_parse_file(tables->mounts, path);
+		error = tables->lib->mnt_table_parse_file(tables->mounts, path);
 	if (error)
 		return report(host->ctx, error < 0 ? error : -EIO, NULL, NULL,
 			      "cannot read what is mounted");
 	error = path_format(host->ctx, path, "/proc/swaps");
 	if (!error && file_exists(host->ctx, "/proc/swaps"))
-		error = mnt_table_parse_swaps(tables->swaps, path);
+		error = tables->lib->mnt_table_parse_swaps(tables->swaps, path);
 	if (error)
 		return report(host->ctx, error < 0 ? error : -EIO, NULL, NULL,
 			      "cannot read /proc/swaps");
 	return 0;
 }
 
-static bool is_source(struct libmnt_fs *fs, const char *disk)
+static bool is_source(const struct disk_tables *tables, struct libmnt_fs *fs, const char *disk)
 {
-	const char *source = mnt_fs_get_source(fs);
+	const char *source = tables->lib->mnt_fs_get_source(fs);
 
 	return source && !strncmp(source, "/dev/", 5) && !strcmp(source + 5, disk);
 }
 
 /* By number, for a source may be any link to it; by name for Btrfs, which has a number of its own.
  */
-static bool is_on_disk(struct libmnt_fs *fs, const char *disk, dev_t number)
+static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs, const char *disk,
+		       dev_t number)
 {
-	return (number && mnt_fs_get_devno(fs) == number) || is_source(fs, disk);
+	return (number && tables->lib->mnt_fs_get_devno(fs) == number) ||
+	       is_source(tables, fs, disk);
 }
 
 static dev_t disk_number(struct usrpci_host *host, const char *disk)
@@ -81,22 +88,22 @@ static dev_t disk_number(struct usrpci_host *host, const char *disk)
 static int guard_mounts(const struct disk_tables *tables, const char *disk, dev_t number,
 			struct use_list *list)
 {
-	struct libmnt_iter *iterator = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_iter *iterator = tables->lib->mnt_new_iter(MNT_ITER_FORWARD);
 	struct libmnt_fs *fs;
 	int error = iterator ? 0 : -ENOMEM;
 
-	while (!error && !mnt_table_next_fs(tables->mounts, iterator, &fs)) {
-		if (is_on_disk(fs, disk, number))
+	while (!error && !tables->lib->mnt_table_next_fs(tables->mounts, iterator, &fs)) {
+		if (is_on_disk(tables, fs, disk, number))
 			error = use_add(list, USRPCI_USE_MOUNT, disk, "%s is mounted on %s", disk,
-					mnt_fs_get_target(fs));
+					tables->lib->mnt_fs_get_target(fs));
 	}
 	if (!error)
-		mnt_reset_iter(iterator, MNT_ITER_FORWARD);
-	while (!error && !mnt_table_next_fs(tables->swaps, iterator, &fs)) {
-		if (is_source(fs, disk))
+		tables->lib->mnt_reset_iter(iterator, MNT_ITER_FORWARD);
+	while (!error && !tables->lib->mnt_table_next_fs(tables->swaps, iterator, &fs)) {
+		if (is_source(tables, fs, disk))
 			error = use_add(list, USRPCI_USE_SWAP, disk, "%s is swap space", disk);
 	}
-	mnt_free_iter(iterator);
+	tables->lib->mnt_free_iter(iterator);
 	return error;
 }
 
@@ -173,15 +180,18 @@ static int guard_all(struct usrpci_host *host, char (*disks)[NAME_SIZE], int cou
 {
 	struct disk_tables tables = {0};
 	size_t before = list->count;
-	int error = read_tables(host, &tables);
+	int error = count ? read_tables(host, &tables) : 0;
 	int i;
 
 	for (i = 0; !error && i < count; i++)
 		error = guard_disk(host, disks[i], &tables, 0, list);
 	for (i = 0; !error && i < count && list->count == before; i++)
 		error = guard_exclusive(host, disks[i], list);
-	mnt_unref_table(tables.mounts);
-	mnt_unref_table(tables.swaps);
+	if (tables.mounts)
+		tables.lib->mnt_unref_table(tables.mounts);
+	if (tables.swaps)
+		tables.lib->mnt_unref_table(tables.swaps);
+	free(tables.lib);
 	return error;
 }
 

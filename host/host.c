@@ -5,13 +5,13 @@
  */
 
 #include <errno.h>
-#include <libkmod.h>
 #include <libudev.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base.h"
 #include "host.h"
+#include "lazy.h"
 
 static const struct host_kernel running_kernel = {
 	.perform = apply_perform,
@@ -42,7 +42,9 @@ void usrpci_host_close(struct usrpci_host *host)
 		return;
 	udev_hwdb_unref(host->hwdb);
 	udev_unref(host->udev);
-	kmod_unref(host->kmod);
+	if (host->kmod)
+		host->lib->kmod_unref(host->kmod);
+	free(host->lib);
 	free(host);
 }
 

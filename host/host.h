@@ -24,6 +24,7 @@ struct host_kernel {
 };
 
 struct kmod_ctx;
+struct lazy_kmod;
 struct udev;
 struct udev_hwdb;
 
@@ -35,7 +36,8 @@ struct usrpci_host {
 	unsigned int settle_ms; /* deadline for the kernel to do as told */
 	int lock_fd;
 	unsigned int lock_depth;
-	struct kmod_ctx *kmod; /* opened when first needed */
+	struct lazy_kmod *lib; /* functions of libkmod, loaded when first needed */
+	struct kmod_ctx *kmod;
 	struct udev *udev;
 	struct udev_hwdb *hwdb;
 	bool hwdb_tried;

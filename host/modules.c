@@ -6,7 +6,6 @@
  */
 
 #include <errno.h>
-#include <libkmod.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "base.h"
 #include "file.h"
 #include "host.h"
+#include "lazy.h"
 #include "modules.h"
 
 #define LOG_SUBJECT "module"
@@ -39,11 +39,15 @@ static struct kmod_ctx *open_kmod(struct usrpci_host *host)
 
 	if (host->kmod)
 		return host->kmod;
+	if (!host->lib)
+		host->lib = lazy_load_kmod();
+	if (!host->lib)
+		return NULL;
 	if (host_is_live(host))
-		host->kmod = kmod_new(NULL, NULL);
+		host->kmod = host->lib->kmod_new(NULL, NULL);
 	else if (!path_format(host->ctx, path, "/lib/modules/%s", kernel_release(host, release)) &&
 		 !path_format(host->ctx, configuration, "/etc/modprobe.d"))
-		host->kmod = kmod_new(path, directories);
+		host->kmod = host->lib->kmod_new(path, directories);
 	return host->kmod;
 }
 
@@ -54,10 +58,10 @@ static struct kmod_module *find_module(struct usrpci_host *host, const char *nam
 	struct kmod_list *list = NULL;
 	struct kmod_module *module;
 
-	if (!kmod || kmod_module_new_from_lookup(kmod, name, &list) < 0 || !list)
+	if (!kmod || host->lib->kmod_module_new_from_lookup(kmod, name, &list) < 0 || !list)
 		return NULL;
-	module = kmod_module_get_module(list);
-	kmod_module_unref_list(list);
+	module = host->lib->kmod_module_get_module(list);
+	host->lib->kmod_module_unref_list(list);
 	return module;
 }
 
@@ -82,10 +86,10 @@ static bool on_command_line(struct usrpci_host *host, const char *name)
 
 static bool is_barred(struct usrpci_host *host, const struct kmod_module *module)
 {
-	const char *install = kmod_module_get_install_commands(module);
+	const char *install = host->lib->kmod_module_get_install_commands(module);
 
 	return (install && (strstr(install, "/bin/false") || strstr(install, "/bin/true"))) ||
-	       on_command_line(host, kmod_module_get_name(module));
+	       on_command_line(host, host->lib->kmod_module_get_name(module));
 }
 
 static bool is_loaded(struct usrpci_host *host, const char *name)
@@ -109,11 +113,12 @@ enum module_state module_state(struct usrpci_host *host, const char *name)
 	module = find_module(host, name);
 	if (!module)
 		return MODULE_MISSING;
-	if (is_loaded(host, kmod_module_get_name(module)) || !kmod_module_get_path(module))
+	if (is_loaded(host, host->lib->kmod_module_get_name(module)) ||
+	    !host->lib->kmod_module_get_path(module))
 		state = MODULE_LOADED;
 	else if (is_barred(host, module))
 		state = MODULE_BARRED;
-	kmod_module_unref(module);
+	host->lib->kmod_module_unref(module);
 	return state;
 }
 
@@ -128,8 +133,8 @@ int module_insert(struct usrpci_host *host, const char *name)
 	module = find_module(host, name);
 	if (!module)
 		return -ENOENT;
-	error = kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
-	kmod_module_unref(module);
+	error = host->lib->kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
+	host->lib->kmod_module_unref(module);
 	return error > 0 ? -EIO : error;
 }
 
