@@ -46,6 +46,23 @@ int use_add(struct use_list *list, enum usrpci_use_kind kind, const char *object
 	return 0;
 }
 
+/* Whether the function is the last one on the way: what is behind a bridge is not the bridge's. */
+static bool hangs_below(const char *target, const char *component)
+{
+	const char *rest = strstr(target, component), *slash;
+	char part[USRPCI_ADDR_STRLEN];
+	struct usrpci_addr addr;
+
+	if (!rest)
+		return false;
+	for (rest += strlen(component); (slash = strchr(rest, '/')); rest = slash + 1) {
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - rest), rest);
+		if (!usrpci_addr_parse(part, &addr))
+			return false;
+	}
+	return true;
+}
+
 /*
  * A class directory's links tell where in the tree of devices a member hangs: below a PCI device
  * for those on virtio, SCSI or USB as well.
@@ -71,7 +88,7 @@ int class_members(struct usrpci_host *host, const struct usrpci_addr *addr, cons
 		if (!path_format(host->ctx, path, "/sys/class/%s/%s", class_name, names[i]))
 			length = readlink(path, target, sizeof(target) - 1);
 		target[length < 0 ? 0 : length] = '\0';
-		if (strstr(target, component) && strlen(names[i]) < NAME_SIZE)
+		if (hangs_below(target, component) && strlen(names[i]) < NAME_SIZE)
 			strcpy((*members)[found++], names[i]);
 	}
 	free(names);
