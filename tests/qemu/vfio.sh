@@ -234,6 +234,11 @@ vfio@devices-of-one-group-open-in-one-context()
 	expect_output protected "$cases" open $shared_edu $shared_e1000
 }
 
+vfio@a-device-opens-once()
+{
+	expect_fail 16 "open in this context already" "$cases" open $edu $edu
+}
+
 vfio@a-group-open-elsewhere-is-refused()
 {
 	HOLD=1 "$cases" open $edu >"$scratch/out" &
