@@ -108,7 +108,7 @@ struct e1000_frame {
  * Takes up to n received frames; never waits. The buffers are the caller's from now on. Frames with
  * errors are dropped and counted. While the pool is empty frames stay in the ring.
  *
- * Returns how many.
+ * Returns how many: none while stopped.
  */
 unsigned int e1000_receive(struct e1000 *nic, struct e1000_frame *frames, unsigned int n);
 
@@ -117,7 +117,7 @@ unsigned int e1000_receive(struct e1000 *nic, struct e1000_frame *frames, unsign
  * to the driver from now on, the others stay the caller's. A frame of a size out of range
  * is not taken, nor is any after it.
  *
- * Returns how many, less than n when the ring is full.
+ * Returns how many: less than n when the ring is full, none while stopped.
  */
 unsigned int e1000_transmit(struct e1000 *nic, const struct e1000_frame *frames, unsigned int n);
 

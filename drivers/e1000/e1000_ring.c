@@ -197,6 +197,8 @@ unsigned int e1000_receive(struct e1000 *nic, struct e1000_frame *frames, unsign
 	unsigned int first = ring->next, total = 0, seen = 0, ready, taken;
 	void *fresh[BATCH];
 
+	if (!nic->started)
+		return 0;
 	/* Not more than one round, however fast the device fills what it is given back. */
 	while (total < n && seen < ring->mask) {
 		ready = count_received(ring, min(min(n - total, ring->mask - seen), BATCH));
@@ -261,6 +263,8 @@ unsigned int e1000_transmit(struct e1000 *nic, const struct e1000_frame *frames,
 	struct e1000_tx_ring *ring = &nic->tx;
 	unsigned int used = (ring->next - ring->clean) & ring->mask, group, i;
 
+	if (!nic->started)
+		return 0;
 	if (ring->mask - used < n)
 		used = e1000_transmit_reclaim(nic);
 	n = count_sendable(frames, min(n, ring->mask - used));

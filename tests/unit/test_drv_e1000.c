@@ -724,6 +724,23 @@ static void a_stopped_controller_starts_again(void **state)
 	}
 }
 
+static void a_stopped_controller_neither_receives_nor_transmits(void **state)
+{
+	struct model *model = *state;
+	struct e1000 *nic = start(model, NULL);
+	struct e1000_frame frame = make_frame(nic, 1, 60), received;
+	uint8_t bytes[60] = {0};
+
+	assert_true(receive(model, bytes, sizeof(bytes)));
+	assert_int_equal(e1000_stop(nic), 0);
+	assert_int_equal(e1000_receive(nic, &received, 1), 0);
+	assert_int_equal(e1000_transmit(nic, &frame, 1), 0);
+	usrpci_pool_put(e1000_pool(nic), frame.data);
+	assert_int_equal(e1000_start(nic), 0);
+	assert_int_equal(e1000_stop(nic), 0);
+	assert_int_equal(usrpci_pool_available(e1000_pool(nic)), 256 + 256 + 64);
+}
+
 static void starting_fails_while_the_program_holds_the_buffers(void **state)
 {
 	struct model *model = *state;
@@ -789,6 +806,7 @@ int main(void)
 		TEST(stopping_sends_what_was_taken_and_gives_all_buffers_back),
 		TEST(stopping_gives_up_frames_that_are_never_sent),
 		TEST(a_stopped_controller_starts_again),
+		TEST(a_stopped_controller_neither_receives_nor_transmits),
 		TEST(starting_fails_while_the_program_holds_the_buffers),
 		TEST(a_controller_that_is_gone_is_reported_and_can_be_closed),
 	};
