@@ -124,13 +124,15 @@ e1000@counts-what-nobody-answers-as-lost()
 	expect_fail 1 'lost: [1-9]' lose_some
 }
 
-# The cable is pulled after the first replies.
+# The cable is pulled after the first replies, and the program told to end a while later.
 lose_some()
 {
 	local status=0
-	"$ping" --count 10 --interval 0.2 --timeout 1 $am82540 >"$scratch/said" &
+	"$ping" --count 1000 --interval 0.2 --timeout 1 $am82540 >"$scratch/said" &
 	wait_for 10 grep -q icmp_seq=2 "$scratch/said"
 	monitor set_link nic0 off
+	sleep 2
+	kill -TERM $!
 	wait $! || status=$?
 	monitor set_link nic0 on
 	cat "$scratch/said"
