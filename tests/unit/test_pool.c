@@ -69,7 +69,7 @@ static void assert_sound(struct place *place, const struct usrpci_pool_options *
 {
 	struct usrpci_pool *pool = create(place, *options);
 	size_t align = options->align ? options->align : 64;
-	char *buffers[MOST];
+	char *buffers[MOST] = {NULL};
 
 	for (size_t i = 0; i < options->count; i++) {
 		usrpci_dma_t addr, last;
