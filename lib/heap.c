@@ -67,7 +67,7 @@ struct run {
 
 struct window {
 	_Atomic uint64_t present[WINDOW_PAGES / 64]; /* pages that are the heap's */
-	struct block **tags;                         /* used blocks, by their first granule */
+	struct block *tags[WINDOW_TAGS];             /* used blocks, by their first granule */
 };
 
 struct slab {
@@ -260,7 +260,7 @@ static inline struct window *window_of(const struct heap *heap, uint64_t addr)
 	return atomic_load_explicit(&heap->windows[addr >> WINDOW_SHIFT], memory_order_acquire);
 }
 
-static inline struct block **tag_of(const struct window *window, uint64_t addr)
+static inline struct block **tag_of(struct window *window, uint64_t addr)
 {
 	return &window->tags[(addr >> GRANULE_SHIFT) % WINDOW_TAGS];
 }
@@ -271,14 +271,13 @@ static int window_ensure(struct heap *heap, uint64_t addr)
 
 	if (window)
 		return 0;
-	window = calloc(1, sizeof(*window));
-	if (!window)
+	/* Of the tags, accessible and counted as memory is only what window_open() opens. */
+	window = mmap(NULL, sizeof(*window), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		      -1, 0);
+	if (window == MAP_FAILED)
 		return -ENOMEM;
-	/* Accessible, and counted as memory, is only what heap_add() opens. */
-	window->tags = mmap(NULL, WINDOW_TAGS * sizeof(*window->tags), PROT_NONE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (window->tags == MAP_FAILED) {
-		free(window);
+	if (mprotect(window, sizeof(window->present), PROT_READ | PROT_WRITE)) {
+		munmap(window, sizeof(*window));
 		return -ENOMEM;
 	}
 	atomic_store_explicit(&heap->windows[addr >> WINDOW_SHIFT], window, memory_order_release);
@@ -658,9 +657,9 @@ static inline bool fits(const struct block *block, const struct dma_chunk_reques
 	       addr + request->size - 1 <= request->limit;
 }
 
-static inline struct block *search_bin(const struct zone *zone, unsigned int bin,
-				       const struct dma_chunk_request *request, unsigned int tries,
-				       uint64_t *start)
+static struct block *search_bin(const struct zone *zone, unsigned int bin,
+				const struct dma_chunk_request *request, unsigned int tries,
+				uint64_t *start)
 {
 	struct block *block;
 
@@ -676,28 +675,39 @@ static inline struct block *search_victim(const struct zone *zone,
 	return zone->victim && fits(zone->victim, request, start) ? zone->victim : NULL;
 }
 
-/* The first few blocks of a zone that are likely to fit. */
-static inline struct block *search_quickly(const struct zone *zone,
-					   const struct dma_chunk_request *request, uint64_t *start)
+/* As search_quickly(), when the first block of the first bin does not fit: for a limit, or: */
+static __attribute__((noinline)) struct block *
+search_closely(const struct zone *zone, const struct dma_chunk_request *request, unsigned int bin,
+	       uint64_t *start)
 {
-	unsigned int bin = bin_next(zone, bin_above(request->size));
+	struct block *block = search_bin(zone, bin, request, CANDIDATES, start);
 	uint64_t size = request->size, align = request->align;
-	struct block *block;
 
-	if (bin == BINS)
-		return search_victim(zone, request, start);
-	block = search_bin(zone, bin, request, CANDIDATES, start);
-	if (block || (align == HEAP_GRANULE && !request->boundary))
-		return block;
 	/* Aligned to the next power of two it crosses no boundary, as none is below its size. */
 	if (request->boundary && align < size)
 		align = UINT64_C(1) << (64 - __builtin_clzll(size - 1));
-	if (align > HEAP_END)
-		return NULL;
-	bin = bin_next(zone, bin_above(size + align - HEAP_GRANULE));
-	if (bin < BINS)
-		block = search_bin(zone, bin, request, CANDIDATES, start);
+	if (!block && align <= HEAP_END) {
+		bin = bin_next(zone, bin_above(size + align - HEAP_GRANULE));
+		if (bin < BINS)
+			block = search_bin(zone, bin, request, CANDIDATES, start);
+	}
 	return block ? block : search_victim(zone, request, start);
+}
+
+/* The blocks of a zone that are most likely to fit, in constant time. */
+static inline struct block *search_quickly(const struct zone *zone,
+					   const struct dma_chunk_request *request, uint64_t *start)
+{
+	unsigned int bin;
+
+	if (!zone->words)
+		return search_victim(zone, request, start);
+	bin = bin_next(zone, bin_above(request->size));
+	if (bin == BINS)
+		return search_victim(zone, request, start);
+	if (__builtin_expect(fits(zone->bins[bin], request, start), true))
+		return zone->bins[bin];
+	return search_closely(zone, request, bin, start);
 }
 
 static struct block *search_all(const struct zone *zone, const struct dma_chunk_request *request,
@@ -717,19 +727,26 @@ static inline bool admits(const struct zone *zone, const struct dma_chunk_reques
 	       (zone->low || request->limit >= LOW_END);
 }
 
-static struct block *search(const struct heap *heap, const struct dma_chunk_request *request,
-			    uint64_t *start)
+static __attribute__((noinline)) struct block *
+search_slowly(const struct heap *heap, const struct dma_chunk_request *request, uint64_t *start)
 {
 	struct block *block;
-	struct zone *zone;
 
-	for (zone = heap->zones; zone; zone = zone->next)
-		if (admits(zone, request) && (block = search_quickly(zone, request, start)))
-			return block;
-	for (zone = heap->zones; zone; zone = zone->next)
+	for (struct zone *zone = heap->zones; zone; zone = zone->next)
 		if (admits(zone, request) && (block = search_all(zone, request, start)))
 			return block;
 	return NULL;
+}
+
+static inline struct block *search(const struct heap *heap, const struct dma_chunk_request *request,
+				   uint64_t *start)
+{
+	struct block *block;
+
+	for (struct zone *zone = heap->zones; zone; zone = zone->next)
+		if (admits(zone, request) && (block = search_quickly(zone, request, start)))
+			return block;
+	return search_slowly(heap, request, start);
 }
 
 /* Takes [start, start + size) out of a free block; what is left on both sides stays free. */
@@ -865,8 +882,7 @@ static void free_windows(struct heap *heap)
 		struct window *window = window_of(heap, i << WINDOW_SHIFT);
 
 		if (window)
-			munmap(window->tags, WINDOW_TAGS * sizeof(*window->tags));
-		free(window);
+			munmap(window, sizeof(*window));
 	}
 	munmap(heap->windows, WINDOWS * sizeof(*heap->windows));
 }

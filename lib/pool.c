@@ -183,7 +183,7 @@ static inline void *cache_pop(struct cache *cache)
 	void *buffer = load_top(cache);
 	unsigned int count;
 
-	if (buffer) {
+	if (__builtin_expect(buffer != NULL, true)) {
 		store_top(cache, NULL);
 		return buffer;
 	}
@@ -199,8 +199,8 @@ static inline bool cache_push(struct cache *cache, void *buffer)
 {
 	void *top = load_top(cache);
 
-	if (top) {
-		if (__builtin_expect(load_count(cache) == CACHE_SIZE, false))
+	if (__builtin_expect(top != NULL, false)) {
+		if (load_count(cache) == CACHE_SIZE)
 			return false;
 		push(cache, top);
 	}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+/*
+ * What all measured programs share: the clock, and many short batches of which the tenth percentile
+ * counts, so that moments in which the machine does something else do not. Each prints lines
+ * "KEY NANOSECONDS", which bench/run collects.
+ */
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define BATCHES 301
+
+/* The workload of the row "random": live blocks of these sizes, bytes. */
+#define RANDOM_LIVE 2000
+#define RANDOM_MIN  64
+#define RANDOM_MAX  8192
+
+#define TRANSLATIONS 1024 /* pointers to be translated */
+#define POOL_BUFFERS 4095
+#define POOL_SIZE    2048
+#define POOL_BULK    32
+
+static inline double nanoseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* The same numbers for everybody (G. Marsaglia, "Xorshift RNGs", 2003). */
+static inline uint32_t draw(uint32_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed;
+}
+
+static inline size_t draw_size(uint32_t *seed)
+{
+	return RANDOM_MIN + draw(seed) % (RANDOM_MAX - RANDOM_MIN + 1);
+}
+
+static inline int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Runs batches of n rounds, each worth so many operations, and prints what one takes. */
+static inline void measure(const char *key, void (*batch)(void *data, unsigned int n), void *data,
+			   unsigned int n, unsigned int operations)
+{
+	static double times[BATCHES];
+
+	batch(data, n);
+	for (unsigned int i = 0; i < BATCHES; i++) {
+		double start = nanoseconds();
+
+		batch(data, n);
+		times[i] = (nanoseconds() - start) / n / operations;
+	}
+	qsort(times, BATCHES, sizeof(*times), compare_doubles);
+	printf("%s %.4f\n", key, times[BATCHES / 10]);
+}
+
+static inline void require(int good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "bench: %s failed\n", what);
+	exit(1);
+}
+
+/* Keeps a value that nobody uses from being optimised away. */
+#define consume(value) __asm__ volatile("" : : "r"(value))
+
+#endif

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Makes a table, results.json and results.svg of what bench/run measured.
+
+usage: report.py RAW DIRECTORY
+
+RAW has lines "WHO KEY VALUE", several for a pair: the median counts. Exits with 1 when a target is
+missed.
+"""
+
+import json
+import math
+import statistics
+import sys
+
+# key, what, unit, factor from the raw value, target in the unit, who else there may be
+ROWS = [
+    ("ready", "context + device open to DMA memory", "ms", 1e-6, 10, ("dpdk", "plain")),
+    ("alloc_free", "allocate + free 4 KiB at 4 KiB", "ns", 1, 20, ("dpdk", "plain")),
+    ("random", "random 64 B-8 KiB, 2 000 live, an operation", "ns", 1, 50, ("dpdk",)),
+    ("translate", "virtual to device address", "ns", 1, 0.5, ("dpdk", "plain")),
+    ("pool_single", "pool get + put, single", "ns", 1, 3, ("dpdk",)),
+    ("pool_bulk", "pool get + put, of 32, a buffer", "ns", 1, 0.5, ("dpdk",)),
+    ("vm_ready", "context + device open to DMA memory, in the VM", "ms", 1e-6, 10, ()),
+    ("e1000_pages", "huge pages that the e1000 driver holds", "", 1, 1, ()),
+    ("list", "list devices with names, in the VM", "ms", 1, 50,
+     ("lspci", "driverctl", "dpdk-devbind")),
+    ("bind", "bind a NIC to uio_pci_generic, in the VM", "ms", 1, 300, ("dpdk-devbind",)),
+]
+
+
+def read_raw(path):
+    samples = {}
+    with open(path, encoding="ascii") as raw:
+        for line in raw:
+            who, key, value = line.split()
+            samples.setdefault((who, key), []).append(float(value))
+    return samples
+
+
+def figure(samples, who, row):
+    values = samples.get((who, row[0]))
+    return statistics.median(values) * row[3] if values else None
+
+
+def results_of(samples):
+    results = []
+    for row in ROWS:
+        ours = figure(samples, "usrpci", row)
+        if ours is None:
+            continue
+        peers = {who: figure(samples, who, row) for who in row[5]}
+        results.append({
+            "key": row[0],
+            "what": row[1],
+            "unit": row[2],
+            "usrpci": ours,
+            "target": row[4],
+            "met": ours <= row[4],
+            "samples": len(samples[("usrpci", row[0])]),
+            "peers": {who: value for who, value in peers.items() if value is not None},
+        })
+    return results
+
+
+def show(value):
+    if value is None:
+        return "-"
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def print_table(results):
+    head = ("what", "unit", "usrpci", "DPDK", "plain", "others", "ratio", "target", "met")
+    lines = [head]
+    for result in results:
+        peers = result["peers"]
+        others = [f"{who} {show(peers[who])}" for who in peers if who not in ("dpdk", "plain")]
+        peer = peers.get("dpdk", min(peers.values(), default=None))
+        ratio = f"{show(peer / result['usrpci'])}x" if peer else "-"
+        lines.append((result["what"], result["unit"], show(result["usrpci"]),
+                      show(peers.get("dpdk")), show(peers.get("plain")), ", ".join(others) or "-",
+                      ratio, "<= " + show(result["target"]), "yes" if result["met"] else "NO"))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        cells = [cell.rjust(width) if 2 <= i <= 4 or i >= 6 else cell.ljust(width)
+                 for i, (cell, width) in enumerate(zip(line, widths))]
+        print("  ".join(cells).rstrip())
+    print("ratio: DPDK's figure, or the best of the others where there is none, to usrpci's")
+
+
+COLOURS = {"usrpci": "#1a7f37", "dpdk": "#8250df", "plain": "#9a6700", "lspci": "#0969da",
+           "driverctl": "#bf3989", "dpdk-devbind": "#8250df"}
+LABEL, WIDTH, BAR = 330, 420, 14
+
+
+def bars_of(result):
+    return [("usrpci", result["usrpci"])] + sorted(result["peers"].items())
+
+
+def svg_of(results):
+    """Bars on a logarithmic scale of their own for each row, the target a line across."""
+    parts, y = [], 34
+    for result in results:
+        bars = bars_of(result)
+        values = [value for _, value in bars] + [result["target"]]
+        low = math.log10(min(values)) - 0.3
+        scale = WIDTH / (math.log10(max(values)) - low + 0.1)
+
+        def at(value, low=low, scale=scale):
+            return LABEL + (math.log10(value) - low) * scale
+
+        height = len(bars) * BAR
+        parts.append(f'<text x="{LABEL - 8}" y="{y + height / 2 + 4}" text-anchor="end">'
+                     f'{result["what"]}</text>')
+        for i, (who, value) in enumerate(bars):
+            top = y + i * BAR
+            parts.append(f'<rect x="{LABEL}" y="{top + 1}" width="{at(value) - LABEL:.1f}" '
+                         f'height="{BAR - 2}" fill="{COLOURS[who]}"/>')
+            parts.append(f'<text x="{at(value) + 4:.1f}" y="{top + 11}">'
+                         f'{who} {show(value)} {result["unit"]}</text>')
+        target = at(result["target"])
+        parts.append(f'<path d="M{target:.1f} {y - 2}v{height + 4}" stroke="#cf222e" '
+                     'stroke-dasharray="3 2"/>')
+        y += height + 12
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{LABEL + WIDTH + 170}" height="{y}" '
+            'font-family="sans-serif" font-size="11">\n'
+            '<rect width="100%" height="100%" fill="white"/>\n'
+            '<text x="8" y="18">usrpci beside others: less is better, logarithmic; '
+            'red: the target</text>\n' + "\n".join(parts) + "\n</svg>\n")
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    results = results_of(read_raw(sys.argv[1]))
+    with open(f"{sys.argv[2]}/results.json", "w", encoding="utf-8") as out:
+        json.dump(results, out, indent=2)
+        out.write("\n")
+    with open(f"{sys.argv[2]}/results.svg", "w", encoding="utf-8") as out:
+        out.write(svg_of(results))
+    print_table(results)
+    print(f"written: {sys.argv[2]}/results.json, results.svg")
+    sys.exit(0 if all(result["met"] for result in results) else 1)
+
+
+main()
