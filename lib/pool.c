@@ -38,8 +38,8 @@
 #define CACHE_SIZE  119 /* buffers, which makes 1 KiB */
 #define CACHE_HALF  56  /* what is left in it when the shared stack takes or gives some */
 #define CACHE_LINE  64
-#define CACHES_MIN  16
-#define CACHES_MAX  1024
+#define CACHE_BITS  7 /* log2 of how many threads can have a stack */
+#define CACHES      (1 << CACHE_BITS)
 #define PROBES      8           /* places where a thread's stack may be */
 #define PIECE_BYTES (128 << 10) /* storage comes in blocks of it: it need not be contiguous */
 
@@ -59,9 +59,8 @@ struct cache {
 _Static_assert(sizeof(struct cache) == 1024, "a shift finds a thread's stack");
 
 struct usrpci_pool {
-	struct cache *caches;
-	unsigned int cache_shift; /* 64 - log2 of their number */
-	bool plain;               /* there is no membarrier(2), so threads have no stacks */
+	struct cache *caches; /* CACHES of them; what no thread uses costs addresses only */
+	bool plain;           /* there is no membarrier(2), so threads have no stacks */
 	struct usrpci_ctx *ctx;
 	void **pieces;
 	size_t piece_count;
@@ -73,20 +72,15 @@ struct usrpci_pool {
 
 static _Thread_local char thread_mark __attribute__((tls_model("initial-exec")));
 
-static inline unsigned int cache_number(const struct usrpci_pool *pool)
-{
-	return 1U << (64 - pool->cache_shift);
-}
-
 /* Where a thread's stack should be, and where it is when that place was taken. */
 static inline struct cache *cache_home(const struct usrpci_pool *pool, uintptr_t thread)
 {
-	return &pool->caches[thread * UINT64_C(0x9e3779b97f4a7c15) >> pool->cache_shift];
+	return &pool->caches[thread * UINT64_C(0x9e3779b97f4a7c15) >> (64 - CACHE_BITS)];
 }
 
 static struct cache *cache_next(const struct usrpci_pool *pool, struct cache *cache)
 {
-	return ++cache < pool->caches + cache_number(pool) ? cache : pool->caches;
+	return ++cache < pool->caches + CACHES ? cache : pool->caches;
 }
 
 static inline uintptr_t owner_of(const struct cache *cache)
@@ -134,6 +128,18 @@ static inline unsigned int settle(struct cache *cache)
 	return load_count(cache);
 }
 
+/* Some 256 bytes, for which a call of memcpy(3) takes as long again. A cache line at a time. */
+static inline void copy(void **to, void *const *from, unsigned int count)
+{
+	const unsigned int line = CACHE_LINE / sizeof(*to);
+	unsigned int i;
+
+	for (i = 0; i + line <= count; i += line)
+		memcpy(to + i, from + i, CACHE_LINE);
+	for (; i < count; i++)
+		to[i] = from[i];
+}
+
 /*
  * The owner's side.
  */
@@ -165,17 +171,24 @@ static inline bool cache_enter_home(const struct usrpci_pool *pool, struct cache
 }
 
 /* Enters the thread's stack wherever it is. NULL: it has none, or it is revoked. */
-static struct cache *cache_enter_any(const struct usrpci_pool *pool)
+static __attribute__((noinline)) struct cache *cache_search(const struct usrpci_pool *pool)
 {
 	uintptr_t thread = (uintptr_t)&thread_mark;
 	struct cache *cache = cache_home(pool, thread);
 
 	for (unsigned int probe = 0; probe < PROBES; probe++) {
-		if (__builtin_expect(owner_of(cache) == thread, true))
+		if (owner_of(cache) == thread)
 			return cache_enter(cache) ? cache : NULL;
 		cache = cache_next(pool, cache);
 	}
 	return NULL;
+}
+
+static inline struct cache *cache_enter_any(const struct usrpci_pool *pool)
+{
+	struct cache *cache;
+
+	return cache_enter_home(pool, &cache) ? cache : cache_search(pool);
 }
 
 static inline void *cache_pop(struct cache *cache)
@@ -258,7 +271,7 @@ static size_t held_by_threads(const struct usrpci_pool *pool)
 {
 	size_t count = 0;
 
-	for (unsigned int i = 0; i < cache_number(pool); i++)
+	for (unsigned int i = 0; i < CACHES; i++)
 		count += load_count(&pool->caches[i]) + (load_top(&pool->caches[i]) != NULL);
 	return count;
 }
@@ -266,13 +279,12 @@ static size_t held_by_threads(const struct usrpci_pool *pool)
 /* Brings what all threads hold to the shared stack. */
 static size_t collect(struct usrpci_pool *pool)
 {
-	const unsigned int number = cache_number(pool);
 	size_t lost = 0;
 
-	for (unsigned int i = 0; i < number; i++)
+	for (unsigned int i = 0; i < CACHES; i++)
 		atomic_store_explicit(&pool->caches[i].revoked, true, memory_order_relaxed);
 	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-	for (unsigned int i = 0; i < number; i++) {
+	for (unsigned int i = 0; i < CACHES; i++) {
 		struct cache *cache = &pool->caches[i];
 
 		while (atomic_load_explicit(&cache->busy, memory_order_acquire))
@@ -423,7 +435,7 @@ unsigned int usrpci_pool_get_bulk(struct usrpci_pool *pool, void **buffers, unsi
 	if (__builtin_expect(cache != NULL, true)) {
 		have = settle(cache);
 		if (__builtin_expect(have >= count, true)) {
-			memcpy(buffers, cache->buffers + have - count, count * sizeof(*buffers));
+			copy(buffers, cache->buffers + have - count, count);
 			store_count(cache, have - count);
 			cache_leave(cache);
 			return count;
@@ -441,7 +453,7 @@ void usrpci_pool_put_bulk(struct usrpci_pool *pool, void *const *buffers, unsign
 	if (__builtin_expect(cache != NULL, true)) {
 		have = settle(cache);
 		if (__builtin_expect(have + (uint64_t)count <= CACHE_SIZE, true)) {
-			memcpy(cache->buffers + have, buffers, count * sizeof(*buffers));
+			copy(cache->buffers + have, buffers, count);
 			store_count(cache, have + count);
 			cache_leave(cache);
 			return;
@@ -523,17 +535,11 @@ static void fill(struct usrpci_pool *pool, const struct layout *layout)
 	atomic_store_explicit(&pool->count, pool->capacity, memory_order_relaxed);
 }
 
-static struct cache *alloc_caches(unsigned int *shift)
+static struct cache *alloc_caches(void)
 {
-	long processors = sysconf(_SC_NPROCESSORS_CONF);
-	unsigned int number = CACHES_MIN;
-	struct cache *caches;
+	struct cache *caches = mmap(NULL, CACHES * sizeof(*caches), PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	while (number < CACHES_MAX && number < 4 * processors)
-		number *= 2;
-	*shift = 64 - (unsigned int)__builtin_ctz(number);
-	caches = mmap(NULL, number * sizeof(*caches), PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return caches == MAP_FAILED ? NULL : caches;
 }
 
@@ -554,11 +560,10 @@ int usrpci_pool_create(struct usrpci_ctx *ctx, const struct usrpci_pool_options 
 	pool->capacity = options->count;
 	pool->pieces = calloc(layout.pieces, sizeof(*pool->pieces));
 	pool->buffers = calloc(pool->capacity, sizeof(*pool->buffers));
-	pool->caches = alloc_caches(&pool->cache_shift);
 	pool->plain = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
-	error = !pool->pieces || !pool->buffers || !pool->caches
-			? -ENOMEM
-			: alloc_pieces(pool, options, &layout);
+	pool->caches = alloc_caches();
+	error = pool->pieces && pool->buffers && pool->caches ? alloc_pieces(pool, options, &layout)
+							      : -ENOMEM;
 	if (error) {
 		usrpci_pool_destroy(pool);
 		return error;
@@ -577,6 +582,6 @@ void usrpci_pool_destroy(struct usrpci_pool *pool)
 	free(pool->pieces);
 	free(pool->buffers);
 	if (pool->caches)
-		munmap(pool->caches, cache_number(pool) * sizeof(*pool->caches));
+		munmap(pool->caches, CACHES * sizeof(*pool->caches));
 	free(pool);
 }
