@@ -7,6 +7,7 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 
+#include "backend.h"
 #include "fake.h"
 #include "fixture.h"
 
@@ -151,6 +152,29 @@ static void an_update_writes_both_bytes_when_both_change(void **state)
 	assert_memory_equal(fake_config(dev) + 0x40, "\x01\x80", 2);
 }
 
+/* As if another thread unmasked INTx right after this one has read the command register. */
+static int read_before_unmask(struct usrpci_dev *device, unsigned int offset, void *buffer,
+			      size_t size)
+{
+	memcpy(buffer, fake_config(device) + offset, size);
+	fake_config(device)[PCI_COMMAND + 1] = 0;
+	return 0;
+}
+
+static void an_update_leaves_the_other_byte_to_other_threads(void **state)
+{
+	const struct backend_ops *fake = dev->ops;
+	struct backend_ops ops = *fake;
+
+	ops.config_read = read_before_unmask;
+	dev->ops = &ops;
+	fake_config(dev)[PCI_COMMAND + 1] = PCI_COMMAND_INTX_DISABLE >> 8;
+	assert_int_equal(usrpci_config_update16(dev, PCI_COMMAND, 0, PCI_COMMAND_MASTER), 0);
+	assert_int_equal(fake_config(dev)[PCI_COMMAND], PCI_COMMAND_MASTER);
+	assert_int_equal(fake_config(dev)[PCI_COMMAND + 1], 0);
+	dev->ops = fake;
+}
+
 static void an_error_of_the_backend_comes_through(void **state)
 {
 	uint16_t word = 1;
@@ -191,6 +215,7 @@ int main(void)
 		TEST(a_device_that_is_gone_is_reported_once),
 		TEST(an_update_that_changes_nothing_writes_nothing),
 		TEST(an_update_writes_both_bytes_when_both_change),
+		TEST(an_update_leaves_the_other_byte_to_other_threads),
 		TEST(an_error_of_the_backend_comes_through),
 		TEST(the_extended_space_is_there_when_the_device_has_it),
 	};
