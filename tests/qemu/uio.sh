@@ -3,16 +3,16 @@
 #
 # Devices under uio_pci_generic in a real kernel, with lspci and setpci as oracles.
 #
-# case-deadline: 30
-#
 # vm: --no-drivers --nic e1000 --device edu --nic rtl8139 --nic rtl8139
 # vm: --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
+# vm: --device pcie-root-port,id=rp1,chassis=1 --nic e1000e,bus=rp1
 
 e1000=0000:00:01.0
 edu=0000:00:02.0
 rtl8139=0000:00:03.0
 port=0000:00:05.0
 hotplug=0000:01:00.0
+hotplug2=0000:02:00.0
 probe=$USRPCI_BUILD/tests/qemu/probe
 
 setup()
@@ -309,7 +309,7 @@ uio@an-unplugged-device-ends-every-call()
 	use $hotplug
 	tell map 0
 	tell enable intx 1
-	echo "wait intx 0 20000" >&9
+	echo "wait intx 0 20000" >&9 # a poll, then a read
 	sleep 0.3
 	monitor device_del nic3
 	read -r -t 25 answer <&8
@@ -325,6 +325,18 @@ uio@an-unplugged-device-ends-every-call()
 	expect_answer "error ENODEV" open $hotplug
 	stop_probe
 	grep -q "$hotplug: the device is gone" "$scratch/log"
+}
+
+uio@a-wait-without-limit-ends-with-an-unplug()
+{
+	use $hotplug2
+	tell enable intx 1
+	echo "wait intx 0 -1" >&9 # a read at once
+	sleep 0.3
+	monitor device_del nic4
+	read -r -t 25 answer <&8
+	expect_same "$answer" "error ENODEV"
+	stop_probe
 }
 
 # The last case: what is locked stays locked until the machine ends.
