@@ -11,6 +11,7 @@
 #include <usrpci/device.h>
 
 #include "backend.h"
+#include "broker_client.h"
 #include "ctx.h"
 #include "domain.h"
 #include "fault.h"
@@ -62,12 +63,24 @@ int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx 
 		free(ctx);
 		return -ENOMEM;
 	}
+	if (options->dma_directory)
+		ctx->dma_directory = strdup(options->dma_directory);
+	if (options->dma_directory && !ctx->dma_directory) {
+		free(ctx->base.root);
+		free(ctx);
+		return -ENOMEM;
+	}
 	ctx->base.log = options->log;
 	ctx->base.log_data = options->log_data;
 	ctx->base.log_level = options->log_level;
 	ctx->page_size = options->page_size;
 	pthread_mutex_init(&ctx->base.log_lock, NULL);
 	pthread_mutex_init(&ctx->lock, NULL);
+	error = broker_connect(ctx);
+	if (error) {
+		usrpci_ctx_close(ctx);
+		return error;
+	}
 	*result = ctx;
 	return 0;
 }
@@ -83,8 +96,10 @@ void usrpci_ctx_close(struct usrpci_ctx *ctx)
 	}
 	dma_detach(ctx->domain);
 	fault_free(ctx->fault);
+	broker_disconnect(ctx);
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_mutex_destroy(&ctx->base.log_lock);
+	free(ctx->dma_directory);
 	free(ctx->base.root);
 	free(ctx);
 }

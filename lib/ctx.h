@@ -6,6 +6,7 @@
 
 #include "base.h"
 
+struct broker;
 struct dma_domain;
 struct fault;
 struct usrpci_dev;
@@ -13,8 +14,10 @@ struct usrpci_dev;
 struct usrpci_ctx {
 	struct ctx_base base;       /* first: inline functions and util/ read it */
 	size_t page_size;           /* asked for by the program; 0: the library chooses */
+	char *dma_directory;        /* NULL: DMA memory has no name */
 	pthread_mutex_t lock;       /* guards devices and the creation of domain */
 	struct usrpci_dev *devices; /* open ones, newest first */
+	struct broker *broker;      /* NULL unless devices were lent to this process */
 	struct dma_domain *domain;  /* NULL until the first device is open */
 	struct fault *fault;        /* what is injected; NULL: nothing */
 };

@@ -15,6 +15,7 @@
 #include "ctx.h"
 #include "domain.h"
 #include "fault.h"
+#include "domain_physical.h"
 #include "heap.h"
 #include "lock.h"
 
@@ -310,6 +311,49 @@ int usrpci_dma_unmap(struct usrpci_ctx *ctx, void *va, size_t size)
 		return error;
 	pthread_mutex_lock(&heap->growing);
 	error = ctx->domain->ops->unmap(ctx->domain, va, size);
+	pthread_mutex_unlock(&heap->growing);
+	return error;
+}
+
+int usrpci_dma_physical(struct usrpci_ctx *ctx)
+{
+	int error;
+
+	pthread_mutex_lock(&ctx->lock);
+	error = domain_physical_attach(ctx);
+	pthread_mutex_unlock(&ctx->lock);
+	return error;
+}
+
+static int find_file(struct dma_domain *domain, const char *va, int *fd, uint64_t *offset)
+{
+	struct dma_heap *heap = domain->heap;
+
+	for (size_t i = 0; i < heap->count; i++) {
+		const struct dma_chunk *chunk = &heap->chunks[i];
+		const char *start = chunk->va;
+		int error;
+
+		if (va < start || va >= start + chunk->size)
+			continue;
+		error = domain->ops->file(domain, chunk, fd, offset);
+		*offset += error ? 0 : (uint64_t)(va - start);
+		return error;
+	}
+	return -EINVAL;
+}
+
+int usrpci_dma_file(struct usrpci_ctx *ctx, const void *va, int *fd, uint64_t *offset)
+{
+	struct dma_heap *heap = heap_of(ctx);
+	int error;
+
+	if (!heap)
+		return -EINVAL;
+	if (!ctx->domain->ops->file)
+		return -EOPNOTSUPP;
+	pthread_mutex_lock(&heap->growing);
+	error = find_file(ctx->domain, va, fd, offset);
 	pthread_mutex_unlock(&heap->growing);
 	return error;
 }

@@ -62,6 +62,10 @@ struct dma_domain_ops {
 	int (*map)(struct dma_domain *domain, void *va, size_t size, usrpci_dma_t *addr);
 	int (*unmap)(struct dma_domain *domain, void *va, size_t size);
 
+	/* The file behind a chunk, and the offset in it of the chunk's start. NULL: none. */
+	int (*file)(struct dma_domain *domain, const struct dma_chunk *chunk, int *fd,
+		    uint64_t *offset);
+
 	/* Frees the domain; all chunks were given back before. */
 	void (*destroy)(struct dma_domain *domain);
 };

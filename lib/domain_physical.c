@@ -22,11 +22,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "broker_client.h"
 #include "ctx.h"
 #include "domain.h"
 #include "domain_physical.h"
+#include "file.h"
 #include "hugepage.h"
 #include "pagemap.h"
 
@@ -70,14 +73,55 @@ static struct physical *physical_of(struct dma_domain *domain)
 	return (struct physical *)domain;
 }
 
-static int file_ensure(struct page_file *file)
+static int name_file(const struct usrpci_ctx *ctx, const struct page_file *file,
+		     char path[PATH_SIZE])
+{
+	int length = snprintf(path, PATH_SIZE, "%s/usrpci-%d-%p-%" PRIu64 "kB", ctx->dma_directory,
+			      getpid(), (const void *)ctx, file->page_size >> 10);
+
+	return length < 0 || length >= PATH_SIZE ? -ENAMETOOLONG : 0;
+}
+
+static int open_named(struct usrpci_ctx *ctx, struct page_file *file)
+{
+	struct statfs status;
+	char path[PATH_SIZE];
+	int error = name_file(ctx, file, path);
+
+	if (error)
+		return error;
+	/* A hugetlbfs has pages of one size. */
+	if (statfs(ctx->dma_directory, &status))
+		return report(ctx, -errno, ctx->dma_directory, NULL, "no place for DMA memory");
+	if ((uint64_t)status.f_bsize != file->page_size)
+		return -ENOMEM;
+	file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return file->fd < 0 ? report(ctx, -errno, path, NULL, "cannot create it for DMA memory")
+			    : 0;
+}
+
+static int file_ensure(struct physical *physical, struct page_file *file)
 {
 	unsigned int shift = (unsigned int)__builtin_ctzll(file->page_size);
 
 	if (file->fd >= 0)
 		return 0;
+	if (physical->domain.ctx->dma_directory)
+		return open_named(physical->domain.ctx, file);
 	file->fd = memfd_create("usrpci-dma", MFD_CLOEXEC | MFD_HUGETLB | shift << MAP_HUGE_SHIFT);
 	return file->fd < 0 ? -errno : 0;
+}
+
+static void file_close(struct physical *physical, struct page_file *file)
+{
+	struct usrpci_ctx *ctx = physical->domain.ctx;
+	char path[PATH_SIZE];
+
+	if (file->fd < 0)
+		return;
+	if (ctx->dma_directory && !name_file(ctx, file, path))
+		unlink(path);
+	close(file->fd);
 }
 
 static struct page_file *file_of(struct physical *physical, uint64_t page_size)
@@ -116,6 +160,17 @@ static void punch(const struct page_file *file, uint64_t offset)
 {
 	fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
 		  (off_t)file->page_size);
+}
+
+/* Gives a page back to who it came from. */
+static void release_page(struct physical *physical, const struct page_file *file, uint64_t offset)
+{
+	struct usrpci_ctx *ctx = physical->domain.ctx;
+
+	if (ctx->broker)
+		broker_put_page(ctx, file->page_size, offset);
+	else
+		punch(file, offset);
 }
 
 static void *map_page(const struct page_file *file, void *va, int flags, uint64_t offset)
@@ -173,6 +228,8 @@ static int place(struct physical *physical, const struct page_file *file, uint64
 		return report(ctx, -EEXIST, NULL, NULL, "the address %p is in use", want);
 	}
 	madvise(va, file->page_size, MADV_DONTFORK);
+	if (ctx->broker) /* has verified it, and this process may not */
+		return 0;
 	error = pagemap_read(ctx, physical->pagemap, va, &now);
 	if (!error && now != pa)
 		error = report(ctx, -EAGAIN, NULL, NULL,
@@ -184,26 +241,63 @@ static int place(struct physical *physical, const struct page_file *file, uint64
 	return error;
 }
 
-/* As fill(), and maps the page. */
-static int take_page(struct physical *physical, struct page_file *file, int node,
-		     struct dma_chunk *chunk)
+/* As fill(), of a page that the broker of a lent device holds. */
+static int fill_lent(struct physical *physical, struct page_file *file, int node, uint64_t *offset,
+		     uint64_t *pa, int *got_node)
 {
-	uint64_t offset = file->end, pa = 0;
-	int got_node = -1;
-	int error = file_ensure(file);
+	struct broker_page page;
+	int error = broker_get_page(physical->domain.ctx, file->page_size, node, &page);
 
 	if (error)
 		return error;
-	error = fill(physical, file, offset, node, &pa, &got_node);
-	if (!error && node >= 0 && got_node >= 0 && got_node != node)
+	if (file->fd < 0)
+		file->fd = page.fd;
+	else
+		close(page.fd);
+	*offset = page.offset;
+	*pa = page.pa;
+	*got_node = page.node;
+	return 0;
+}
+
+/* As fill(), of a page of this process's own. */
+static int fill_own(struct physical *physical, struct page_file *file, int node, uint64_t *offset,
+		    uint64_t *pa, int *got_node)
+{
+	int error = file_ensure(physical, file);
+
+	if (error)
+		return error;
+	*offset = file->end;
+	error = fill(physical, file, *offset, node, pa, got_node);
+	if (error)
+		punch(file, *offset);
+	else
+		file->end += file->page_size;
+	return error;
+}
+
+/* Gets a page and maps it. */
+static int take_page(struct physical *physical, struct page_file *file, int node,
+		     struct dma_chunk *chunk)
+{
+	uint64_t offset = 0, pa = 0;
+	int got_node = -1, error;
+
+	if (physical->domain.ctx->broker)
+		error = fill_lent(physical, file, node, &offset, &pa, &got_node);
+	else
+		error = fill_own(physical, file, node, &offset, &pa, &got_node);
+	if (error)
+		return error;
+	if (node >= 0 && got_node >= 0 && got_node != node)
 		error = -ENOMEM;
 	if (!error)
 		error = place(physical, file, offset, pa);
 	if (error) {
-		punch(file, offset);
+		release_page(physical, file, offset);
 		return error;
 	}
-	file->end += file->page_size;
 	*chunk = (struct dma_chunk){(void *)(uintptr_t)(BASE + pa), file->page_size,
 				    file->page_size, got_node, offset};
 	return 0;
@@ -214,14 +308,14 @@ static void physical_shrink(struct dma_domain *domain, const struct dma_chunk *c
 	struct physical *physical = physical_of(domain);
 	uint64_t pa;
 
-	if (!pagemap_read(domain->ctx, physical->pagemap, chunk->va, &pa) &&
+	if (!domain->ctx->broker && !pagemap_read(domain->ctx, physical->pagemap, chunk->va, &pa) &&
 	    pa != (uintptr_t)chunk->va - BASE)
 		log_error(domain->ctx, NULL, NULL,
 			  "a huge page moved from physical address 0x%" PRIx64 " to 0x%" PRIx64
 			  " while it was in use: what devices wrote there is lost",
 			  (uint64_t)(uintptr_t)chunk->va - BASE, pa);
 	munmap(chunk->va, chunk->size);
-	punch(file_of(physical, chunk->page_size), chunk->cookie);
+	release_page(physical, file_of(physical, chunk->page_size), chunk->cookie);
 }
 
 /* How many pages are worth looking at. */
@@ -232,6 +326,19 @@ static uint64_t tries(const struct dma_chunk_request *request, uint64_t page_siz
 	if (request->limit < UINT64_MAX && LIMIT_TRIES > pages)
 		pages = LIMIT_TRIES;
 	return pages > 1 ? 64 + 8 * pages : 1;
+}
+
+static int pagemap_ensure(struct physical *physical)
+{
+	int fd;
+
+	if (physical->pagemap >= 0 || physical->domain.ctx->broker)
+		return 0;
+	fd = pagemap_open(physical->domain.ctx);
+	if (fd < 0)
+		return fd;
+	physical->pagemap = fd;
+	return 0;
 }
 
 /*
@@ -246,13 +353,9 @@ static int grow_by(struct physical *physical, struct page_file *file,
 	struct dma_chunk chunk;
 	int error;
 
-	if (physical->pagemap < 0)
-		physical->pagemap = pagemap_open(physical->domain.ctx);
-	if (physical->pagemap < 0) {
-		error = physical->pagemap;
-		physical->pagemap = -1;
+	error = pagemap_ensure(physical);
+	if (error)
 		return error;
-	}
 	for (; *added < most; ++*added) {
 		error = take_page(physical, file, request->node, &chunk);
 		if (error == -ENOSPC || error == -EINVAL || error == -ENODEV)
@@ -324,13 +427,20 @@ static int physical_grow(struct dma_domain *domain, const struct dma_chunk_reque
 	return error;
 }
 
+static int physical_file(struct dma_domain *domain, const struct dma_chunk *chunk, int *fd,
+			 uint64_t *offset)
+{
+	*fd = file_of(physical_of(domain), chunk->page_size)->fd;
+	*offset = chunk->cookie;
+	return 0;
+}
+
 static void physical_destroy(struct dma_domain *domain)
 {
 	struct physical *physical = physical_of(domain);
 
 	for (unsigned int i = 0; i < PAGE_SIZES; i++)
-		if (physical->files[i].fd >= 0)
-			close(physical->files[i].fd);
+		file_close(physical, &physical->files[i]);
 	if (physical->pagemap >= 0)
 		close(physical->pagemap);
 	free(physical);
@@ -341,6 +451,7 @@ static const struct dma_domain_ops physical_ops = {
 	.name = "physical",
 	.grow = physical_grow,
 	.shrink = physical_shrink,
+	.file = physical_file,
 	.destroy = physical_destroy,
 };
 

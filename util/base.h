@@ -18,6 +18,12 @@ struct ctx_base {
 	enum usrpci_log_level log_level;
 	pthread_mutex_t log_lock; /* one message at a time */
 	char *root;               /* without a slash at its end: "" stands for "/" */
+	/*
+	 * Opens a file that this process may not open itself, for writing: a descriptor or a
+	 * negative errno; -ENOENT when that way does not lead to it either. NULL: there is no such
+	 * way.
+	 */
+	int (*open_lent)(struct usrpci_ctx *ctx, const char *path, int flags);
 };
 
 static inline struct ctx_base *ctx_base(const struct usrpci_ctx *ctx)

@@ -52,13 +52,24 @@ static int open_path(const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Files for reading only are everybody's. */
+static int open_lent(const struct usrpci_ctx *ctx, const char *path, int flags)
+{
+	if (!ctx_base(ctx)->open_lent || (flags & O_ACCMODE) == O_RDONLY)
+		return -ENOENT;
+	return ctx_base(ctx)->open_lent((struct usrpci_ctx *)ctx, path, flags);
+}
+
 int file_open(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
 {
 	char path[PATH_SIZE];
-	int error;
+	int error, fd;
 
 	FORMAT_PATH(path, error);
-	return error ? error : open_path(path, flags);
+	if (error)
+		return error;
+	fd = open_lent(ctx, path, flags);
+	return fd == -ENOENT ? open_path(path, flags) : fd;
 }
 
 static int read_path(const char *path, char *text, size_t size)

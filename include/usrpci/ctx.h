@@ -64,6 +64,9 @@ struct usrpci_ctx_options {
 			       read: a fixture in tests; default "/" (copied) */
 	size_t page_size; /**< huge page size for DMA memory, in bytes; default: 2 MiB, and 1 GiB
 			       where a request is larger than 2 MiB and such pages are free */
+	const char *dma_directory; /**< directory on a hugetlbfs for a file that DMA memory of
+					physical addresses comes from, so that it outlives a
+					process that is killed; default: no file (copied) */
 };
 
 struct usrpci_ctx;
@@ -81,7 +84,8 @@ struct usrpci_ctx_head {
  *
  * @options	may be NULL for the defaults
  *
- * Errors: -ENOMEM; -EINVAL (an option's value is out of range); -ENOENT or -ENOTDIR (root).
+ * Errors: -ENOMEM; -EINVAL (an option's value is out of range); -ENOENT or -ENOTDIR (root); -EPIPE,
+ * -EPROTO or -EBADF (USRPCI_BROKER names a broker that does not answer).
  */
 int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx **ctx);
 

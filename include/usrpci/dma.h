@@ -86,6 +86,19 @@ int usrpci_dma_reserve(struct usrpci_ctx *ctx, size_t size);
 /** Gives back huge pages that hold no block. Returns how many bytes. */
 size_t usrpci_dma_trim(struct usrpci_ctx *ctx);
 
+/**
+ * Decides that device addresses are physical addresses, as under uio, before a device is open.
+ * Errors: -EXDEV (it is decided otherwise); -ENOMEM.
+ */
+int usrpci_dma_physical(struct usrpci_ctx *ctx);
+
+/**
+ * The file behind DMA memory, for another process to map: the descriptor stays the context's.
+ * Errors: -EINVAL (not DMA memory of the context); -EOPNOTSUPP (there is no file in this kind of
+ * domain).
+ */
+int usrpci_dma_file(struct usrpci_ctx *ctx, const void *va, int *fd, uint64_t *offset);
+
 struct usrpci_dma_stats {
 	size_t huge_pages;   /**< pages held, of any size */
 	size_t bytes_held;   /**< memory held, bytes */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_LIB_BROKER_CLIENT_H
+#define USRPCI_LIB_BROKER_CLIENT_H
+
+/*
+ * The program's side of lent devices: "usrpci run" opens what this process may not, and keeps the
+ * DMA memory. Backends know nothing of it; they open files by file_open(), which asks here.
+ */
+
+#include <stdint.h>
+
+#include <usrpci/ctx.h>
+
+/*
+ * Connects a context to the broker when the environment names one; without one, does nothing.
+ * Errors, logged: -EPROTO (the other side is not a broker of this version), -EPIPE (it is gone),
+ * -ENOMEM.
+ */
+int broker_connect(struct usrpci_ctx *ctx);
+void broker_disconnect(struct usrpci_ctx *ctx);
+
+/* A huge page that the broker holds: its file (the caller's to close), where in it, and where in
+ * memory. */
+struct broker_page {
+	int fd;
+	uint64_t offset;
+	uint64_t pa;
+	int node;
+};
+
+/* Errors, not logged: -ENOMEM (none is to be had), -EPIPE, -EPROTO. */
+int broker_get_page(struct usrpci_ctx *ctx, uint64_t page_size, int node, struct broker_page *page);
+void broker_put_page(struct usrpci_ctx *ctx, uint64_t page_size, uint64_t offset);
+
+#endif
