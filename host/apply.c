@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,12 +54,17 @@ static void append(char *line, size_t size, const char *text)
 
 static void format_command(char *line, size_t size, const struct change *change)
 {
-	static const char *const verbs[] = {"echo", "modprobe", "chown", "chmod"};
+	static const char *const verbs[] = {"echo", "modprobe", "chown", "chmod", "mount -t", "rm"};
 
 	snprintf(line, size, "%s", verbs[change->kind]);
 	if (change->value[0]) {
 		append(line, size, " ");
 		append_word(line, size, change->value);
+	}
+	if (change->options) {
+		append(line, size, " -o ");
+		append_word(line, size, change->options);
+		append(line, size, " none");
 	}
 	if (!change->path)
 		return;
@@ -120,6 +126,17 @@ int apply_mode(struct usrpci_host *host, const char *why, const char *path, mode
 	return apply(host, &(struct change){CHANGE_MODE, path, value, why, .mode = mode});
 }
 
+int apply_mount(struct usrpci_host *host, const char *why, const char *type, const char *path,
+		const char *options)
+{
+	return apply(host, &(struct change){CHANGE_MOUNT, path, type, why, .options = options});
+}
+
+int apply_remove(struct usrpci_host *host, const char *why, const char *path)
+{
+	return apply(host, &(struct change){CHANGE_REMOVE, path, "", why});
+}
+
 /* The same bytes that echo writes, in one write(2) as sysfs wants it. */
 static int write_value(struct usrpci_host *host, const char *path, const char *value)
 {
@@ -143,6 +160,13 @@ static int write_value(struct usrpci_host *host, const char *path, const char *v
 	return error;
 }
 
+static int mount_on(const char *path, const char *type, const char *options)
+{
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	return mount("none", path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) ? -errno : 0;
+}
+
 int apply_perform(struct usrpci_host *host, const struct change *change)
 {
 	char path[PATH_SIZE];
@@ -155,6 +179,10 @@ int apply_perform(struct usrpci_host *host, const struct change *change)
 	error = path_format(host->ctx, path, "%s", change->path);
 	if (error)
 		return error;
+	if (change->kind == CHANGE_MOUNT)
+		return mount_on(path, change->value, change->options);
+	if (change->kind == CHANGE_REMOVE)
+		return unlink(path) ? -errno : 0;
 	if (change->kind == CHANGE_OWNER)
 		return chown(path, change->uid, change->gid) ? -errno : 0;
 	return chmod(path, change->mode) ? -errno : 0;

@@ -16,6 +16,8 @@ enum change_kind {
 	CHANGE_MODULE, /* load value */
 	CHANGE_OWNER,  /* path to uid and gid; (uid_t)-1 and (gid_t)-1 stay as they are */
 	CHANGE_MODE,   /* permissions of path to mode */
+	CHANGE_MOUNT,  /* a file system of type value on path, which is made, with options */
+	CHANGE_REMOVE, /* the file path */
 };
 
 struct change {
@@ -26,6 +28,7 @@ struct change {
 	uid_t uid;
 	gid_t gid;
 	mode_t mode;
+	const char *options;
 };
 
 /*
@@ -36,6 +39,9 @@ __attribute__((format(printf, 4, 5))) int apply_write(struct usrpci_host *host, 
 int apply_module(struct usrpci_host *host, const char *why, const char *module);
 int apply_owner(struct usrpci_host *host, const char *why, const char *path, uid_t uid, gid_t gid);
 int apply_mode(struct usrpci_host *host, const char *why, const char *path, mode_t mode);
+int apply_mount(struct usrpci_host *host, const char *why, const char *type, const char *path,
+		const char *options);
+int apply_remove(struct usrpci_host *host, const char *why, const char *path);
 
 /* Makes a change of the running kernel: what host_kernel.perform is outside tests. */
 int apply_perform(struct usrpci_host *host, const struct change *change);

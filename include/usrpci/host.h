@@ -208,6 +208,57 @@ int usrpci_host_check(struct usrpci_host *host, const struct usrpci_addr *addr,
 		      struct usrpci_finding **findings);
 
 /*
+ * Lending: a device for as long as a program runs.
+ */
+
+struct usrpci_lend_options {
+	const struct usrpci_addr *addrs; /**< the devices */
+	size_t count;
+	struct usrpci_bind_options bind; /**< how they are taken; user and group are not used */
+	const char *user;  /**< whom the program runs as, name or number; NULL: who called sudo,
+				or nobody */
+	size_t hugepages;  /**< uio: so many are reserved, and lent at most; 0: 8, without limit */
+	bool keep;         /**< leave the devices with the driver that they were lent through */
+	char *const *argv; /**< the program and its arguments, ends with NULL */
+};
+
+/**
+ * Takes devices, runs a program that may use them and nothing else of the hardware, and when it has
+ * ended in any way stops them, frees their memory, and puts the host back as it was. The program,
+ * and whoever it starts, has no capability; its devices open by usrpci_dev_open() as if it were
+ * root. Signals sent to the caller are passed on to it meanwhile.
+ *
+ * Returns the program's exit status, 128 + N when signal N ended it, 126 or 127 when it could not
+ * be started. Errors: those of usrpci_host_bind() and usrpci_host_hugepages_reserve(); -ENOENT (no
+ * such user); -EPERM.
+ */
+int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options);
+
+/** A device that is lent. */
+struct usrpci_lent {
+	struct usrpci_addr addr;
+	pid_t broker;        /**< process of usrpci_host_lend() */
+	pid_t program;       /**< what it runs */
+	char command[64];    /**< its name */
+	time_t since;        /**< when it was lent */
+	uint64_t dma_bytes;  /**< DMA memory, bytes; shared by the devices of one broker */
+	uint64_t interrupts; /**< since then */
+	bool abandoned;      /**< the broker was killed: usrpci_host_recover() cleans up */
+};
+
+/** Lists what is lent. Returns the count; the list belongs to the caller (free(3)). */
+int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list);
+
+/**
+ * Stops devices whose broker was killed, frees the DMA memory that it left, and restores them.
+ * Called by usrpci_host_lend() first; harmless when there is nothing to do.
+ *
+ * Returns how many devices it restored. Errors: those of usrpci_host_restore(), after the others
+ * were tried too.
+ */
+int usrpci_host_recover(struct usrpci_host *host);
+
+/*
  * Names, from udev's hardware database.
  */
 

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Lends devices to a program: takes them, runs it, and puts everything back, whatever happens to
+ * it. DMA memory is this process's, in a named file where there is no IOMMU, so that it outlives
+ * the program, and this process too if that is killed: lend_note.c then has what is needed to clean
+ * up.
+ *
+ * At the end: the program and all it started are ended, each device is stopped (quiesce.c), and
+ * only then is memory given back, then huge pages, then the devices.
+ */
+
+#include <errno.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <usrpci/dma.h>
+
+#include "base.h"
+#include "driver.h"
+#include "file.h"
+#include "lend.h"
+#include "state.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+#define HUGEPAGES_DEFAULT 8
+#define HUGEPAGE_SIZE     (UINT64_C(2) << 20)
+#define OWN_HUGETLBFS     STATE_DIR "/hugepages"
+
+static bool usrpci_held(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	struct usrpci_journal_entry *entries;
+	int count = usrpci_host_journal(host, &entries);
+	bool held = false;
+
+	for (int i = 0; i < count; i++)
+		held |= !usrpci_addr_compare(&entries[i].addr, addr);
+	if (count >= 0)
+		free(entries);
+	return held;
+}
+
+static int take(struct lend *lend, struct lend_device *device, const struct usrpci_addr *addr)
+{
+	struct usrpci_host *host = lend->host;
+	int error = usrpci_dev_lookup(host->ctx, addr, &device->info);
+
+	if (error)
+		return error;
+	usrpci_addr_format(addr, device->name);
+	strcpy(device->driver_before, device->info.driver);
+	device->was_ours = usrpci_held(host, addr);
+	device->client = -1;
+	error = usrpci_host_bind(host, addr, &lend->options->bind);
+	if (!error)
+		error = usrpci_dev_lookup(host->ctx, addr, &device->info);
+	if (error)
+		return error;
+	device->vfio = driver_is_vfio(device->info.driver);
+	if (!device->vfio && strcmp(device->info.driver, "uio_pci_generic"))
+		error = refuse(host->ctx, -EOPNOTSUPP, device->name, NULL,
+			       "the driver %s does not lend devices to programs",
+			       device->info.driver[0] ? device->info.driver : "(none)");
+	device->interrupts = lend_interrupts(host, &device->info);
+	return error;
+}
+
+static int give_back(struct lend *lend, const struct lend_device *device)
+{
+	struct usrpci_bind_options options = {.driver = device->driver_before, .force = true};
+	int error;
+
+	if (lend->options->keep || !strcmp(device->driver_before, device->info.driver))
+		return 0;
+	if (device->was_ours)
+		return usrpci_host_bind(lend->host, &device->info.addr, &options);
+	error = usrpci_host_restore(lend->host, &device->info.addr);
+	/* Pulled out, or its bind failed and was rolled back. */
+	return error == -ENODEV || error == -ENOENT ? 0 : error;
+}
+
+static bool has_pages_of_2m(const struct mntent *entry)
+{
+	const char *size = hasmntopt(entry, "pagesize");
+
+	return !strcmp(entry->mnt_type, "hugetlbfs") &&
+	       (!size || !strncmp(size, "pagesize=2M", 11));
+}
+
+/* Where there is a hugetlbfs with the right pages; "" when there is none. */
+static void find_hugetlbfs(char *directory, size_t size)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent *entry;
+
+	directory[0] = '\0';
+	while (mounts && !directory[0] && (entry = getmntent(mounts))) {
+		if (has_pages_of_2m(entry) && strlen(entry->mnt_dir) < size)
+			strcpy(directory, entry->mnt_dir);
+	}
+	if (mounts)
+		endmntent(mounts);
+}
+
+static int ensure_hugetlbfs(struct lend *lend)
+{
+	struct usrpci_host *host = lend->host;
+	int error;
+
+	find_hugetlbfs(lend->memory_directory, sizeof(lend->memory_directory));
+	if (lend->memory_directory[0])
+		return 0;
+	strcpy(lend->memory_directory, OWN_HUGETLBFS);
+	error = apply_mount(host, "a place for DMA memory", "hugetlbfs", OWN_HUGETLBFS,
+			    "pagesize=2M,mode=0700");
+	if (error)
+		return report(host->ctx, error, OWN_HUGETLBFS, NULL, "cannot mount a hugetlbfs");
+	return 0;
+}
+
+static bool needs_memory(const struct lend *lend)
+{
+	for (size_t i = 0; i < lend->count; i++) {
+		if (!lend->devices[i].vfio)
+			return true;
+	}
+	return false;
+}
+
+static int open_memory(struct lend *lend)
+{
+	const struct ctx_base *base = ctx_base(lend->host->ctx);
+	struct usrpci_ctx_options options = {
+		.log = base->log,
+		.log_data = base->log_data,
+		.log_level = base->log_level,
+		.page_size = HUGEPAGE_SIZE,
+		.dma_directory = lend->memory_directory,
+	};
+	size_t pages = lend->options->hugepages ? lend->options->hugepages : HUGEPAGES_DEFAULT;
+	int error = ensure_hugetlbfs(lend);
+
+	if (error)
+		return error;
+	error = usrpci_host_hugepages_reserve(lend->host, pages, HUGEPAGE_SIZE, -1);
+	if (error < 0)
+		return error;
+	lend->reserved = (size_t)error;
+	error = usrpci_ctx_open(&options, &lend->memory);
+	return error ? error : usrpci_dma_physical(lend->memory);
+}
+
+static void close_memory(struct lend *lend)
+{
+	usrpci_ctx_close(lend->memory);
+	lend->memory = NULL;
+	if (lend->reserved)
+		usrpci_host_hugepages_release(lend->host, HUGEPAGE_SIZE, -1);
+}
+
+static int stop_all(struct lend *lend)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < lend->count; i++) {
+		int error = lend->devices[i].vfio
+				    ? 0
+				    : quiesce(lend->host, &lend->devices[i].info.addr);
+
+		first = first ? first : error;
+	}
+	return first;
+}
+
+static int give_all_back(struct lend *lend)
+{
+	int first = 0;
+
+	while (lend->count > 0) {
+		const struct lend_device *device = &lend->devices[--lend->count];
+		int error = give_back(lend, device);
+
+		if (!error)
+			error = lend_note_remove(lend->host, &device->info.addr);
+		first = first ? first : error;
+	}
+	return first;
+}
+
+/*
+ * A device that does not stop may still write: its memory is left to the file that it is in, and
+ * the notes say whose it is.
+ */
+static int finish(struct lend *lend, bool started)
+{
+	int error = started ? stop_all(lend) : 0;
+
+	if (error)
+		return error;
+	lend_files_close(lend);
+	close_memory(lend);
+	return give_all_back(lend);
+}
+
+static int prepare(struct lend *lend)
+{
+	const struct usrpci_lend_options *options = lend->options;
+	int error = 0;
+
+	for (size_t i = 0; !error && i < options->count; i++) {
+		error = take(lend, &lend->devices[i], &options->addrs[i]);
+		if (!error || lend->devices[i].info.driver[0])
+			lend->count++;
+	}
+	if (!error && needs_memory(lend))
+		error = open_memory(lend);
+	return error ? error : lend_files_open(lend);
+}
+
+int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options)
+{
+	struct lend lend = {.host = host, .options = options, .since = time(NULL)};
+	int status, error;
+
+	error = usrpci_host_recover(host);
+	if (error < 0)
+		return error;
+	lend.devices = calloc(options->count, sizeof(*lend.devices));
+	if (!lend.devices)
+		return -ENOMEM;
+	status = prepare(&lend);
+	error = status;
+	if (!error && !host->options.dry_run)
+		status = lend_serve(&lend);
+	error = finish(&lend, !error);
+	free(lend.devices);
+	return error && status >= 0 ? error : status;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_LEND_H
+#define USRPCI_HOST_LEND_H
+
+/*
+ * What the parts of lending share.
+ *
+ *	lend.c          takes devices, runs the program, gives them back
+ *	lend_child.c    the program's process: no privileges, and then no way to get any
+ *	lend_serve.c    the protocol (util/broker.h); treats its peers as hostile
+ *	lend_files.c    files of the devices, opened for the program
+ *	lend_note.c     what is lent, for others to see, and what a broker that was killed left
+ *behind quiesce.c       stops a device
+ */
+
+#include <limits.h>
+#include <sys/types.h>
+
+#include "host.h"
+
+#define LEND_FILES_MAX 128 /* of all devices of a broker */
+
+/* A file that may be opened for the program. */
+struct lend_file {
+	char path[96];
+	unsigned int device;
+	int fd; /* held open for as long as devices are lent; -1: opened for each who asks */
+};
+
+struct lend_device {
+	struct usrpci_dev_info info; /* as it is lent */
+	char name[USRPCI_ADDR_STRLEN];
+	char driver_before[NAME_SIZE];
+	bool was_ours; /* usrpci held it before */
+	bool vfio;
+	unsigned int uio;    /* N of /dev/uioN */
+	uint64_t interrupts; /* counted by the kernel before */
+	int client;          /* index of the one that has it, -1: none */
+};
+
+struct lend {
+	struct usrpci_host *host;
+	const struct usrpci_lend_options *options;
+	struct lend_device *devices;
+	size_t count;
+	struct lend_file files[LEND_FILES_MAX];
+	size_t file_count;
+	struct usrpci_ctx *memory; /* has the DMA memory; NULL: no device needs it */
+	char memory_directory[64];
+	size_t reserved; /* huge pages */
+	pid_t program;
+	time_t since;
+};
+
+/* lend_files.c: lists and opens what can be lent. Errors are logged. */
+int lend_files_open(struct lend *lend);
+void lend_files_close(struct lend *lend);
+
+/*
+ * Finds a file of the list by its path and opens it: a descriptor, which is the caller's to close;
+ * device says whose it is. -ENOENT when it is not in the list.
+ */
+int lend_file_get(struct lend *lend, const char *path, unsigned int *device);
+
+/*
+ * lend_child.c: starts the program with the socket that it asks the broker on. Returns its process,
+ * or -errno; *status is its exit status when it could not be started at all, and 0 otherwise.
+ */
+pid_t lend_child_start(struct lend *lend, int socket, int *status);
+
+/* Ends what the program has left behind: children that it did not wait for. */
+void lend_child_end_all(struct lend *lend);
+
+/*
+ * lend_serve.c: runs the program and serves it until it has ended. Returns its exit status as
+ * usrpci_host_lend() does, or a negative errno.
+ */
+int lend_serve(struct lend *lend);
+
+/* lend_note.c */
+int lend_note_write(struct lend *lend, const struct lend_device *device);
+int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/* Interrupts of a device that the kernel has counted; 0 when it doesn't say. */
+uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_dev_info *info);
+
+/*
+ * Stops a device for good: no interrupts, no transactions of its own, none under way, and a reset
+ * where it has one. Returns 0, also when it is gone, or a negative errno, logged: it may still
+ * write to memory.
+ */
+int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+#endif

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What is lent: a note a device below /run/usrpci/lent, for usrpci ps, and for whoever has to clean
+ * up after a broker that was killed. It says who the broker is by its number and the time it was
+ * started, since numbers come again.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "lend.h"
+#include "state.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+#define NOTES   "lent"
+#define VERSION 1
+
+struct note {
+	struct usrpci_addr addr;
+	int broker;
+	uint64_t started; /* clock ticks after boot */
+	int program;
+	int64_t since;
+	unsigned int vfio, keep, was_ours;
+	uint64_t interrupts;
+	char driver[NAME_SIZE]; /* before; "-" for none */
+	char memory[64];        /* directory; "-" for none */
+	char command[64];
+};
+
+/* Field 22 of /proc/PID/stat, counted from behind the command's name, which may hold anything. 0:
+ * no such process. */
+static uint64_t start_time(struct usrpci_host *host, int pid)
+{
+	char text[1024];
+	const char *at;
+	uint64_t ticks = 0;
+
+	if (file_read(host->ctx, text, sizeof(text), "/proc/%d/stat", pid) < 0)
+		return 0;
+	at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, " %" SCNu64, &ticks) == 1 ? ticks : 0;
+}
+
+static const char *or_dash(const char *text)
+{
+	return text[0] ? text : "-";
+}
+
+int lend_note_write(struct lend *lend, const struct lend_device *device)
+{
+	const char *command = strrchr(lend->options->argv[0], '/');
+	char name[64], text[512];
+
+	command = command ? command + 1 : lend->options->argv[0];
+	snprintf(name, sizeof(name), NOTES "/%s", device->name);
+	snprintf(text, sizeof(text),
+		 "usrpci-lent %d\nbroker %d %" PRIu64 "\nprogram %d\nsince %" PRId64
+		 "\nvfio %d\nkeep %d\nours %d\ninterrupts %" PRIu64
+		 "\nbefore %s\nmemory %s\ncommand %.60s\n",
+		 VERSION, getpid(), start_time(lend->host, getpid()), lend->program,
+		 (int64_t)lend->since, device->vfio, lend->options->keep, device->was_ours,
+		 device->interrupts, or_dash(device->driver_before),
+		 or_dash(lend->memory_directory), command);
+	return state_write(lend->host, name, text);
+}
+
+int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char device[USRPCI_ADDR_STRLEN], name[64];
+
+	snprintf(name, sizeof(name), NOTES "/%s", usrpci_addr_format(addr, device));
+	return state_remove(host, name);
+}
+
+static int parse(const char *text, struct note *note)
+{
+	int version = 0;
+	int fields = sscanf(text,
+			    "usrpci-lent %d broker %d %" SCNu64 " program %d since %" SCNd64
+			    " vfio %u keep %u ours %u interrupts %" SCNu64
+			    " before %31s memory %63s command %63[^\n]",
+			    &version, &note->broker, &note->started, &note->program, &note->since,
+			    &note->vfio, &note->keep, &note->was_ours, &note->interrupts,
+			    note->driver, note->memory, note->command);
+
+	return version == VERSION && fields == 12 && note->broker > 0 ? 0 : -EBADMSG;
+}
+
+static int read_note(struct usrpci_host *host, const char *name, struct note *note)
+{
+	char text[512];
+	int error;
+
+	*note = (struct note){0};
+	if (usrpci_addr_parse(name, &note->addr))
+		return -EINVAL;
+	error = file_read(host->ctx, text, sizeof(text), STATE_DIR "/" NOTES "/%s", name);
+	if (error >= 0)
+		error = parse(text, note);
+	if (error == -EBADMSG)
+		log_error(host->ctx, name, NULL, "%s is damaged: look at it and remove it",
+			  STATE_DIR "/" NOTES);
+	return error;
+}
+
+/* Reads all notes that can be read. Returns the count; the list is the caller's. */
+static int read_notes(struct usrpci_host *host, struct note **result)
+{
+	char **names;
+	int found = dir_list(host->ctx, &names, STATE_DIR "/" NOTES), count = 0;
+	struct note *notes;
+
+	*result = NULL;
+	if (found < 0)
+		return found == -ENOENT ? 0 : found;
+	notes = calloc((size_t)found + 1, sizeof(*notes));
+	for (int i = 0; notes && i < found; i++) {
+		if (!read_note(host, names[i], &notes[count]))
+			count++;
+	}
+	free(names);
+	*result = notes;
+	return notes ? count : -ENOMEM;
+}
+
+static bool is_abandoned(struct usrpci_host *host, const struct note *note)
+{
+	uint64_t started = start_time(host, note->broker);
+
+	return !started || started != note->started;
+}
+
+uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_dev_info *info)
+{
+	char device[USRPCI_ADDR_STRLEN], **names;
+	uint64_t event = 0;
+	int count;
+
+	count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/uio",
+			 usrpci_addr_format(&info->addr, device));
+	if (count > 0)
+		file_read_u64(host->ctx, &event, PCI_DEVICES "/%s/uio/%s/event", device, names[0]);
+	if (count >= 0)
+		free(names);
+	return event;
+}
+
+/* Calls fn for each file of DMA memory that a broker has made. */
+static void each_memory(struct usrpci_host *host, const struct note *note,
+			void (*fn)(struct usrpci_host *host, const char *path, void *data),
+			void *data)
+{
+	char **names, prefix[32], path[PATH_SIZE];
+	int count = dir_list(host->ctx, &names, "%s", note->memory);
+
+	snprintf(prefix, sizeof(prefix), "usrpci-%d-", note->broker);
+	for (int i = 0; i < count; i++) {
+		if (strncmp(names[i], prefix, strlen(prefix)))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", note->memory, names[i]);
+		fn(host, path, data);
+	}
+	if (count >= 0)
+		free(names);
+}
+
+static void add_size(struct usrpci_host *host, const char *path, void *data)
+{
+	char full[PATH_SIZE];
+	struct stat status;
+
+	if (!path_format(host->ctx, full, "%s", path) && !stat(full, &status))
+		*(uint64_t *)data += (uint64_t)status.st_blocks * 512;
+}
+
+static void remove_memory(struct usrpci_host *host, const char *path, void *data)
+{
+	int error = apply_remove(host, "free DMA memory of a broker that was killed", path);
+
+	if (error)
+		*(int *)data = report(host->ctx, error, path, NULL, "cannot remove it");
+}
+
+/* What vfio pins is the program's locked memory. */
+static uint64_t locked_memory(struct usrpci_host *host, int pid)
+{
+	char text[4096];
+	const char *line;
+	uint64_t kib = 0;
+
+	if (file_read(host->ctx, text, sizeof(text), "/proc/%d/status", pid) < 0)
+		return 0;
+	line = strstr(text, "\nVmLck:");
+	return line && sscanf(line, "\nVmLck: %" SCNu64, &kib) == 1 ? kib << 10 : 0;
+}
+
+static void describe(struct usrpci_host *host, const struct note *note, struct usrpci_lent *lent)
+{
+	struct usrpci_dev_info info = {.addr = note->addr};
+	uint64_t now = lend_interrupts(host, &info);
+
+	*lent = (struct usrpci_lent){
+		.addr = note->addr,
+		.broker = note->broker,
+		.program = note->program,
+		.since = note->since,
+		.interrupts = now > note->interrupts ? now - note->interrupts : 0,
+		.abandoned = is_abandoned(host, note),
+	};
+	memcpy(lent->command, note->command, sizeof(lent->command));
+	if (note->vfio)
+		lent->dma_bytes = locked_memory(host, note->program);
+	else
+		each_memory(host, note, add_size, &lent->dma_bytes);
+}
+
+int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list)
+{
+	struct note *notes;
+	int count = read_notes(host, &notes);
+
+	if (count < 0)
+		return count;
+	*list = calloc((size_t)count + 1, sizeof(**list));
+	for (int i = 0; *list && i < count; i++)
+		describe(host, &notes[i], &(*list)[i]);
+	free(notes);
+	return *list ? count : -ENOMEM;
+}
+
+static int give_back(struct usrpci_host *host, const struct note *note)
+{
+	struct usrpci_bind_options options = {.driver = note->driver, .force = true};
+	struct usrpci_journal_entry *entries;
+	int count, error = 0;
+
+	if (note->keep)
+		return 0;
+	if (!strcmp(note->driver, "-"))
+		options.driver = "";
+	if (note->was_ours)
+		return usrpci_host_bind(host, &note->addr, &options);
+	count = usrpci_host_journal(host, &entries);
+	for (int i = 0; i < count; i++) {
+		if (!usrpci_addr_compare(&entries[i].addr, &note->addr))
+			error = usrpci_host_restore(host, &note->addr);
+	}
+	if (count >= 0)
+		free(entries);
+	return error == -ENODEV ? 0 : error;
+}
+
+/* All devices of a broker are stopped before any of its memory is freed. */
+static int recover_one(struct usrpci_host *host, const struct note *note)
+{
+	int error = 0;
+
+	each_memory(host, note, remove_memory, &error);
+	if (!error)
+		error = give_back(host, note);
+	return error ? error : lend_note_remove(host, &note->addr);
+}
+
+static int recover(struct usrpci_host *host, struct note *notes, int count)
+{
+	int restored = 0, first = 0;
+
+	for (int i = 0; i < count; i++) {
+		int error = is_abandoned(host, &notes[i]) && !notes[i].vfio
+				    ? quiesce(host, &notes[i].addr)
+				    : 0;
+
+		if (error)
+			return error;
+	}
+	for (int i = 0; i < count; i++) {
+		int error;
+
+		if (!is_abandoned(host, &notes[i]))
+			continue;
+		error = recover_one(host, &notes[i]);
+		restored += !error;
+		first = first ? first : error;
+	}
+	return first ? first : restored;
+}
+
+int usrpci_host_recover(struct usrpci_host *host)
+{
+	struct note *notes;
+	int count, result;
+
+	if (!file_exists(host->ctx, STATE_DIR "/" NOTES))
+		return 0;
+	result = state_lock(host);
+	if (result)
+		return result;
+	count = read_notes(host, &notes);
+	result = count < 0 ? count : recover(host, notes, count);
+	if (count >= 0)
+		free(notes);
+	state_unlock(host);
+	return result;
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The broker's side of util/broker.h, and signals, until the program has ended.
+ *
+ * Peers are hostile: requests have one size, are checked whole before anything is done, name files
+ * only by comparison with a list, and pages only by number; a peer that breaks the rules, or does
+ * not read its replies, is dropped. Nothing here blocks on a peer.
+ *
+ * A device belongs to the peer that opened it. When that one is gone the device is stopped; its
+ * pages are kept for the next, and go back to the kernel only when no process of the program is
+ * left, because such a process may still reach the registers.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <usrpci/dma.h>
+
+#include "broker.h"
+#include "lend.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+#define CLIENTS_MAX  64
+#define PAGE_SIZE_2M (UINT64_C(2) << 20)
+
+struct page {
+	void *block;
+	uint64_t offset;
+	int client; /* -1: kept for the next */
+};
+
+struct server {
+	struct lend *lend;
+	int signals;
+	int hello;
+	int clients[CLIENTS_MAX]; /* sockets; -1: none */
+	struct page *pages;
+	size_t page_count;
+	bool ended;
+	int wait_status;
+};
+
+static struct page *find_page(struct server *server, int client, uint64_t offset)
+{
+	for (size_t i = 0; i < server->page_count; i++) {
+		struct page *page = &server->pages[i];
+
+		if (page->client == client && (client < 0 || page->offset == offset))
+			return page;
+	}
+	return NULL;
+}
+
+static int add_page(struct server *server, struct page **result)
+{
+	const struct usrpci_dma_request request = {.size = PAGE_SIZE_2M, .align = PAGE_SIZE_2M};
+	size_t limit = server->lend->options->hugepages;
+	struct page *pages, new = {.client = -1};
+	int error, fd;
+
+	if (limit && server->page_count >= limit)
+		return -ENOMEM;
+	pages = realloc(server->pages, (server->page_count + 1) * sizeof(*pages));
+	if (!pages)
+		return -ENOMEM;
+	server->pages = pages;
+	error = usrpci_dma_alloc(server->lend->memory, &request, &new.block);
+	if (!error)
+		error = usrpci_dma_file(server->lend->memory, new.block, &fd, &new.offset);
+	if (error)
+		return error;
+	pages[server->page_count] = new;
+	*result = &pages[server->page_count++];
+	return 0;
+}
+
+static int serve_page(struct server *server, int client, const struct broker_request *request,
+		      struct broker_reply *reply, int *fd)
+{
+	struct page *page;
+	int error = 0;
+
+	if (!server->lend->memory || request->page_size != PAGE_SIZE_2M || request->node >= 0)
+		return -ENOMEM;
+	page = find_page(server, -1, 0);
+	if (!page)
+		error = add_page(server, &page);
+	if (!error)
+		error = usrpci_dma_file(server->lend->memory, page->block, fd, &reply->offset);
+	if (error)
+		return error;
+	page->client = client;
+	reply->pa = usrpci_dma_addr(server->lend->memory, page->block);
+	return 0;
+}
+
+/* What a peer gives back is cleared: the next may be another's program. */
+static int serve_free(struct server *server, int client, const struct broker_request *request)
+{
+	struct page *page = find_page(server, client, request->offset);
+
+	if (!page || request->page_size != PAGE_SIZE_2M)
+		return -EINVAL;
+	memset(page->block, 0, PAGE_SIZE_2M);
+	page->client = -1;
+	return 0;
+}
+
+static int serve_open(struct server *server, int client, const struct broker_request *request,
+		      int *fd)
+{
+	struct lend *lend = server->lend;
+	unsigned int device = 0;
+	int got;
+
+	if (!memchr(request->path, '\0', sizeof(request->path)))
+		return -EPROTO;
+	got = lend_file_get(lend, request->path, &device);
+	if (got < 0)
+		return got;
+	if (lend->devices[device].client >= 0 && lend->devices[device].client != client) {
+		close(got);
+		return -EBUSY;
+	}
+	lend->devices[device].client = client;
+	*fd = got;
+	return 0;
+}
+
+static void drop(struct server *server, int client)
+{
+	struct lend *lend = server->lend;
+
+	close(server->clients[client]);
+	server->clients[client] = -1;
+	for (size_t i = 0; i < lend->count; i++) {
+		if (lend->devices[i].client != client)
+			continue;
+		lend->devices[i].client = -1;
+		if (!lend->devices[i].vfio)
+			quiesce(lend->host, &lend->devices[i].info.addr);
+	}
+	for (size_t i = 0; i < server->page_count; i++) {
+		if (server->pages[i].client == client)
+			server->pages[i].client = -1;
+	}
+}
+
+static bool is_valid(const struct broker_request *request)
+{
+	return request->magic == BROKER_MAGIC && request->version == BROKER_VERSION;
+}
+
+/* Answers; false when the peer is to be dropped. */
+static bool serve_client(struct server *server, int client)
+{
+	struct broker_reply reply = {
+		.magic = BROKER_MAGIC,
+		.version = BROKER_VERSION,
+		.node = -1,
+	};
+	int socket = server->clients[client], sent = -1, passed, error;
+	struct broker_request request;
+
+	error = broker_receive(socket, &request, sizeof(request), &passed);
+	if (passed >= 0)
+		close(passed);
+	if (error == -EAGAIN)
+		return true;
+	if (error || !is_valid(&request))
+		return false;
+	switch (request.op) {
+	case BROKER_OPEN:
+		reply.error = serve_open(server, client, &request, &sent);
+		break;
+	case BROKER_PAGE:
+		reply.error = serve_page(server, client, &request, &reply, &sent);
+		break;
+	case BROKER_FREE:
+		reply.error = serve_free(server, client, &request);
+		break;
+	default:
+		return false;
+	}
+	reply.has_file = sent >= 0;
+	error = broker_send(socket, &reply, sizeof(reply), sent);
+	/* A page's file stays open here. */
+	if (sent >= 0 && request.op == BROKER_OPEN)
+		close(sent);
+	return !error;
+}
+
+static int new_client(struct server *server)
+{
+	int pair[2], client = 0;
+
+	while (client < CLIENTS_MAX && server->clients[client] >= 0)
+		client++;
+	if (client == CLIENTS_MAX)
+		return -EMFILE;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	if (fcntl(pair[0], F_SETFL, O_NONBLOCK)) {
+		close(pair[0]);
+		close(pair[1]);
+		return -EIO;
+	}
+	server->clients[client] = pair[0];
+	return pair[1];
+}
+
+/* The inherited socket says hello for everybody who has it, so a bad message there costs nobody
+ * else. */
+static void serve_hello(struct server *server)
+{
+	struct broker_reply reply = {
+		.magic = BROKER_MAGIC,
+		.version = BROKER_VERSION,
+		.node = -1,
+	};
+	struct broker_request request;
+	int passed, sent, error;
+
+	error = broker_receive(server->hello, &request, sizeof(request), &passed);
+	if (passed >= 0)
+		close(passed);
+	if (error == -EPIPE) {
+		close(server->hello);
+		server->hello = -1;
+	}
+	if (error)
+		return;
+	sent = is_valid(&request) && request.op == BROKER_HELLO ? new_client(server) : -EPROTO;
+	reply.error = sent < 0 ? sent : 0;
+	reply.has_file = sent >= 0;
+	broker_send(server->hello, &reply, sizeof(reply), sent);
+	if (sent >= 0)
+		close(sent);
+}
+
+static void reap(struct server *server)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != server->lend->program)
+			continue;
+		server->ended = true;
+		server->wait_status = status;
+	}
+}
+
+/* What the terminal sends goes to the whole foreground group, the program included. */
+static void serve_signal(struct server *server)
+{
+	struct signalfd_siginfo info;
+
+	if (read(server->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(server);
+	else if (info.ssi_code <= 0 || info.ssi_signo == SIGHUP)
+		kill(server->lend->program, (int)info.ssi_signo);
+}
+
+static void serve_once(struct server *server)
+{
+	struct pollfd polls[CLIENTS_MAX + 2] = {
+		{.fd = server->signals, .events = POLLIN},
+		{.fd = server->hello, .events = POLLIN},
+	};
+
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		polls[i + 2] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
+	if (poll(polls, CLIENTS_MAX + 2, -1) < 0)
+		return;
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		if (polls[i + 2].revents && !serve_client(server, (int)i))
+			drop(server, (int)i);
+	}
+	if (polls[1].revents)
+		serve_hello(server);
+	if (polls[0].revents)
+		serve_signal(server);
+}
+
+/* Blocks the signals that are passed on, so that none ends the broker before it has given things
+ * back. */
+static int open_signals(sigset_t *before)
+{
+	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+				     SIGUSR2, SIGALRM, SIGCONT, SIGCHLD};
+	sigset_t signals;
+	int fd;
+
+	sigemptyset(&signals);
+	for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++)
+		sigaddset(&signals, passed[i]);
+	sigprocmask(SIG_BLOCK, &signals, before);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static int run(struct server *server)
+{
+	struct lend *lend = server->lend;
+	int pair[2], status = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	server->hello = pair[0];
+	fcntl(server->hello, F_SETFL, O_NONBLOCK);
+	lend->program = lend_child_start(lend, pair[1], &status);
+	close(pair[1]);
+	if (lend->program < 0)
+		return status ? status : lend->program;
+	for (size_t i = 0; i < lend->count; i++)
+		lend_note_write(lend, &lend->devices[i]);
+	while (!server->ended)
+		serve_once(server);
+	return WIFSIGNALED(server->wait_status) ? 128 + WTERMSIG(server->wait_status)
+						: WEXITSTATUS(server->wait_status);
+}
+
+int lend_serve(struct lend *lend)
+{
+	struct server server = {.lend = lend, .hello = -1};
+	sigset_t before;
+	int status;
+
+	memset(server.clients, -1, sizeof(server.clients));
+	server.signals = open_signals(&before);
+	status = server.signals < 0 ? server.signals : run(&server);
+	lend_child_end_all(lend);
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		if (server.clients[i] >= 0)
+			close(server.clients[i]);
+	}
+	if (server.hello >= 0)
+		close(server.hello);
+	if (server.signals >= 0)
+		close(server.signals);
+	free(server.pages);
+	/* What came meanwhile was for the program. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return status;
+}

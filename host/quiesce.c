@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Stops a device whose driver is gone, before the memory that it works on is given to somebody
+ * else.
+ *
+ * The order matters. Interrupts first, so that nobody answers what the next steps cause. Then bus
+ * mastering, which ends DMA and message interrupts. Then a wait: PCI Express devices say in the
+ * device status register whether requests of theirs are unanswered (7.5.3.5); posted writes are
+ * pushed ahead of the answer to a read of configuration space (2.4.1), so after one they have
+ * arrived. Then a reset, which makes it forget its rings.
+ */
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+
+#include <usrpci/config.h>
+
+#include "lend.h"
+
+#define LOG_SUBJECT "quiesce"
+#include "log.h"
+
+#define PENDING_MS 1000
+
+static int mask_interrupts(struct usrpci_dev *dev)
+{
+	int msi = usrpci_cap_find(dev, USRPCI_CAP_MSI);
+	int msix = usrpci_cap_find(dev, USRPCI_CAP_MSIX);
+	int error = usrpci_config_update16(dev, PCI_COMMAND, 0, PCI_COMMAND_INTX_DISABLE);
+
+	if (!error && msi > 0)
+		error = usrpci_config_update16(dev, (unsigned int)msi + PCI_MSI_FLAGS,
+					       PCI_MSI_FLAGS_ENABLE, 0);
+	if (!error && msix > 0)
+		error = usrpci_config_update16(dev, (unsigned int)msix + PCI_MSIX_FLAGS,
+					       PCI_MSIX_FLAGS_ENABLE, 0);
+	return error;
+}
+
+static int wait_until_idle(struct usrpci_dev *dev)
+{
+	int express = usrpci_cap_find(dev, USRPCI_CAP_EXPRESS);
+	uint64_t end = clock_ms() + PENDING_MS;
+	uint16_t status = 0;
+	int error;
+
+	do {
+		error = usrpci_config_read16(
+			dev, express > 0 ? (unsigned int)express + PCI_EXP_DEVSTA : PCI_STATUS,
+			&status);
+		if (error || express <= 0 || !(status & PCI_EXP_DEVSTA_TRPND))
+			return error;
+		sleep_ms(1);
+	} while (clock_ms() < end);
+	return -ETIMEDOUT;
+}
+
+static int stop(struct usrpci_dev *dev)
+{
+	int error = mask_interrupts(dev), idle;
+
+	if (!error)
+		error = usrpci_dev_set_bus_master(dev, false);
+	if (error)
+		return error;
+	idle = wait_until_idle(dev);
+	if (idle == -ENODEV)
+		return idle;
+	if (usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)
+		return usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
+	return idle;
+}
+
+int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char name[USRPCI_ADDR_STRLEN];
+	struct usrpci_dev *dev;
+	int error;
+
+	usrpci_addr_format(addr, name);
+	error = usrpci_dev_inspect(host->ctx, name, &dev);
+	if (error == -ENODEV)
+		return 0;
+	if (error)
+		return error;
+	error = stop(dev);
+	usrpci_dev_close(dev);
+	if (!error || error == -ENODEV)
+		return 0;
+	return report(host->ctx, error, name, NULL, "it does not stop");
+}
