@@ -55,6 +55,7 @@ struct cli {
 
 	struct usrpci_ctx *ctx;
 	struct usrpci_host *host;
+	int recovered; /* devices taken back by open_host_for_changes() */
 	char why[128]; /* reason of the change that was printed last */
 };
 
@@ -97,6 +98,9 @@ int status_of(int error);
 /* Opens the context, and the host for changes, when the first of a command needs them. */
 int open_context(struct cli *cli);
 int open_host(struct cli *cli);
+
+/* As open_host(), and first cleans up after brokers that were killed. */
+int open_host_for_changes(struct cli *cli);
 
 /* Reads a number in C notation or, with base 16, in hexadecimal with or without 0x. */
 bool parse_number(const char *text, int base, uint64_t max, uint64_t *value);
@@ -142,14 +146,17 @@ int cmd_check(struct cli *cli);
 int cmd_config(struct cli *cli);
 int cmd_hugepages(struct cli *cli);
 int cmd_list(struct cli *cli);
+int cmd_ps(struct cli *cli);
 int cmd_restore(struct cli *cli);
+int cmd_run(struct cli *cli);
 int cmd_show(struct cli *cli);
 
 void bar_notes(void);
 void config_notes(void);
 void list_notes(void);
+void run_notes(void);
 
 extern const struct option_spec bar_options[], bind_options[], config_options[],
-	hugepages_options[], list_options[], restore_options[];
+	hugepages_options[], list_options[], restore_options[], run_options[];
 
 #endif

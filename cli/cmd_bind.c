@@ -169,7 +169,7 @@ int cmd_bind(struct cli *cli)
 		return cli->stopped;
 	if (cli->argc == 0)
 		return usage_error(cli, NULL, "which device?");
-	if (open_host(cli))
+	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
 	status = find_targets(&bind);
 	if (!status) {

@@ -144,7 +144,7 @@ int cmd_hugepages(struct cli *cli)
 
 	if (read_options(&options))
 		return cli->stopped;
-	if (open_host(cli))
+	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
 	if (cli->argc == 0)
 		return print_pools(&options);

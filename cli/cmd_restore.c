@@ -48,13 +48,27 @@ static int restore_all(struct cli *cli, struct libscols_table *table)
 
 	if (count < 0)
 		return STATUS_FAILED;
-	if (count == 0 && !cli->quiet && !cli->json)
+	if (count == 0 && cli->recovered == 0 && !cli->quiet && !cli->json)
 		fprintf(stderr, "usrpci: nothing to restore\n");
 	for (int i = 0; i < count; i++)
 		if (restore(cli, &entries[i].addr, table))
 			status = STATUS_FAILED;
 	free(entries);
 	return status;
+}
+
+/* What was taken back from a broker that was killed is restored by that. */
+static bool is_done(struct cli *cli, const struct usrpci_addr *addr)
+{
+	struct usrpci_journal_entry *entries;
+	int count = cli->recovered > 0 ? usrpci_host_journal(cli->host, &entries) : -1;
+	bool held = count < 0;
+
+	for (int i = 0; i < count; i++)
+		held |= !usrpci_addr_compare(&entries[i].addr, addr);
+	if (count >= 0)
+		free(entries);
+	return !held;
 }
 
 /* A device that is gone has no name but its address. */
@@ -65,7 +79,9 @@ static int restore_named(struct cli *cli, const char *name, struct libscols_tabl
 
 	if (usrpci_addr_parse(name, &addr))
 		error = usrpci_dev_find(cli->ctx, name, &addr);
-	return error ? status_of(error) : restore(cli, &addr, table);
+	if (error)
+		return status_of(error);
+	return is_done(cli, &addr) ? STATUS_DONE : restore(cli, &addr, table);
 }
 
 static int run(struct cli *cli, bool all, struct libscols_table *table)
@@ -96,7 +112,7 @@ int cmd_restore(struct cli *cli)
 		return unexpected_operand(cli, cli->argv[0]);
 	if (!all && !cli->argc)
 		return usage_error(cli, "--all means all that usrpci has taken", "which device?");
-	if (open_host(cli))
+	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
 	if (cli->json && !cli->dry_run) {
 		table = table_open(true, "devices", columns, 3);

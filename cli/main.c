@@ -27,6 +27,9 @@ static const struct command commands[] = {
 	{"bind", "ADDR...", "give devices to a driver for userspace", bind_options, NULL, cmd_bind},
 	{"restore", "ADDR... | --all", "give devices back to what held them before",
 	 restore_options, NULL, cmd_restore},
+	{"run", "ADDR... -- COMMAND...", "lend devices to a program while it runs", run_options,
+	 run_notes, cmd_run},
+	{"ps", NULL, "list devices that are lent", NULL, NULL, cmd_ps},
 	{"config", "ADDR [dump | read REG... | write REG VALUE[:MASK]]",
 	 "read and write configuration space", config_options, config_notes, cmd_config},
 	{"bar", "ADDR [read BAR OFFSET | write BAR OFFSET VALUE | dump BAR [OFFSET [LENGTH]]]",
@@ -181,6 +184,19 @@ int open_host(struct cli *cli)
 	if (error)
 		failed(NULL, NULL, "cannot prepare the host: %s", strerror(-error));
 	return error;
+}
+
+int open_host_for_changes(struct cli *cli)
+{
+	int error = open_host(cli);
+
+	if (error)
+		return error;
+	cli->recovered = usrpci_host_recover(cli->host);
+	if (cli->recovered > 0 && !cli->quiet)
+		fprintf(stderr, "usrpci: took %d device%s back from a usrpci run that was killed\n",
+			cli->recovered, cli->recovered > 1 ? "s" : "");
+	return cli->recovered < 0 ? cli->recovered : 0;
 }
 
 static const char *command_name(const void *data, size_t index)

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * usrpci run: devices for as long as a program runs. The exit status is the program's.
+ */
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_KEEP, OPTION_WHOLE_GROUP };
+
+const struct option_spec run_options[] = {
+	{'u', "user", "USER", "whom the program runs as; default: who called sudo, else nobody"},
+	{'d', "driver", "DRIVER", "default: vfio-pci behind an IOMMU, else uio_pci_generic"},
+	{OPTION_HUGEPAGES, "hugepages", "N", "uio: reserve so many of 2 MiB, and lend no more"},
+	{OPTION_KEEP, "keep", NULL, "leave the devices with that driver afterwards"},
+	{OPTION_WHOLE_GROUP, "whole-group", NULL, "take the endpoints of its IOMMU group along"},
+	{'f', "force", NULL, "take a device although it is in use"},
+	{0},
+};
+
+void run_notes(void)
+{
+	printf("\nThe program has no capability and no other way to the hardware; its devices open\n"
+	       "by usrpci_dev_open() as if it were root. When it ends in any way, they are stopped\n"
+	       "before their memory is freed, and the host is put back as it was.\n");
+}
+
+static int read_options(struct cli *cli, struct usrpci_lend_options *options)
+{
+	uint64_t pages;
+	int key;
+
+	while ((key = option_next(cli))) {
+		switch (key) {
+		case 'u':
+			options->user = optarg;
+			break;
+		case 'd':
+			options->bind.driver = optarg;
+			break;
+		case 'f':
+			options->bind.force = true;
+			break;
+		case OPTION_HUGEPAGES:
+			if (!parse_number(optarg, 10, 1 << 20, &pages) || pages == 0)
+				return cli->stopped = usage_error(
+					       cli, NULL, "%s is not a number of huge pages",
+					       optarg);
+			options->hugepages = pages;
+			break;
+		case OPTION_KEEP:
+			options->keep = true;
+			break;
+		case OPTION_WHOLE_GROUP:
+			options->bind.whole_group = true;
+			break;
+		default:
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Cuts the words from "--" on off, before options are looked for: they are the program's. */
+static char **take_program(struct cli *cli)
+{
+	for (int i = 0; i < cli->argc; i++) {
+		if (strcmp(cli->argv[i], "--"))
+			continue;
+		cli->argc = i;
+		cli->argv[i] = NULL;
+		return &cli->argv[i + 1];
+	}
+	return NULL;
+}
+
+static int find_devices(struct cli *cli, int count, struct usrpci_addr *addrs)
+{
+	for (int i = 0; i < count; i++) {
+		struct usrpci_dev_info info;
+		int error = find_device(cli, cli->argv[i], &info);
+
+		if (error)
+			return status_of(error);
+		addrs[i] = info.addr;
+		for (int j = 0; j < i; j++)
+			if (!usrpci_addr_compare(&addrs[j], &addrs[i]))
+				return usage_error(cli, NULL, "%s is named twice", cli->argv[i]);
+	}
+	return STATUS_DONE;
+}
+
+static int lend(struct cli *cli, struct usrpci_lend_options *options)
+{
+	struct usrpci_addr *addrs = calloc((size_t)cli->argc, sizeof(*addrs));
+	int status;
+
+	if (!addrs)
+		return failed(NULL, NULL, "out of memory");
+	status = find_devices(cli, cli->argc, addrs);
+	if (!status) {
+		options->addrs = addrs;
+		options->count = (size_t)cli->argc;
+		status = usrpci_host_lend(cli->host, options);
+	}
+	free(addrs);
+	return status < 0 ? STATUS_FAILED : status;
+}
+
+int cmd_run(struct cli *cli)
+{
+	char **program = take_program(cli);
+	struct usrpci_lend_options options = {.argv = program};
+
+	if (read_options(cli, &options))
+		return cli->stopped;
+	if (cli->argc == 0)
+		return usage_error(cli, NULL, "which device?");
+	if (!program || !*program)
+		return usage_error(cli, "usrpci run ADDR -- COMMAND", "which program?");
+	return open_host(cli) ? STATUS_FAILED : lend(cli, &options);
+}
