@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# run: devices are lent to a program and taken back, whatever happens to it
+#
+# vm: --nic e1000 --device edu,dma_mask=0xffffffff --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
+# vm: --append "hugepages=4" --mem 768M
+# case-deadline: 120
+
+nic=0000:00:01.0
+edu=0000:00:02.0
+examples=$USRPCI_BUILD/examples
+drive=$USRPCI_BUILD/tests/qemu/lend_drive
+
+lend()
+{
+	usrpci -q run "$@"
+}
+
+state()
+{
+	local device
+	for device in "$nic" "$edu"; do
+		echo "$device $(driver_of "$device") $(cat "/sys/bus/pci/devices/$device/driver_override")"
+	done
+	cat /proc/sys/vm/nr_hugepages
+	find /run/usrpci/lent /run/usrpci/journal -type f 2>/dev/null || true
+	find /dev/hugepages -type f
+}
+
+setup()
+{
+	state >"$scratch/before"
+}
+
+teardown()
+{
+	expect_same "$(state)" "$(cat "$scratch/before")" "the host afterwards"
+}
+
+run@lends-edu-to-nobody()
+{
+	expect_output "equal" lend "$edu" -- "$examples/edu_dma" "$edu"
+}
+
+run@lends-a-nic-whose-driver-works-again-afterwards()
+{
+	expect_output "lost: 0" lend "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
+	address_up "$(interface_of "$nic")"
+	ping_gateway "$(interface_of "$nic")"
+	ip address flush dev "$(interface_of "$nic")"
+}
+
+run@gives-the-program-no-privileges()
+{
+	# shellcheck disable=SC2016
+	lend "$edu" -- sh -c 'cat /proc/self/status; id -un' >"$scratch/status"
+	grep -q '^CapEff:.*0000000000000000' "$scratch/status"
+	grep -q '^CapBnd:.*0000000000000000' "$scratch/status"
+	grep -q '^NoNewPrivs:.*1' "$scratch/status"
+	expect_same "$(tail -n 1 "$scratch/status")" nobody
+}
+
+run@runs-as-the-user-that-is-named()
+{
+	expect_same "$(lend -u daemon "$edu" -- id -un)" daemon
+	expect_fail 1 "no such user" usrpci -q run -u no-such-user "$edu" -- id
+	expect_fail 1 "does not run as root" usrpci -q run -u root "$edu" -- id
+}
+
+run@does-not-give-the-program-other-devices()
+{
+	expect_fail 1 "." usrpci -q run "$edu" -- "$examples/ping" -c 1 "$nic"
+}
+
+run@hands-on-the-exit-status()
+{
+	expect_fail 7 "" usrpci -q run "$edu" -- sh -c 'exit 7'
+	expect_fail 137 "" usrpci -q run "$edu" -- sh -c 'kill -9 $$'
+	expect_fail 127 "No such file" usrpci -q run "$edu" -- /no/such/program
+	expect_fail 126 "Permission denied" usrpci -q run "$edu" -- /etc/passwd
+}
+
+run@hands-on-signals()
+{
+	usrpci -q run "$edu" -- sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done' &
+	local broker=$! status=0
+	wait_for 20 is_lent "$edu"
+	kill -TERM "$broker"
+	wait "$broker" || status=$?
+	expect_same "$status" 9
+}
+
+is_lent()
+{
+	usrpci ps | grep -q "$1"
+}
+
+is_not_lent()
+{
+	! is_lent "$1"
+}
+
+run@shows-who-has-what()
+{
+	usrpci -q run "$edu" "$nic" -- sleep 30 &
+	local broker=$!
+	wait_for 20 is_lent "$nic"
+	usrpci ps | tee "$scratch/ps"
+	grep -q "^$edu .*lent *sleep" "$scratch/ps"
+	usrpci --json ps | python3 -m json.tool >/dev/null
+	expect_fail 1 "in use|open" usrpci bind "$edu" --driver none
+	kill -TERM "$broker"
+	wait "$broker" || true
+}
+
+run@ends-what-the-program-leaves-behind()
+{
+	lend "$edu" -- sh -c 'setsid sleep 1000 & setsid sh -c "sleep 1001 & sleep 1002" & exit 0'
+	expect_same "$(pgrep -f '^sleep 100[012]$')" ""
+}
+
+run@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-to-memory()
+{
+	local i
+	for i in $(seq "${USRPCI_KILLS:-20}"); do
+		usrpci -q run --hugepages 4 "$edu" -- "$drive" "$edu" &
+		local broker=$!
+		wait_for 20 test -e /tmp/lend_drive
+		sleep "0.0$((RANDOM % 90 + 10))"
+		pkill -KILL lend_drive
+		wait "$broker" || true
+		rm -f /tmp/lend_drive
+	done
+	expect_output "BusMaster-" lspci -vvs "$edu"
+	lend "$edu" -- "$examples/edu_dma" "$edu"
+}
+
+run@recovers-from-a-broker-that-is-killed()
+{
+	usrpci -q run --hugepages 4 "$edu" -- "$drive" "$edu" &
+	local broker=$!
+	wait_for 20 test -e /tmp/lend_drive
+	kill -KILL "$broker"
+	wait "$broker" || true
+	wait_for 10 no_process lend_drive
+	rm -f /tmp/lend_drive
+	expect_output "abandoned" usrpci ps
+	[ -n "$(find /dev/hugepages -type f)" ]
+	usrpci restore --all
+	usrpci hugepages release
+	expect_output "BusMaster-" lspci -vvs "$edu"
+}
+
+no_process()
+{
+	! pgrep "$1" >/dev/null
+}
+
+run@recovers-when-both-are-killed-and-the-next-run-cleans-up()
+{
+	usrpci -q run "$edu" -- "$drive" "$edu" &
+	local broker=$!
+	wait_for 20 test -e /tmp/lend_drive
+	kill -KILL "$broker"
+	pkill -KILL lend_drive || true
+	wait "$broker" || true
+	rm -f /tmp/lend_drive
+	lend "$edu" -- "$examples/edu_dma" "$edu"
+	usrpci hugepages release
+}
+
+run@survives-a-program-that-stops-and-is-killed()
+{
+	usrpci -q run "$edu" -- "$drive" "$edu" &
+	local broker=$!
+	wait_for 20 test -e /tmp/lend_drive
+	pkill -STOP lend_drive
+	sleep 0.3
+	pkill -KILL lend_drive
+	wait "$broker" || true
+	rm -f /tmp/lend_drive
+}
+
+run@survives-a-device-that-is-unplugged()
+{
+	usrpci -q run 01:00.0 -- sleep 1000 &
+	local broker=$!
+	wait_for 20 is_lent 0000:01:00.0
+	"$here/monitor" device_del nic1
+	sleep 2
+	kill -TERM "$broker"
+	wait "$broker" || true
+	wait_for 20 is_not_lent 0000:01:00.0
+	rm -rf /run/usrpci/journal/0000:01:00.0
+}
+
+run@survives-hostile-messages()
+{
+	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-10}"
+}
