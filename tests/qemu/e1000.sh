@@ -60,7 +60,7 @@ ten_thousand()
 e1000@pings-10000-times-by-interrupt()
 {
 	ten_thousand '82540EM .* interrupts' $am82540
-	! grep -q 'interrupts: 0$' "$scratch/said"
+	grep -q 'interrupts: [1-9]' "$scratch/said"
 }
 
 e1000@pings-10000-times-by-polling()

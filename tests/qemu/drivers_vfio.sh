@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# The reference drivers on vfio-pci, behind an IOMMU, which lets no access pass that it was not told of.
+#
+# vm: --iommu --device edu --nic e1000 --nic e1000e --append hugepages=8
+
+edu=0000:00:01.0
+am82540=0000:00:02.0
+am82574=0000:00:03.0
+ping=$USRPCI_BUILD/examples/ping
+
+setup()
+{
+	modprobe vfio-pci
+	for device in $edu $am82540 $am82574; do
+		[ "$(driver_of $device)" != vfio-pci ] || continue
+		echo vfio-pci >/sys/bus/pci/devices/$device/driver_override
+		[ -z "$(driver_of $device)" ] || echo $device >/sys/bus/pci/devices/$device/driver/unbind
+		echo $device >/sys/bus/pci/drivers_probe
+	done
+}
+
+teardown()
+{
+	grep -q 'HugePages_Free: *8' /proc/meminfo
+}
+
+ten_thousand()
+{
+	"$ping" --flood --count 10000 "$@" | tee "$scratch/said"
+	grep -q '^10000 requests sent, 10000 replies, lost: 0, ' "$scratch/said"
+}
+
+drivers_vfio@edu-interrupts-by-msi-and-stays-within-28-bits()
+{
+	"$USRPCI_BUILD/examples/edu_dma" $edu | tee "$scratch/said"
+	grep -q 'backend vfio' "$scratch/said"
+	grep -q '^interrupt: causes 0x42' "$scratch/said"
+	grep -q '^DMA: .* equal$' "$scratch/said"
+}
+
+drivers_vfio@an-82540em-pings-by-intx-and-by-polling()
+{
+	ten_thousand $am82540
+	grep -q 'interrupts: [1-9]' "$scratch/said"
+	ten_thousand --poll $am82540
+}
+
+drivers_vfio@an-82574l-pings-by-each-kind-of-interrupt()
+{
+	for kind in intx msi msix; do
+		ten_thousand --irq $kind $am82574
+		grep -q 'interrupts: [1-9]' "$scratch/said"
+	done
+}
+
+drivers_vfio@msi-is-not-to-be-had-where-the-card-has-none()
+{
+	expect_fail 1 'no MSI interrupt' "$ping" --irq msi $am82540
+}
+
+drivers_vfio@runs-again-after-a-kill()
+{
+	for _ in 1 2 3; do
+		"$ping" --flood --count 100000000 $am82574 &
+		sleep 1
+		kill -KILL $!
+		wait $! || true
+		"$ping" --flood --count 1000 $am82574
+	done
+}
