@@ -40,22 +40,33 @@ static bool locked_down(const struct usrpci_ctx *ctx)
 	       !strstr(modes, "[none]");
 }
 
-/* Logs a failure of one of the device's files, with what usually mends it. */
+/* What usually mends a failure of one of the device's files; NULL: nothing known. */
+static const char *cure(struct usrpci_dev *dev, int error, char *hint, size_t size)
+{
+	if (error == -EPERM && locked_down(dev->ctx)) {
+		snprintf(
+			hint, size,
+			"kernel lockdown forbids it; vfio-pci works: usrpci bind %s --driver vfio-pci",
+			dev->name);
+		return hint;
+	}
+	if (error == -EPERM || error == -EACCES)
+		return "run as root";
+	if (error == -EINVAL && *dev->info.driver)
+		return "the kernel keeps memory that a driver claimed to itself; iomem=relaxed on "
+		       "its command line changes that";
+	return NULL;
+}
+
+/* Logs a failure of one of the device's files. */
 static int report_file(struct usrpci_dev *dev, int error, const char *action, const char *file)
 {
-	const char *hint = NULL;
+	char hint[160];
 
 	if (error == -ENODEV || error == -EIO)
 		return dev_gone(dev);
-	if (error == -EPERM && locked_down(dev->ctx))
-		hint = "kernel lockdown forbids it; vfio-pci works: usrpci bind --driver vfio-pci";
-	else if (error == -EPERM || error == -EACCES)
-		hint = "run as root";
-	else if (error == -EINVAL && *dev->info.driver)
-		hint = "the kernel keeps memory that a driver claimed to itself; iomem=relaxed on "
-		       "its command line changes that";
-	return report(dev->ctx, error, dev->name, hint, "cannot %s " PCI_DEVICES "/%s/%s", action,
-		      dev->name, file);
+	return report(dev->ctx, error, dev->name, cure(dev, error, hint, sizeof(hint)),
+		      "cannot %s " PCI_DEVICES "/%s/%s", action, dev->name, file);
 }
 
 int sysfs_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size)

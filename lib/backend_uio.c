@@ -65,6 +65,7 @@ static int find_number(struct usrpci_dev *dev, unsigned int *number)
 static int open_uio(struct usrpci_dev *dev, unsigned int number)
 {
 	int fd = file_open(dev->ctx, O_RDWR, "/dev/uio%u", number), error;
+	char hint[48];
 
 	if (fd < 0)
 		return report(dev->ctx, fd, dev->name, fd == -EACCES ? "run as root" : NULL,
@@ -73,8 +74,9 @@ static int open_uio(struct usrpci_dev *dev, unsigned int number)
 		return fd;
 	error = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	close(fd);
-	return report(dev->ctx, error, dev->name, "fuser -v /dev/uioN shows it",
-		      "another program has /dev/uio%u open", number);
+	snprintf(hint, sizeof(hint), "fuser -v /dev/uio%u shows it", number);
+	return report(dev->ctx, error, dev->name, hint, "another program has /dev/uio%u open",
+		      number);
 }
 
 static int attach_domain(struct usrpci_dev *dev)

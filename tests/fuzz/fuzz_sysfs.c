@@ -50,7 +50,7 @@ static void make_host(void)
 /* Takes the next part of the input, which ends with a line of its own, and makes a file of it. */
 static void write_part(const char *file, const uint8_t **data, size_t *size, size_t most)
 {
-	const uint8_t *end = memchr(*data, '\xfe', *size);
+	const uint8_t *end = memchr(*data, 0xfe, *size);
 	size_t length = end ? (size_t)(end - *data) : *size;
 	char path[64];
 	int fd;

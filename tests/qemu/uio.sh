@@ -350,6 +350,6 @@ uio@lockdown-is-named-with-the-way-round()
 	tell open $edu
 	expect_answer "error EPERM" map 0
 	expect_answer "error EPERM" enable intx 1
-	grep -q "lockdown forbids it; vfio-pci works" "$scratch/log"
+	grep -q "lockdown forbids it; vfio-pci works: usrpci bind $edu " "$scratch/log"
 	stop_probe
 }
