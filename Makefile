@@ -22,7 +22,7 @@ VM_PACKAGES := qemu-system-x86 udev busybox-static cpio kmod xz-utils procps pci
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ jq clang libclang-rt-14-dev python3 driverctl dmsetup strace e2fsprogs
-BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev
+BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk driverctl
 
 .PHONY: all build check demo bench install lint analyze format clean
 all: packages-BUILD build

@@ -404,23 +404,30 @@ static int report_shortage(struct physical *physical, const struct dma_chunk_req
 		      what, added, pages);
 }
 
+/* Whether there are large pages to be had at all: trying would make a file for them. */
+static bool large_are_free(const struct physical *physical)
+{
+	struct hugepage_pool pool;
+
+	return physical->files[1].page_size &&
+	       !hugepage_pool(physical->domain.ctx, physical->files[1].page_size, -1, &pool) &&
+	       pool.free > 0;
+}
+
 static int physical_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
 			 int (*add)(struct dma_domain *, const struct dma_chunk *))
 {
 	struct physical *physical = physical_of(domain);
 	struct page_file *small = &physical->files[0], *large = &physical->files[1];
-	struct hugepage_pool pool;
+	bool large_first = request->size > small->page_size && large_are_free(physical);
 	uint64_t added = 0, added_large = 0;
-	bool have_large = large->page_size &&
-			  !hugepage_pool(domain->ctx, large->page_size, -1, &pool) && pool.free > 0;
-	bool large_first = have_large && request->size > small->page_size;
 	int error = -ENOMEM;
 
 	if (large_first)
 		error = grow_by(physical, large, request, add, &added_large);
 	if (error == -ENOMEM)
 		error = grow_by(physical, small, request, add, &added);
-	if (error == -ENOMEM && have_large && !large_first)
+	if (error == -ENOMEM && !large_first && large_are_free(physical))
 		error = grow_by(physical, large, request, add, &added_large);
 	if (error == -ENOMEM)
 		return report_shortage(physical, request, small->page_size, added + added_large);

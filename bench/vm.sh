@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# vm.sh: the figures that need devices: the commands beside those of others, in the test machine.
+#
+# usage: bench/vm.sh BUILD RAW
+#
+# Boots the machine and appends lines "WHO KEY VALUE" (nanoseconds; pages) to RAW. Inside it runs
+# itself: "vm.sh --inside BUILD". Tools that are not installed are left out.
+#
+set -euo pipefail
+
+self=$(readlink -f "$0")
+nic=0000:00:01.0
+
+# clock WHO KEY ROUNDS [AFTER] COMMAND...: how long a command takes; AFTER, a function, undoes it.
+clock()
+{
+	local who=$1 key=$2 rounds=$3 after=$4 start end round
+	shift 4
+	if ! command -v "$1" >/dev/null; then
+		echo "bench: without $1, which is not installed" >&2
+		return 0
+	fi
+	for ((round = 0; round < rounds; round++)); do
+		start=${EPOCHREALTIME/./}
+		"$@" >/dev/null
+		end=${EPOCHREALTIME/./}
+		echo "$who $key $(((end - start) * 1000))"
+		"$after"
+	done
+}
+
+give_back()
+{
+	echo >"/sys/bus/pci/devices/$nic/driver_override"
+	echo "$nic" >"/sys/bus/pci/devices/$nic/driver/unbind"
+	echo "$nic" >/sys/bus/pci/drivers/e1000/bind
+}
+
+inside()
+{
+	local build=$1
+	PATH=$build/cli:$PATH
+	# Everybody once, so that nobody pays for reading files over 9p.
+	for tool in "usrpci list" lspci "driverctl list-devices" "dpdk-devbind.py --help"; do
+		$tool >/dev/null 2>&1 || true
+	done
+	modprobe uio_pci_generic
+	clock usrpci list 9 : usrpci list
+	clock lspci list 5 : lspci
+	clock driverctl list 2 : driverctl list-devices
+	clock dpdk-devbind list 1 : dpdk-devbind.py --status
+	clock dpdk-devbind bind 1 give_back dpdk-devbind.py --bind=uio_pci_generic "$nic"
+	clock usrpci bind 5 give_back usrpci -q bind "$nic"
+	usrpci -q bind "$nic" >/dev/null
+	for ((round = 0; round < 5; round++)); do
+		"$build/bench/bench_usrpci" / "$nic" ready | sed 's/^/usrpci vm_/'
+	done
+	"$build/bench/bench_e1000_pages" "$nic" | sed 's/^/usrpci /'
+}
+
+if [ "$1" = --inside ]; then
+	inside "$2"
+	exit
+fi
+echo "bench: in the test machine" >&2
+"$(dirname "$self")/../tests/qemu/vm" --nic e1000 --append hugepages=16 --deadline 150 \
+	-- "$self" --inside "$1" >>"$2"
