@@ -83,12 +83,11 @@ static int identify(struct qemu_dev *device)
 		return report(dev->ctx, -ENODEV, dev->name, NULL, "it is no PCI device");
 	if (dev->info.header_type != PCI_HEADER_TYPE_NORMAL)
 		return report(dev->ctx, -EPROTONOSUPPORT, dev->name, NULL, "it is a bridge");
-	device->msi = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_MSI);
-	device->msix = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_MSIX);
 	dev->config_size = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_EXP)
 				   ? USRPCI_CONFIG_SIZE_EXPRESS
 				   : USRPCI_CONFIG_SIZE;
-	return qemu_assign_bars(device);
+	error = qemu_irq_find(device);
+	return error ? error : qemu_assign_bars(device);
 }
 
 /* Plugs the model in and takes stock of it. The lock is held. */

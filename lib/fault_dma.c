@@ -22,14 +22,15 @@
 #define PAGE  4096
 #define WORDS (PAGE / sizeof(uint32_t))
 
-/* A chunk, by words: four copies of it, the last two in one allocation. */
+/* A chunk, by words: four copies of it. */
 struct shadow {
 	struct shadow *next;
 	struct dma_chunk chunk;
-	uint32_t *driver; /* where the driver has always had it */
-	uint32_t *device; /* the pages themselves */
-	uint32_t *agreed; /* what both had when they were last compared */
-	uint32_t *seen;   /* what the device had at the last tick */
+	uint32_t *driver;  /* where the driver has always had it */
+	uint32_t *device;  /* the pages themselves */
+	uint32_t *agreed;  /* what both had when they were last compared */
+	uint32_t *seen;    /* what the device had at the last tick */
+	uint32_t copies[]; /* of the last two */
 };
 
 struct fault_memory {
@@ -171,23 +172,32 @@ static int split(struct shadow *shadow)
 	return 0;
 }
 
+static int make_shadow(const struct dma_chunk *chunk, struct shadow **result)
+{
+	struct shadow *shadow = calloc(1, sizeof(*shadow) + 2 * chunk->size);
+	int error;
+
+	if (!shadow)
+		return -ENOMEM;
+	shadow->chunk = *chunk;
+	shadow->agreed = shadow->copies;
+	shadow->seen = shadow->copies + chunk->size / sizeof(*shadow->copies);
+	error = split(shadow);
+	if (error)
+		free(shadow);
+	else
+		*result = shadow;
+	return error;
+}
+
 static int add_shadow(struct fault_memory *memory, const struct dma_chunk *chunk)
 {
-	struct shadow *shadow = calloc(1, sizeof(*shadow));
-	uint32_t *copies = malloc(2 * chunk->size);
-	int error = shadow && copies ? 0 : -ENOMEM;
+	struct shadow *shadow;
+	int error = make_shadow(chunk, &shadow);
 
-	if (!error) {
-		*shadow = (struct shadow){.chunk = *chunk, .agreed = copies};
-		shadow->seen = copies + chunk->size / sizeof(*copies);
-		error = split(shadow);
-	}
-	if (error) {
-		free(copies);
-		free(shadow);
+	if (error)
 		return report(memory->domain->ctx, error, "DMA memory", NULL,
 			      "cannot put a copy between the driver and %zu bytes", chunk->size);
-	}
 	pthread_mutex_lock(&memory->lock);
 	shadow->next = memory->shadows;
 	memory->shadows = shadow;
@@ -217,7 +227,6 @@ static void drop_shadow(struct fault_memory *memory, const struct dma_chunk *chu
 	if (!shadow)
 		return;
 	mremap(shadow->device, chunk->size, chunk->size, MREMAP_MAYMOVE | MREMAP_FIXED, chunk->va);
-	free(shadow->agreed);
 	free(shadow);
 }
 

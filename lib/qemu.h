@@ -56,7 +56,6 @@ struct qemu_dev;
 /* The process as others see it: descriptors to talk to it, and to end it. */
 struct qemu_process {
 	pid_t pid;
-	int pidfd;
 	int life;      /* a pipe's end: QEMU is killed when its last copy is closed */
 	int messages;  /* a file that QEMU's stdout and stderr write to */
 	FILE *monitor; /* QMP */
@@ -64,9 +63,8 @@ struct qemu_process {
 	int doorbell; /* speaks as ivshmem's server */
 };
 
-#define QEMU_NO_PROCESS                                                                  \
-	((struct qemu_process){-1, .pidfd = -1, .life = -1, .messages = -1, .qtest = -1, \
-			       .doorbell = -1})
+#define QEMU_NO_PROCESS \
+	((struct qemu_process){.pid = -1, .life = -1, .messages = -1, .qtest = -1, .doorbell = -1})
 
 struct qemu {
 	struct dma_domain domain; /* first: a context finds its QEMU by its domain */
@@ -105,7 +103,8 @@ struct qemu_dev {
 	struct qemu *qemu;
 	unsigned int slot;
 	unsigned int msi, msix; /* offsets of these capabilities; 0: none */
-	bool pulled;            /* see qemu_pull() */
+	unsigned int msi_vectors, msix_vectors;
+	bool pulled; /* see qemu_pull() */
 
 	/* Interrupts */
 	enum usrpci_irq_type type; /* of what is enabled, when count is not 0 */
@@ -197,6 +196,9 @@ int qemu_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int 
 int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
 int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
 		      bool masked);
+
+/* Fills what interrupts a device has. The lock is held. */
+int qemu_irq_find(struct qemu_dev *device);
 
 /* Programs the messages of a device again, after a reset. The lock is held. */
 int qemu_irq_restore(struct qemu_dev *device);

@@ -264,27 +264,39 @@ int qemu_irq_restore(struct qemu_dev *device)
 
 /* All types */
 
-int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
+int qemu_irq_find(struct qemu_dev *device)
 {
-	struct qemu_dev *device = device_of(dev);
-	uint32_t control = 0;
+	unsigned int bus = qemu_slot_bus(device->slot);
+	uint32_t control;
 	int error = 0;
 
-	qemu_lock(device->qemu);
-	if (type == USRPCI_IRQ_MSI && device->msi)
+	device->msi = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_MSI);
+	device->msix = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_MSIX);
+	if (device->msi) {
 		error = read_config(device, device->msi + PCI_MSI_FLAGS, 2, &control);
-	if (type == USRPCI_IRQ_MSIX && device->msix)
+		device->msi_vectors = 1U << ((control & PCI_MSI_FLAGS_QMASK) >> 1);
+	}
+	if (device->msix && !error) {
 		error = read_config(device, device->msix + PCI_MSIX_FLAGS, 2, &control);
-	qemu_unlock(device->qemu);
-	if (error || control == 0xffff)
-		return 0;
-	if (type == USRPCI_IRQ_INTX)
+		device->msix_vectors = (control & PCI_MSIX_FLAGS_QSIZE) + 1;
+	}
+	return error;
+}
+
+int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
+{
+	const struct qemu_dev *device = device_of(dev);
+
+	switch (type) {
+	case USRPCI_IRQ_INTX:
 		return dev->info.irq_pin != 0;
-	if (type == USRPCI_IRQ_MSI && device->msi)
-		return 1 << ((control & PCI_MSI_FLAGS_QMASK) >> 1);
-	if (type == USRPCI_IRQ_MSIX && device->msix)
-		return (control & PCI_MSIX_FLAGS_QSIZE) + 1;
-	return 0;
+	case USRPCI_IRQ_MSI:
+		return (int)device->msi_vectors;
+	case USRPCI_IRQ_MSIX:
+		return (int)device->msix_vectors;
+	default:
+		return 0;
+	}
 }
 
 static int enable(struct qemu_dev *device)
@@ -317,13 +329,17 @@ int qemu_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 	struct qemu_dev *device = device_of(dev);
 	struct qemu *qemu = device->qemu;
 	int error = qemu_watch(qemu);
+	uint32_t command;
 
 	if (error)
 		return report(dev->ctx, error, dev->name, NULL, "cannot watch for interrupts");
 	qemu_lock(qemu);
 	device->type = type;
 	device->count = count;
-	error = enable(device);
+	/* A QEMU that is gone says so here. */
+	error = read_config(device, PCI_COMMAND, 2, &command);
+	if (!error)
+		error = enable(device);
 	if (error)
 		disable(device);
 	qemu_unlock(qemu);

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -237,26 +236,19 @@ static int await_exec(const struct spawn *spawn, int status)
 static int run(const struct spawn *spawn, struct qemu_process *process)
 {
 	int status[2], error;
-	pid_t pid;
 
 	if (pipe2(status, O_CLOEXEC))
 		return report(spawn->ctx, -errno, spawn->object, NULL, "cannot make a pipe");
-	pid = fork();
-	if (pid == 0)
+	process->pid = fork();
+	if (process->pid == 0)
 		child(spawn, process->messages, status[1]);
-	error = pid < 0 ? -errno : 0;
+	error = process->pid < 0 ? -errno : 0;
 	close(status[1]);
 	if (error)
 		report(spawn->ctx, error, spawn->object, NULL, "cannot fork");
 	else
 		error = await_exec(spawn, status[0]);
 	close(status[0]);
-	if (pid < 0)
-		return error;
-	process->pid = pid;
-	process->pidfd = error ? -1 : pidfd_open(pid, 0);
-	if (error)
-		waitpid(pid, NULL, 0);
 	return error;
 }
 
@@ -335,6 +327,13 @@ void qemu_message(const struct qemu_process *process, char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 }
 
+static void reap(struct qemu_process *process)
+{
+	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	process->pid = -1;
+}
+
 /* Waits until the machine runs. QEMU ends before that when it does not like its arguments. */
 static int greet(const struct spawn *spawn, struct qemu_process *process)
 {
@@ -351,8 +350,7 @@ static int greet(const struct spawn *spawn, struct qemu_process *process)
 	if (error != -ENODEV)
 		return report(spawn->ctx, error, spawn->object, NULL, "%s does not answer",
 			      spawn->binary);
-	waitpid(process->pid, NULL, 0);
-	process->pid = -1;
+	reap(process);
 	qemu_message(process, text, sizeof(text));
 	log_error(spawn->ctx, spawn->object,
 		  secure_getenv("USRPCI_QEMU_ARGS") ? "see USRPCI_QEMU_ARGS" : NULL,
@@ -402,24 +400,25 @@ int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size
 	return error;
 }
 
-static void reap(const struct qemu_process *process)
+/* Asks it to end, as its disks may want; the end of its life makes sure of it. */
+static void end(struct qemu_process *process)
 {
-	struct pollfd poller = {.fd = process->pidfd, .events = POLLIN};
+	static const char command[] = "{\"execute\": \"quit\"}\n";
+	struct pollfd hangup = {.fd = process->monitor ? fileno(process->monitor) : -1};
 
-	kill(process->pid, SIGTERM);
-	if (process->pidfd < 0 || poll(&poller, 1, END_TIMEOUT) != 1)
-		kill(process->pid, SIGKILL);
-	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (process->monitor &&
+	    send(hangup.fd, command, sizeof(command) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		poll(&hangup, 1, END_TIMEOUT);
+	close_fd(&process->life);
+	reap(process);
 }
 
 void qemu_process_end(struct qemu_process *process)
 {
 	if (process->pid > 0)
-		reap(process);
+		end(process);
 	if (process->monitor)
 		fclose(process->monitor);
-	close_fd(&process->pidfd);
 	close_fd(&process->life);
 	close_fd(&process->messages);
 	close_fd(&process->qtest);

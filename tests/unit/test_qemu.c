@@ -7,6 +7,9 @@
 #include <linux/pci_regs.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "qemu_fixture.h"
 
@@ -345,6 +348,68 @@ static void registers_and_interrupts_may_be_used_by_different_threads(void **sta
 	close_device(&m);
 }
 
+#define ACCESSES 4001
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The same command on the same socket, and nothing around it. */
+static uint64_t time_round_trip(int fd, const char *command)
+{
+	uint64_t start = now_ns();
+	char reply[64];
+
+	assert_true(send(fd, command, strlen(command), 0) > 0);
+	assert_true(recv(fd, reply, sizeof(reply), 0) > 0);
+	return now_ns() - start;
+}
+
+static uint64_t time_access(struct usrpci_bar *bar)
+{
+	uint64_t start = now_ns();
+
+	usrpci_read32(bar, EDU_ID);
+	return now_ns() - start;
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+static double median_us(uint64_t *times)
+{
+	qsort(times, ACCESSES, sizeof(*times), compare);
+	return (double)times[ACCESSES / 2] / 1000;
+}
+
+/* In turns, so that what else this machine does is borne by both. */
+static void an_access_costs_at_most_1_2_bare_round_trips(void **state)
+{
+	static uint64_t bare[ACCESSES], ours[ACCESSES];
+	struct machine m = open_edu(state);
+	const struct qemu *qemu = ((struct qemu_dev *)m.dev->backend)->qemu;
+	char command[64];
+
+	snprintf(command, sizeof(command), "readl 0x%llx\n",
+		 (unsigned long long)m.dev->bars[0].address);
+	for (unsigned int i = 0; i < ACCESSES; i++) {
+		bare[i] = time_round_trip(qemu->process.qtest, command);
+		ours[i] = time_access(&m.bar);
+	}
+	print_message("# bare round trip %.1f us, access %.1f us\n", median_us(bare),
+		      median_us(ours));
+	assert_true(median_us(ours) <= 1.2 * median_us(bare));
+	close_device(&m);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -365,6 +430,7 @@ int main(void)
 		CASE(a_slot_is_free_again_after_its_device_is_closed),
 		CASE(an_unplugged_device_reads_all_ones_and_is_gone),
 		CASE(registers_and_interrupts_may_be_used_by_different_threads),
+		CASE(an_access_costs_at_most_1_2_bare_round_trips),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
