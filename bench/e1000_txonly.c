@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a frame of 64 bytes (60 and the FCS) costs that the e1000 driver sends in batches of 32, as
+ * dpdk-testpmd --forward-mode=txonly sends it: buffers are taken from the pool, the header is
+ * copied in, they are transmitted, and come back when they are sent. The card must have counted
+ * every one in the end.
+ *
+ * usage: bench_e1000_txonly DEVICE
+ */
+
+#include <string.h>
+
+#include <e1000/e1000.h>
+
+#include "measure.h"
+
+#define BATCH        32
+#define SIZE         60
+#define BATCHES_EACH 64
+
+static const uint8_t header[SIZE] = {
+	0x02, 0x00, 0x00, 0x00, 0x00, 0x01, /* to */
+	0x02, 0x00, 0x00, 0x00, 0x00, 0x02, /* from */
+	0x88, 0xb5,                         /* a type for experiments, IEEE 802 */
+};
+
+static void send_batch(struct e1000 *nic)
+{
+	struct e1000_frame frames[BATCH];
+	void *buffers[BATCH];
+	unsigned int sent = 0;
+
+	while (!usrpci_pool_get_bulk(e1000_pool(nic), buffers, BATCH))
+		e1000_transmit_reclaim(nic);
+	for (unsigned int i = 0; i < BATCH; i++) {
+		memcpy(buffers[i], header, SIZE);
+		frames[i] = (struct e1000_frame){.data = buffers[i], .size = SIZE};
+	}
+	while (sent < BATCH)
+		sent += e1000_transmit(nic, frames + sent, BATCH - sent);
+}
+
+static void send_batches(void *data, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		send_batch(data);
+}
+
+static void send_and_count(struct e1000 *nic)
+{
+	struct e1000_stats before, after;
+
+	require(!e1000_stats(nic, &before), "e1000_stats");
+	measure("e1000_txonly", send_batches, nic, BATCHES_EACH, BATCH);
+	require(!e1000_stop(nic), "e1000_stop");
+	require(!e1000_stats(nic, &after), "e1000_stats");
+	require(after.tx_frames - before.tx_frames == (BATCHES + 1) * BATCHES_EACH * BATCH,
+		"sending every frame");
+}
+
+int main(int argc, char **argv)
+{
+	const struct usrpci_ctx_options options = {.log = usrpci_log_stderr};
+	const struct e1000_options polling = {.irq = E1000_IRQ_NONE};
+	struct usrpci_ctx *ctx;
+	struct usrpci_dev *dev;
+	struct e1000 *nic;
+
+	require(argc == 2, "usage: bench_e1000_txonly DEVICE:");
+	require(!usrpci_ctx_open(&options, &ctx), "usrpci_ctx_open");
+	require(!usrpci_dev_open(ctx, argv[1], &dev), "usrpci_dev_open");
+	require(!e1000_open(dev, &polling, &nic), "e1000_open");
+	require(!e1000_start(nic), "e1000_start");
+	require(!e1000_link_wait(nic, 5000), "e1000_link_wait");
+	send_and_count(nic);
+	e1000_close(nic);
+	usrpci_dev_close(dev);
+	usrpci_ctx_close(ctx);
+	return 0;
+}
