@@ -29,6 +29,11 @@
 struct vfio_iommu;
 struct vfio_device;
 
+/* For -EPERM of an IOMMU that does not remap interrupts: a device could then forge them. */
+#define VFIO_UNSAFE_HINT(module)                                                                   \
+	"switch on interrupt remapping, or accept forged interrupts: echo Y > /sys/module/" module \
+	"/parameters/allow_unsafe_interrupts"
+
 /* What a mapping limit that the kernel does not have reads as. */
 #define VFIO_NO_LIMIT SIZE_MAX
 
@@ -126,11 +131,12 @@ struct vfio_iommu_type1_info *vfio_read_iommu_info(const struct vfio_iommu *iomm
 struct vfio_region_info *vfio_read_region_info(struct usrpci_dev *dev, unsigned int index);
 
 /*
- * A capability of at least size bytes in a description of info_size bytes, whose chain begins at
- * first; NULL when there is none.
+ * Copies the first size bytes of a capability out of a description of info_size bytes, whose chain
+ * begins at first; copied, because kernels before 6.6 put them at any address. Returns where it
+ * lies in the description, 0 when there is none.
  */
-const void *vfio_find_cap(const void *info, uint32_t info_size, uint32_t first, uint16_t id,
-			  size_t size);
+uint32_t vfio_find_cap(const void *info, uint32_t info_size, uint32_t first, uint16_t id, void *cap,
+		       uint32_t size);
 
 /* vfio_irq.c */
 int vfio_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -47,37 +48,40 @@ static uint64_t page_up(uint64_t offset)
 	return page_down(offset + (uint64_t)sysconf(_SC_PAGESIZE) - 1);
 }
 
-static const struct vfio_region_info_cap_sparse_mmap *
-find_sparse(const struct vfio_region_info *info)
+/* The kernel's list of what may be mapped. Returns the count; -ENOENT: it has no list. */
+static int list_sparse(const struct vfio_region_info *info, struct area areas[AREAS_MAX])
 {
-	const struct vfio_region_info_cap_sparse_mmap *sparse;
-	size_t bytes;
+	struct vfio_region_info_cap_sparse_mmap sparse;
+	struct vfio_region_sparse_mmap_area area;
+	uint32_t caps = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
+	uint32_t at = vfio_find_cap(info, info->argsz, caps, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+				    &sparse, sizeof(sparse));
+	int count = 0;
 
-	if (!(info->flags & VFIO_REGION_INFO_FLAG_CAPS))
-		return NULL;
-	sparse = vfio_find_cap(info, info->argsz, info->cap_offset,
-			       VFIO_REGION_INFO_CAP_SPARSE_MMAP, sizeof(*sparse));
-	if (!sparse)
-		return NULL;
-	bytes = (size_t)((const char *)info + info->argsz - (const char *)sparse->areas);
-	return sparse->nr_areas <= bytes / sizeof(*sparse->areas) ? sparse : NULL;
+	if (!at)
+		return -ENOENT;
+	at += sizeof(sparse);
+	while (sparse.nr_areas-- && count < AREAS_MAX && sizeof(area) <= info->argsz - at) {
+		memcpy(&area, (const char *)info + at, sizeof(area));
+		areas[count++] = (struct area){area.offset, area.offset + area.size};
+		at += sizeof(area);
+	}
+	return count;
 }
 
 /* The areas that the kernel lets be mapped; where it has no list that is the whole region. */
 static int list_areas(struct usrpci_dev *dev, unsigned int index, struct area areas[AREAS_MAX])
 {
-	const struct vfio_region_info_cap_sparse_mmap *sparse;
 	struct vfio_region_info *info = vfio_read_region_info(dev, index);
-	int count = 0;
+	int count;
 
 	if (!info)
 		return report(dev->ctx, -EIO, dev->name, NULL, "cannot examine BAR %u", index);
-	sparse = find_sparse(info);
-	if (!sparse)
-		areas[count++] = (struct area){0, page_up(info->size)};
-	for (uint32_t i = 0; sparse && i < sparse->nr_areas && count < AREAS_MAX; i++)
-		areas[count++] = (struct area){sparse->areas[i].offset,
-					       sparse->areas[i].offset + sparse->areas[i].size};
+	count = list_sparse(info, areas);
+	if (count < 0) {
+		areas[0] = (struct area){0, page_up(info->size)};
+		count = 1;
+	}
 	free(info);
 	return count;
 }

@@ -115,8 +115,9 @@ static int enter_container(struct vfio_iommu *iommu, struct usrpci_dev *dev, int
 	}
 	if (!iommu->groups && ioctl(iommu->fd, VFIO_SET_IOMMU, type)) {
 		error = -errno;
-		return report(dev->ctx, error, dev->name, NULL, "no %s IOMMU for group %d",
-			      iommu->ops->name, number);
+		return report(dev->ctx, error, dev->name,
+			      error == -EPERM ? VFIO_UNSAFE_HINT("vfio_iommu_type1") : NULL,
+			      "no %s IOMMU for group %d", iommu->ops->name, number);
 	}
 	return 0;
 }
@@ -219,30 +220,40 @@ static void container_close(struct vfio_iommu *iommu)
 	close(iommu->fd);
 }
 
+static int copy_ranges(const struct vfio_iommu_type1_info *info, uint32_t caps,
+		       struct iova_range ranges[VFIO_RANGES])
+{
+	struct vfio_iommu_type1_info_cap_iova_range usable;
+	uint32_t at = vfio_find_cap(info, info->argsz, caps, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+				    &usable, sizeof(usable));
+	uint32_t count = at ? usable.nr_iovas : 0;
+
+	if (count > VFIO_RANGES)
+		count = VFIO_RANGES;
+	at += sizeof(usable);
+	if (count > (info->argsz - at) / sizeof(*ranges))
+		return 0;
+	memcpy(ranges, (const char *)info + at, count * sizeof(*ranges));
+	return (int)count;
+}
+
 static int type1_limits(struct vfio_iommu *iommu, struct iova_range ranges[VFIO_RANGES],
 			size_t *mappings)
 {
-	const struct vfio_iommu_type1_info_cap_iova_range *usable;
-	const struct vfio_iommu_type1_info_dma_avail *avail;
 	struct vfio_iommu_type1_info *info = vfio_read_iommu_info(iommu);
+	struct vfio_iommu_type1_info_dma_avail avail;
 	uint32_t caps;
-	int i, count = 0;
+	int count;
 
 	if (!info)
 		return report(iommu->ctx, -EIO, NULL, NULL,
 			      "the container does not describe itself");
 	caps = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
-	usable = vfio_find_cap(info, info->argsz, caps, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
-			       sizeof(*usable));
-	if (usable && (const char *)&usable->iova_ranges[usable->nr_iovas] <=
-			      (const char *)info + info->argsz)
-		count = usable->nr_iovas < VFIO_RANGES ? usable->nr_iovas : VFIO_RANGES;
-	for (i = 0; i < count; i++)
-		ranges[i] = (struct iova_range){usable->iova_ranges[i].start,
-						usable->iova_ranges[i].end};
-	avail = vfio_find_cap(info, info->argsz, caps, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
-			      sizeof(*avail));
-	*mappings = avail ? avail->avail : VFIO_NO_LIMIT;
+	count = copy_ranges(info, caps, ranges);
+	*mappings = VFIO_NO_LIMIT;
+	if (vfio_find_cap(info, info->argsz, caps, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, &avail,
+			  sizeof(avail)))
+		*mappings = avail.avail;
 	free(info);
 	if (count > 0)
 		return count;
@@ -297,3 +308,5 @@ const struct vfio_iommu_ops vfio_noiommu = {
 	.attach = group_attach,
 	.detach = group_detach,
 };
+
+_Static_assert(sizeof(struct iova_range) == sizeof(struct vfio_iova_range), "ranges are copied");

@@ -5,6 +5,7 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "vfio.h"
@@ -48,19 +49,22 @@ struct vfio_region_info *vfio_read_region_info(struct usrpci_dev *dev, unsigned 
 	return NULL;
 }
 
-const void *vfio_find_cap(const void *info, uint32_t info_size, uint32_t first, uint16_t id,
-			  size_t size)
+uint32_t vfio_find_cap(const void *info, uint32_t info_size, uint32_t first, uint16_t id, void *cap,
+		       uint32_t size)
 {
-	const struct vfio_info_cap_header *header;
+	struct vfio_info_cap_header header;
 	uint32_t at = first, last = 0;
 
-	while (at > last && at % sizeof(uint32_t) == 0 && at <= info_size &&
-	       sizeof(*header) <= info_size - at) {
-		header = (const void *)((const char *)info + at);
-		if (header->id == id)
-			return size <= info_size - at ? header : NULL;
+	while (at > last && at <= info_size && sizeof(header) <= info_size - at) {
+		memcpy(&header, (const char *)info + at, sizeof(header));
+		if (header.id == id) {
+			if (size > info_size - at)
+				return 0;
+			memcpy(cap, (const char *)info + at, size);
+			return at;
+		}
 		last = at; /* offsets only grow, so the chain ends */
-		at = header->next;
+		at = header.next;
 	}
-	return NULL;
+	return 0;
 }

@@ -109,7 +109,9 @@ static int iommufd_attach(struct vfio_iommu *iommu, struct usrpci_dev *dev,
 		error = report_bind(dev, -errno, name);
 	else if (ioctl(vfio->fd, ABI_DEVICE_ATTACH, &attach))
 		error = report(dev->ctx, -errno, dev->name,
-			       "open it in a context of its own if its IOMMU differs",
+			       errno == EPERM
+				       ? VFIO_UNSAFE_HINT("iommufd")
+				       : "open it in a context of its own if its IOMMU differs",
 			       "cannot join the context's address space");
 	else
 		return 0;

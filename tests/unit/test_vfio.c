@@ -314,16 +314,26 @@ static struct vfio_info_cap_header *header_at(struct description *info, size_t o
 	return (struct vfio_info_cap_header *)(info->bytes + offset);
 }
 
+static uint32_t find(struct description *info, uint32_t first, uint16_t id, uint32_t size)
+{
+	uint8_t cap[64];
+
+	return vfio_find_cap(info, 64, first, id, cap, size);
+}
+
 static void capabilities_are_found_in_their_chain(void **state)
 {
 	struct description info = {{0}};
+	struct vfio_info_cap_header cap = {0};
 
 	*header_at(&info, 16) = (struct vfio_info_cap_header){.id = 7, .next = 40};
-	*header_at(&info, 40) = (struct vfio_info_cap_header){.id = 9};
-	assert_ptr_equal(vfio_find_cap(&info, 64, 16, 7, 8), info.bytes + 16);
-	assert_ptr_equal(vfio_find_cap(&info, 64, 16, 9, 24), info.bytes + 40);
-	assert_null(vfio_find_cap(&info, 64, 16, 8, 8));
-	assert_null(vfio_find_cap(&info, 64, 0, 7, 8));
+	*header_at(&info, 40) = (struct vfio_info_cap_header){.id = 9, .version = 3};
+	assert_int_equal(find(&info, 16, 7, 8), 16);
+	assert_int_equal(find(&info, 16, 9, 24), 40);
+	assert_int_equal(vfio_find_cap(&info, 64, 16, 9, &cap, sizeof(cap)), 40);
+	assert_int_equal(cap.version, 3);
+	assert_int_equal(find(&info, 16, 8, 8), 0);
+	assert_int_equal(find(&info, 0, 7, 8), 0);
 }
 
 static void a_chain_that_makes_no_sense_ends(void **state)
@@ -331,13 +341,13 @@ static void a_chain_that_makes_no_sense_ends(void **state)
 	struct description info = {{0}};
 
 	*header_at(&info, 16) = (struct vfio_info_cap_header){.id = 7, .next = 16};
-	assert_null(vfio_find_cap(&info, 64, 16, 9, 8));
+	assert_int_equal(find(&info, 16, 9, 8), 0);
 	*header_at(&info, 16) = (struct vfio_info_cap_header){.id = 7, .next = 60};
-	assert_null(vfio_find_cap(&info, 64, 16, 9, 8));
+	assert_int_equal(find(&info, 16, 9, 8), 0);
 	*header_at(&info, 16) = (struct vfio_info_cap_header){.id = 7, .next = UINT32_MAX};
-	assert_null(vfio_find_cap(&info, 64, 16, 9, 8));
-	assert_null(vfio_find_cap(&info, 64, 16, 7, 49));
-	assert_null(vfio_find_cap(&info, 64, UINT32_MAX - 3, 7, 8));
+	assert_int_equal(find(&info, 16, 9, 8), 0);
+	assert_int_equal(find(&info, 16, 7, 49), 0);
+	assert_int_equal(find(&info, UINT32_MAX - 3, 7, 8), 0);
 }
 
 #define domain_test(test) cmocka_unit_test_setup_teardown(test, open_domain, close_domain)
