@@ -40,7 +40,7 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 {
 	int error;
 
-	if (target->info.header_type != 0)
+	if (is_bridge(&target->info))
 		return refuse(host->ctx, -EOPNOTSUPP, target->name, NULL,
 			      "a bridge is never taken: the devices behind it need it");
 	error = driver_suits(host, plan->driver, &target->info, plan->force);
@@ -159,7 +159,7 @@ static int carry_out(struct usrpci_host *host, const struct plan *plan)
 	return error ? error : take(host, plan);
 }
 
-/* Adds the other endpoints of the first target's group. */
+/* Adds the other endpoints of the first target's group; an ISA bridge may be there and idle. */
 static int add_group(struct usrpci_host *host, struct plan *plan)
 {
 	struct usrpci_dev_info *members;
@@ -177,7 +177,8 @@ static int add_group(struct usrpci_host *host, struct plan *plan)
 	else
 		plan->targets = targets;
 	for (i = 0; !error && i < count; i++) {
-		if (!usrpci_addr_compare(&members[i].addr, &targets[0].info.addr))
+		if (!usrpci_addr_compare(&members[i].addr, &targets[0].info.addr) ||
+		    (is_bridge(&members[i]) && !members[i].driver[0]))
 			continue;
 		error = target_init(host, &members[i].addr, &targets[plan->count]);
 		plan->count += !error;
@@ -222,7 +223,7 @@ static int choose_driver(struct usrpci_host *host, const struct usrpci_bind_opti
 	if (gives_node(plan) && !driver_is_vfio(plan->driver))
 		return refuse(host->ctx, -EINVAL, plan->targets[0].name, "--driver vfio-pci",
 			      "%s cannot be given to a user, only vfio can", plan->driver);
-	return 0;
+	return driver_exists(host, plan->driver);
 }
 
 static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addr,

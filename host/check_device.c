@@ -25,7 +25,7 @@ static void check_driver(const struct usrpci_dev_info *info, const char *name,
 	if (driver_is_userspace(info->driver))
 		finding_add(findings, USRPCI_CHECK_OK, "driver", NULL, "%s is with %s", name,
 			    info->driver);
-	else if (info->header_type != 0)
+	else if (is_bridge(info))
 		finding_add(findings, USRPCI_CHECK_MISSING, "driver", NULL,
 			    "%s is a bridge: it cannot be driven from userspace", name);
 	else if (info->driver[0])

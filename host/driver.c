@@ -61,18 +61,32 @@ const char *driver_spell(struct usrpci_host *host, const char *name, char spelle
 	return find_driver(host, name, spelled) ? spelled : name;
 }
 
+int driver_exists(struct usrpci_host *host, const char *driver)
+{
+	if (!driver[0] || file_exists(host->ctx, PCI_DRIVERS "/%s", driver))
+		return 0;
+	return module_state(host, driver) == MODULE_MISSING ? module_missing(host, driver) : 0;
+}
+
 int driver_load(struct usrpci_host *host, const char *driver)
 {
 	char spelled[NAME_SIZE], why[96];
 	int error;
 
-	if (!driver[0] || file_exists(host->ctx, PCI_DRIVERS "/%s", driver))
+	if (!driver[0] || file_exists(host->ctx, PCI_DRIVERS "/%s", driver) ||
+	    !strcmp(host->promised, driver))
 		return 0;
 	snprintf(why, sizeof(why), "the driver %s", driver);
 	error = module_load(host, driver, why);
-	if (error || host->options.dry_run || find_driver(host, driver, spelled))
+	if (error)
 		return error;
-	return report(host->ctx, -ENOENT, driver, NULL,
+	if (host->options.dry_run) {
+		snprintf(host->promised, sizeof(host->promised), "%s", driver);
+		return 0;
+	}
+	if (find_driver(host, driver, spelled))
+		return 0;
+	return refuse(host->ctx, -ENOENT, driver, NULL,
 		      "the module has no PCI driver of this name");
 }
 

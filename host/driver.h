@@ -20,6 +20,9 @@ const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_inf
  */
 const char *driver_spell(struct usrpci_host *host, const char *name, char spelled[NAME_SIZE]);
 
+/* 0 when there is such a driver, loaded or not; -ENOENT, logged, when there is none. */
+int driver_exists(struct usrpci_host *host, const char *driver);
+
 /*
  * Loads the driver's module if need be. Errors, logged: -ENOENT (no such driver or module), and
  * those of module_load().

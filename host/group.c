@@ -11,6 +11,12 @@
 #include "file.h"
 #include "group.h"
 
+bool is_bridge(const struct usrpci_dev_info *info)
+{
+	return info->header_type != 0 || info->class_code >> 8 == 0x0600 ||
+	       info->class_code >> 8 == 0x0601;
+}
+
 void group_type(struct usrpci_host *host, int group, char type[NAME_SIZE])
 {
 	if (file_read(host->ctx, type, NAME_SIZE, "/sys/kernel/iommu_groups/%d/type", group) < 0)

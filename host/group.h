@@ -9,6 +9,12 @@
 
 #include "host.h"
 
+/*
+ * Whether a device carries others: bridges to PCI, CardBus and ISA, and to the host. What calls
+ * itself "other bridge" is often an accelerator.
+ */
+bool is_bridge(const struct usrpci_dev_info *info);
+
 /* Whether an IOMMU stands before the device (a group that vfio made up for want of one is none). */
 bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info);
 

@@ -97,7 +97,7 @@ int class_members(struct usrpci_host *host, const struct usrpci_addr *addr, cons
 
 static int guard_bridge(const struct usrpci_dev_info *info, const char *name, struct use_list *list)
 {
-	if (info->header_type == 0)
+	if (!is_bridge(info))
 		return 0;
 	return use_add(list, USRPCI_USE_BRIDGE, name,
 		       "%s is a bridge: the devices behind it need it", name);

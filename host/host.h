@@ -32,8 +32,9 @@ struct usrpci_host {
 	struct usrpci_ctx *ctx;
 	struct usrpci_host_options options;
 	const struct host_kernel *kernel;
-	unsigned int lock_ms;   /* deadline for another tool to finish */
-	unsigned int settle_ms; /* deadline for the kernel to do as told */
+	unsigned int lock_ms;     /* deadline for another tool to finish */
+	unsigned int settle_ms;   /* deadline for the kernel to do as told */
+	char promised[NAME_SIZE]; /* in a dry run, the driver whose module was shown last */
 	int lock_fd;
 	unsigned int lock_depth;
 	struct lazy_kmod *lib; /* functions of libkmod, loaded when first needed */

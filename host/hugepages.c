@@ -206,46 +206,69 @@ static size_t default_page_size(struct usrpci_host *host)
 	return size ? size : 2 << 20;
 }
 
-/* Keeps the pools of one size, and of one node unless node is -1. */
-static int select_pools(struct usrpci_host *host, size_t page_size, int node,
-			const struct pools *all, struct usrpci_hugepages *picked[])
+/* The pools that a call is about, among all. */
+struct selection {
+	struct pools all;
+	struct usrpci_hugepages **picked;
+	int count;
+	size_t page_size;
+};
+
+static void selection_end(struct selection *selection)
 {
-	int count = 0;
+	free(selection->picked);
+	free(selection->all.list);
+}
+
+/* Picks the pools of one size, and of one node unless node is -1. */
+static int selection_begin(struct usrpci_host *host, size_t page_size, int node,
+			   struct selection *selection)
+{
+	int error = read_pools(host, &selection->all);
 	int i;
 
-	for (i = 0; i < all->count; i++) {
-		struct usrpci_hugepages *pool = &all->list[i];
+	if (error)
+		return error;
+	selection->page_size = page_size ? page_size : default_page_size(host);
+	selection->picked = calloc((size_t)selection->all.count + 1, sizeof(*selection->picked));
+	if (!selection->picked)
+		return -ENOMEM;
+	for (i = 0; i < selection->all.count; i++) {
+		struct usrpci_hugepages *pool = &selection->all.list[i];
 
-		if (pool->page_size == page_size && (node < 0 || pool->node == node))
-			picked[count++] = pool;
+		if (pool->page_size == selection->page_size && (node < 0 || pool->node == node))
+			selection->picked[selection->count++] = pool;
 	}
-	if (count)
-		return count;
-	report(host->ctx, -EINVAL, NULL, "usrpci hugepages lists what there is",
-	       "no huge pages of %zu KiB on node %d", page_size / 1024, node);
-	return -EINVAL;
+	if (selection->count)
+		return 0;
+	return refuse(host->ctx, -EINVAL, NULL, "usrpci hugepages lists what there is",
+		      node < 0 ? "no huge pages of %zu KiB" : "no huge pages of %zu KiB on node %d",
+		      selection->page_size / 1024, node);
 }
 
 /*
  * Free pages that nobody was promised. Promises (mapped, not yet touched) are counted for the whole
  * machine only: a node keeps those that the other nodes' free pages cannot meet.
  */
-static size_t available(struct usrpci_host *host, const struct pools *all,
-			struct usrpci_hugepages *const picked[], int count)
+static size_t available(struct usrpci_host *host, const struct pools *all, size_t page_size,
+			int node)
 {
 	uint64_t promised = 0;
-	size_t inside = 0, everywhere = 0, outside;
+	size_t inside = 0, outside = 0;
 	int i;
 
 	file_read_u64(host->ctx, &promised, MM_POOLS "/hugepages-%zukB/resv_hugepages",
-		      picked[0]->page_size / 1024);
-	for (i = 0; i < count; i++)
-		inside += picked[i]->free;
+		      page_size / 1024);
 	for (i = 0; i < all->count; i++) {
-		if (all->list[i].page_size == picked[0]->page_size)
-			everywhere += all->list[i].free;
+		const struct usrpci_hugepages *pool = &all->list[i];
+
+		if (pool->page_size != page_size)
+			continue;
+		if (node < 0 || pool->node == node)
+			inside += pool->free;
+		else
+			outside += pool->free;
 	}
-	outside = everywhere - inside;
 	promised = promised > outside ? promised - outside : 0;
 	return inside > promised ? inside - (size_t)promised : 0;
 }
@@ -293,7 +316,8 @@ static int grow(struct usrpci_host *host, struct usrpci_hugepages *pool, size_t 
 static int shrink(struct usrpci_host *host, const struct pools *all, struct usrpci_hugepages *pool,
 		  size_t count)
 {
-	size_t before = pool->total, spare = available(host, all, &pool, 1);
+	size_t before = pool->total;
+	size_t spare = available(host, all, pool->page_size, pool->node);
 	int error;
 
 	count = count < pool->ours ? count : pool->ours;
@@ -323,137 +347,124 @@ static int out_of_memory(struct usrpci_host *host, size_t page_size, size_t miss
 			  : "reserve them at boot, on the kernel's command line: hugepagesz=%zuK "
 			    "hugepages=%zu",
 		 page_size / 1024, missing);
-	return report(
+	return refuse(
 		host->ctx, -ENOMEM, NULL, hint,
 		"%zu more huge pages of %zu KiB were asked for, the kernel gave %zu: memory is "
 		"%s (%" PRIu64 " MiB available); nothing was reserved",
 		missing, page_size / 1024, got, is_short ? "short" : "fragmented", memory >> 20);
 }
 
-static int undo_growth(struct usrpci_host *host, struct usrpci_hugepages *const picked[], int count,
-		       const size_t *grown)
+static void undo_growth(struct usrpci_host *host, const struct selection *selection,
+			const size_t *grown)
 {
-	int i, error = 0;
+	int i;
 
-	for (i = 0; i < count; i++) {
-		if (!grown[i])
-			continue;
-		error = set_total(host, picked[i], picked[i]->total - grown[i],
-				  "give back what was not enough");
-		picked[i]->ours -= error ? 0 : grown[i];
+	for (i = 0; i < selection->count; i++) {
+		struct usrpci_hugepages *pool = selection->picked[i];
+
+		if (grown[i] &&
+		    !set_total(host, pool, pool->total - grown[i], "give back what was not enough"))
+			pool->ours -= grown[i];
 	}
-	return error;
 }
 
-/* Spreads what is missing over the nodes, in their order, and then asks those that have more. */
-static int grow_all(struct usrpci_host *host, struct usrpci_hugepages *const picked[], int count,
-		    size_t missing, size_t *grown)
+/* Takes what is missing from the nodes in their order, as far as each has it. */
+static int grow_all(struct usrpci_host *host, const struct selection *selection, size_t missing,
+		    size_t *grown)
 {
 	size_t left = missing;
 	int i, got;
 
-	for (i = 0; i < count && left; i++) {
-		got = grow(host, picked[i], left);
+	for (i = 0; i < selection->count && left; i++) {
+		got = grow(host, selection->picked[i], left);
 		if (got < 0)
 			return got;
 		grown[i] = (size_t)got;
 		left -= (size_t)got < left ? (size_t)got : left;
 	}
-	return left ? out_of_memory(host, picked[0]->page_size, missing, missing - left) : 0;
+	return left ? out_of_memory(host, selection->page_size, missing, missing - left) : 0;
 }
 
-static int reserve(struct usrpci_host *host, const struct pools *all,
-		   struct usrpci_hugepages *const picked[], int count, size_t wanted)
+static int grow_or_undo(struct usrpci_host *host, const struct selection *selection, size_t missing)
 {
-	size_t spare = available(host, all, picked, count);
-	size_t missing = wanted > spare ? wanted - spare : 0;
-	size_t *grown;
+	size_t *grown = calloc((size_t)selection->count, sizeof(*grown));
 	int error, failed;
+
+	if (!grown)
+		return -ENOMEM;
+	error = grow_all(host, selection, missing, grown);
+	if (error)
+		undo_growth(host, selection, grown);
+	free(grown);
+	failed = write_ours(host, &selection->all);
+	return error ? error : failed;
+}
+
+static int reserve(struct usrpci_host *host, const struct selection *selection, int node,
+		   size_t wanted)
+{
+	size_t spare = available(host, &selection->all, selection->page_size, node);
+	size_t missing = wanted > spare ? wanted - spare : 0;
+	uint64_t memory = meminfo(host, "MemAvailable");
+	int error;
 
 	if (!missing)
 		return 0;
 	/* The kernel would squeeze out everything else before it found out by itself. */
-	if (meminfo(host, "MemTotal") &&
-	    meminfo(host, "MemAvailable") / picked[0]->page_size < missing)
-		return out_of_memory(host, picked[0]->page_size, missing, 0);
-	grown = calloc((size_t)count, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	error = grow_all(host, picked, count, missing, grown);
-	if (error)
-		undo_growth(host, picked, count, grown);
-	free(grown);
-	failed = write_ours(host, all);
-	return error ? error : failed ? failed : (int)missing;
+	if (memory && memory / selection->page_size < missing)
+		return out_of_memory(host, selection->page_size, missing, 0);
+	error = grow_or_undo(host, selection, missing);
+	return error ? error : (int)missing;
 }
 
-static int release(struct usrpci_host *host, const struct pools *all,
-		   struct usrpci_hugepages *const picked[], int count)
+static int release(struct usrpci_host *host, const struct selection *selection)
 {
-	int i, went, total = 0, error = 0;
+	int total = 0, error = 0, failed;
+	int i;
 
-	for (i = 0; !error && i < count; i++) {
-		went = shrink(host, all, picked[i], picked[i]->ours);
-		if (went < 0)
-			error = went;
-		else
-			total += went;
-	}
-	for (i = 0; i < count; i++) {
-		if (picked[i]->ours)
+	for (i = 0; !error && i < selection->count; i++) {
+		struct usrpci_hugepages *pool = selection->picked[i];
+		int went = shrink(host, &selection->all, pool, pool->ours);
+
+		error = went < 0 ? went : 0;
+		total += went < 0 ? 0 : went;
+		if (pool->ours)
 			log_info(host->ctx, NULL, "%zu huge pages on node %d are still in use",
-				 picked[i]->ours, picked[i]->node);
+				 pool->ours, pool->node);
 	}
-	i = write_ours(host, all);
-	return error ? error : i ? i : total;
-}
-
-/* Runs one of the two on the pools that were asked for. */
-static int change_pools(struct usrpci_host *host, size_t page_size, int node, size_t wanted,
-			bool growing)
-{
-	struct usrpci_hugepages **picked = NULL;
-	struct pools all = {0};
-	int count, result = read_pools(host, &all);
-
-	if (!result)
-		picked = calloc((size_t)all.count + 1, sizeof(struct usrpci_hugepages *));
-	if (!result && !picked)
-		result = -ENOMEM;
-	if (!result) {
-		page_size = page_size ? page_size : default_page_size(host);
-		count = select_pools(host, page_size, node, &all, picked);
-		if (count < 0)
-			result = count;
-		else if (growing)
-			result = reserve(host, &all, picked, count, wanted);
-		else
-			result = release(host, &all, picked, count);
-	}
-	free(picked);
-	free(all.list);
-	return result;
-}
-
-static int change_locked(struct usrpci_host *host, size_t page_size, int node, size_t wanted,
-			 bool growing)
-{
-	int error = state_lock(host);
-
+	failed = write_ours(host, &selection->all);
 	if (error)
 		return error;
-	error = change_pools(host, page_size, node, wanted, growing);
-	state_unlock(host);
-	return error;
+	return failed ? failed : total;
 }
 
 int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t page_size,
 				  int node)
 {
-	return change_locked(host, page_size, node, count, true);
+	struct selection selection = {0};
+	int result = state_lock(host);
+
+	if (result)
+		return result;
+	result = selection_begin(host, page_size, node, &selection);
+	if (!result)
+		result = reserve(host, &selection, node, count);
+	selection_end(&selection);
+	state_unlock(host);
+	return result;
 }
 
 int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node)
 {
-	return change_locked(host, page_size, node, 0, false);
+	struct selection selection = {0};
+	int result = state_lock(host);
+
+	if (result)
+		return result;
+	result = selection_begin(host, page_size, node, &selection);
+	if (!result)
+		result = release(host, &selection);
+	selection_end(&selection);
+	state_unlock(host);
+	return result;
 }

@@ -91,10 +91,9 @@ static bool parse_record(struct journal_record *record, char *text)
 	while ((line = strsep(&rest, "\n"))) {
 		if (!strcmp(line, "end"))
 			return record->entry.vendor != 0;
-		value = strchr(line, ' ');
-		if (!value)
-			return false;
-		*value++ = '\0';
+		value = line + strcspn(line, " ");
+		if (*value)
+			*value++ = '\0';
 		if (!parse_line(record, line, value))
 			return false;
 	}

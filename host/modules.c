@@ -158,8 +158,9 @@ void module_cure(struct usrpci_host *host, char *cure, size_t size)
 
 	kernel_release(host, release);
 	if (!file_exists(host->ctx, "/lib/modules/%s", release))
-		snprintf(cure, size,
-			 "reboot: the running kernel's modules are gone, it was upgraded");
+		snprintf(
+			cure, size,
+			"reboot if the kernel was upgraded: there are no modules for the running one");
 	else if (strstr(release, "cloud"))
 		snprintf(cure, size,
 			 "apt install linux-image-amd64: cloud kernels have few drivers");
@@ -169,7 +170,7 @@ void module_cure(struct usrpci_host *host, char *cure, size_t size)
 			 release);
 }
 
-static int explain_missing(struct usrpci_host *host, const char *name)
+int module_missing(struct usrpci_host *host, const char *name)
 {
 	char release[65], cure[192];
 
@@ -185,7 +186,7 @@ static int explain(struct usrpci_host *host, const char *name, int error)
 	const char *hint = "dmesg | tail";
 
 	if (error == -ENOENT)
-		return explain_missing(host, name);
+		return module_missing(host, name);
 	if (error == -EKEYREJECTED || error == -ENOKEY)
 		hint = "the kernel takes only modules signed with a key that it knows (Secure Boot)";
 	else if (error == -EPERM && strcmp(lockdown_mode(host, mode), "none") != 0)
@@ -205,7 +206,7 @@ int module_load(struct usrpci_host *host, const char *name, const char *why)
 	case MODULE_LOADED:
 		return 0;
 	case MODULE_MISSING:
-		return explain_missing(host, name);
+		return module_missing(host, name);
 	case MODULE_BARRED:
 		return refuse(host->ctx, -EPERM, name, MODULE_BARRED_CURE,
 			      "loading the module is forbidden on this host");

@@ -27,6 +27,9 @@ enum module_state module_state(struct usrpci_host *host, const char *name);
  */
 int module_load(struct usrpci_host *host, const char *name, const char *why);
 
+/* Logs that there is no such module; returns -ENOENT. */
+int module_missing(struct usrpci_host *host, const char *name);
+
 /* What helps against a module that is missing. */
 void module_cure(struct usrpci_host *host, char *cure, size_t size);
 

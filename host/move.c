@@ -81,8 +81,12 @@ static int set_override(struct usrpci_host *host, struct target *target, const c
 
 	if (!target->has_override || !strcmp(target->now.driver_override, driver))
 		return 0;
-	snprintf(why, sizeof(why), driver[0] ? "let only %s take %s" : "%slet any driver take %s",
-		 driver, target->name);
+	if (!strcmp(driver, NO_DRIVER))
+		snprintf(why, sizeof(why), "keep every driver from %s", target->name);
+	else
+		snprintf(why, sizeof(why),
+			 driver[0] ? "let only %s take %s" : "%slet any driver take %s", driver,
+			 target->name);
 	error = apply_write(host, why, driver, PCI_DEVICES "/%s/driver_override", target->name);
 	if (error)
 		return refused(host, target, error, "choose its driver", "driver_override");

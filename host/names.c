@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "guard.h"
 #include "host.h"
 
@@ -71,16 +72,19 @@ static int append_members(struct usrpci_host *host, const struct usrpci_addr *ad
 {
 	char(*members)[NAME_SIZE];
 	int count = class_members(host, addr, class_name, &members);
-	int i;
+	int i, whole = 0;
 
 	for (i = 0; i < count; i++) {
 		size_t at = strlen(names);
 
+		if (file_exists(host->ctx, "/sys/class/%s/%s/partition", class_name, members[i]))
+			continue;
+		whole++;
 		snprintf(names + at, size - at, "%s%s", at ? " " : "", members[i]);
 	}
 	if (count >= 0)
 		free(members);
-	return count;
+	return count < 0 ? count : whole;
 }
 
 int usrpci_host_interfaces(struct usrpci_host *host, const struct usrpci_addr *addr, size_t size,

@@ -269,8 +269,10 @@ int usrpci_host_recover(struct usrpci_host *host);
 void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
 		       char *vendor, char *device, char *class_name);
 
-/** Lists the interfaces and block devices that a device's kernel driver provides, "eth0 nvme0n1",
- * cut to size. */
+/**
+ * Lists the interfaces and disks (without their partitions) that a device's kernel driver provides,
+ * "eth0 nvme0n1", cut to size. Returns how many there are, or what opendir(3) says of /sys/class.
+ */
 int usrpci_host_interfaces(struct usrpci_host *host, const struct usrpci_addr *addr, size_t size,
 			   char *names);
 

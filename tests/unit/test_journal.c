@@ -72,6 +72,7 @@ static void a_damaged_record_is_reported_and_the_others_are_kept(void **state)
 		"usrpci-journal 1\n",
 		"usrpci-journal 2\nid 8086:100e\nend\n",
 		"usrpci-journal 1\nid 8086:100e\ndriver e1000\n",
+		"usrpci-journal 1\nid\ndriver e1000\nend\n",
 		"usrpci-journal 1\nid 8086\ndriver e1000\nend\n",
 		"usrpci-journal 1\nid 8086:100e\ndriver ../../../etc\nend\n",
 		"usrpci-journal 1\nid 8086:100e\nnode /etc/passwd 0 0 777\nend\n",

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Bind and restore in a real kernel, with lspci and driverctl as oracles.
+#
+# case-deadline: 90
+#
+# vm: --nic e1000 --device edu --nic e1000
+
+nic=0000:00:01.0
+edu=0000:00:02.0
+twin=0000:00:03.0
+
+teardown()
+{
+	usrpci -q restore --all || true
+}
+
+# The driver as lspci tells it.
+lspci_driver()
+{
+	lspci -k -s "$1" | sed -n 's/.*Kernel driver in use: //p'
+}
+
+override_of()
+{
+	cat "/sys/bus/pci/devices/$1/driver_override"
+}
+
+# What there is to know about a device's binding, to compare before with after.
+state_of()
+{
+	echo "driver $(driver_of "$1"), override $(override_of "$1")"
+}
+
+journal_is_empty()
+{
+	[ -z "$(ls /run/usrpci/journal 2>/dev/null)" ]
+}
+
+bind@takes-a-nic-from-its-driver-and-restore-gives-it-back()
+{
+	local before
+	before=$(state_of $nic)
+	usrpci bind 00:01.0
+	expect_same "$(lspci_driver $nic)" uio_pci_generic "driver seen by lspci"
+	[ -e /sys/bus/pci/devices/$nic/uio/uio0 ]
+	[ ! -e /sys/bus/pci/devices/$nic/net ]
+	usrpci restore 00:01.0
+	expect_same "$(state_of $nic)" "$before"
+	expect_same "$(lspci_driver $nic)" e1000 "driver seen by lspci"
+	journal_is_empty
+}
+
+# Only the address counts, as it did not with new_id.
+bind@leaves-another-device-with-the-same-id-alone()
+{
+	usrpci bind 00:01.0
+	[ "$(driver_of $twin)" = e1000 ]
+	echo $twin >/sys/bus/pci/drivers/e1000/unbind
+	echo $twin >/sys/bus/pci/drivers_probe
+	[ "$(driver_of $twin)" = e1000 ]
+}
+
+bind@a-nic-works-again-after-restore()
+{
+	usrpci bind 00:01.0
+	usrpci restore 00:01.0
+	address_up "$(interface_of $nic)"
+	ping_gateway "$(interface_of $nic)"
+	ip address flush dev "$(interface_of $nic)"
+	ip link set "$(interface_of $nic)" down
+}
+
+bind@takes-a-device-without-a-driver-and-restores-none()
+{
+	usrpci bind 00:02.0
+	expect_same "$(lspci_driver $edu)" uio_pci_generic "driver seen by lspci"
+	usrpci restore 00:02.0
+	[ -z "$(driver_of $edu)" ]
+	[ "$(override_of $edu)" = "(null)" ]
+}
+
+bind@a-rescan-does-not-hand-a-taken-device-elsewhere()
+{
+	usrpci bind 00:01.0
+	echo $nic >/sys/bus/pci/drivers/uio_pci_generic/unbind
+	echo $nic >/sys/bus/pci/drivers_probe
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+}
+
+bind@to-none-keeps-drivers-away()
+{
+	usrpci bind 00:01.0 --driver none
+	echo $nic >/sys/bus/pci/drivers_probe
+	[ -z "$(driver_of $nic)" ]
+	usrpci restore 00:01.0
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+bind@twice-is-once()
+{
+	usrpci bind 00:01.0
+	expect_output 'has it already' usrpci bind 00:01.0
+	usrpci restore 00:01.0
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+bind@restore-agrees-with-driverctl()
+{
+	command -v driverctl >/dev/null || skip "driverctl is not installed"
+	usrpci bind 00:01.0
+	driverctl list-devices >"$scratch/list"
+	grep -qxF "$nic uio_pci_generic [*]" "$scratch/list"
+	usrpci restore 00:01.0
+	driverctl list-devices >"$scratch/list"
+	grep -qxF "$nic e1000" "$scratch/list"
+}
+
+# The override that driverctl made is the admin's, and comes back.
+bind@restores-the-override-of-another-tool()
+{
+	command -v driverctl >/dev/null || skip "driverctl is not installed"
+	modprobe pci-stub
+	driverctl --nosave set-override $nic pci-stub
+	usrpci bind 00:01.0
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+	usrpci restore 00:01.0
+	[ "$(driver_of $nic)" = pci-stub ]
+	[ "$(override_of $nic)" = pci-stub ]
+	driverctl --nosave unset-override $nic
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+bind@a-dry-run-is-a-script-that-does-the-same()
+{
+	local before
+	before=$(state_of $nic)
+	usrpci bind --dry-run 00:01.0 | tee "$scratch/script"
+	expect_same "$(state_of $nic)" "$before"
+	sh -e "$scratch/script"
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+	printf 'e1000\n' >/sys/bus/pci/devices/$nic/driver_override
+	echo $nic >/sys/bus/pci/drivers/uio_pci_generic/unbind
+	echo $nic >/sys/bus/pci/drivers_probe
+	printf '\n' >/sys/bus/pci/devices/$nic/driver_override
+	expect_same "$(state_of $nic)" "$before"
+}
+
+bind@loads-the-module()
+{
+	modprobe -r uio_pci_generic
+	expect_output '^modprobe uio_pci_generic' usrpci bind --dry-run 00:01.0
+	[ ! -e /sys/module/uio_pci_generic ]
+	usrpci bind 00:01.0
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+}
+
+bind@a-driver-that-refuses-leaves-the-device-where-it-was()
+{
+	local before
+	before=$(state_of $nic)
+	expect_fail 1 'virtio-pci did not take it' usrpci bind 00:01.0 --driver virtio-pci
+	expect_same "$(state_of $nic)" "$before"
+	journal_is_empty
+}
+
+bind@an-unknown-driver-changes-nothing()
+{
+	local before
+	before=$(state_of $nic)
+	expect_fail 1 'nonsense: no such driver' usrpci bind 00:01.0 --driver nonsense
+	expect_same "$(state_of $nic)" "$before"
+	journal_is_empty
+}
+
+bind@a-module-that-is-forbidden-is-told()
+{
+	modprobe -r uio_pci_generic
+	echo 'install uio_pci_generic /bin/false' >/etc/modprobe.d/usrpci-test.conf
+	expect_fail 1 'forbidden on this host' usrpci bind 00:01.0
+	expect_output 'uio_pci_generic must not be loaded' bash -c 'usrpci check || [ $? = 3 ]'
+	rm /etc/modprobe.d/usrpci-test.conf
+	[ "$(driver_of $nic)" = e1000 ]
+	usrpci bind 00:01.0
+}
+
+bind@vfio-without-an-iommu-is-refused()
+{
+	expect_fail 1 'no IOMMU translates for it' usrpci bind 00:01.0 --driver vfio_pci
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+bind@a-bridge-is-refused-even-by-force()
+{
+	expect_fail 1 'bridge' usrpci bind --force 00:00.0 --driver uio_pci_generic
+	expect_fail 1 'bridge' usrpci bind --force 00:1f.0 --driver uio_pci_generic
+}
+
+bind@an-ordinary-user-is-refused-and-nothing-changes()
+{
+	expect_fail 1 'ermission denied' setpriv --reuid nobody --clear-groups "$(command -v usrpci)" \
+		bind 00:01.0
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+bind@a-read-only-sysfs-is-told()
+{
+	unshare -m bash -c "
+		mount -o remount,ro,bind /sys
+		! usrpci bind 00:02.0 2>$scratch/log"
+	cat "$scratch/log"
+	grep -q 'read-only' "$scratch/log"
+	[ -z "$(driver_of $edu)" ]
+	journal_is_empty
+}
+
+bind@a-tool-at-work-is-waited-for()
+{
+	local start=$SECONDS
+	mkdir -p /run/usrpci
+	flock /run/usrpci/lock sleep 3 &
+	sleep 0.5
+	usrpci bind 00:01.0
+	[ $((SECONDS - start)) -ge 2 ]
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+}
+
+bind@a-tool-that-never-ends-is-named()
+{
+	mkdir -p /run/usrpci
+	exec 8>>/run/usrpci/lock
+	flock 8
+	echo $$ >/run/usrpci/lock
+	expect_fail 1 "bash \(pid $$\) has been changing this host" usrpci bind 00:01.0 8>&-
+	exec 8>&-
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+bind@two-at-once-both-come-through()
+{
+	usrpci bind 00:01.0 &
+	usrpci bind 00:03.0
+	wait $!
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+	[ "$(driver_of $twin)" = uio_pci_generic ]
+	usrpci restore --all
+	[ "$(driver_of $nic)" = e1000 ]
+	[ "$(driver_of $twin)" = e1000 ]
+}
+
+bind@an-open-device-is-refused-with-its-process()
+{
+	usrpci bind 00:02.0
+	wait_for 5 test -e /dev/uio0
+	sleep 100 8</dev/uio0 &
+	expect_fail 1 "pid $! \(sleep\) has /dev/uio0 open" usrpci restore 00:02.0
+	[ "$(driver_of $edu)" = uio_pci_generic ]
+	kill $!
+	wait $! || true
+	usrpci restore 00:02.0
+}
+
+bind@a-damaged-record-is-reported-and-the-others-restored()
+{
+	usrpci bind 00:01.0
+	usrpci bind 00:02.0
+	echo rubbish >/run/usrpci/journal/$nic
+	expect_fail 1 'is damaged' usrpci restore 00:01.0
+	usrpci restore 00:02.0
+	[ -z "$(driver_of $edu)" ]
+	cat >/run/usrpci/journal/$nic <<-END
+		usrpci-journal 1
+		id 8086:100e
+		driver e1000
+		driver_override
+		end
+	END
+	usrpci restore 00:01.0
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+bind@a-killed-bind-is-put-back-by-restore()
+{
+	local at
+	for at in devices/$nic/driver_override devices/$nic/driver/unbind drivers_probe; do
+		strace -o /dev/null -e inject=write:signal=KILL -P "/sys/bus/pci/$at" \
+			usrpci bind 00:01.0 && fail "it was not killed"
+		[ -e "/run/usrpci/journal/$nic" ]
+		usrpci restore 00:01.0
+		[ "$(driver_of $nic)" = e1000 ]
+		[ "$(override_of $nic)" = "(null)" ]
+	done
+}
+
+# About a tenth of that on a machine that does nothing else.
+bind@is-fast()
+{
+	local start stop
+	modprobe uio_pci_generic
+	start=$EPOCHREALTIME
+	usrpci -q bind 00:01.0
+	stop=$EPOCHREALTIME
+	note "bind took $(((${stop/./} - ${start/./}) / 1000)) ms"
+	[ $(((${stop/./} - ${start/./}) / 1000)) -lt 3000 ]
+}
