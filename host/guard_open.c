@@ -175,6 +175,10 @@ int guard_open_files(struct usrpci_host *host, const struct usrpci_dev_info *inf
 
 	if (error)
 		return report(host->ctx, error, NULL, NULL, "cannot list the device's files");
+	/* An empty /proc shows no process, not that there is none. */
+	if (host_is_live(host) && !file_exists(host->ctx, "/proc/self/fd"))
+		return refuse(host->ctx, -ENOENT, NULL, "mount -t proc proc /proc",
+			      "/proc is not mounted");
 	fd = file_open(host->ctx, O_RDONLY | O_DIRECTORY, "/proc");
 	if (fd < 0)
 		return report(host->ctx, fd, NULL, NULL, "cannot read /proc");
