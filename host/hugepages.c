@@ -429,8 +429,9 @@ static int release(struct usrpci_host *host, const struct selection *selection)
 		error = went < 0 ? went : 0;
 		total += went < 0 ? 0 : went;
 		if (pool->ours)
-			log_info(host->ctx, NULL, "%zu huge pages on node %d are still in use",
-				 pool->ours, pool->node);
+			log_warning(host->ctx, NULL, "release again when their users have ended",
+				    "%zu huge pages on node %d are still in use", pool->ours,
+				    pool->node);
 	}
 	failed = write_ours(host, &selection->all);
 	if (error)
