@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# What usrpci check finds on a real host: each thing that is missing, and that its cure mends it.
+#
+# case-deadline: 60
+#
+# vm: --nic e1000 --device edu --deadline 800
+
+nic=0000:00:01.0
+
+teardown()
+{
+	[ ! -e /run/usrpci/journal ] || usrpci -q restore --all
+	usrpci -q hugepages release
+}
+
+# The command that the check offers for a finding.
+cure_of()
+{
+	usrpci check "${@:2}" --json >"$scratch/check" || true
+	python3 -c '
+import json, sys
+for finding in json.load(open(sys.argv[1]))["findings"]:
+    if finding["topic"] == sys.argv[2] and finding["state"] == "missing":
+        print(finding["cure"])' "$scratch/check" "$1"
+}
+
+check@huge-pages-are-missing-and-the-cure-mends-it()
+{
+	expect_fail 3 'none of 0 huge pages is free' usrpci check
+	eval "$(cure_of hugepages)"
+	expect_output 'huge pages are free' usrpci check
+	expect_output '^ready' usrpci check
+}
+
+check@a-device-is-made-ready-by-its-cures()
+{
+	local eth
+	eth=$(interface_of $nic)
+	ip address add 192.0.2.1/24 dev "$eth"
+	expect_fail 3 "$eth carries 192.0.2.1/24" usrpci check $nic
+	eval "$(cure_of use $nic)"
+	eval "$(cure_of hugepages)"
+	eval "$(cure_of driver $nic)"
+	expect_output '^ready' usrpci check $nic
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+}
+
+check@tells-that-nothing-translates()
+{
+	expect_fail 3 'no IOMMU' usrpci check
+	expect_fail 3 'vfio-pci is there|vfio-pci is loaded' usrpci check
+}
+
+check@an-ordinary-user-learns-what-he-may-not()
+{
+	expect_fail 3 'without CAP_SYS_ADMIN' setpriv --reuid nobody --clear-groups \
+		--bounding-set -all --inh-caps -all "$(command -v usrpci)" check
+	expect_fail 3 'little for DMA memory' bash -c \
+		"ulimit -l 64; exec setpriv --reuid nobody --clear-groups $(command -v usrpci) check"
+}
+
+check@changes-nothing()
+{
+	local before
+	before=$(find /run/usrpci; cat /proc/modules; cat /proc/sys/vm/nr_hugepages)
+	usrpci check $nic || true
+	expect_same "$(find /run/usrpci; cat /proc/modules; cat /proc/sys/vm/nr_hugepages)" "$before"
+}
+
+check@lists-the-names-that-lspci-knows()
+{
+	usrpci list --no-headings -o ADDR,NAME >"$scratch/ours"
+	grep "^$nic" "$scratch/ours" | grep -q '82540EM Gigabit Ethernet Controller'
+	[ "$(wc -l <"$scratch/ours")" = "$(lspci | wc -l)" ]
+}
+
+check@list-is-fast()
+{
+	local start stop
+	usrpci list >/dev/null
+	start=$EPOCHREALTIME
+	usrpci list >/dev/null
+	stop=$EPOCHREALTIME
+	note "list took $(((${stop/./} - ${start/./}) / 1000)) ms"
+	[ $(((${stop/./} - ${start/./}) / 1000)) -lt 2000 ]
+}
