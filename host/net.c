@@ -143,22 +143,39 @@ static int parse_route(struct item_list *list, const struct nlmsghdr *header)
 			 : 0;
 }
 
-/* Returns 1 at the end of the answer, 0 when more follows, or a negative errno. */
-static int parse_answer(struct item_list *list, const struct nlmsghdr *header, int left)
+static int parse_message(struct item_list *list, const struct nlmsghdr *header)
 {
-	int error = 0;
+	switch (header->nlmsg_type) {
+	case NLMSG_ERROR:
+		return ((const struct nlmsgerr *)NLMSG_DATA(header))->error ?: -EPROTO;
+	case RTM_NEWADDR:
+		return parse_address(list, header);
+	case RTM_NEWROUTE:
+		return parse_route(list, header);
+	default:
+		return 0;
+	}
+}
 
-	for (; !error && NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+/* Returns 1 at the end of the answer, 0 when more follows, or a negative errno. */
+static int parse_answer(struct item_list *list, const char *buffer, size_t left)
+{
+	while (left >= sizeof(struct nlmsghdr)) {
+		const struct nlmsghdr *header = (const struct nlmsghdr *)buffer;
+		size_t length = NLMSG_ALIGN(header->nlmsg_len);
+		int error;
+
+		if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > left)
+			return -EPROTO;
 		if (header->nlmsg_type == NLMSG_DONE)
 			return 1;
-		if (header->nlmsg_type == NLMSG_ERROR)
-			error = ((const struct nlmsgerr *)NLMSG_DATA(header))->error ?: -EPROTO;
-		else if (header->nlmsg_type == RTM_NEWADDR)
-			error = parse_address(list, header);
-		else if (header->nlmsg_type == RTM_NEWROUTE)
-			error = parse_route(list, header);
+		error = parse_message(list, header);
+		if (error)
+			return error;
+		buffer += length;
+		left -= length < left ? length : left;
 	}
-	return error;
+	return 0;
 }
 
 static int receive_dump(int fd, struct item_list *list)
@@ -174,7 +191,7 @@ static int receive_dump(int fd, struct item_list *list)
 		got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
 		if (got <= 0)
 			return got ? -errno : -EIO;
-		state = parse_answer(list, (const struct nlmsghdr *)buffer, (int)got);
+		state = parse_answer(list, buffer, (size_t)got);
 	}
 	return state < 0 ? state : 0;
 }
