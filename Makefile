@@ -4,6 +4,7 @@
 #
 #	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back
 #	make check    every test; the last line says "N passed, N failed, N skipped"
+#	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make bench    the figures, beside those of others
 #	make install  as root; DESTDIR and PREFIX are respected
 #	make          build only; also: make lint, analyze, format, clean
@@ -22,9 +23,10 @@ VM_PACKAGES := qemu-system-x86 udev busybox-static cpio kmod xz-utils procps pci
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ jq clang libclang-rt-14-dev python3 driverctl dmsetup strace e2fsprogs
+FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk driverctl
 
-.PHONY: all build check demo bench install lint analyze format clean
+.PHONY: all build check demo first-driver bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -50,6 +52,9 @@ check: packages-CHECK build $(ASAN)/build.ninja
 
 demo: packages-BUILD packages-VM build
 	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard demo/story),lspci -nnk)
+
+first-driver: packages-FIRST
+	@tests/first-driver
 
 bench: packages-BENCH build
 	@bench/run $(BUILD)

@@ -36,7 +36,7 @@ setup()
 	local device
 	echo bus >/sys/bus/pci/devices/$e1000e/reset_method
 	for device in $edu $edu28 $e1000e $shared_edu $e1000 $rng; do
-		bind $device vfio-pci
+		bind "$device" vfio-pci
 	done
 }
 
@@ -59,7 +59,7 @@ as_user()
 {
 	local device
 	for device in $edu $edu28 $e1000e $e1000; do
-		chown $user "$(node_of $device)"
+		chown $user "$(node_of "$device")"
 	done
 	prlimit "--memlock=${memlock:-8388608}" \
 		setpriv --reuid $user --regid $user --clear-groups --inh-caps=-all "$@"
@@ -232,6 +232,11 @@ vfio@devices-of-one-group-open-in-one-context()
 {
 	bind $shared_e1000 vfio-pci
 	expect_output protected "$cases" open $shared_edu $shared_e1000
+}
+
+vfio@a-device-opens-once()
+{
+	expect_fail 16 "open in this context already" "$cases" open $edu $edu
 }
 
 vfio@a-group-open-elsewhere-is-refused()

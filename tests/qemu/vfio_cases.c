@@ -56,7 +56,7 @@
 static struct usrpci_ctx *open_ctx(void)
 {
 	const struct usrpci_ctx_options options = {.log = usrpci_log_stderr,
-						   .log_level = USRPCI_LOG_INFO};
+						   .log_level = USRPCI_LOG_DEBUG};
 	struct usrpci_ctx *ctx;
 
 	succeeds(usrpci_ctx_open(&options, &ctx));
@@ -233,6 +233,25 @@ static void dma_to_physical(char **names)
 	edu_take(&edu, usrpci_dma_addr(edu.ctx, edu.block), EDU_SIZE);
 	edu_put(&edu, physical_address(own), EDU_SIZE);
 	check(!memcmp(own, before, EDU_SIZE));
+	close_edu(&edu);
+}
+
+static void addresses_are_physical(char **names)
+{
+	struct edu edu = open_edu(names[0]);
+
+	check(usrpci_dma_addr(edu.ctx, edu.block) == physical_address(edu.block));
+	close_edu(&edu);
+}
+
+static void own_memory_refused(char **names)
+{
+	struct edu edu = open_edu(names[0]);
+	uint8_t *own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	usrpci_dma_t addr;
+
+	check(own != MAP_FAILED);
+	check(usrpci_dma_map(edu.ctx, own, PAGE, &addr) == -EOPNOTSUPP);
 	close_edu(&edu);
 }
 
@@ -646,6 +665,8 @@ static const struct named_case cases[] = {
 	{"dma-of-own-memory", dma_of_own_memory, 1},
 	{"dma-to-unmapped", dma_to_unmapped, 1},
 	{"dma-to-physical", dma_to_physical, 1},
+	{"addresses-are-physical", addresses_are_physical, 1},
+	{"own-memory-refused", own_memory_refused, 1},
 	{"below-4g", below_4g, 1},
 	{"irq-intx", irq_intx, 1},
 	{"irq-msi", irq_msi, 1},

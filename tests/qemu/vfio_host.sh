@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# vfio from an operator's side: the command gives devices behind an IOMMU to a user, and the same
+# programs as under uio drive them, unchanged.
+#
+# 00:01.0 is an edu, 00:02.0 an e1000, 00:03.0 an e1000e; 01:01.0 and 01:02.0 are an edu and an e1000 on
+# one old bus, hence in one group.
+#
+# vm: --iommu --append "hugepages=16" --device edu --nic e1000 --nic e1000e
+# vm: --device pcie-pci-bridge,id=old --device edu,bus=old,addr=1 --nic e1000,bus=old,addr=2
+# case-deadline: 120
+
+edu=0000:00:01.0
+e1000=0000:00:02.0
+e1000e=0000:00:03.0
+shared_edu=0000:01:01.0
+shared_e1000=0000:01:02.0
+user=nobody
+
+teardown()
+{
+	local device
+	for device in $edu $e1000 $e1000e $shared_edu $shared_e1000; do
+		usrpci restore "$device" >/dev/null 2>&1 || true
+	done
+}
+
+node_of()
+{
+	echo "/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$1/iommu_group")")"
+}
+
+as_user()
+{
+	prlimit --memlock=8388608 setpriv --reuid $user --regid nogroup --clear-groups --inh-caps=-all "$@"
+}
+
+edu_dma()
+{
+	as_user "$USRPCI_BUILD/examples/edu_dma" "$@"
+}
+
+ping()
+{
+	as_user "$USRPCI_BUILD/examples/ping" "$@"
+}
+
+vfio_host@bind-gives-the-groups-node-to-a-user()
+{
+	usrpci bind $edu --user $user --group nogroup
+	[ "$(driver_of $edu)" = vfio-pci ]
+	expect_same "$(stat -c %U:%G "$(node_of $edu)")" nobody:nogroup
+	usrpci restore $edu
+	[ -z "$(driver_of $edu)" ]
+}
+
+vfio_host@edu-runs-as-a-user-unchanged()
+{
+	usrpci bind $edu --user $user
+	edu_dma $edu | tee "$scratch/said"
+	grep -qx '10! = 3628800' "$scratch/said"
+	grep -q '^DMA: 4000 bytes to the device and back, .* equal$' "$scratch/said"
+}
+
+vfio_host@e1000-pings-as-a-user-over-intx()
+{
+	usrpci bind $e1000 --user $user
+	ping --irq intx --flood --count 1000 $e1000 | tee "$scratch/said"
+	grep -q '^1000 requests sent, 1000 replies, lost: 0' "$scratch/said"
+}
+
+vfio_host@e1000e-pings-as-a-user-over-msi-and-msix()
+{
+	local irq
+	usrpci bind $e1000e --user $user
+	for irq in msi msix; do
+		ping --irq $irq --flood --count 1000 $e1000e | tee "$scratch/said"
+		grep -q '^1000 requests sent, 1000 replies, lost: 0' "$scratch/said"
+	done
+}
+
+vfio_host@bind-chooses-vfio-where-an-iommu-translates()
+{
+	usrpci bind $edu
+	[ "$(driver_of $edu)" = vfio-pci ]
+}
+
+vfio_host@bind-refuses-a-group-with-a-stranger-by-name()
+{
+	[ "$(node_of $shared_edu)" = "$(node_of $shared_e1000)" ]
+	expect_fail 1 "$shared_e1000.*belongs to e1000" usrpci bind $shared_edu --driver vfio-pci
+	[ -z "$(driver_of $shared_edu)" ]
+}
+
+vfio_host@bind-takes-a-whole-group-along-but-no-bridge()
+{
+	usrpci bind $shared_edu --whole-group --user $user
+	[ "$(driver_of $shared_edu)" = vfio-pci ] && [ "$(driver_of $shared_e1000)" = vfio-pci ]
+	edu_dma $shared_edu
+	usrpci restore $shared_edu
+	usrpci restore $shared_e1000
+	[ "$(driver_of $shared_e1000)" = e1000 ]
+}
+
+vfio_host@show-lists-the-group()
+{
+	local group
+	group=$(basename "$(node_of $shared_edu)")
+	expect_output "IOMMU group +$group:.*$shared_e1000|IOMMU group +$group:.*01:02.0" usrpci show $shared_edu
+}
+
+vfio_host@check-steers-from-uio-with-a-translating-iommu-to-vfio()
+{
+	modprobe uio_pci_generic
+	usrpci bind $edu --driver uio_pci_generic --force
+	[ "$(driver_of $edu)" = uio_pci_generic ]
+	expect_fail 3 vfio-pci usrpci check $edu
+	"$USRPCI_BUILD/examples/edu_dma" $edu && fail "DMA to physical addresses passed the IOMMU"
+	expect_kernel_log 'DMAR:.*[Ff]ault'
+}
+
+vfio_host@check-finds-a-device-on-vfio-ready()
+{
+	usrpci bind $edu
+	usrpci check $edu
+}
+
+vfio_host@msi-asked-of-uio-names-vfio()
+{
+	modprobe uio_pci_generic
+	usrpci bind $e1000e --driver uio_pci_generic --force
+	expect_fail 1 vfio "$USRPCI_BUILD/examples/ping" --irq msi --count 1 $e1000e
+}
