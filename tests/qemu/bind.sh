@@ -5,7 +5,7 @@
 #
 # case-deadline: 90
 #
-# vm: --nic e1000 --device edu --nic e1000 --deadline 800
+# vm: --nic e1000 --device edu --nic e1000
 
 nic=0000:00:01.0
 edu=0000:00:02.0

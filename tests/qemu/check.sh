@@ -5,7 +5,7 @@
 #
 # case-deadline: 60
 #
-# vm: --nic e1000 --device edu --deadline 800
+# vm: --nic e1000 --device edu
 
 nic=0000:00:01.0
 

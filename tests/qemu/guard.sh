@@ -5,7 +5,7 @@
 #
 # case-deadline: 60
 #
-# vm: --nic e1000 --nic virtio-net-pci --disk nvme --disk virtio-blk-pci --deadline 800
+# vm: --nic e1000 --nic virtio-net-pci --disk nvme --disk virtio-blk-pci
 
 nic=0000:00:01.0
 virtio=0000:00:02.0

@@ -5,7 +5,7 @@
 #
 # case-deadline: 90
 #
-# vm: --mem 1G --numa 2 --deadline 800
+# vm: --mem 1G --numa 2
 
 pool=/sys/kernel/mm/hugepages/hugepages-2048kB
 nodes=/sys/devices/system/node
