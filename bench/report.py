@@ -25,6 +25,9 @@ ROWS = [
     ("e1000_pages", "huge pages that the e1000 driver holds", "", 1, 1, ()),
     ("list", "list devices with names, in the VM", "ms", 1e-6, 50,
      ("lspci", "driverctl", "dpdk-devbind")),
+    ("vfio_map", "map + unmap 2 MiB for a device on vfio, in the VM", "us", 1e-3, None,
+     ("plain",)),
+    ("vfio_map_ratio", "the same, as a multiple of the kernel's two calls", "", 1, 1.05, ()),
     ("bind", "bind a NIC to uio_pci_generic, in the VM", "ms", 1e-6, 300, ("dpdk-devbind",)),
 ]
 

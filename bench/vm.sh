@@ -5,8 +5,9 @@
 #
 # usage: bench/vm.sh BUILD RAW
 #
-# Boots the machine and appends lines "WHO KEY VALUE" (nanoseconds; pages) to RAW. Inside it runs
-# itself: "vm.sh --inside BUILD". Tools that are not installed are left out.
+# Boots the machine twice, without and with an IOMMU, and appends lines "WHO KEY VALUE" (nanoseconds;
+# pages) to RAW. Inside it runs itself: "vm.sh --inside BUILD", "vm.sh --behind-iommu BUILD". Tools that
+# are not installed are left out.
 #
 set -euo pipefail
 
@@ -60,10 +61,28 @@ inside()
 	"$build/bench/bench_e1000_pages" "$nic" | sed 's/^/usrpci /'
 }
 
-if [ "$1" = --inside ]; then
+behind_iommu()
+{
+	local build=$1 group
+	"$build/cli/usrpci" -q bind 00:01.0 00:02.0 >/dev/null
+	group=$(basename "$(readlink /sys/bus/pci/devices/0000:00:02.0/iommu_group)")
+	for ((round = 0; round < 5; round++)); do
+		"$build/bench/bench_vfio_map" 00:01.0 "$group"
+	done
+}
+
+case $1 in
+--inside)
 	inside "$2"
 	exit
-fi
+	;;
+--behind-iommu)
+	behind_iommu "$2"
+	exit
+	;;
+esac
 echo "bench: in the test machine" >&2
-"$(dirname "$self")/../tests/qemu/vm" --nic e1000 --append hugepages=16 --deadline 150 \
-	-- "$self" --inside "$1" >>"$2"
+vm=$(dirname "$self")/../tests/qemu/vm
+"$vm" --nic e1000 --append hugepages=16 --deadline 150 -- "$self" --inside "$1" >>"$2"
+"$vm" --iommu --device edu --device edu --append hugepages=16 --deadline 150 \
+	-- "$self" --behind-iommu "$1" >>"$2"
