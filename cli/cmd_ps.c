@@ -10,8 +10,14 @@
 #include "output.h"
 
 static const struct column columns[] = {
-	{"ADDR", NULL}, {"PID", NULL},  {"BROKER", NULL}, {"SINCE", NULL},
-	{"DMA", NULL},  {"IRQS", NULL}, {"STATE", NULL},  {"COMMAND", NULL},
+	{"ADDR"},
+	{"PID", NULL, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
+	{"BROKER", NULL, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
+	{"SINCE"},
+	{"DMA", NULL, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
+	{"IRQS", NULL, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
+	{"STATE"},
+	{"COMMAND"},
 };
 
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };

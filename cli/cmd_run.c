@@ -24,7 +24,7 @@ const struct option_spec run_options[] = {
 
 void run_notes(void)
 {
-	printf("\nThe program has no capability and no other way to the hardware; its devices open\n"
+	printf("The program has no capability and no other way to the hardware; its devices open\n"
 	       "by usrpci_dev_open() as if it were root. When it ends in any way, they are stopped\n"
 	       "before their memory is freed, and the host is put back as it was.\n");
 }

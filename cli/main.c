@@ -29,7 +29,7 @@ static const struct command commands[] = {
 	 restore_options, NULL, cmd_restore},
 	{"run", "ADDR... -- COMMAND...", "lend devices to a program while it runs", run_options,
 	 run_notes, cmd_run},
-	{"ps", NULL, "list devices that are lent", NULL, NULL, cmd_ps},
+	{"ps", "", "list devices that are lent", NULL, NULL, cmd_ps},
 	{"config", "ADDR [dump | read REG... | write REG VALUE[:MASK]]",
 	 "read and write configuration space", config_options, config_notes, cmd_config},
 	{"bar", "ADDR [read BAR OFFSET | write BAR OFFSET VALUE | dump BAR [OFFSET [LENGTH]]]",
