@@ -90,11 +90,15 @@ static int append_members(struct usrpci_host *host, const struct usrpci_addr *ad
 int usrpci_host_interfaces(struct usrpci_host *host, const struct usrpci_addr *addr, size_t size,
 			   char *names)
 {
+	char device[USRPCI_ADDR_STRLEN];
 	int interfaces, disks;
 
 	if (!size)
 		return -EINVAL;
 	names[0] = '\0';
+	/* Most devices of a large machine have no driver, and so need no search. */
+	if (!file_exists(host->ctx, PCI_DEVICES "/%s/driver", usrpci_addr_format(addr, device)))
+		return 0;
 	interfaces = append_members(host, addr, "net", size, names);
 	disks = interfaces < 0 ? interfaces : append_members(host, addr, "block", size, names);
 	return disks < 0 ? disks : interfaces + disks;

@@ -63,8 +63,10 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr)
 	error = bring_back(host, &target, &record);
 	if (!error)
 		return journal_drop(host, addr);
-	return error == -EBUSY || error == -EACCES || error == -EPERM || error == -ENOENT ? error
-											  : -EIO;
+	if (error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
+	    error == -EROFS)
+		return error;
+	return -EIO;
 }
 
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)

@@ -280,6 +280,38 @@ static void restore_of_a_device_that_is_gone_drops_its_record(void **state)
 	assert_int_equal(journal_count(kernel), 0);
 }
 
+static void another_device_in_its_place_is_not_restored(void **state)
+{
+	struct kernel *kernel = *state;
+	char *record;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	record = fixture_read(kernel->fixture, "/run/usrpci/journal/" NIC);
+	assert_non_null(record);
+	memcpy(strstr(record, "100e"), "10d3", 4);
+	fixture_text(kernel->fixture, "/run/usrpci/journal/" NIC, record);
+	free(record);
+	kernel->changes = 0;
+	assert_int_equal(restore(kernel, NIC), -ENODEV);
+	assert_logged(kernel->fixture, "another device is in its place");
+	assert_int_equal(kernel->changes, 0);
+	assert_int_equal(journal_count(kernel), 0);
+}
+
+static void without_a_record_nothing_is_touched(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/run/usrpci/journal", "a file, no directory");
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
+	assert_int_equal(kernel->changes, 0);
+	fixture_remove(kernel->fixture, "/run/usrpci/journal");
+	fixture_text(kernel->fixture, "/run/usrpci/journal/" NIC, "rubbish");
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EBADMSG);
+	assert_int_equal(kernel->changes, 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
 static void an_unknown_driver_changes_nothing(void **state)
 {
 	struct kernel *kernel = *state;
@@ -519,6 +551,8 @@ int main(void)
 		TEST(a_driver_that_takes_it_instead_is_noticed),
 		TEST(a_failed_rollback_keeps_the_record),
 		TEST(restore_of_a_device_that_is_gone_drops_its_record),
+		TEST(another_device_in_its_place_is_not_restored),
+		TEST(without_a_record_nothing_is_touched),
 		TEST(an_unknown_driver_changes_nothing),
 		TEST(a_device_without_a_pin_is_refused_for_uio),
 		TEST(a_locked_down_kernel_is_no_place_for_uio),
