@@ -6,10 +6,12 @@
 # case-deadline: 90
 #
 # vm: --nic e1000 --device edu --nic e1000
+# vm: --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
 
 nic=0000:00:01.0
 edu=0000:00:02.0
 twin=0000:00:03.0
+hotplug=0000:01:00.0
 
 teardown()
 {
@@ -278,6 +280,16 @@ bind@a-damaged-record-is-reported-and-the-others-restored()
 	END
 	usrpci restore 00:01.0
 	[ "$(driver_of $nic)" = e1000 ]
+}
+
+bind@a-device-that-was-unplugged-is-forgotten()
+{
+	usrpci bind 01:00.0
+	monitor device_del nic2
+	wait_for 20 test ! -e /sys/bus/pci/devices/$hotplug
+	expect_fail 1 'it is gone' usrpci restore 01:00.0
+	[ ! -e /run/usrpci/journal/$hotplug ]
+	expect_fail 1 'never touched it' usrpci restore 01:00.0
 }
 
 bind@a-killed-bind-is-put-back-by-restore()
