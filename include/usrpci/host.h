@@ -50,7 +50,7 @@ struct usrpci_host_options {
 /**
  * Opens the host for changes. Two programs that change a host at once wait for each other: the lock
  * (/run/usrpci/lock) is taken by each changing function for as long as it runs, with a deadline of
- * 10 s.
+ * 10 s. A host is used by one thread at a time.
  *
  * Errors: -ENOMEM.
  */
@@ -113,11 +113,17 @@ struct usrpci_bind_options {
  * with driver_override, and reads back who holds it. On any failure the device goes back to who
  * held it before the call.
  *
- * Does nothing when the driver has the device already.
+ * Does nothing when the driver has the device already. The module stays loaded, whatever happens.
+ *
+ * force takes a device that is in use, that nobody can say of whether it is, or that has no
+ * interrupt pin for uio_pci_generic; it never takes a bridge, nor a device that a program has open
+ * through vfio, because the kernel would wait for that program without an end.
  *
  * Errors: -ENODEV; -EBUSY (in use, the uses are logged; or another tool holds the lock); -ENOENT
- * (no such driver or module); -EPERM or -EACCES; -EOPNOTSUPP (no interrupt pin for uio_pci_generic,
- * no IOMMU for vfio-pci); -EIO (the kernel did not do as told; the device was rolled back).
+ * (no such driver or module); -EPERM, -EACCES or -EROFS; -EINVAL (no such user or group);
+ * -EOPNOTSUPP (no interrupt pin for uio_pci_generic, no IOMMU for vfio-pci, a bridge); -EBADMSG
+ * (the device's record is damaged, nothing was changed); -EIO (the kernel did not do as told: the
+ * device was rolled back; or it cannot be found out whether it is in use).
  */
 int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addr,
 		     const struct usrpci_bind_options *options);
@@ -126,8 +132,10 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addr,
  * Gives a device back to what held it before usrpci first touched it, no driver included, and
  * forgets it.
  *
- * Errors: -ENOENT (usrpci never touched it); -ENODEV (it is gone; its record is dropped); -EBUSY (a
- * program has it open); -EIO (the driver did not take it back; the record is kept).
+ * Errors: -ENOENT (usrpci never touched it, or its driver's module is not there any more); -ENODEV
+ * (it is gone, or another device in its place; its record is dropped); -EBUSY (in use now, the uses
+ * are logged; or another tool holds the lock); -EPERM, -EACCES or -EROFS; -EBADMSG (the record is
+ * damaged); -EIO (the driver did not take it back). The record is kept unless it says otherwise.
  */
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr);
 
