@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <setjmp.h>
 #include <string.h>
@@ -56,11 +57,7 @@ static int teardown(void **state)
 
 static struct usrpci_dev *open_device(struct bench *bench, unsigned int i, const char *name)
 {
-	int error = usrpci_dev_open(bench->ctx, name, &bench->devs[i]);
-
-	if (error == -ENOENT)
-		print_message("no QEMU here\n"), skip();
-	assert_int_equal(error, 0);
+	assert_int_equal(usrpci_dev_open(bench->ctx, name, &bench->devs[i]), 0);
 	return bench->devs[i];
 }
 
@@ -265,6 +262,19 @@ static void two_cards_on_a_wire_lose_nothing_in_either_direction(void **state)
 	assert_int_equal(stats.rx_missed + stats.rx_dropped, 0);
 }
 
+static bool is_qemu_missing(void)
+{
+	struct usrpci_dev *dev = NULL;
+	struct usrpci_ctx *ctx;
+	int error = usrpci_ctx_open(NULL, &ctx);
+
+	if (!error)
+		error = usrpci_dev_open(ctx, "qemu:edu", &dev);
+	usrpci_dev_close(dev);
+	usrpci_ctx_close(ctx);
+	return error == -ENOENT;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -280,5 +290,9 @@ int main(void)
 		TEST(two_cards_on_a_wire_lose_nothing_in_either_direction),
 	};
 
+	if (is_qemu_missing()) { /* cmocka's skip() is a failure in TAP */
+		puts("1..0 # SKIP QEMU is not installed; make check installs it");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
