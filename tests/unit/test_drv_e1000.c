@@ -32,6 +32,7 @@ struct model {
 	bool loopback;    /* what is sent is received */
 	bool stuck_reset; /* misbehaviour */
 	bool stuck_transmit;
+	unsigned int transmit_limit; /* stuck after so many; 0: never */
 };
 
 static const uint8_t address[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
@@ -105,8 +106,9 @@ static void transmit(struct model *model)
 	struct e1000_tx_desc *desc;
 	void *frame;
 
-	while (!model->stuck_transmit && *reg(model, TCTL) & TCTL_EN &&
-	       *reg(model, TDH) != *reg(model, TDT)) {
+	while (!model->stuck_transmit &&
+	       (!model->transmit_limit || model->sent < model->transmit_limit) &&
+	       *reg(model, TCTL) & TCTL_EN && *reg(model, TDH) != *reg(model, TDT)) {
 		desc = descriptor(model, TDBAL, *reg(model, TDH));
 		frame = fake_dma(model->dev, desc->address, desc->length);
 		assert_non_null(frame);
@@ -210,6 +212,14 @@ static void plug(struct model *model, uint16_t device, unsigned int msi)
 	assert_int_equal(fake_open(model->ctx, &fake, &model->dev), 0);
 }
 
+static void unplug(struct model *model)
+{
+	e1000_close(model->nic);
+	usrpci_dev_close(model->dev);
+	model->nic = NULL;
+	model->dev = NULL;
+}
+
 static void set_address(struct model *model)
 {
 	memcpy(reg(model, RAL), address, 4);
@@ -232,8 +242,7 @@ static int teardown(void **state)
 {
 	struct model *model = *state;
 
-	e1000_close(model->nic);
-	usrpci_dev_close(model->dev);
+	unplug(model);
 	usrpci_ctx_close(model->ctx);
 	return 0;
 }
@@ -283,11 +292,8 @@ static void each_controller_is_taken_and_named(void **state)
 		plug(model, known[i].device, 0);
 		assert_int_equal(e1000_open(model->dev, NULL, &model->nic), 0);
 		assert_string_equal(e1000_name(model->nic), known[i].name);
-		e1000_close(model->nic);
-		usrpci_dev_close(model->dev);
+		unplug(model);
 	}
-	model->nic = NULL;
-	model->dev = NULL;
 }
 
 static void another_device_is_refused(void **state)
@@ -326,11 +332,8 @@ static void the_address_comes_from_the_eeprom_where_it_was_not_loaded(void **sta
 		assert_memory_equal(e1000_mac(model->nic), address, 6);
 		assert_memory_equal(reg(model, RAL), address, 4);
 		assert_true(*reg(model, RAH) & RAH_AV);
-		e1000_close(model->nic);
-		usrpci_dev_close(model->dev);
+		unplug(model);
 	}
-	model->nic = NULL;
-	model->dev = NULL;
 }
 
 static void a_controller_without_an_address_is_refused(void **state)
@@ -476,6 +479,26 @@ static void a_full_transmit_ring_takes_no_more(void **state)
 	assert_int_equal(e1000_transmit_reclaim(nic), 0);
 }
 
+static void a_long_batch_is_reclaimed_bit_by_bit(void **state)
+{
+	struct model *model = *state;
+	struct e1000 *nic = start(model, NULL);
+	struct e1000_frame frames[100];
+	size_t available;
+
+	for (unsigned int i = 0; i < 100; i++)
+		frames[i] = make_frame(nic, i, 60);
+	available = usrpci_pool_available(e1000_pool(nic));
+	model->transmit_limit = 70;
+	assert_int_equal(e1000_transmit(nic, frames, 100), 100);
+	assert_int_equal(model->sent, 70);
+	assert_int_equal(e1000_transmit_reclaim(nic), 100 - 64); /* a report for each 32 */
+	assert_int_equal(usrpci_pool_available(e1000_pool(nic)), available + 64);
+	model->transmit_limit = 0;
+	transmit(model);
+	assert_int_equal(e1000_transmit_reclaim(nic), 0);
+}
+
 static void a_frame_of_an_impossible_size_is_not_sent(void **state)
 {
 	static const uint16_t sizes[] = {0, E1000_FRAME_MIN - 1, E1000_FRAME_MAX + 1, UINT16_MAX};
@@ -517,6 +540,23 @@ static void descriptors_without_a_whole_good_frame_are_dropped(void **state)
 	assert_int_equal(usrpci_pool_available(e1000_pool(nic)), before);
 	assert_int_equal(e1000_stats(nic, &stats), 0);
 	assert_int_equal(stats.rx_dropped, 7);
+}
+
+static void dropped_descriptors_are_filled_again(void **state)
+{
+	struct e1000_options options = {.rx_descriptors = 8};
+	struct model *model = *state;
+	struct e1000 *nic = start(model, &options);
+	struct e1000_frame frame;
+	struct e1000_stats stats;
+	uint8_t bytes[60] = {0};
+
+	for (unsigned int i = 0; i < 20; i++) {
+		assert_true(receive_raw(model, bytes, 60, RXD_STATUS_DD | RXD_STATUS_EOP, 1));
+		assert_int_equal(e1000_receive(nic, &frame, 1), 0);
+	}
+	assert_int_equal(e1000_stats(nic, &stats), 0);
+	assert_int_equal(stats.rx_dropped, 20);
 }
 
 static void frames_wait_in_the_ring_while_the_pool_is_empty(void **state)
@@ -793,8 +833,10 @@ int main(void)
 		TEST(frames_come_back_in_order_round_after_round),
 		TEST(a_batch_costs_one_register_write_and_no_read),
 		TEST(a_full_transmit_ring_takes_no_more),
+		TEST(a_long_batch_is_reclaimed_bit_by_bit),
 		TEST(a_frame_of_an_impossible_size_is_not_sent),
 		TEST(descriptors_without_a_whole_good_frame_are_dropped),
+		TEST(dropped_descriptors_are_filled_again),
 		TEST(frames_wait_in_the_ring_while_the_pool_is_empty),
 		TEST(receiving_ends_though_the_device_fills_every_descriptor_at_once),
 		TEST(a_scribbled_ring_does_not_move_buffers),
