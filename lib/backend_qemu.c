@@ -86,7 +86,7 @@ static int identify(struct qemu_dev *device)
 	dev->config_size = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_EXP)
 				   ? USRPCI_CONFIG_SIZE_EXPRESS
 				   : USRPCI_CONFIG_SIZE;
-	error = qemu_irq_find(device);
+	error = qemu_msi_find(device);
 	return error ? error : qemu_assign_bars(device);
 }
 
@@ -264,7 +264,7 @@ static int qemu_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 	qemu_lock(device->qemu);
 	error = qemu_slot_reset(device->qemu, device->slot);
 	if (!error)
-		error = qemu_irq_restore(device);
+		error = qemu_msi_restore(device);
 	qemu_unlock(device->qemu);
 	return error;
 }

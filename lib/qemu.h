@@ -9,7 +9,9 @@
  *	qemu_monitor.c	gives it commands
  *	qemu_machine.c	what is in it: the lock, and who reads its reports
  *	qemu_slot.c	plugs a device into a root port of its own, and assigns its BARs
- *	qemu_irq.c	turns interrupts into readable descriptors
+ *	qemu_irq.c	turns interrupts into readable descriptors: INTx, and all types
+ *	qemu_msi.c	programs MSI and MSI-X
+ *	qemu_request.c	tells that somebody wants the device unplugged
  *	qemu_doorbell.c	where message interrupts arrive
  *	domain_qemu.c	DMA memory: the machine's RAM
  *	backend_qemu.c	the backend's operations, on top of these
@@ -20,6 +22,7 @@
  *	0x0080000000	32-bit memory BARs, a window for each slot
  *	0x00b0000000	configuration space (ECAM)
  *	0x00c0000000	the doorbell that message interrupts ring
+ *	0x00c8000000	the root ports' own BARs
  *	0x1000000000	64-bit memory BARs, a window for each slot
  */
 
@@ -44,6 +47,7 @@
 #define QEMU_BAR64_WINDOW 0x1000000000ULL
 #define QEMU_IO           0x1000 /* and of this size for each slot */
 #define QEMU_DOORBELL_BAR 0xc0000000
+#define QEMU_PORT_BARS    0xc8000000
 
 /* Writing a number here fires the message vector of that number. */
 #define QEMU_DOORBELL_ADDRESS (QEMU_DOORBELL_BAR + 12)
@@ -98,6 +102,11 @@ struct qemu {
 	uint8_t vectors_used[QEMU_VECTORS];
 };
 
+/* Vectors of the doorbell that belong to a device. */
+struct qemu_vectors {
+	unsigned int first, count;
+};
+
 struct qemu_dev {
 	struct usrpci_dev *dev;
 	struct qemu *qemu;
@@ -106,10 +115,11 @@ struct qemu_dev {
 	unsigned int msi_vectors, msix_vectors;
 	bool pulled; /* see qemu_pull() */
 
-	/* Interrupts */
-	enum usrpci_irq_type type; /* of what is enabled, when count is not 0 */
+	/* Which of INTx, MSI and MSI-X is enabled, when count is not 0. */
+	enum usrpci_irq_type type;
 	unsigned int count;
-	unsigned int first, reserved; /* vectors of the doorbell: vector 0, and how many */
+	struct qemu_vectors messages; /* those that MSI or MSI-X fire */
+	struct qemu_vectors request;  /* the one of USRPCI_IRQ_REQUEST */
 	int intx;                     /* eventfd; -1 */
 	bool intx_masked;
 };
@@ -168,6 +178,14 @@ int qemu_config_write(struct qemu *qemu, unsigned int bus, unsigned int device, 
 int qemu_config_read_block(struct qemu *qemu, unsigned int bus, unsigned int offset, uint8_t *bytes,
 			   size_t size);
 
+/* Configuration space of a device in its slot. The lock is held. */
+int qemu_dev_read_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			 uint32_t *value);
+int qemu_dev_write_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			  uint32_t value);
+int qemu_dev_update_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			   uint32_t clear, uint32_t set);
+
 /* Makes configuration space accessible. The lock is held. */
 int qemu_map_config(struct qemu *qemu);
 
@@ -197,11 +215,16 @@ int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned in
 int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
 		      bool masked);
 
-/* Fills what interrupts a device has. The lock is held. */
-int qemu_irq_find(struct qemu_dev *device);
+/* MSI and MSI-X of a device: what it has; as type and count say; after a reset. With the lock. */
+int qemu_msi_find(struct qemu_dev *device);
+int qemu_msi_enable(struct qemu_dev *device);
+void qemu_msi_disable(struct qemu_dev *device);
+int qemu_msi_mask(struct qemu_dev *device, unsigned int vector, bool masked);
+int qemu_msi_restore(struct qemu_dev *device);
 
-/* Programs the messages of a device again, after a reset. The lock is held. */
-int qemu_irq_restore(struct qemu_dev *device);
+/* The request to unplug a device. The lock is held. */
+int qemu_request_enable(struct qemu_dev *device);
+void qemu_request_disable(struct qemu_dev *device);
 
 /* Delivers INTx of the lines that are raised. The lock is held. */
 void qemu_deliver_intx(struct qemu *qemu);
@@ -210,11 +233,12 @@ void qemu_deliver_intx(struct qemu *qemu);
 void qemu_wake_all(struct qemu *qemu);
 
 /*
- * Reserves count vectors of the doorbell from a multiple of align on, and makes their eventfds:
- * device->first. They are silent. Logs failures. The lock is held.
+ * Reserves count vectors of the doorbell from a multiple of align on, and makes their eventfds.
+ * They are silent. Logs failures. The lock is held.
  */
-int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align);
-void qemu_release_vectors(struct qemu_dev *device);
+int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align,
+			 struct qemu_vectors *vectors);
+void qemu_release_vectors(struct qemu_dev *device, struct qemu_vectors *vectors);
 void qemu_doorbell_free(struct qemu *qemu);
 
 /* Keeps the watcher running for one more, one less device. */

@@ -171,7 +171,8 @@ static int find_vectors(const struct qemu *qemu, unsigned int count, unsigned in
 	return -ENOSPC;
 }
 
-int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align)
+int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align,
+			 struct qemu_vectors *vectors)
 {
 	struct usrpci_dev *dev = device->dev;
 	struct qemu *qemu = device->qemu;
@@ -190,15 +191,14 @@ int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned i
 	for (unsigned int i = first; i < first + count; i++)
 		drain(qemu->vectors[i]);
 	memset(qemu->vectors_used + first, 1, count);
-	device->first = first;
-	device->reserved = count;
+	*vectors = (struct qemu_vectors){first, count};
 	return 0;
 }
 
-void qemu_release_vectors(struct qemu_dev *device)
+void qemu_release_vectors(struct qemu_dev *device, struct qemu_vectors *vectors)
 {
-	memset(device->qemu->vectors_used + device->first, 0, device->reserved);
-	device->reserved = 0;
+	memset(device->qemu->vectors_used + vectors->first, 0, vectors->count);
+	vectors->count = 0;
 }
 
 void qemu_doorbell_free(struct qemu *qemu)

@@ -2,12 +2,11 @@
 /*
  * Interrupts under QEMU, as descriptors.
  *
- * MSI and MSI-X are writes to the doorbell (qemu_doorbell.c), which makes QEMU write to an eventfd
- * of ours. INTx: the lines into the I/O APIC are reported on the qtest socket. Whoever reads there
- * next, mostly the thread that caused the interrupt by a register access, asks the devices on the
- * line whether it is theirs, masks it as a kernel would, and writes to its eventfd. While no
- * command is under way the watcher (backend_qemu.c) reads. Follows PCI Local Bus 3.0, 2.2.6, 6.2.4
- * and 6.8.
+ * Messages (qemu_msi.c, qemu_request.c) arrive as eventfds that QEMU writes to. INTx: the lines
+ * into the I/O APIC are reported on the qtest socket. Whoever reads there next, mostly the thread
+ * that caused the interrupt by a register access, asks the devices on the line whether it is
+ * theirs, masks it as a kernel would, and writes to its eventfd. While no command is under way the
+ * watcher (qemu_machine.c) reads. Follows PCI Local Bus 3.0, 2.2.6 and 6.2.4.
  */
 
 #include <errno.h>
@@ -28,28 +27,6 @@ static struct qemu_dev *device_of(struct usrpci_dev *dev)
 	return dev->backend;
 }
 
-static int read_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-		       uint32_t *value)
-{
-	return qemu_config_read(device->qemu, qemu_slot_bus(device->slot), 0, offset, width, value);
-}
-
-static int write_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-			uint32_t value)
-{
-	return qemu_config_write(device->qemu, qemu_slot_bus(device->slot), 0, offset, width,
-				 value);
-}
-
-static int update_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-			 uint32_t clear, uint32_t set)
-{
-	uint32_t value;
-	int error = read_config(device, offset, width, &value);
-
-	return error ? error : write_config(device, offset, width, (value & ~clear) | set);
-}
-
 /* INTx */
 
 /* Device 0 behind a root port; the host bridge's pins 20 to 23 rotate (Q35, PIRQ E to H). */
@@ -64,8 +41,8 @@ static int set_intx_mask(struct qemu_dev *device, bool masked)
 	device->intx_masked = masked;
 	if (!masked)
 		device->qemu->lines_changed = true;
-	return update_config(device, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE,
-			     masked ? PCI_COMMAND_INTX_DISABLE : 0);
+	return qemu_dev_update_config(device, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE,
+				      masked ? PCI_COMMAND_INTX_DISABLE : 0);
 }
 
 static bool asserts_intx(struct qemu_dev *device)
@@ -74,7 +51,7 @@ static bool asserts_intx(struct qemu_dev *device)
 
 	if (device->intx < 0 || device->intx_masked || !(device->qemu->lines & line_of(device)))
 		return false;
-	return !read_config(device, PCI_STATUS, 2, &status) && status != 0xffff &&
+	return !qemu_dev_read_config(device, PCI_STATUS, 2, &status) && status != 0xffff &&
 	       status & PCI_STATUS_INTERRUPT;
 }
 
@@ -143,145 +120,7 @@ static void disable_intx(struct qemu_dev *device)
 	device->intx = -1;
 }
 
-/* MSI */
-
-static unsigned int power_of_two(unsigned int count)
-{
-	unsigned int power = 1;
-
-	while (power < count)
-		power *= 2;
-	return power;
-}
-
-static int program_msi(struct qemu_dev *device)
-{
-	unsigned int data = PCI_MSI_DATA_32;
-	uint32_t control;
-	int error = read_config(device, device->msi + PCI_MSI_FLAGS, 2, &control);
-
-	if (!error)
-		error = write_config(device, device->msi + PCI_MSI_ADDRESS_LO, 4,
-				     QEMU_DOORBELL_ADDRESS);
-	if (!error && control & PCI_MSI_FLAGS_64BIT) {
-		data = PCI_MSI_DATA_64;
-		error = write_config(device, device->msi + PCI_MSI_ADDRESS_HI, 4, 0);
-	}
-	if (!error)
-		error = write_config(device, device->msi + data, 2, device->first);
-	if (error)
-		return error;
-	control &= ~(uint32_t)PCI_MSI_FLAGS_QSIZE;
-	control |= (uint32_t)__builtin_ctz(device->reserved) << 4 | PCI_MSI_FLAGS_ENABLE;
-	return write_config(device, device->msi + PCI_MSI_FLAGS, 2, control);
-}
-
-static int mask_msi(struct qemu_dev *device, unsigned int vector, bool masked)
-{
-	unsigned int offset = PCI_MSI_MASK_32;
-	uint32_t control;
-	int error = read_config(device, device->msi + PCI_MSI_FLAGS, 2, &control);
-
-	if (error)
-		return error;
-	if (!(control & PCI_MSI_FLAGS_MASKBIT))
-		return -EOPNOTSUPP;
-	if (control & PCI_MSI_FLAGS_64BIT)
-		offset = PCI_MSI_MASK_64;
-	return update_config(device, device->msi + offset, 4, 1U << vector,
-			     masked ? 1U << vector : 0);
-}
-
-/* MSI-X */
-
-static int table_address(struct qemu_dev *device, unsigned int vector, uint64_t *address)
-{
-	const struct usrpci_bar_info *bar;
-	uint32_t table;
-	int error = read_config(device, device->msix + PCI_MSIX_TABLE, 4, &table);
-
-	if (error)
-		return error;
-	if ((table & PCI_MSIX_TABLE_BIR) >= USRPCI_BARS)
-		return -EIO;
-	bar = &device->dev->bars[table & PCI_MSIX_TABLE_BIR];
-	*address = bar->address + (table & PCI_MSIX_TABLE_OFFSET) + vector * PCI_MSIX_ENTRY_SIZE;
-	return bar->address ? 0 : -EIO;
-}
-
-static int write_entry(struct qemu_dev *device, unsigned int vector, unsigned int offset,
-		       uint32_t value)
-{
-	uint64_t address;
-	int error = table_address(device, vector, &address);
-
-	return error ? error : qemu_write(device->qemu, QTEST_MEMORY, address + offset, 4, value);
-}
-
-static int mask_msix(struct qemu_dev *device, unsigned int vector, bool masked)
-{
-	return write_entry(device, vector, PCI_MSIX_ENTRY_VECTOR_CTRL,
-			   masked ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
-}
-
-static int fill_entry(struct qemu_dev *device, unsigned int vector)
-{
-	int error = write_entry(device, vector, PCI_MSIX_ENTRY_LOWER_ADDR, QEMU_DOORBELL_ADDRESS);
-
-	if (!error)
-		error = write_entry(device, vector, PCI_MSIX_ENTRY_UPPER_ADDR, 0);
-	if (!error)
-		error = write_entry(device, vector, PCI_MSIX_ENTRY_DATA, device->first + vector);
-	return error ? error : mask_msix(device, vector, false);
-}
-
-static int program_msix(struct qemu_dev *device)
-{
-	/* The table is in a memory BAR. */
-	int error = update_config(device, PCI_COMMAND, 1, 0, PCI_COMMAND_MEMORY);
-
-	for (unsigned int i = 0; i < device->count && !error; i++)
-		error = fill_entry(device, i);
-	return error ? error
-		     : update_config(device, device->msix + PCI_MSIX_FLAGS, 2,
-				     PCI_MSIX_FLAGS_MASKALL, PCI_MSIX_FLAGS_ENABLE);
-}
-
-static void disable_messages(struct qemu_dev *device)
-{
-	if (device->type == USRPCI_IRQ_MSI)
-		update_config(device, device->msi + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE, 0);
-	else
-		update_config(device, device->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE, 0);
-}
-
-int qemu_irq_restore(struct qemu_dev *device)
-{
-	if (device->count == 0 || device->type == USRPCI_IRQ_INTX)
-		return 0;
-	return device->type == USRPCI_IRQ_MSI ? program_msi(device) : program_msix(device);
-}
-
 /* All types */
-
-int qemu_irq_find(struct qemu_dev *device)
-{
-	unsigned int bus = qemu_slot_bus(device->slot);
-	uint32_t control;
-	int error = 0;
-
-	device->msi = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_MSI);
-	device->msix = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_MSIX);
-	if (device->msi) {
-		error = read_config(device, device->msi + PCI_MSI_FLAGS, 2, &control);
-		device->msi_vectors = 1U << ((control & PCI_MSI_FLAGS_QMASK) >> 1);
-	}
-	if (device->msix && !error) {
-		error = read_config(device, device->msix + PCI_MSIX_FLAGS, 2, &control);
-		device->msix_vectors = (control & PCI_MSIX_FLAGS_QSIZE) + 1;
-	}
-	return error;
-}
 
 int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
@@ -294,57 +133,55 @@ int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 		return (int)device->msi_vectors;
 	case USRPCI_IRQ_MSIX:
 		return (int)device->msix_vectors;
+	case USRPCI_IRQ_REQUEST:
+		return 1;
 	default:
 		return 0;
 	}
 }
 
-static int enable(struct qemu_dev *device)
+static void disable(struct qemu_dev *device, enum usrpci_irq_type type)
 {
-	/* MSI replaces the lower bits of its data by the vector. */
-	unsigned int power = power_of_two(device->count);
-	int error;
-
-	if (device->type == USRPCI_IRQ_INTX)
-		return enable_intx(device);
-	if (device->type == USRPCI_IRQ_MSI)
-		error = qemu_reserve_vectors(device, power, power);
-	else
-		error = qemu_reserve_vectors(device, device->count, 1);
-	return error ? error : qemu_irq_restore(device);
-}
-
-static void disable(struct qemu_dev *device)
-{
-	if (device->type == USRPCI_IRQ_INTX)
+	if (type == USRPCI_IRQ_REQUEST) {
+		qemu_request_disable(device);
+		return;
+	}
+	if (type == USRPCI_IRQ_INTX)
 		disable_intx(device);
 	else
-		disable_messages(device);
-	qemu_release_vectors(device);
+		qemu_msi_disable(device);
 	device->count = 0;
+}
+
+static int enable(struct qemu_dev *device, enum usrpci_irq_type type, unsigned int count)
+{
+	uint32_t command;
+	/* A QEMU that is gone says so here. */
+	int error = qemu_dev_read_config(device, PCI_COMMAND, 2, &command);
+
+	if (error)
+		return error;
+	if (type == USRPCI_IRQ_REQUEST)
+		return qemu_request_enable(device);
+	device->type = type;
+	device->count = count;
+	return type == USRPCI_IRQ_INTX ? enable_intx(device) : qemu_msi_enable(device);
 }
 
 int qemu_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
 {
 	struct qemu_dev *device = device_of(dev);
-	struct qemu *qemu = device->qemu;
-	int error = qemu_watch(qemu);
-	uint32_t command;
+	int error = qemu_watch(device->qemu);
 
 	if (error)
 		return report(dev->ctx, error, dev->name, NULL, "cannot watch for interrupts");
-	qemu_lock(qemu);
-	device->type = type;
-	device->count = count;
-	/* A QEMU that is gone says so here. */
-	error = read_config(device, PCI_COMMAND, 2, &command);
-	if (!error)
-		error = enable(device);
+	qemu_lock(device->qemu);
+	error = enable(device, type, count);
 	if (error)
-		disable(device);
-	qemu_unlock(qemu);
+		disable(device, type);
+	qemu_unlock(device->qemu);
 	if (error)
-		qemu_unwatch(qemu);
+		qemu_unwatch(device->qemu);
 	return error;
 }
 
@@ -353,7 +190,7 @@ int qemu_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
 	struct qemu_dev *device = device_of(dev);
 
 	qemu_lock(device->qemu);
-	disable(device);
+	disable(device, type);
 	qemu_unlock(device->qemu);
 	qemu_unwatch(device->qemu);
 	return 0;
@@ -363,9 +200,14 @@ int qemu_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int 
 {
 	const struct qemu_dev *device = device_of(dev);
 
-	if (type == USRPCI_IRQ_INTX)
+	switch (type) {
+	case USRPCI_IRQ_INTX:
 		return device->intx;
-	return device->qemu->vectors[device->first + vector];
+	case USRPCI_IRQ_REQUEST:
+		return device->qemu->vectors[device->request.first];
+	default:
+		return device->qemu->vectors[device->messages.first + vector];
+	}
 }
 
 /* QEMU makes the eventfds that it shares non-blocking, so waiting takes a poll. */
@@ -391,13 +233,13 @@ int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 	struct qemu_dev *device = device_of(dev);
 	int error;
 
+	if (type == USRPCI_IRQ_REQUEST)
+		return -EOPNOTSUPP;
 	qemu_lock(device->qemu);
 	if (type == USRPCI_IRQ_INTX)
 		error = set_intx_mask(device, masked);
-	else if (type == USRPCI_IRQ_MSI)
-		error = mask_msi(device, vector, masked);
 	else
-		error = mask_msix(device, vector, masked);
+		error = qemu_msi_mask(device, vector, masked);
 	qemu_unlock(device->qemu);
 	return error;
 }

@@ -83,6 +83,28 @@ int qemu_map_config(struct qemu *qemu)
 		     : qemu_write(qemu, QTEST_IO, CONFIG_DATA, 4, QEMU_ECAM | PCIEXBAR_ENABLE);
 }
 
+int qemu_dev_read_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			 uint32_t *value)
+{
+	return qemu_config_read(device->qemu, qemu_slot_bus(device->slot), 0, offset, width, value);
+}
+
+int qemu_dev_write_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			  uint32_t value)
+{
+	return qemu_config_write(device->qemu, qemu_slot_bus(device->slot), 0, offset, width,
+				 value);
+}
+
+int qemu_dev_update_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			   uint32_t clear, uint32_t set)
+{
+	uint32_t value;
+	int error = qemu_dev_read_config(device, offset, width, &value);
+
+	return error ? error : qemu_dev_write_config(device, offset, width, (value & ~clear) | set);
+}
+
 unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int device, uint8_t id)
 {
 	unsigned int offset = PCI_CAPABILITY_LIST;

@@ -384,5 +384,5 @@ int main(void)
 		CASE(e1000_survives_memory_that_is_late_or_torn),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_tests_on_qemu(tests);
 }

@@ -299,5 +299,5 @@ int main(void)
 		CASE(memory_that_was_late_is_whole_when_it_is_given_back),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_tests_on_qemu(tests);
 }

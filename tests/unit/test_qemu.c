@@ -318,6 +318,38 @@ static void an_unplugged_device_reads_all_ones_and_is_gone(void **state)
 	close_device(&m);
 }
 
+/* What a person types at a monitor of his own, with -monitor in USRPCI_QEMU_ARGS. */
+static void ask_to_unplug(struct usrpci_dev *dev)
+{
+	struct qemu_dev *device = dev->backend;
+	char reply[128];
+
+	qemu_lock(device->qemu);
+	assert_int_equal(qemu_monitor(device->qemu, "device_del slot0", reply, sizeof(reply)), 0);
+	qemu_unlock(device->qemu);
+	assert_string_equal(reply, "");
+}
+
+static void a_request_to_unplug_is_an_event_beside_the_interrupts(void **state)
+{
+	struct machine m = open_edu(state);
+	struct usrpci_dev *next;
+
+	assert_int_equal(usrpci_irq_enable(m.dev, USRPCI_IRQ_MSI, 1), 0);
+	assert_int_equal(usrpci_irq_enable(m.dev, USRPCI_IRQ_REQUEST, 1), 0);
+	assert_int_equal(usrpci_dev_set_bus_master(m.dev, true), 0);
+	assert_int_equal(usrpci_irq_wait(m.dev, USRPCI_IRQ_REQUEST, 0, 20), -ETIMEDOUT);
+	ask_to_unplug(m.dev);
+	assert_int_equal(usrpci_irq_wait(m.dev, USRPCI_IRQ_REQUEST, 0, 2000), 1);
+	take_interrupt(&m, USRPCI_IRQ_MSI, 1);
+	usrpci_dev_close(m.dev);
+	assert_int_equal(usrpci_dev_open(m.ctx, "qemu:edu", &next), 0);
+	assert_int_equal(usrpci_irq_enable(next, USRPCI_IRQ_REQUEST, 1), 0);
+	assert_int_equal(usrpci_irq_wait(next, USRPCI_IRQ_REQUEST, 0, 20), -ETIMEDOUT);
+	usrpci_dev_close(next);
+	usrpci_ctx_close(m.ctx);
+}
+
 static void *read_registers(void *data)
 {
 	struct usrpci_bar *bar = data;
@@ -429,9 +461,10 @@ int main(void)
 		CASE(devices_that_share_a_line_both_get_their_interrupt),
 		CASE(a_slot_is_free_again_after_its_device_is_closed),
 		CASE(an_unplugged_device_reads_all_ones_and_is_gone),
+		CASE(a_request_to_unplug_is_an_event_beside_the_interrupts),
 		CASE(registers_and_interrupts_may_be_used_by_different_threads),
 		CASE(an_access_costs_at_most_1_2_bare_round_trips),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_tests_on_qemu(tests);
 }

@@ -387,5 +387,5 @@ int main(void)
 		CASE(opening_takes_at_most_150_ms),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_tests_on_qemu(tests);
 }

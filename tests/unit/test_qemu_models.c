@@ -308,5 +308,5 @@ int main(void)
 		CASE(virtio_devices_can_be_opened),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_tests_on_qemu(tests);
 }
