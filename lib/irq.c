@@ -7,6 +7,7 @@
 #include <linux/pci_regs.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "backend.h"
 
@@ -44,17 +45,19 @@ static bool device_has(struct usrpci_dev *dev, enum usrpci_irq_type type)
 
 static int explain_unsupported(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
+	bool uio = !strcmp(dev->ops->name, "uio");
 	char hint[128];
 
 	if (type == USRPCI_IRQ_INTX && dev->info.irq_pin == 0)
-		return report(dev->ctx, -EOPNOTSUPP, dev->name, "use MSI or MSI-X, with vfio-pci",
+		return report(dev->ctx, -EOPNOTSUPP, dev->name,
+			      uio ? "use MSI or MSI-X, with vfio-pci" : "use MSI or MSI-X",
 			      "the device has no interrupt pin, so no INTx");
 	if (!device_has(dev, type))
 		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL,
 			      "the device has no %s interrupt", type_names[type]);
 	snprintf(hint, sizeof(hint), "vfio-pci does: usrpci bind %s --driver vfio-pci", dev->name);
-	return report(dev->ctx, -EOPNOTSUPP, dev->name, hint, "%s gives no %s interrupts",
-		      dev->ops->name, type_names[type]);
+	return report(dev->ctx, -EOPNOTSUPP, dev->name, uio ? hint : NULL,
+		      "%s gives no %s interrupts", dev->ops->name, type_names[type]);
 }
 
 static bool exclusive(enum usrpci_irq_type type)
