@@ -221,7 +221,7 @@ static int new_client(struct server *server)
 
 /* The inherited socket says hello for everybody who has it, so a bad message there costs nobody
  * else. */
-static void serve_hello(struct server *server)
+static void serve_hello(struct server *server, short events)
 {
 	struct broker_reply reply = {
 		.magic = BROKER_MAGIC,
@@ -234,7 +234,8 @@ static void serve_hello(struct server *server)
 	error = broker_receive(server->hello, &request, sizeof(request), &passed);
 	if (passed >= 0)
 		close(passed);
-	if (error == -EPIPE) {
+	/* An empty message looks like the end, which only the poll tells apart. */
+	if (error == -EPIPE && events & POLLHUP) {
 		close(server->hello);
 		server->hello = -1;
 	}
@@ -290,7 +291,7 @@ static void serve_once(struct server *server)
 			drop(server, (int)i);
 	}
 	if (polls[1].revents)
-		serve_hello(server);
+		serve_hello(server, polls[1].revents);
 	if (polls[0].revents)
 		serve_signal(server);
 }

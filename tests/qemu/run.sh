@@ -4,8 +4,8 @@
 # run: devices are lent to a program and taken back, whatever happens to it
 #
 # vm: --nic e1000 --device edu,dma_mask=0xffffffff --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
-# vm: --append "hugepages=4" --mem 768M
-# case-deadline: 120
+# vm: --append "hugepages=4" --mem 512M
+# case-deadline: 300
 
 nic=0000:00:01.0
 edu=0000:00:02.0
@@ -48,7 +48,7 @@ run@lends-a-nic-whose-driver-works-again-afterwards()
 	expect_output "lost: 0" lend "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
 	address_up "$(interface_of "$nic")"
 	ping_gateway "$(interface_of "$nic")"
-	ip address flush dev "$(interface_of "$nic")"
+	quiet_interface
 }
 
 run@gives-the-program-no-privileges()
@@ -91,6 +91,13 @@ run@hands-on-signals()
 	expect_same "$status" 9
 }
 
+# Up, it would be given a route by the network, and then be in use.
+quiet_interface()
+{
+	ip address flush dev "$(interface_of "$nic")"
+	ip link set dev "$(interface_of "$nic")" down
+}
+
 is_lent()
 {
 	usrpci ps | grep -q "$1"
@@ -120,20 +127,41 @@ run@ends-what-the-program-leaves-behind()
 	expect_same "$(pgrep -f '^sleep 100[012]$')" ""
 }
 
+# USRPCI_KILLS=1000 takes a quarter of an hour.
 run@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-to-memory()
 {
-	local i
-	for i in $(seq "${USRPCI_KILLS:-20}"); do
-		usrpci -q run --hugepages 4 "$edu" -- "$drive" "$edu" &
-		local broker=$!
+	local i broker
+	usrpci -q bind "$edu"
+	for i in $(seq "${USRPCI_KILLS:-5}"); do
+		usrpci -q run "$edu" -- "$drive" "$edu" &
+		broker=$!
 		wait_for 20 test -e /tmp/lend_drive
 		sleep "0.0$((RANDOM % 90 + 10))"
 		pkill -KILL lend_drive
 		wait "$broker" || true
 		rm -f /tmp/lend_drive
+		"$USRPCI_BUILD/tests/qemu/stray_dma" || fail "stray DMA after kill $i"
 	done
 	expect_output "BusMaster-" lspci -vvs "$edu"
 	lend "$edu" -- "$examples/edu_dma" "$edu"
+	usrpci -q restore "$edu"
+}
+
+run@takes-a-nic-back-from-a-program-that-is-killed-while-it-receives()
+{
+	local i broker
+	for i in 1 2 3; do
+		usrpci -q run "$nic" -- "$examples/ping" -f -c 1000000 "$nic" >/dev/null &
+		broker=$!
+		wait_for 20 is_lent "$nic"
+		sleep "1.$((RANDOM % 90 + 10))"
+		pkill -KILL -x ping
+		wait "$broker" || true
+		"$USRPCI_BUILD/tests/qemu/stray_dma" 200 || fail "stray DMA after kill $i"
+	done
+	address_up "$(interface_of "$nic")"
+	ping_gateway "$(interface_of "$nic")"
+	quiet_interface
 }
 
 run@recovers-from-a-broker-that-is-killed()
