@@ -43,7 +43,11 @@ $(ASAN)/build.ninja:
 		-Db_sanitize=address,undefined -Db_lundef=false
 
 # A failing suite does not keep the others from running; summary has the last word.
-check: packages-CHECK build $(ASAN)/build.ninja
+# Packages may have come since the directories were set up; meson looks for them only then.
+check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
+	@$(MESON) setup --reconfigure $(BUILD) >/dev/null
+	@$(MESON) setup --reconfigure $(ASAN) >/dev/null
+	@$(MESON) compile -C $(BUILD)
 	@$(MESON) compile -C $(ASAN)
 	@rm -f $(BUILD)/meson-logs/testlog.json $(ASAN)/meson-logs/testlog.json
 	@$(MESON) test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs || true
