@@ -7,19 +7,14 @@
  * holes; free ones are in a bin for their size as well. Bins are kept for each zone: a NUMA node's
  * memory below 4 GiB, and its memory above. Unlimited requests look above first, so that low
  * memory is there for the devices that reach nothing else; a run does not cross from one zone to
- * another.
- *
- * A table with an entry for each granule leads from the address of a used block to its header. It
- * comes in windows of 1 GiB of addresses, of which only what is written is backed by memory.
+ * another. Addresses of used blocks lead to their headers through a table, see heap_table.h.
  */
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "heap.h"
+#include "heap_table.h"
 
 #define GRANULE_SHIFT 6
 #define SECOND_SHIFT  4
@@ -29,12 +24,7 @@
 #define CANDIDATES    4 /* blocks tried in a bin before a larger one is split */
 #define NO_BIN        UINT16_MAX
 
-#define WINDOW_SHIFT 30
-#define WINDOW       (UINT64_C(1) << WINDOW_SHIFT)
-#define WINDOWS      (HEAP_END >> WINDOW_SHIFT)
-#define WINDOW_PAGES (WINDOW / HEAP_PAGE)
-#define WINDOW_TAGS  (WINDOW / HEAP_GRANULE)
-#define SLAB_BLOCKS  1023
+#define SLAB_BLOCKS 1023
 
 struct block {
 	uint64_t addr;
@@ -65,11 +55,6 @@ struct run {
 	struct block head, tail; /* always used, so nothing merges with them */
 };
 
-struct window {
-	_Atomic uint64_t present[WINDOW_PAGES / 64]; /* pages that are the heap's */
-	struct block *tags[WINDOW_TAGS];             /* used blocks, by their first granule */
-};
-
 struct slab {
 	struct slab *next;
 	char pad[sizeof(struct block) - sizeof(struct slab *)];
@@ -79,7 +64,7 @@ struct slab {
 struct heap {
 	struct zone *zones;
 	struct block *unused;
-	_Atomic(struct window *) *windows;
+	struct heap_table table;
 	uint64_t held, used, blocks;
 	struct run *runs;
 	struct slab *slabs;
@@ -252,109 +237,6 @@ static inline struct block *header_take(struct heap *heap, struct zone *zone, ui
 }
 
 /*
- * Windows. They are never freed before the heap is, so readers need no lock.
- */
-
-static inline struct window *window_of(const struct heap *heap, uint64_t addr)
-{
-	return atomic_load_explicit(&heap->windows[addr >> WINDOW_SHIFT], memory_order_acquire);
-}
-
-static inline struct block **tag_of(struct window *window, uint64_t addr)
-{
-	return &window->tags[(addr >> GRANULE_SHIFT) % WINDOW_TAGS];
-}
-
-static int window_ensure(struct heap *heap, uint64_t addr)
-{
-	struct window *window = window_of(heap, addr);
-
-	if (window)
-		return 0;
-	/* Of the tags, accessible and counted as memory is only what window_open() opens. */
-	window = mmap(NULL, sizeof(*window), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		      -1, 0);
-	if (window == MAP_FAILED)
-		return -ENOMEM;
-	if (mprotect(window, sizeof(window->present), PROT_READ | PROT_WRITE)) {
-		munmap(window, sizeof(*window));
-		return -ENOMEM;
-	}
-	atomic_store_explicit(&heap->windows[addr >> WINDOW_SHIFT], window, memory_order_release);
-	return 0;
-}
-
-/* Opens the entries for a range inside one window. */
-static int window_open(struct heap *heap, uint64_t addr, uint64_t size)
-{
-	int error = window_ensure(heap, addr);
-	uintptr_t first, end;
-
-	if (error)
-		return error;
-	first = (uintptr_t)tag_of(window_of(heap, addr), addr);
-	end = first + size / HEAP_GRANULE * sizeof(struct block *);
-	first &= -(uintptr_t)HEAP_PAGE;
-	end = align_up(end, HEAP_PAGE);
-	return mprotect((void *)first, end - first, PROT_READ | PROT_WRITE) ? -errno : 0;
-}
-
-/* A range's bits in one word of a window's bitmap. Returns how many bytes they stand for. */
-static uint64_t page_bits(uint64_t addr, uint64_t size, uint64_t *word, uint64_t *mask)
-{
-	uint64_t page = addr % WINDOW / HEAP_PAGE;
-	uint64_t count = (addr % HEAP_PAGE + size + HEAP_PAGE - 1) / HEAP_PAGE;
-
-	if (count > 64 - page % 64)
-		count = 64 - page % 64;
-	*word = page / 64;
-	*mask = (count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1) << (page % 64);
-	return count * HEAP_PAGE - addr % HEAP_PAGE;
-}
-
-static void mark(struct heap *heap, uint64_t addr, uint64_t size, bool present)
-{
-	uint64_t word, mask, step;
-
-	for (uint64_t end = addr + size; addr < end; addr += step) {
-		struct window *window = window_of(heap, addr);
-
-		step = page_bits(addr, end - addr, &word, &mask);
-		if (present)
-			atomic_fetch_or_explicit(&window->present[word], mask,
-						 memory_order_release);
-		else
-			atomic_fetch_and_explicit(&window->present[word], ~mask,
-						  memory_order_release);
-	}
-}
-
-/* Whether some (any) or all pages of a range are the heap's. */
-static bool covers(const struct heap *heap, uint64_t addr, uint64_t size, bool any)
-{
-	uint64_t word, mask, step, found;
-
-	for (uint64_t end = addr + size; addr < end; addr += step) {
-		struct window *window = window_of(heap, addr);
-
-		step = page_bits(addr, end - addr, &word, &mask);
-		found = !window ? 0
-				: mask & atomic_load_explicit(&window->present[word],
-							      memory_order_acquire);
-		if (any ? found != 0 : found != mask)
-			return any;
-	}
-	return !any;
-}
-
-bool heap_contains(const struct heap *heap, uint64_t addr, uint64_t size)
-{
-	if (addr >= HEAP_END || size > HEAP_END - addr)
-		return false;
-	return covers(heap, addr, size ? size : 1, false);
-}
-
-/*
  * Runs.
  */
 
@@ -473,27 +355,21 @@ static int add_to_zone(struct heap *heap, struct zone *zone, uint64_t addr, uint
 	if (low && high)
 		run_join(heap, low, high);
 	choose_victim(release(heap, block, addr));
-	mark(heap, addr, end - addr, true);
+	heap_table_mark(&heap->table, addr, end - addr, true);
 	heap->held += end - addr;
 	return 0;
 }
 
 static int prepare_add(struct heap *heap, uint64_t addr, uint64_t end)
 {
-	uint64_t next;
 	int error;
 
 	if (!addr || addr >= end || (addr | end) % HEAP_PAGE || end > HEAP_END)
 		return -EINVAL;
-	if (covers(heap, addr, end - addr, true))
+	if (heap_table_covers_any(&heap->table, addr, end - addr))
 		return -EEXIST;
-	for (; addr < end; addr = next) {
-		next = align_up(addr + 1, WINDOW);
-		error = window_open(heap, addr, (next < end ? next : end) - addr);
-		if (error)
-			return error;
-	}
-	return headers_ensure(heap);
+	error = heap_table_open(&heap->table, addr, end - addr);
+	return error ? error : headers_ensure(heap);
 }
 
 int heap_add(struct heap *heap, uint64_t addr, uint64_t size, int node)
@@ -549,7 +425,7 @@ static struct run *find_run(struct heap *heap, uint64_t addr)
 }
 
 /*
- * Cuts [addr, end) out of a free block and out of its run, of which upto two parts remain. rest is
+ * Cuts [addr, end) out of a free block and out of its run, of which up to two parts remain. rest is
  * a run to be filled with what is above.
  */
 static void cut(struct heap *heap, struct block *block, uint64_t addr, uint64_t end,
@@ -588,16 +464,6 @@ static void cut(struct heap *heap, struct block *block, uint64_t addr, uint64_t 
 		run_destroy(heap, run);
 }
 
-/* Lets the system have the memory of entries that are all empty. */
-static void window_close(struct heap *heap, uint64_t addr, uint64_t size)
-{
-	const uint64_t span = HEAP_PAGE / sizeof(struct block *) * HEAP_GRANULE;
-	uint64_t end = (addr + size) & -span;
-
-	for (addr = align_up(addr, span); addr < end; addr += span)
-		madvise(tag_of(window_of(heap, addr), addr), HEAP_PAGE, MADV_DONTNEED);
-}
-
 static int remove_from_zone(struct heap *heap, uint64_t addr, uint64_t end)
 {
 	struct block *block = find_free(heap, addr, end);
@@ -611,9 +477,9 @@ static int remove_from_zone(struct heap *heap, uint64_t addr, uint64_t end)
 	rest = run_create(heap, run->zone, 0, 0);
 	if (!rest)
 		return -ENOMEM;
-	mark(heap, addr, end - addr, false);
+	heap_table_mark(&heap->table, addr, end - addr, false);
 	cut(heap, block, addr, end, run, rest);
-	window_close(heap, addr, end - addr);
+	heap_table_close(&heap->table, addr, end - addr);
 	heap->held -= end - addr;
 	return 0;
 }
@@ -793,36 +659,15 @@ uint64_t heap_alloc(struct heap *heap, const struct dma_chunk_request *request)
 		return 0;
 	block = split(heap, block, start, request->size);
 	block->used = true;
-	*tag_of(window_of(heap, start), start) = block;
+	*heap_table_tag(&heap->table, start) = block;
 	heap->used += block->size;
 	heap->blocks++;
 	return start;
 }
 
-/* The entry of the used block that starts at addr, or NULL. */
-static inline struct block **find_used(const struct heap *heap, uint64_t addr)
-{
-	struct window *window;
-	struct block **tag;
-	uint64_t page;
-
-	if (addr >= HEAP_END || addr % HEAP_GRANULE)
-		return NULL;
-	window = window_of(heap, addr);
-	if (!window)
-		return NULL;
-	page = addr % WINDOW / HEAP_PAGE;
-	if (!(atomic_load_explicit(&window->present[page / 64], memory_order_relaxed) >>
-		      (page % 64) &
-	      1))
-		return NULL;
-	tag = tag_of(window, addr);
-	return *tag ? tag : NULL;
-}
-
 int heap_free(struct heap *heap, uint64_t addr)
 {
-	struct block **tag = find_used(heap, addr);
+	struct block **tag = heap_table_find(&heap->table, addr);
 	struct block *block;
 
 	if (!tag)
@@ -837,7 +682,7 @@ int heap_free(struct heap *heap, uint64_t addr)
 
 uint64_t heap_block_size(const struct heap *heap, uint64_t addr)
 {
-	struct block **tag = find_used(heap, addr);
+	struct block **tag = heap_table_find(&heap->table, addr);
 
 	return tag ? (*tag)->size : 0;
 }
@@ -858,33 +703,24 @@ void heap_stats(const struct heap *heap, struct heap_stats *stats)
 	}
 }
 
+bool heap_contains(const struct heap *heap, uint64_t addr, uint64_t size)
+{
+	if (addr >= HEAP_END || size > HEAP_END - addr)
+		return false;
+	return heap_table_covers_all(&heap->table, addr, size ? size : 1);
+}
+
 int heap_create(struct heap **result)
 {
 	struct heap *heap = calloc(1, sizeof(*heap));
-	const size_t size = WINDOWS * sizeof(*heap->windows);
+	int error = heap ? heap_table_create(&heap->table) : -ENOMEM;
 
-	if (!heap)
-		return -ENOMEM;
-	heap->windows = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (heap->windows == MAP_FAILED) {
+	if (error) {
 		free(heap);
-		return -ENOMEM;
+		return error;
 	}
-	madvise(heap->windows, size, MADV_NOHUGEPAGE);
 	*result = heap;
 	return 0;
-}
-
-static void free_windows(struct heap *heap)
-{
-	for (uint64_t i = 0; i < WINDOWS; i++) {
-		struct window *window = window_of(heap, i << WINDOW_SHIFT);
-
-		if (window)
-			munmap(window, sizeof(*window));
-	}
-	munmap(heap->windows, WINDOWS * sizeof(*heap->windows));
 }
 
 #define FREE_LIST(list, type)              \
@@ -898,7 +734,7 @@ void heap_destroy(struct heap *heap)
 {
 	if (!heap)
 		return;
-	free_windows(heap);
+	heap_table_destroy(&heap->table);
 	FREE_LIST(heap->zones, struct zone);
 	FREE_LIST(heap->runs, struct run);
 	FREE_LIST(heap->slabs, struct slab);
