@@ -16,8 +16,8 @@
 #include "base.h"
 #include "file.h"
 
-static int format_path(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format,
-		       va_list args)
+__attribute__((format(printf, 3, 0))) static int
+format_path(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, va_list args)
 {
 	int root = snprintf(path, PATH_SIZE, "%s", ctx_base(ctx)->root);
 	int length;
