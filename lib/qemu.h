@@ -86,7 +86,7 @@ struct qemu {
 	pthread_mutex_t lock;
 	struct qtest qtest;
 	struct qemu_dev *slots[QEMU_SLOTS]; /* NULL: free */
-	bool gone;                          /* the process ended, and that was logged */
+	bool gone;                          /* lost, and that was logged */
 
 	/* Interrupts; qemu_irq.c */
 	uint32_t lines;            /* of the I/O APIC: which are raised */
@@ -150,17 +150,20 @@ int qemu_monitor_execute(FILE *monitor, const char *command, size_t length, char
  */
 int qemu_monitor(struct qemu *qemu, const char *command, char *reply, size_t size);
 
-/* The first line that QEMU wrote to stderr, "" if there is none. */
+/* The first line that QEMU wrote to stderr and that is no warning, "" if there is none. */
 void qemu_message(const struct qemu_process *process, char *text, size_t size);
 
-/* Logs once that QEMU ended, with what it said last. Returns -ENODEV. The lock is held. */
-int qemu_gone(struct qemu *qemu);
+/*
+ * Logs once that QEMU ended (-ENODEV), with what it said, or that it stopped answering; nobody
+ * waits for its interrupts any longer. Returns error. The lock is held.
+ */
+int qemu_lost(struct qemu *qemu, int error);
 
 /* Every use of qtest lies between these; unlocking delivers INTx that came in the meantime. */
 void qemu_lock(struct qemu *qemu);
 void qemu_unlock(struct qemu *qemu);
 
-/* Registers. The lock is held. Errors: as qtest_read(), after qemu_gone(). */
+/* Registers. The lock is held. Errors: as qtest_read(), after qemu_lost(). */
 int qemu_read(struct qemu *qemu, enum qtest_space space, uint64_t address, unsigned int width,
 	      uint64_t *value);
 int qemu_write(struct qemu *qemu, enum qtest_space space, uint64_t address, unsigned int width,

@@ -96,7 +96,7 @@ static int intercept(struct qemu *qemu)
 	qemu->qtest.irq_data = qemu;
 	error = qtest_intercept_ioapic(&qemu->qtest);
 	qemu->intercepted = !error;
-	return error;
+	return error ? qemu_lost(qemu, error) : 0;
 }
 
 static int enable_intx(struct qemu_dev *device)

@@ -42,23 +42,27 @@ void qemu_unlock(struct qemu *qemu)
 	pthread_mutex_unlock(&qemu->lock);
 }
 
-int qemu_gone(struct qemu *qemu)
+int qemu_lost(struct qemu *qemu, int error)
 {
+	static const char hint[] = "close the context and open a new one";
 	char text[256];
 
 	if (qemu->gone)
-		return -ENODEV;
+		return error;
 	__atomic_store_n(&qemu->gone, true, __ATOMIC_RELEASE);
 	qemu_message(&qemu->process, text, sizeof(text));
-	log_error(qemu->domain.ctx, "qemu", "close the context and open a new one",
-		  "QEMU ended%s%s: its devices are gone", *text ? ", saying: " : "", text);
+	if (error == -ENODEV)
+		log_error(qemu->domain.ctx, "qemu", hint, "QEMU ended%s%s: its devices are gone",
+			  *text ? ", saying: " : "", text);
+	else
+		report(qemu->domain.ctx, error, "qemu", hint, "QEMU does not answer");
 	qemu_wake_all(qemu);
-	return -ENODEV;
+	return error;
 }
 
 static int check(struct qemu *qemu, int error)
 {
-	return error == -ENODEV ? qemu_gone(qemu) : error;
+	return error ? qemu_lost(qemu, error) : 0;
 }
 
 int qemu_read(struct qemu *qemu, enum qtest_space space, uint64_t address, unsigned int width,

@@ -213,45 +213,6 @@ static void child(const struct spawn *spawn, int messages, int status)
 	_exit(127);
 }
 
-/* Waits until the child runs QEMU, or says why it can't: the pipe closes on exec. */
-static int await_exec(const struct spawn *spawn, int status)
-{
-	int error = 0;
-	ssize_t got;
-
-	do {
-		got = read(status, &error, sizeof(error));
-	} while (got < 0 && errno == EINTR);
-	if (got == 0)
-		return 0;
-	if (got != sizeof(error) || error == 0)
-		error = EIO;
-	return report(spawn->ctx, -error, spawn->object,
-		      error == ENOENT ? "apt-get install qemu-system-x86, or set USRPCI_QEMU to "
-					"the path of qemu-system-x86_64"
-				      : NULL,
-		      "cannot run %s", spawn->binary);
-}
-
-static int run(const struct spawn *spawn, struct qemu_process *process)
-{
-	int status[2], error;
-
-	if (pipe2(status, O_CLOEXEC))
-		return report(spawn->ctx, -errno, spawn->object, NULL, "cannot make a pipe");
-	process->pid = fork();
-	if (process->pid == 0)
-		child(spawn, process->messages, status[1]);
-	error = process->pid < 0 ? -errno : 0;
-	close(status[1]);
-	if (error)
-		report(spawn->ctx, error, spawn->object, NULL, "cannot fork");
-	else
-		error = await_exec(spawn, status[0]);
-	close(status[0]);
-	return error;
-}
-
 /* Standard input and output may be closed in the program; QEMU's are put there. */
 int qemu_above_stdio(int fd)
 {
@@ -305,6 +266,50 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+/* Waits until the child runs QEMU, or says why it can't: the pipe closes on exec. */
+static int await_exec(const struct spawn *spawn, int status)
+{
+	struct pollfd poller = {.fd = status, .events = POLLIN};
+	int error = 0;
+	ssize_t got;
+
+	/* Another thread may just have forked a child that has the pipe too. */
+	if (poll(&poller, 1, MONITOR_TIMEOUT * 1000) == 0)
+		return 0;
+	do {
+		got = read(status, &error, sizeof(error));
+	} while (got < 0 && errno == EINTR);
+	if (got == 0)
+		return 0;
+	if (got != sizeof(error) || error == 0)
+		error = EIO;
+	return report(spawn->ctx, -error, spawn->object,
+		      error == ENOENT ? "apt-get install qemu-system-x86, or set USRPCI_QEMU to "
+					"the path of qemu-system-x86_64"
+				      : NULL,
+		      "cannot run %s", spawn->binary);
+}
+
+static int run(const struct spawn *spawn, struct qemu_process *process)
+{
+	int status = -1, report_end = -1;
+	int error = pair(false, &report_end, &status);
+
+	if (!error) {
+		process->pid = fork();
+		error = process->pid < 0 ? -errno : 0;
+	}
+	if (process->pid == 0)
+		child(spawn, process->messages, report_end);
+	close_fd(&report_end);
+	if (error)
+		report(spawn->ctx, error, spawn->object, NULL, "cannot make a process");
+	else
+		error = await_exec(spawn, status);
+	close_fd(&status);
+	return error;
+}
+
 static int open_monitor(struct qemu_process *process, int *fd)
 {
 	struct timeval timeout = {.tv_sec = MONITOR_TIMEOUT};
@@ -318,13 +323,16 @@ static int open_monitor(struct qemu_process *process, int *fd)
 	return 0;
 }
 
-/* The first line of the messages that says something. */
 void qemu_message(const struct qemu_process *process, char *text, size_t size)
 {
-	ssize_t got = pread(process->messages, text, size - 1, 0);
+	char buffer[2048], *rest = buffer, *line;
+	ssize_t got = pread(process->messages, buffer, sizeof(buffer) - 1, 0);
 
-	text[got > 0 ? got : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
+	buffer[got > 0 ? got : 0] = '\0';
+	do {
+		line = strsep(&rest, "\n");
+	} while (rest && strstr(line, " warning: "));
+	snprintf(text, size, "%s", line);
 }
 
 static void reap(struct qemu_process *process)
@@ -400,16 +408,16 @@ int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size
 	return error;
 }
 
-/* Asks it to end, as its disks may want; the end of its life makes sure of it. */
+/* Asks it to end, as its disks may want; kills it when it does not. */
 static void end(struct qemu_process *process)
 {
 	static const char command[] = "{\"execute\": \"quit\"}\n";
 	struct pollfd hangup = {.fd = process->monitor ? fileno(process->monitor) : -1};
 
-	if (process->monitor &&
-	    send(hangup.fd, command, sizeof(command) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
-		poll(&hangup, 1, END_TIMEOUT);
-	close_fd(&process->life);
+	if (!process->monitor ||
+	    send(hangup.fd, command, sizeof(command) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
+	    poll(&hangup, 1, END_TIMEOUT) != 1)
+		kill(process->pid, SIGKILL);
 	reap(process);
 }
 

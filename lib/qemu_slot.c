@@ -212,10 +212,11 @@ int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const ch
 		return report(qemu->domain.ctx, -ENAMETOOLONG, object, NULL,
 			      "the device's properties are too long");
 	error = open_windows(qemu, slot);
-	if (!error)
-		error = qemu_monitor(qemu, command, reply, sizeof(reply));
-	if (error == -ENODEV)
-		return qemu_gone(qemu);
+	if (error)
+		return error;
+	error = qemu_monitor(qemu, command, reply, sizeof(reply));
+	if (error == -ENODEV || error == -ETIMEDOUT)
+		return qemu_lost(qemu, error);
 	if (error)
 		return report(qemu->domain.ctx, error, object, NULL, "cannot ask QEMU for it");
 	if (*reply)

@@ -138,6 +138,42 @@ static void qemu_ends_when_its_user_exits_without_closing(void **state)
 	assert_ends(pid);
 }
 
+/* QEMU's descriptors must not land where its standard input and output are put. */
+static void a_program_without_standard_descriptors_can_open_devices(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		struct usrpci_ctx *ctx;
+		struct usrpci_dev *dev;
+
+		close(0);
+		close(1);
+		close(2);
+		_exit(usrpci_ctx_open(NULL, &ctx) || usrpci_dev_open(ctx, "qemu:edu", &dev));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void closing_ends_a_qemu_that_does_not_respond(void **state)
+{
+	struct machine m = open_edu(state);
+	pid_t pid = qemu_pid(m.dev), child;
+
+	usrpci_dev_close(m.dev);
+	/* Somebody else has the pipe whose end would kill it. */
+	child = fork();
+	if (child == 0)
+		wait_for_ever(pid);
+	kill(pid, SIGSTOP);
+	usrpci_ctx_close(m.ctx);
+	assert_false(runs(pid));
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 static void *open_in_thread(void *data)
 {
 	struct machine *m = data;
@@ -375,6 +411,8 @@ int main(void)
 		CASE(qemu_ends_when_its_user_is_killed),
 		CASE(a_qemu_that_does_not_respond_ends_too),
 		CASE(qemu_ends_when_its_user_exits_without_closing),
+		CASE(a_program_without_standard_descriptors_can_open_devices),
+		CASE(closing_ends_a_qemu_that_does_not_respond),
 		CASE(qemu_outlives_the_thread_that_started_it),
 		CASE(qemu_has_no_file_and_no_socket_with_a_name),
 		CASE(a_dead_qemu_is_a_device_that_is_gone),
