@@ -63,7 +63,8 @@ struct usrpci_ctx_options {
 	const char *root; /**< directory that stands for "/" when /sys, /proc, /dev and /run are
 			       read: a fixture in tests; default "/" (copied) */
 	size_t page_size; /**< huge page size for DMA memory, in bytes; default: 2 MiB, and 1 GiB
-			       where a request is larger than 2 MiB and such pages are free */
+			       where such pages are free and a request is larger than 2 MiB
+			       or no page of 2 MiB is free */
 	const char *dma_directory; /**< directory on a hugetlbfs for a file that DMA memory of
 					physical addresses comes from, so that it outlives a
 					process that is killed; default: no file (copied) */

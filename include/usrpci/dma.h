@@ -10,8 +10,9 @@
  * So translation is a subtraction, neighbours in virtual memory are neighbours for the device, and
  * a block is contiguous for the device over its whole length.
  *
- * All functions may be called by several threads at once. The context's first device must be open
- * before, since it decides what a device address is.
+ * All functions may be called by several threads at once, but not by signal handlers. The context's
+ * first device must be open before, since it decides what a device address is. DMA memory is not in
+ * a child of fork(2), which must not use the context.
  */
 
 #include <stdbool.h>
@@ -80,7 +81,10 @@ size_t usrpci_dma_size(struct usrpci_ctx *ctx, const void *block);
 int usrpci_dma_map(struct usrpci_ctx *ctx, void *va, size_t size, usrpci_dma_t *addr);
 int usrpci_dma_unmap(struct usrpci_ctx *ctx, void *va, size_t size);
 
-/** Gets huge pages for at least size bytes now, so that later allocations cannot fail for them. */
+/**
+ * Gets huge pages for at least size bytes now, so that later allocations cannot fail for them: in
+ * total, and not of one block. Errors: -ENOMEM (what was got until then is kept); -EPERM; -ENXIO.
+ */
 int usrpci_dma_reserve(struct usrpci_ctx *ctx, size_t size);
 
 /** Gives back huge pages that hold no block. Returns how many bytes. */
@@ -131,7 +135,10 @@ int usrpci_pool_create(struct usrpci_ctx *ctx, const struct usrpci_pool_options 
 /** Destroys a pool and frees its buffers, those that were not put back included. */
 void usrpci_pool_destroy(struct usrpci_pool *pool);
 
-/** Takes a buffer; NULL when none is left. Any thread may put back what another took. */
+/**
+ * Takes a buffer; NULL when none is left, in no thread's share either. Any thread may put back what
+ * another took. NULL is put back by doing nothing.
+ */
 void *usrpci_pool_get(struct usrpci_pool *pool);
 void usrpci_pool_put(struct usrpci_pool *pool, void *buffer);
 
