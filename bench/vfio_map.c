@@ -19,8 +19,9 @@
 
 #include "measure.h"
 
-#define SIZE (2ul << 20)
-#define IOVA (1ul << 32)
+#define SIZE   (2ul << 20)
+#define ROUNDS 301
+#define IOVA   (1ul << 32)
 
 struct bench {
 	struct usrpci_ctx *ctx;
@@ -82,16 +83,16 @@ static double time_calls(const struct bench *bench)
 	return nanoseconds() - start;
 }
 
-static double tenth_percentile(double *times)
+/* The shorter of two times; 0 is none yet. */
+static double shorter(double a, double b)
 {
-	qsort(times, BATCHES, sizeof(*times), compare_doubles);
-	return times[BATCHES / 10];
+	return a == 0 || b < a ? b : a;
 }
 
 int main(int argc, char **argv)
 {
 	const struct usrpci_ctx_options options = {.log = usrpci_log_stderr};
-	static double library[BATCHES], calls[BATCHES];
+	double library = 0, calls = 0;
 	struct bench bench;
 	struct usrpci_dev *dev;
 
@@ -100,13 +101,13 @@ int main(int argc, char **argv)
 	require(!usrpci_dev_open(bench.ctx, argv[1], &dev), "usrpci_dev_open");
 	bench.container = open_container(argv[2]);
 	bench.memory = get_memory();
-	for (unsigned int i = 0; i < BATCHES; i++) {
-		library[i] = time_library(&bench);
-		calls[i] = time_calls(&bench);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		library = shorter(library, time_library(&bench));
+		calls = shorter(calls, time_calls(&bench));
 	}
-	printf("usrpci vfio_map %.4f\n", tenth_percentile(library));
-	printf("plain vfio_map %.4f\n", tenth_percentile(calls));
-	printf("usrpci vfio_map_ratio %.4f\n", library[BATCHES / 10] / calls[BATCHES / 10]);
+	printf("usrpci vfio_map %.4f\n", library);
+	printf("plain vfio_map %.4f\n", calls);
+	printf("usrpci vfio_map_ratio %.4f\n", library / calls);
 	usrpci_dev_close(dev);
 	usrpci_ctx_close(bench.ctx);
 	return 0;
