@@ -23,6 +23,7 @@ ROWS = [
     ("pool_bulk", "pool get + put, of 32, a buffer", "ns", 1, 0.5, ("dpdk",)),
     ("vm_ready", "context + device open to DMA memory, in the VM", "ms", 1e-6, None, ()),
     ("e1000_pages", "huge pages that the e1000 driver holds", "", 1, 1, ()),
+    ("e1000_txonly", "send a frame by the e1000 driver, in the VM", "ns", 1, 400, ("dpdk",)),
     ("list", "list devices with names, in the VM", "ms", 1e-6, 50,
      ("lspci", "driverctl", "dpdk-devbind")),
     ("vfio_map", "map + unmap 2 MiB for a device on vfio, in the VM", "us", 1e-3, None,
