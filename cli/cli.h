@@ -124,10 +124,13 @@ int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev);
  */
 const char *kernel_driver(const struct usrpci_dev_info *info);
 
-/* Names of a device: "Intel Corporation 82540EM Gigabit Ethernet Controller", or "" . */
+/*
+ * A device's name, "Intel Corporation 82540EM Gigabit Ethernet Controller", and its class's; ""
+ * where there is none.
+ */
 enum { NAME_SIZE = 160 };
-void full_name(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE]);
-void class_name(struct cli *cli, const struct usrpci_dev_info *info, char name[NAME_SIZE]);
+void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],
+		  char class_name[NAME_SIZE]);
 
 /* "64 KiB": exact, in the largest unit that divides it. */
 enum { SIZE_TEXT = 32 };

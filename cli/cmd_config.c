@@ -193,7 +193,7 @@ static int action_dump(struct config *config, int count, char **words)
 {
 	uint8_t bytes[USRPCI_CONFIG_SIZE_EXPRESS];
 	int size = usrpci_config_size(config->dev);
-	char name[NAME_SIZE];
+	char name[2 * NAME_SIZE], class_name[NAME_SIZE];
 
 	if (count > 0)
 		return unexpected_operand(config->cli, words[0]);
@@ -201,8 +201,8 @@ static int action_dump(struct config *config, int count, char **words)
 		return STATUS_FAILED;
 	if (config->cli->json)
 		return dump_json(usrpci_dev_name(config->dev), bytes, size);
-	class_name(config->cli, usrpci_dev_info(config->dev), name);
-	printf("%s %s", usrpci_dev_name(config->dev), *name ? name : "Device");
+	device_names(config->cli, usrpci_dev_info(config->dev), name, class_name);
+	printf("%s %s", usrpci_dev_name(config->dev), *class_name ? class_name : "Device");
 	for (int i = 0; i < size; i++) {
 		if (i % 16 == 0)
 			printf("\n%02x:", i);

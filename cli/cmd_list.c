@@ -97,6 +97,10 @@ struct list {
 	bool by_vendor, by_device;
 	const char *driver; /* NULL: any */
 
+	/* Names of the device whose line is being filled: looked up once. */
+	bool named;
+	char name[2 * NAME_SIZE], class_name[NAME_SIZE];
+
 	struct usrpci_journal_entry *journal;
 	int journal_count;
 	struct libscols_table *table;
@@ -269,8 +273,7 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 			   emulated ? emulated : usrpci_addr_format(&info->addr, text));
 		break;
 	case COLUMN_CLASS:
-		class_name(list->cli, info, text);
-		table_cell(line, column, "%s", text);
+		table_cell(line, column, "%s", list->class_name);
 		break;
 	case COLUMN_CODE:
 		table_cell(line, column, "%06x", info->class_code);
@@ -310,8 +313,7 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 			table_cell(line, column, "%d", info->iommu_group);
 		break;
 	case COLUMN_NAME:
-		full_name(list->cli, info, text);
-		table_cell(line, column, "%s", text);
+		table_cell(line, column, "%s", list->name);
 		break;
 	case COLUMNS:
 		break;
@@ -325,6 +327,8 @@ static int add_line(struct list *list, const struct usrpci_dev_info *info, const
 
 	if (!line)
 		return failed(NULL, NULL, "out of memory");
+	if (list->named)
+		device_names(list->cli, info, list->name, list->class_name);
 	for (size_t i = 0; i < list->shown_count; i++)
 		fill_cell(list, line, i, info, emulated);
 	if (result)
@@ -454,6 +458,7 @@ int cmd_list(struct cli *cli)
 		return STATUS_FAILED;
 	if (is_shown(&list, COLUMN_ORIGIN))
 		list.journal_count = usrpci_host_journal(cli->host, &list.journal);
+	list.named = is_shown(&list, COLUMN_CLASS) || is_shown(&list, COLUMN_NAME);
 	status = open_table(&list);
 	if (!status)
 		status = fill_table(&list);

@@ -62,22 +62,17 @@ const char *kernel_driver(const struct usrpci_dev_info *info)
 	return info->driver;
 }
 
-void full_name(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE])
+void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],
+		  char class_name[NAME_SIZE])
 {
 	char vendor[NAME_SIZE], device[NAME_SIZE];
 
 	name[0] = '\0';
+	class_name[0] = '\0';
 	if (open_host(cli))
 		return;
-	usrpci_host_names(cli->host, info, NAME_SIZE, vendor, device, NULL);
+	usrpci_host_names(cli->host, info, NAME_SIZE, vendor, device, class_name);
 	snprintf(name, 2 * NAME_SIZE, "%s%s%s", vendor, *vendor && *device ? " " : "", device);
-}
-
-void class_name(struct cli *cli, const struct usrpci_dev_info *info, char name[NAME_SIZE])
-{
-	name[0] = '\0';
-	if (!open_host(cli))
-		usrpci_host_names(cli->host, info, NAME_SIZE, NULL, NULL, name);
 }
 
 static const char units[] = " KMGTPE";
