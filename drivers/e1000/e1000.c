@@ -513,6 +513,6 @@ int e1000_stats(struct e1000 *nic, struct e1000_stats *stats)
 		sum->rx_errors += more.rx_errors;
 	}
 	*stats = *sum;
-	stats->rx_dropped = nic->rx.dropped;
+	stats->rx_dropped = __atomic_load_n(&nic->rx.dropped, __ATOMIC_RELAXED);
 	return error;
 }

@@ -28,7 +28,7 @@ struct e1000_rx_ring {
 	unsigned int mask; /* descriptors - 1 */
 	unsigned int next; /* looked at next */
 	bool in_frame;     /* the last descriptor was not the end of its frame */
-	uint64_t dropped;
+	uint64_t dropped;  /* e1000_stats() of another thread reads it */
 } __attribute__((aligned(64)));
 
 struct e1000_tx_ring {

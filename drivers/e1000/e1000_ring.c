@@ -183,7 +183,7 @@ static unsigned int exchange(struct e1000 *nic, unsigned int n, void **fresh,
 			ring->buffers[ring->next] = fresh[taken];
 			taken++;
 		} else {
-			ring->dropped++;
+			__atomic_store_n(&ring->dropped, ring->dropped + 1, __ATOMIC_RELAXED);
 		}
 		give_to_device(nic, ring->next);
 		ring->next = (ring->next + 1) & ring->mask;
