@@ -28,8 +28,7 @@
 struct plan {
 	struct target *targets;
 	int count;
-	const char *driver; /* "" for none */
-	char spelled[NAME_SIZE];
+	char driver[NAME_SIZE]; /* "" for none */
 	bool force, whole_group;
 	uid_t uid;
 	gid_t gid;
@@ -144,7 +143,7 @@ static bool nothing_to_do(const struct plan *plan)
 	return !gives_node(plan);
 }
 
-static int carry_out(struct usrpci_host *host, const struct plan *plan)
+static int carry_out(struct usrpci_host *host, struct plan *plan)
 {
 	int i, error = 0;
 
@@ -214,12 +213,13 @@ static int parse_owner(struct usrpci_host *host, const struct usrpci_bind_option
 static int choose_driver(struct usrpci_host *host, const struct usrpci_bind_options *options,
 			 struct plan *plan)
 {
-	if (options->driver && (strlen(options->driver) >= NAME_SIZE ||
-				strpbrk(options->driver, "/ \t\n") || options->driver[0] == '.'))
-		return refuse(host->ctx, -ENOENT, options->driver, NULL,
-			      "not the name of a driver");
-	plan->driver = options->driver ? driver_spell(host, options->driver, plan->spelled)
-				       : driver_default(host, &plan->targets[0].info);
+	const char *driver = options->driver ? options->driver
+					     : driver_default(host, &plan->targets[0].info);
+
+	if (strlen(driver) >= NAME_SIZE || strpbrk(driver, "/ \t\n") || driver[0] == '.')
+		return refuse(host->ctx, -ENOENT, driver, NULL, "not the name of a driver");
+	strcpy(plan->driver, driver);
+	driver_spell(host, plan->driver);
 	if (gives_node(plan) && !driver_is_vfio(plan->driver))
 		return refuse(host->ctx, -EINVAL, plan->targets[0].name, "--driver vfio-pci",
 			      "%s cannot be given to a user, only vfio can", plan->driver);

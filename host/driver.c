@@ -32,59 +32,57 @@ const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_inf
 	return group_translates(host, info) ? "vfio-pci" : "uio_pci_generic";
 }
 
-/* The driver of this name, if the kernel has it: spelled as the kernel does. */
-static bool find_driver(struct usrpci_host *host, const char *name, char spelled[NAME_SIZE])
+static bool is_registered(struct usrpci_host *host, const char *driver)
 {
-	static const char swap[] = "-_-";
-	const char *dash;
-	char *at;
-
-	snprintf(spelled, NAME_SIZE, "%s", name);
-	if (file_exists(host->ctx, PCI_DRIVERS "/%s", spelled))
-		return true;
-	for (at = spelled; *at; at++) {
-		dash = strchr(swap, *at);
-		*at = dash ? dash[1] : *at;
-	}
-	return file_exists(host->ctx, PCI_DRIVERS "/%s", spelled);
+	return file_exists(host->ctx, PCI_DRIVERS "/%s", driver);
 }
 
 /* Modules have underscores in their names where their drivers may have dashes. */
-const char *driver_spell(struct usrpci_host *host, const char *name, char spelled[NAME_SIZE])
+void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE])
 {
-	if (!strcmp(name, "vfio_pci"))
-		return "vfio-pci";
-	if (!strcmp(name, "uio-pci-generic"))
-		return "uio_pci_generic";
-	if (!strcmp(name, "pci_stub"))
-		return "pci-stub";
-	return find_driver(host, name, spelled) ? spelled : name;
+	static const char *const known[][2] = {{"vfio_pci", "vfio-pci"},
+					       {"uio-pci-generic", "uio_pci_generic"},
+					       {"pci_stub", "pci-stub"}};
+	char other[NAME_SIZE];
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(driver, known[i][0]))
+			strcpy(driver, known[i][1]);
+	}
+	if (is_registered(host, driver))
+		return;
+	for (i = 0; driver[i]; i++)
+		other[i] = driver[i] == '-' ? '_' : driver[i] == '_' ? '-' : driver[i];
+	other[i] = '\0';
+	if (i && is_registered(host, other))
+		strcpy(driver, other);
 }
 
 int driver_exists(struct usrpci_host *host, const char *driver)
 {
-	if (!driver[0] || file_exists(host->ctx, PCI_DRIVERS "/%s", driver))
+	if (!driver[0] || is_registered(host, driver))
 		return 0;
 	return module_state(host, driver) == MODULE_MISSING ? module_missing(host, driver) : 0;
 }
 
-int driver_load(struct usrpci_host *host, const char *driver)
+int driver_load(struct usrpci_host *host, char driver[NAME_SIZE])
 {
-	char spelled[NAME_SIZE], why[96];
+	char why[96];
 	int error;
 
-	if (!driver[0] || file_exists(host->ctx, PCI_DRIVERS "/%s", driver) ||
-	    !strcmp(host->promised, driver))
+	if (!driver[0] || is_registered(host, driver) || !strcmp(host->promised, driver))
 		return 0;
 	snprintf(why, sizeof(why), "the driver %s", driver);
 	error = module_load(host, driver, why);
 	if (error)
 		return error;
 	if (host->options.dry_run) {
-		snprintf(host->promised, sizeof(host->promised), "%s", driver);
+		strcpy(host->promised, driver);
 		return 0;
 	}
-	if (find_driver(host, driver, spelled))
+	driver_spell(host, driver);
+	if (is_registered(host, driver))
 		return 0;
 	return refuse(host->ctx, -ENOENT, driver, NULL,
 		      "the module has no PCI driver of this name");

@@ -16,18 +16,17 @@ bool driver_is_vfio(const char *driver);
 /* vfio-pci where an IOMMU translates for the device, else uio_pci_generic. */
 const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info);
 
-/* The driver's name as the kernel spells it, "vfio-pci" for vfio_pci: name itself, or in spelled.
- */
-const char *driver_spell(struct usrpci_host *host, const char *name, char spelled[NAME_SIZE]);
+/* Spells a driver's name as the kernel does: "vfio-pci" for vfio_pci. */
+void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE]);
 
 /* 0 when there is such a driver, loaded or not; -ENOENT, logged, when there is none. */
 int driver_exists(struct usrpci_host *host, const char *driver);
 
 /*
- * Loads the driver's module if need be. Errors, logged: -ENOENT (no such driver or module), and
- * those of module_load().
+ * Loads the driver's module if need be, and spells the name as the driver then does. Errors,
+ * logged: -ENOENT (no such driver or module), and those of module_load().
  */
-int driver_load(struct usrpci_host *host, const char *driver);
+int driver_load(struct usrpci_host *host, char driver[NAME_SIZE]);
 
 /*
  * Whether a driver can work with a device: 0, or an error, logged: -EOPNOTSUPP (no interrupt pin

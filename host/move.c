@@ -35,7 +35,6 @@ static int read_binding(struct usrpci_host *host, struct target *target)
 	if (!error)
 		error = file_read(host->ctx, now->driver_override, sizeof(now->driver_override),
 				  PCI_DEVICES "/%s/driver_override", target->name);
-	target->has_override = error != -ENOENT;
 	if (error < 0 || !strcmp(now->driver_override, "(null)"))
 		now->driver_override[0] = '\0';
 	return error < 0 && error != -ENOENT ? error : 0;
@@ -59,6 +58,8 @@ int target_init(struct usrpci_host *host, const struct usrpci_addr *addr, struct
 		return error;
 	error = target_refresh(host, target);
 	target->before = target->now;
+	target->has_override = file_exists(host->ctx, PCI_DEVICES "/%s/driver_override",
+					   target->name);
 	return error;
 }
 

@@ -25,9 +25,9 @@ static int gone(struct usrpci_host *host, const struct usrpci_addr *addr, const 
 }
 
 static int bring_back(struct usrpci_host *host, struct target *target,
-		      const struct journal_record *record)
+		      struct journal_record *record)
 {
-	const struct usrpci_journal_entry *entry = &record->entry;
+	struct usrpci_journal_entry *entry = &record->entry;
 	bool moves = strcmp(target->now.driver, entry->driver) != 0;
 	int error = 0;
 
