@@ -17,6 +17,7 @@
 
 #include "check.h"
 #include "file.h"
+#include "group.h"
 #include "modules.h"
 
 /* What vfio needs to pin for a small driver: below it, the limit is worth a word. */
@@ -65,6 +66,10 @@ static void check_iommu(struct usrpci_host *host, struct findings *findings)
 	if (groups)
 		finding_add(findings, USRPCI_CHECK_OK, "iommu", NULL,
 			    "an IOMMU confines devices: %d groups", groups);
+	else if (group_noiommu(host))
+		finding_add(findings, USRPCI_CHECK_NOTE, "iommu",
+			    "echo N > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+			    "no IOMMU, and vfio was told to do without: devices reach all memory");
 	else if (file_exists(host->ctx, "/sys/firmware/acpi/tables/DMAR"))
 		finding_add(
 			findings, USRPCI_CHECK_NOTE, "iommu",

@@ -114,13 +114,7 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 static int suits_vfio(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		      const char *name)
 {
-	char unsafe[8];
-
-	if (group_translates(host, info))
-		return 0;
-	if (file_read(host->ctx, unsafe, sizeof(unsafe),
-		      "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") > 0 &&
-	    unsafe[0] == 'Y')
+	if (group_translates(host, info) || group_noiommu(host))
 		return 0;
 	return refuse(host->ctx, -EOPNOTSUPP, name,
 		      "boot with intel_iommu=on (AMD: enable it in the firmware), or use --driver "

@@ -23,6 +23,15 @@ void group_type(struct usrpci_host *host, int group, char type[NAME_SIZE])
 		type[0] = '\0';
 }
 
+bool group_noiommu(struct usrpci_host *host)
+{
+	char mode[8];
+
+	return file_read(host->ctx, mode, sizeof(mode),
+			 "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") > 0 &&
+	       mode[0] == 'Y';
+}
+
 bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info)
 {
 	char name[NAME_SIZE];

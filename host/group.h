@@ -18,6 +18,9 @@ bool is_bridge(const struct usrpci_dev_info *info);
 /* Whether an IOMMU stands before the device (a group that vfio made up for want of one is none). */
 bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info);
 
+/* Whether vfio was told to do without an IOMMU: devices then reach all memory. */
+bool group_noiommu(struct usrpci_host *host);
+
 /* How the kernel uses the group for its own drivers: "DMA", "DMA-FQ", "identity"; "" unknown. */
 void group_type(struct usrpci_host *host, int group, char type[NAME_SIZE]);
 

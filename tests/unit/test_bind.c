@@ -376,6 +376,18 @@ static void vfio_needs_an_iommu(void **state)
 	assert_int_equal(kernel->changes, 0);
 }
 
+static void vfio_without_an_iommu_is_taken_at_its_word(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "vfio-pci");
+	fixture_text(kernel->fixture, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+		     "Y\n");
+	assert_int_equal(bind_to(kernel, NIC, "vfio-pci"), 0);
+	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
+	assert_driver(kernel, CARD, "uio_pci_generic");
+}
+
 static void add_group_of_two(struct kernel *kernel)
 {
 	kernel_driver(kernel, "vfio-pci");
@@ -558,6 +570,7 @@ int main(void)
 		TEST(a_locked_down_kernel_is_no_place_for_uio),
 		TEST(a_bridge_is_refused_even_by_force),
 		TEST(vfio_needs_an_iommu),
+		TEST(vfio_without_an_iommu_is_taken_at_its_word),
 		TEST(vfio_is_the_default_behind_an_iommu_and_strangers_are_named),
 		TEST(a_whole_group_goes_together_and_comes_back_one_by_one),
 		TEST(a_group_is_rolled_back_as_a_whole),

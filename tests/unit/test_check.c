@@ -155,6 +155,16 @@ static void an_iommu_that_is_off_is_noted(void **state)
 	assert_finding("iommu", "which is off", USRPCI_CHECK_NOTE, "intel_iommu=on");
 }
 
+static void vfio_without_an_iommu_is_noted(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+		     "Y\n");
+	check(kernel, NULL);
+	assert_finding("iommu", "was told to do without", USRPCI_CHECK_NOTE, "noiommu");
+}
+
 static void lockdown_leaves_vfio_alone(void **state)
 {
 	struct kernel *kernel = *state;
@@ -265,6 +275,7 @@ int main(void)
 		TEST(huge_pages_that_are_all_in_use_are_missing),
 		TEST(a_module_that_is_missing_is_told),
 		TEST(an_iommu_that_is_off_is_noted),
+		TEST(vfio_without_an_iommu_is_noted),
 		TEST(lockdown_leaves_vfio_alone),
 		TEST(the_limit_of_a_control_group_is_found_on_the_way_up),
 		TEST(missing_capabilities_are_named),
