@@ -112,7 +112,9 @@ static int reset_bus(struct usrpci_dev *dev)
 	for (group = vfio->iommu->groups; group; group = group->next)
 		reset->group_fds[reset->count++] = group->fd;
 	if (ioctl(vfio->fd, VFIO_DEVICE_PCI_HOT_RESET, reset))
-		error = report(dev->ctx, -errno, dev->name, NULL, "the bus reset failed");
+		error = report(dev->ctx, -errno, dev->name,
+			       "every function that goes along must be bound to vfio-pci",
+			       "the bus reset failed");
 	free(reset);
 	return error;
 }
