@@ -71,6 +71,9 @@ bool vfio_iommufd_usable(struct usrpci_dev *dev);
 /* Whether a device is in a group that the kernel made up because there is no IOMMU. */
 bool vfio_group_is_noiommu(struct usrpci_ctx *ctx, int number);
 
+/* Whether kernel drivers hold endpoints of the device's group; logs which. */
+bool vfio_group_has_strangers(struct usrpci_dev *dev);
+
 /* A group that is open. The kernel lets a group be opened once. */
 struct vfio_group {
 	struct vfio_group *next;

@@ -32,13 +32,12 @@ bool vfio_group_is_noiommu(struct usrpci_ctx *ctx, int number)
 }
 
 /* Endpoints of the group that a kernel driver holds. Bridges don't count. */
-static void list_strangers(struct usrpci_ctx *ctx, int number, char *text, size_t size)
+static size_t list_strangers(struct usrpci_ctx *ctx, int number, char *text, size_t size)
 {
 	struct usrpci_dev_info *list;
 	int i, count = usrpci_dev_list(ctx, &list);
 	size_t used = 0;
 
-	text[0] = '\0';
 	for (i = 0; i < count && used < size; i++) {
 		char addr[USRPCI_ADDR_STRLEN];
 
@@ -46,22 +45,34 @@ static void list_strangers(struct usrpci_ctx *ctx, int number, char *text, size_
 			continue;
 		if (strstr(list[i].driver, "vfio-pci") || !strcmp(list[i].driver, "pci-stub"))
 			continue;
-		used += snprintf(text + used, size - used, "%s%s (%s)", used ? ", " : "",
-				 usrpci_addr_format(&list[i].addr, addr), list[i].driver);
+		used += (size_t)snprintf(text + used, size - used, "%s%s (%s)", used ? ", " : "",
+					 usrpci_addr_format(&list[i].addr, addr), list[i].driver);
 	}
 	if (count >= 0)
 		usrpci_dev_list_free(list);
+	return used;
+}
+
+bool vfio_group_has_strangers(struct usrpci_dev *dev)
+{
+	char strangers[256];
+
+	if (!list_strangers(dev->ctx, dev->info.iommu_group, strangers, sizeof(strangers)))
+		return false;
+	log_error(dev->ctx, dev->name,
+		  "bind them to vfio-pci too (usrpci bind --whole-group), or to no driver",
+		  "IOMMU group %d is shared with devices of kernel drivers: %s",
+		  dev->info.iommu_group, strangers);
+	return true;
 }
 
 static int report_not_viable(struct usrpci_dev *dev, int number)
 {
-	char strangers[256];
-
-	list_strangers(dev->ctx, number, strangers, sizeof(strangers));
-	return report(dev->ctx, -EBUSY, dev->name,
-		      "bind them to vfio-pci too (usrpci bind --whole-group), or to no driver",
-		      "IOMMU group %d is shared with devices of kernel drivers: %s", number,
-		      strangers[0] ? strangers : "the kernel does not say which");
+	if (vfio_group_has_strangers(dev))
+		return -EBUSY;
+	return report(dev->ctx, -EBUSY, dev->name, NULL,
+		      "IOMMU group %d is in use otherwise, the kernel does not say by whom",
+		      number);
 }
 
 static int report_open(struct usrpci_dev *dev, int error, const char *path)

@@ -78,14 +78,15 @@ static void iommufd_close(struct vfio_iommu *iommu)
 	close(iommu->fd);
 }
 
+/* A node that is bound already is -EINVAL, one whose group is open -EBUSY. */
 static int report_bind(struct usrpci_dev *dev, int error, const char *name)
 {
-	if (error == -EBUSY || error == -EPERM)
+	if (vfio_group_has_strangers(dev))
+		return -EBUSY;
+	if (error == -EINVAL || error == -EBUSY || error == -EPERM)
 		return report(dev->ctx, -EBUSY, dev->name,
-			      "to see who has it open: fuser -v /dev/vfio/devices/* /dev/vfio/*",
-			      "/dev/vfio/devices/%s is open in another program or context, or a "
-			      "kernel driver holds a device of IOMMU group %d",
-			      name, dev->info.iommu_group);
+			      "to see which: fuser -v /dev/vfio/devices/* /dev/vfio/*",
+			      "/dev/vfio/devices/%s is open in another program or context", name);
 	return report(dev->ctx, error, dev->name, NULL, "%s cannot be bound to iommufd", name);
 }
 
