@@ -5,6 +5,7 @@
 #	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
+#	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make bench    the figures, beside those of others
 #	make install  as root; DESTDIR and PREFIX are respected
 #	make          build only; also: make lint, analyze, format, clean
@@ -24,9 +25,10 @@ LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ jq clang libclang-rt-14-dev python3 driverctl dmsetup strace e2fsprogs
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
+KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk driverctl
 
-.PHONY: all build check demo first-driver bench install lint analyze format clean
+.PHONY: all build check check-kernel demo first-driver bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -53,6 +55,13 @@ check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 	@$(MESON) test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs || true
 	@$(MESON) test -C $(ASAN) --num-processes $(JOBS) --print-errorlogs --suite unit || true
 	@tests/summary $(BUILD) $(ASAN)
+
+# Debian's kernels have neither iommufd nor no-IOMMU mode.
+check-kernel: packages-KERNEL build
+	@kernel=$$(tests/qemu/kernel-build) && status=0 && \
+	for suite in iommufd noiommu; do \
+		USRPCI_KERNEL=$$kernel tests/qemu/run tests/qemu/kernel_$$suite.sh || status=1; \
+	done; exit $$status
 
 demo: packages-BUILD packages-VM build
 	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard demo/story),lspci -nnk)
