@@ -86,6 +86,7 @@ struct qemu {
 	pthread_mutex_t lock;
 	struct qtest qtest;
 	struct qemu_dev *slots[QEMU_SLOTS]; /* NULL: free */
+	bool unplugged;                     /* a device, since the last was plugged in */
 	bool gone;                          /* lost, and that was logged */
 
 	/* Interrupts; qemu_irq.c */

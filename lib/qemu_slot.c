@@ -11,6 +11,7 @@
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "qemu.h"
 
@@ -27,6 +28,10 @@
 #define SLOT_POWER (PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_AIC)
 #define SLOT_ON    (PCI_EXP_SLTCTL_PWR_ON | PCI_EXP_SLTCTL_PWR_IND_ON | PCI_EXP_SLTCTL_ATTN_IND_OFF)
 #define SLOT_OFF   (PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_ATTN_IND_OFF)
+
+/* How often, and after what time, a device is asked for that QEMU refused. */
+#define PLUG_TRIES    40
+#define PLUG_PAUSE_MS 5
 
 #define COMMAND_ALL (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
 
@@ -199,6 +204,23 @@ static int explain_refusal(struct qemu *qemu, const char *object, const char *re
 	return model ? -ENODEV : fixed ? -EOPNOTSUPP : -EINVAL;
 }
 
+/*
+ * Runs device_add. QEMU lets go of what an unplugged device used, a drive, a little later: what it
+ * refuses just after that is asked again.
+ */
+static int add_device(struct qemu *qemu, const char *command, char *reply, size_t size)
+{
+	const struct timespec pause = {.tv_nsec = PLUG_PAUSE_MS * 1000000};
+	int error = qemu_monitor(qemu, command, reply, size);
+
+	for (unsigned int i = 0; i < PLUG_TRIES && qemu->unplugged && !error && *reply; i++) {
+		nanosleep(&pause, NULL);
+		error = qemu_monitor(qemu, command, reply, size);
+	}
+	qemu->unplugged = false;
+	return error;
+}
+
 int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const char *what)
 {
 	/* Nothing runs option ROMs here; looking for their files costs time. */
@@ -214,7 +236,7 @@ int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const ch
 	error = open_windows(qemu, slot);
 	if (error)
 		return error;
-	error = qemu_monitor(qemu, command, reply, sizeof(reply));
+	error = add_device(qemu, command, reply, sizeof(reply));
 	if (error == -ENODEV || error == -ETIMEDOUT)
 		return qemu_lost(qemu, error);
 	if (error)
@@ -228,6 +250,7 @@ int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const ch
 void qemu_unplug(struct qemu *qemu, unsigned int slot)
 {
 	set_power(qemu, slot, SLOT_OFF);
+	qemu->unplugged = true;
 }
 
 /* The next free addresses of a slot's windows while its BARs are assigned. */

@@ -284,6 +284,20 @@ static void a_device_gets_its_backend_from_qemu_arguments(void **state)
 	close_device(&m);
 }
 
+static void a_drive_outlives_its_device(void **state)
+{
+	struct machine m = {.fixture = *state, .ctx = fixture_ctx(*state)};
+
+	setenv("USRPCI_QEMU_ARGS", "-blockdev driver=null-co,node-name=d0,read-zeroes=on", 1);
+	for (unsigned int i = 0; i < 5; i++) {
+		assert_int_equal(usrpci_dev_open(m.ctx, "qemu:nvme,serial=1,drive=d0", &m.dev), 0);
+		usrpci_dev_close(m.dev);
+	}
+	unsetenv("USRPCI_QEMU_ARGS");
+	assert_int_equal(messages(m.fixture), 0);
+	usrpci_ctx_close(m.ctx);
+}
+
 static void virtio_devices_can_be_opened(void **state)
 {
 	struct machine m = open_device(state, "qemu:virtio-rng-pci", 4);
@@ -305,6 +319,7 @@ int main(void)
 		CASE(memory_and_ports_are_accessed_in_every_width),
 		CASE(reset_forgets_registers_and_keeps_configuration),
 		CASE(a_device_gets_its_backend_from_qemu_arguments),
+		CASE(a_drive_outlives_its_device),
 		CASE(virtio_devices_can_be_opened),
 	};
 
