@@ -93,7 +93,9 @@ static int serve_page(struct server *server, int client, const struct broker_req
 	if (!server->lend->memory || request->page_size != PAGE_SIZE_2M || request->node >= 0)
 		return -ENOMEM;
 	page = find_page(server, -1, 0);
-	if (!page)
+	if (page)
+		memset(page->block, 0, PAGE_SIZE_2M); /* what another context left */
+	else
 		error = add_page(server, &page);
 	if (!error)
 		error = usrpci_dma_file(server->lend->memory, page->block, fd, &reply->offset);
@@ -104,14 +106,12 @@ static int serve_page(struct server *server, int client, const struct broker_req
 	return 0;
 }
 
-/* What a peer gives back is cleared: the next may be another's program. */
 static int serve_free(struct server *server, int client, const struct broker_request *request)
 {
 	struct page *page = find_page(server, client, request->offset);
 
 	if (!page || request->page_size != PAGE_SIZE_2M)
 		return -EINVAL;
-	memset(page->block, 0, PAGE_SIZE_2M);
 	page->client = -1;
 	return 0;
 }
