@@ -133,20 +133,31 @@ static struct page_file *file_of(struct physical *physical, uint64_t page_size)
 	return file;
 }
 
-/* Makes the kernel take pages of a mapping from one node. */
-static int bind_to_node(void *va, size_t size, int node)
-{
-	unsigned long mask[POLICY_MAX_NODE / (8 * sizeof(unsigned long))] = {0};
-	const unsigned int bits = 8 * sizeof(*mask);
+struct policy {
+	int mode;
+	unsigned long nodes[POLICY_MAX_NODE / (8 * sizeof(unsigned long))];
+};
 
-	if (node < 0)
-		return 0;
-	if (node >= POLICY_MAX_NODE)
-		return -EINVAL;
-	mask[(unsigned int)node / bits] = 1UL << ((unsigned int)node % bits);
-	if (syscall(SYS_mbind, va, size, POLICY_BIND, mask, POLICY_MAX_NODE + 1, 0))
-		return -errno;
-	return 0;
+static int policy_get(struct policy *policy)
+{
+	return syscall(SYS_get_mempolicy, &policy->mode, policy->nodes, POLICY_MAX_NODE, NULL, 0)
+		       ? -errno
+		       : 0;
+}
+
+static int policy_set(const struct policy *policy)
+{
+	return syscall(SYS_set_mempolicy, policy->mode, policy->nodes, POLICY_MAX_NODE + 1) ? -errno
+											    : 0;
+}
+
+static struct policy policy_of_node(int node)
+{
+	struct policy policy = {.mode = POLICY_BIND};
+	const unsigned int bits = 8 * sizeof(*policy.nodes);
+
+	policy.nodes[(unsigned int)node / bits] = 1UL << ((unsigned int)node % bits);
+	return policy;
 }
 
 static int node_of(void *va)
@@ -179,32 +190,56 @@ static void *map_page(const struct page_file *file, void *va, int flags, uint64_
 		    file->fd, (off_t)offset);
 }
 
+static int fill(const struct page_file *file, uint64_t offset)
+{
+	int error;
+
+	do
+		error = fallocate(file->fd, 0, (off_t)offset, (off_t)file->page_size) ? -errno : 0;
+	while (error == -EINTR);
+	return error;
+}
+
+/*
+ * As fill(), from one node. For hugetlbfs it is the thread's policy that counts when a file is
+ * filled, not the mapping's or the file's.
+ */
+static int fill_from_node(const struct page_file *file, uint64_t offset, int node)
+{
+	struct policy before, bound;
+	int error;
+
+	if (node < 0)
+		return fill(file, offset);
+	if (node >= POLICY_MAX_NODE)
+		return -ENOMEM;
+	bound = policy_of_node(node);
+	if (policy_get(&before) || policy_set(&bound))
+		return -ENOMEM;
+	error = fill(file, offset);
+	policy_set(&before);
+	return error;
+}
+
 /*
  * Has the kernel fill the file at an offset, and finds out what it took. Errors: -ENOMEM or -ENOSPC
  * (nothing to be had; not logged); others are logged.
  */
-static int fill(struct physical *physical, const struct page_file *file, uint64_t offset, int node,
-		uint64_t *pa, int *got_node)
+static int obtain(struct physical *physical, const struct page_file *file, uint64_t offset,
+		  int node, uint64_t *pa, int *got_node)
 {
-	void *va = map_page(file, NULL, 0, offset);
-	int error;
+	int error = fill_from_node(file, offset, node);
+	void *va;
 
+	if (error)
+		return error;
+	va = map_page(file, NULL, 0, offset);
 	if (va == MAP_FAILED)
 		return -errno;
-	error = bind_to_node(va, file->page_size, node);
-	if (error) {
-		munmap(va, file->page_size);
-		return -ENOMEM;
-	}
-	do
-		error = fallocate(file->fd, 0, (off_t)offset, (off_t)file->page_size) ? -errno : 0;
-	while (error == -EINTR);
-	if (!error) {
-		/* The page map shows what was touched. A store, since valgrind drops idle loads. */
-		*(volatile char *)va = 0;
-		error = pagemap_read(physical->domain.ctx, physical->pagemap, va, pa);
-		*got_node = node_of(va);
-	}
+	/* The page map shows what was touched. A store, since valgrind drops idle loads. */
+	*(volatile char *)va = 0;
+	error = pagemap_read(physical->domain.ctx, physical->pagemap, va, pa);
+	*got_node = node_of(va);
 	munmap(va, file->page_size);
 	return error;
 }
@@ -241,7 +276,7 @@ static int place(struct physical *physical, const struct page_file *file, uint64
 	return error;
 }
 
-/* As fill(), of a page that the broker of a lent device holds. */
+/* Gets a page that the broker of a lent device holds. */
 static int fill_lent(struct physical *physical, struct page_file *file, int node, uint64_t *offset,
 		     uint64_t *pa, int *got_node)
 {
@@ -260,7 +295,7 @@ static int fill_lent(struct physical *physical, struct page_file *file, int node
 	return 0;
 }
 
-/* As fill(), of a page of this process's own. */
+/* Gets a page of this process's own. */
 static int fill_own(struct physical *physical, struct page_file *file, int node, uint64_t *offset,
 		    uint64_t *pa, int *got_node)
 {
@@ -269,7 +304,7 @@ static int fill_own(struct physical *physical, struct page_file *file, int node,
 	if (error)
 		return error;
 	*offset = file->end;
-	error = fill(physical, file, *offset, node, pa, got_node);
+	error = obtain(physical, file, *offset, node, pa, got_node);
 	if (error)
 		punch(file, *offset);
 	else

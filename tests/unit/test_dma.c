@@ -467,7 +467,8 @@ static long raise_pages(void)
 
 static struct usrpci_ctx *physical_ctx(char *log)
 {
-	const struct usrpci_ctx_options options = {.log = keep_log, .log_data = log};
+	const struct usrpci_ctx_options options = {
+		.log = keep_log, .log_data = log, .page_size = PAGE};
 	struct usrpci_ctx *ctx;
 
 	assert_int_equal(usrpci_ctx_open(&options, &ctx), 0);
