@@ -132,10 +132,23 @@ static bool noiommu_allowed(void)
 	return consent && !strcmp(consent, "1");
 }
 
+/* The kernel would let the group's owner open a device twice, and the two would fight. */
+static bool is_open(const struct usrpci_dev *dev)
+{
+	const struct usrpci_dev *other = dev->ctx->devices;
+
+	while (other && (other->inspect || strcmp(other->name, dev->name) != 0))
+		other = other->next;
+	return other;
+}
+
 static int attach(struct usrpci_dev *dev, struct vfio_device *vfio)
 {
 	int error;
 
+	if (is_open(dev))
+		return report(dev->ctx, -EBUSY, dev->name, NULL,
+			      "it is open in this context already");
 	if (!vfio_group_is_noiommu(dev->ctx, dev->info.iommu_group)) {
 		error = dev_has_domain(dev, "vfio");
 		return error < 0 ? error : vfio_domain_attach(dev, vfio);
