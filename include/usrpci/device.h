@@ -73,12 +73,15 @@ struct usrpci_dev;
  * The first device decides the context's DMA domain; a device of another kind is refused after
  * that.
  *
+ * Behind an IOMMU (vfio-pci) the device's whole IOMMU group must be free of kernel drivers, and no
+ * privileges are needed but the group's file. A device on vfio-pci that no IOMMU confines (vfio's
+ * no-IOMMU mode) is opened only when the environment says USRPCI_NOIOMMU=1: it can write to any
+ * memory, as under uio.
+ *
  * Errors: those of usrpci_dev_find(); -EBUSY (a kernel driver holds it, or another program has
  * it open); -ENXIO (no driver holds it: usrpci bind gives it one);
  * -EACCES or -EPERM (rights on the device's files); -EXDEV (other DMA domain); -EPROTONOSUPPORT (no
- * backend for this kind of device); -ENOMEM. Of "qemu:...": -ENOENT (QEMU is not installed);
- * -ENODEV (it has no such model); -EINVAL (it refuses a property); -EOPNOTSUPP (the model cannot be
- * plugged in); -ENOSPC (no slot is free); -ETIMEDOUT.
+ * backend for this kind of device); -ENOMEM.
  */
 int usrpci_dev_open(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev);
 

@@ -36,7 +36,8 @@ int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
  * events beside it. INTx comes unmasked.
  *
  * Errors: -EOPNOTSUPP (the backend cannot: uio has INTx only; or the device has no such interrupt);
- * -EINVAL (count is 0 or more than usrpci_irq_count()); -EBUSY (one is enabled already); -EPERM.
+ * -EINVAL (count is 0 or more than usrpci_irq_count()); -EBUSY (one is enabled already); -ENOSPC
+ * (the machine has fewer vectors left; the message says how many); -EMFILE; -EPERM.
  */
 int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
 
