@@ -54,6 +54,8 @@ static void describe_cure(const struct usrpci_use *use, const char *name, char c
 		[USRPCI_USE_BRIDGE] = {"choose another device than ", ""},
 		[USRPCI_USE_FUNCTIONS] = {"echo 0 > " PCI_DEVICES "/", "/sriov_numvfs"},
 		[USRPCI_USE_NAMESPACE] = {"end the container that has ", ""},
+		[USRPCI_USE_SHARE] = {"choose another device than ", ""},
+		[USRPCI_USE_CONSOLE] = {"boot without console=", ""},
 	};
 	const char *object = use->kind == USRPCI_USE_GROUP ? name : use->object;
 

@@ -95,21 +95,27 @@ int class_members(struct usrpci_host *host, const struct usrpci_addr *addr, cons
 	return *members ? found : -ENOMEM;
 }
 
-static int guard_bridge(const struct usrpci_dev_info *info, const char *name, struct use_list *list)
+static int guard_bridge(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			struct use_list *list)
 {
+	char name[USRPCI_ADDR_STRLEN];
+
 	if (!is_bridge(info))
 		return 0;
+	usrpci_addr_format(&info->addr, name);
 	return use_add(list, USRPCI_USE_BRIDGE, name,
 		       "%s is a bridge: the devices behind it need it", name);
 }
 
 static int guard_display(struct usrpci_host *host, const struct usrpci_dev_info *info,
-			 const char *name, struct use_list *list)
+			 struct use_list *list)
 {
+	char name[USRPCI_ADDR_STRLEN];
 	uint64_t boot_vga = 0;
 
 	if (info->class_code >> 16 != 0x03 || driver_is_userspace(info->driver))
 		return 0;
+	usrpci_addr_format(&info->addr, name);
 	file_read_u64(host->ctx, &boot_vga, PCI_DEVICES "/%s/boot_vga", name);
 	if (boot_vga)
 		return use_add(list, USRPCI_USE_DISPLAY, name, "%s shows the console", name);
@@ -119,11 +125,79 @@ static int guard_display(struct usrpci_host *host, const struct usrpci_dev_info 
 	return 0;
 }
 
-/* A physical function that goes takes its virtual functions along. */
-static int guard_functions(struct usrpci_host *host, const char *name, struct use_list *list)
+/* Whether a word is in a list with blanks between its words. */
+static bool has_word(const char *list, const char *word)
 {
+	size_t length = strlen(word);
+	const char *at = list;
+
+	while ((at = strstr(at, word))) {
+		if ((at == list || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+static int guard_console(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			 struct use_list *list)
+{
+	char active[256], (*lines)[NAME_SIZE];
+	int count, error = 0;
+	int i;
+
+	if (file_read(host->ctx, active, sizeof(active), "/sys/class/tty/console/active") <= 0)
+		return 0;
+	count = class_members(host, &info->addr, "tty", &lines);
+	for (i = 0; !error && i < count; i++) {
+		if (has_word(active, lines[i]))
+			error = use_add(list, USRPCI_USE_CONSOLE, lines[i],
+					"%s is the kernel's console", lines[i]);
+	}
+	if (count >= 0)
+		free(lines);
+	return error;
+}
+
+/*
+ * The files that a virtual machine shares with its host. A mount of them may hide below an overlay,
+ * so that they can be mounted is enough.
+ */
+static int guard_shares(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			struct use_list *list)
+{
+	char **names, name[USRPCI_ADDR_STRLEN], driver[NAME_SIZE], tag[64];
+	int count, error = 0;
+	int i;
+
+	usrpci_addr_format(&info->addr, name);
+	count = dir_list(host->ctx, &names, PCI_DEVICES "/%s", name);
+	for (i = 0; !error && i < count; i++) {
+		if (strncmp(names[i], "virtio", 6) != 0 ||
+		    file_link_name(host->ctx, driver, sizeof(driver), PCI_DEVICES "/%s/%s/driver",
+				   name, names[i]) ||
+		    (strcmp(driver, "9pnet_virtio") != 0 && strcmp(driver, "virtiofs") != 0))
+			continue;
+		if (file_read(host->ctx, tag, sizeof(tag), PCI_DEVICES "/%s/%s/mount_tag", name,
+			      names[i]) < 0)
+			strcpy(tag, driver);
+		error = use_add(list, USRPCI_USE_SHARE, name,
+				"%s carries the file system \"%s\" of the virtual machine's host",
+				name, tag);
+	}
+	if (count >= 0)
+		free(names);
+	return error;
+}
+
+/* A physical function that goes takes its virtual functions along. */
+static int guard_functions(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			   struct use_list *list)
+{
+	char name[USRPCI_ADDR_STRLEN];
 	uint64_t count = 0;
 
+	usrpci_addr_format(&info->addr, name);
 	if (file_read_u64(host->ctx, &count, PCI_DEVICES "/%s/sriov_numvfs", name) || !count)
 		return 0;
 	return use_add(list, USRPCI_USE_FUNCTIONS, name,
@@ -163,23 +237,16 @@ static int guard_group(struct usrpci_host *host, const struct usrpci_dev_info *i
 static int find_uses(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		     struct use_list *list)
 {
-	char name[USRPCI_ADDR_STRLEN];
-	int error;
+	static int (*const parts[])(struct usrpci_host *, const struct usrpci_dev_info *,
+				    struct use_list *) = {
+		guard_bridge,  guard_network,   guard_disks,      guard_shares, guard_display,
+		guard_console, guard_functions, guard_open_files, guard_group,
+	};
+	int error = 0;
+	size_t i;
 
-	usrpci_addr_format(&info->addr, name);
-	error = guard_bridge(info, name, list);
-	if (!error)
-		error = guard_network(host, info, list);
-	if (!error)
-		error = guard_disks(host, info, list);
-	if (!error)
-		error = guard_display(host, info, name, list);
-	if (!error)
-		error = guard_functions(host, name, list);
-	if (!error)
-		error = guard_open_files(host, info, list);
-	if (!error)
-		error = guard_group(host, info, list);
+	for (i = 0; !error && i < sizeof(parts) / sizeof(parts[0]); i++)
+		error = parts[i](host, info, list);
 	return error;
 }
 

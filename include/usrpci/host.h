@@ -75,6 +75,8 @@ enum usrpci_use_kind {
 	USRPCI_USE_BRIDGE,    /**< a bridge: the devices behind it need it */
 	USRPCI_USE_FUNCTIONS, /**< it has virtual functions, which vanish with its driver */
 	USRPCI_USE_NAMESPACE, /**< its interface is in another network namespace */
+	USRPCI_USE_SHARE,     /**< a virtual machine's files come through it: 9p, virtiofs */
+	USRPCI_USE_CONSOLE,   /**< a serial line of it is the kernel's console */
 };
 
 /** One use of a device that taking it away would break. */

@@ -168,6 +168,14 @@ guard@a-disk-that-a-container-has-mounted()
 	wait
 }
 
+# The test machine's own root comes from there.
+guard@the-files-of-the-virtual-machines-host()
+{
+	local device
+	device=$(readlink -f /sys/bus/virtio/drivers/9pnet_virtio/virtio* | sed -n '1s|.*/\(0000:[^/]*\)/.*|\1|p')
+	refused "$device" virtio-pci "$device carries the file system"
+}
+
 guard@swap-space()
 {
 	mkswap -q "/dev/$disk"

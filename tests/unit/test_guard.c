@@ -260,6 +260,31 @@ static void the_console_is_in_use(void **state)
 	assert_use(kernel, GPU, USRPCI_USE_DISPLAY, GPU " shows the console");
 }
 
+static void a_serial_line_that_is_the_console_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x070002, "serial", NULL);
+	add_member(kernel, "tty", "ttyS4", "pci0000:00/" TWIN);
+	fixture_text(kernel->fixture, "/sys/class/tty/console/active", "tty0 ttyS40\n");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_text(kernel->fixture, "/sys/class/tty/console/active", "ttyS40 ttyS4\n");
+	assert_use(kernel, TWIN, USRPCI_USE_CONSOLE, "ttyS4 is the kernel's console");
+}
+
+static void the_files_of_a_virtual_machines_host_are_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x000200, "virtio-pci", NULL);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" TWIN "/virtio3/mount_tag", "root\n");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/virtio3/driver",
+		     "../../../../bus/virtio/drivers/9pnet_virtio");
+	assert_use(kernel, TWIN, USRPCI_USE_SHARE,
+		   TWIN " carries the file system \"root\" of the virtual machine's host");
+}
+
 static void virtual_functions_hang_on_their_parent(void **state)
 {
 	struct kernel *kernel = *state;
@@ -370,6 +395,8 @@ int main(void)
 		TEST(the_head_of_a_multipath_disk_is_found),
 		TEST(mounts_that_cannot_be_read_count_as_in_use),
 		TEST(the_console_is_in_use),
+		TEST(a_serial_line_that_is_the_console_is_in_use),
+		TEST(the_files_of_a_virtual_machines_host_are_in_use),
 		TEST(virtual_functions_hang_on_their_parent),
 		TEST(open_files_name_their_process),
 		TEST(an_open_resource_file_is_a_use),
