@@ -169,7 +169,8 @@ bind@is-done-in-300-ms()
 		usrpci -q restore $edu
 	done
 	note "usrpci bind: $took ms"
-	[ $took -le 300 ]
+	# An empty program shows how busy this machine is.
+	[ $took -le $((300 + 2 * $(milliseconds /bin/true))) ]
 }
 
 check@is-ready-once-all-is-done()
