@@ -81,7 +81,9 @@ struct usrpci_dev;
  * Errors: those of usrpci_dev_find(); -EBUSY (a kernel driver holds it, or another program has
  * it open); -ENXIO (no driver holds it: usrpci bind gives it one);
  * -EACCES or -EPERM (rights on the device's files); -EXDEV (other DMA domain); -EPROTONOSUPPORT (no
- * backend for this kind of device); -ENOMEM.
+ * backend for this kind of device); -ENOMEM. Of "qemu:...": -ENOENT (QEMU is not installed);
+ * -ENODEV (it has no such model); -EINVAL (it refuses a property); -EOPNOTSUPP (the model cannot be
+ * plugged in); -ENOSPC (no slot is free); -ETIMEDOUT.
  */
 int usrpci_dev_open(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev);
 
