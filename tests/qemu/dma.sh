@@ -20,8 +20,8 @@ setup()
 	local device
 	modprobe uio_pci_generic
 	for device in $edu $holder; do
-		echo uio_pci_generic >/sys/bus/pci/devices/$device/driver_override
-		echo $device >/sys/bus/pci/drivers_probe
+		echo uio_pci_generic >"/sys/bus/pci/devices/$device/driver_override"
+		echo "$device" >/sys/bus/pci/drivers_probe
 	done
 	small_free=$(<$small/free_hugepages)
 	large_free=$(<$large/free_hugepages)
