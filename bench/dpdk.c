@@ -52,24 +52,24 @@ static void translate(void *data, unsigned int n)
 
 static void pool_single(void *data, unsigned int n)
 {
-	struct bench *bench = data;
+	struct rte_mempool *pool = ((struct bench *)data)->pool;
 	void *buffer;
 
 	for (unsigned int i = 0; i < n; i++) {
-		require(rte_mempool_get(bench->pool, &buffer) == 0, "rte_mempool_get");
-		rte_mempool_put(bench->pool, buffer);
+		require(rte_mempool_get(pool, &buffer) == 0, "rte_mempool_get");
+		rte_mempool_put(pool, buffer);
 	}
 }
 
 static void pool_bulk(void *data, unsigned int n)
 {
-	struct bench *bench = data;
+	struct rte_mempool *pool = ((struct bench *)data)->pool;
 	void *buffers[POOL_BULK];
 
 	for (unsigned int i = 0; i < n; i++) {
-		require(rte_mempool_get_bulk(bench->pool, buffers, POOL_BULK) == 0,
+		require(rte_mempool_get_bulk(pool, buffers, POOL_BULK) == 0,
 			"rte_mempool_get_bulk");
-		rte_mempool_put_bulk(bench->pool, buffers, POOL_BULK);
+		rte_mempool_put_bulk(pool, buffers, POOL_BULK);
 	}
 }
 

@@ -61,21 +61,21 @@ static void translate(void *data, unsigned int n)
 
 static void pool_single(void *data, unsigned int n)
 {
-	struct bench *bench = data;
+	struct usrpci_pool *pool = ((struct bench *)data)->pool;
 
 	for (unsigned int i = 0; i < n; i++)
-		usrpci_pool_put(bench->pool, usrpci_pool_get(bench->pool));
+		usrpci_pool_put(pool, usrpci_pool_get(pool));
 }
 
 static void pool_bulk(void *data, unsigned int n)
 {
-	struct bench *bench = data;
+	struct usrpci_pool *pool = ((struct bench *)data)->pool;
 	void *buffers[POOL_BULK];
 
 	for (unsigned int i = 0; i < n; i++) {
-		require(usrpci_pool_get_bulk(bench->pool, buffers, POOL_BULK) == POOL_BULK,
+		require(usrpci_pool_get_bulk(pool, buffers, POOL_BULK) == POOL_BULK,
 			"usrpci_pool_get_bulk");
-		usrpci_pool_put_bulk(bench->pool, buffers, POOL_BULK);
+		usrpci_pool_put_bulk(pool, buffers, POOL_BULK);
 	}
 }
 

@@ -207,7 +207,8 @@ static inline void *cache_pop(struct cache *cache)
 	return cache->buffers[count - 1];
 }
 
-/* Returns whether there was room. */
+/* Returns whether there was room. A buffer of NULL leaves no top, which is as if it were not put.
+ */
 static inline bool cache_push(struct cache *cache, void *buffer)
 {
 	void *top = load_top(cache);
@@ -393,7 +394,7 @@ static __attribute__((noinline)) void put_one_slowly(struct usrpci_pool *pool, v
 		done = cache_push(cache, buffer);
 		cache_leave(cache);
 	}
-	if (!done)
+	if (!done && buffer)
 		put_slowly(pool, &buffer, 1);
 }
 
@@ -416,8 +417,6 @@ void usrpci_pool_put(struct usrpci_pool *pool, void *buffer)
 	struct cache *cache;
 	bool done;
 
-	if (__builtin_expect(!buffer, false))
-		return;
 	if (cache_enter_home(pool, &cache)) {
 		done = cache_push(cache, buffer);
 		cache_leave(cache);

@@ -202,6 +202,30 @@ static void singles_and_bulks_mix(void **state)
 	close_place(&place);
 }
 
+static void putting_back_nothing_does_nothing(void **state)
+{
+	struct place place = open_place(*state);
+	struct usrpci_pool *pool = create(&place,
+					  (struct usrpci_pool_options){.size = 64, .count = 400});
+	void *buffers[400];
+
+	usrpci_pool_put(pool, NULL);
+	for (unsigned int i = 0; i < 400; i++)
+		assert_non_null(buffers[i] = usrpci_pool_get(pool));
+	usrpci_pool_put(pool, NULL);
+	assert_null(usrpci_pool_get(pool));
+	for (unsigned int i = 0; i < 400; i++) {
+		usrpci_pool_put(pool, buffers[i]);
+		usrpci_pool_put(pool, NULL);
+		usrpci_pool_put(pool, NULL);
+		assert_int_equal(usrpci_pool_available(pool), i + 1);
+	}
+	for (unsigned int i = 0; i < 400; i++)
+		assert_non_null(usrpci_pool_get(pool));
+	usrpci_pool_destroy(pool);
+	close_place(&place);
+}
+
 static void putting_back_too_much_is_logged(void **state)
 {
 	struct place place = open_place(*state);
@@ -428,6 +452,7 @@ int main(void)
 		TEST(bad_options_are_refused),
 		TEST(a_bulk_is_taken_whole_or_not_at_all),
 		TEST(singles_and_bulks_mix),
+		TEST(putting_back_nothing_does_nothing),
 		TEST(putting_back_too_much_is_logged),
 		TEST(buffers_that_a_living_thread_keeps_can_be_had),
 		TEST(threads_that_end_strand_nothing),
