@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Fault injection: wraps the operations of a device's backend by ones that count, and do what the
- * plan says when the number is reached. The backend and the driver know nothing of it. Memory that
- * is late or torn is in fault_dma.c.
+ * plan says when the number is reached. The backend and the driver know nothing of it. Interrupts
+ * take a way round through fault_irq.c; memory that is late or torn is in fault_dma.c.
  */
 
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "domain.h"
 #include "fault.h"
@@ -54,23 +50,12 @@ struct fault {
 	struct fault_memory *memory;
 };
 
-/* Interrupts of one device on their way to the driver. */
-struct relay {
-	struct fault_dev *device;
-	enum usrpci_irq_type type;
-	unsigned int count; /* vectors; 0: no relay */
-	int *fds;           /* eventfds that the driver waits for */
-	int stop;           /* eventfd */
-	pthread_t thread;
-	bool gone; /* the backend said -ENODEV */
-};
-
 struct fault_dev {
 	struct backend_ops ops; /* first: dev->ops is how a device is found */
 	const struct backend_ops *inner;
 	struct usrpci_dev *dev;
 	struct fault *fault;
-	struct relay relays[USRPCI_IRQ_REQUEST + 1];
+	struct fault_relay relays[USRPCI_IRQ_REQUEST + 1];
 };
 
 static struct fault_dev *device_of(struct usrpci_dev *dev)
@@ -264,113 +249,49 @@ static int fault_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int w
 
 /* Interrupts */
 
-static void pass_on(struct relay *relay, unsigned int vector)
+/* How many times the next interrupt arrives. */
+static unsigned int copies(void *data)
 {
-	struct fault *fault = relay->device->fault;
+	struct fault_dev *device = data;
+	struct fault *fault = device->fault;
 	unsigned int number = next(&fault->irqs);
-	struct timespec pause = {.tv_nsec = 1000000};
 
 	if (reached(fault, IRQ_LOST, number)) {
-		log_info(fault->ctx, relay->device->dev->name, "injected: interrupt %u is lost",
-			 number);
-		return;
+		log_info(fault->ctx, device->dev->name, "injected: interrupt %u is lost", number);
+		return 0;
 	}
-	eventfd_write(relay->fds[vector], 1);
 	if (!reached(fault, IRQ_DOUBLE, number))
-		return;
-	nanosleep(&pause, NULL);
-	log_info(fault->ctx, relay->device->dev->name, "injected: interrupt %u comes again",
-		 number);
-	eventfd_write(relay->fds[vector], 1);
-}
-
-static void take(struct relay *relay, unsigned int vector)
-{
-	struct fault_dev *device = relay->device;
-	int count = device->inner->irq_take(device->dev, relay->type, vector);
-
-	for (; count > 0; count--)
-		pass_on(relay, vector);
-	if (count != -ENODEV)
-		return;
-	__atomic_store_n(&relay->gone, true, __ATOMIC_RELEASE);
-	for (unsigned int i = 0; i < relay->count; i++)
-		eventfd_write(relay->fds[i], 1);
-}
-
-static void *run_relay(void *data)
-{
-	struct relay *relay = data;
-	struct fault_dev *device = relay->device;
-	struct pollfd *pollers = calloc(relay->count + 1, sizeof(*pollers));
-
-	if (!pollers)
-		return NULL;
-	for (unsigned int i = 0; i < relay->count; i++)
-		pollers[i] = (struct pollfd){
-			.fd = device->inner->irq_fd(device->dev, relay->type, i), .events = POLLIN};
-	pollers[relay->count] = (struct pollfd){.fd = relay->stop, .events = POLLIN};
-	while (!relay->gone && poll(pollers, relay->count + 1, -1) >= 0 &&
-	       !pollers[relay->count].revents)
-		for (unsigned int i = 0; i < relay->count; i++)
-			if (pollers[i].revents)
-				take(relay, i);
-	free(pollers);
-	return NULL;
-}
-
-static void close_relay(struct relay *relay)
-{
-	for (unsigned int i = 0; relay->fds && i < relay->count; i++)
-		if (relay->fds[i] >= 0)
-			close(relay->fds[i]);
-	if (relay->stop >= 0)
-		close(relay->stop);
-	free(relay->fds);
-	relay->count = 0;
-}
-
-static int open_relay(struct relay *relay)
-{
-	relay->stop = eventfd(0, EFD_CLOEXEC);
-	relay->fds = malloc(relay->count * sizeof(*relay->fds));
-	if (!relay->fds)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < relay->count; i++)
-		relay->fds[i] = -1;
-	for (unsigned int i = 0; i < relay->count; i++) {
-		relay->fds[i] = eventfd(0, EFD_CLOEXEC);
-		if (relay->fds[i] < 0)
-			return -errno;
-	}
-	return relay->stop < 0 ? -EMFILE : -pthread_create(&relay->thread, NULL, run_relay, relay);
+		return 1;
+	log_info(fault->ctx, device->dev->name, "injected: interrupt %u comes again", number);
+	return 2;
 }
 
 static int fault_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
 {
 	struct fault_dev *device = device_of(dev);
-	struct relay *relay = &device->relays[type];
 	int error = device->inner->irq_enable(dev, type, count);
 
 	if (error)
 		return error;
-	*relay = (struct relay){.device = device, .type = type, .count = count};
-	error = open_relay(relay);
-	if (!error)
-		return 0;
-	close_relay(relay);
-	device->inner->irq_disable(dev, type);
-	return report(dev->ctx, error, dev->name, NULL, "cannot stand between it and the driver");
+	device->relays[type] = (struct fault_relay){
+		.dev = dev,
+		.inner = device->inner,
+		.type = type,
+		.count = count,
+		.copies = copies,
+		.data = device,
+	};
+	error = fault_relay_start(&device->relays[type]);
+	if (error)
+		device->inner->irq_disable(dev, type);
+	return error;
 }
 
 static int fault_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
 	struct fault_dev *device = device_of(dev);
-	struct relay *relay = &device->relays[type];
 
-	eventfd_write(relay->stop, 1);
-	pthread_join(relay->thread, NULL);
-	close_relay(relay);
+	fault_relay_stop(&device->relays[type]);
 	return device->inner->irq_disable(dev, type);
 }
 
@@ -381,14 +302,7 @@ static int fault_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsig
 
 static int fault_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
-	struct relay *relay = &device_of(dev)->relays[type];
-	eventfd_t count;
-
-	if (eventfd_read(relay->fds[vector], &count))
-		return -errno;
-	if (__atomic_load_n(&relay->gone, __ATOMIC_ACQUIRE))
-		return -ENODEV;
-	return count > INT_MAX ? INT_MAX : (int)count;
+	return fault_relay_take(&device_of(dev)->relays[type], vector);
 }
 
 /* Devices */

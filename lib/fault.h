@@ -21,12 +21,14 @@
  * N counts from 1, over all devices of a context, from the opening of its first.
  */
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "backend.h"
 
 struct dma_domain;
 struct fault;
+struct pollfd;
 
 /* Replaces the plan of a context that has no device open; NULL or "": none. Errors: -EINVAL. */
 int fault_set(struct usrpci_ctx *ctx, const char *plan);
@@ -42,6 +44,29 @@ bool fault_alloc(struct usrpci_ctx *ctx);
 
 /* ctx.c: frees the plan, after the domain. */
 void fault_free(struct fault *fault);
+
+/* fault_irq.c: one type of interrupt of one device. The caller sets the first members. */
+struct fault_relay {
+	struct usrpci_dev *dev;
+	const struct backend_ops *inner;
+	enum usrpci_irq_type type;
+	unsigned int count;                 /* vectors, enabled */
+	unsigned int (*copies)(void *data); /* how often the next interrupt arrives: 0, 1, 2 */
+	void *data;
+
+	int *fds; /* eventfds: one a vector, for the driver, and one more that stops the relay */
+	unsigned int made;
+	struct pollfd *pollers;
+	pthread_t thread;
+	bool gone; /* the backend said -ENODEV */
+};
+
+/* Logs failures. */
+int fault_relay_start(struct fault_relay *relay);
+void fault_relay_stop(struct fault_relay *relay);
+
+/* As backend_ops.irq_take(). */
+int fault_relay_take(struct fault_relay *relay, unsigned int vector);
 
 /* fault_dma.c */
 
