@@ -6,9 +6,11 @@
  * One QEMU a context: the process, the machine in it, and the devices that are plugged into that.
  *
  *	qemu_process.c	starts and ends the process
+ *	qemu_arguments.c its command line
  *	qemu_monitor.c	gives it commands
  *	qemu_machine.c	what is in it: the lock, and who reads its reports
- *	qemu_slot.c	plugs a device into a root port of its own, and assigns its BARs
+ *	qemu_slot.c	configuration space; plugs a device into a root port of its own
+ *	qemu_bar.c	assigns its BARs
  *	qemu_irq.c	turns interrupts into readable descriptors: INTx, and all types
  *	qemu_msi.c	programs MSI and MSI-X
  *	qemu_request.c	tells that somebody wants the device unplugged
@@ -135,6 +137,25 @@ int qemu_start(struct usrpci_ctx *ctx, const char *object, struct qemu **qemu);
 /* Ends it. Frees qemu and its RAM. */
 void qemu_stop(struct qemu *qemu);
 
+/* What QEMU inherits, at the same numbers. */
+enum qemu_inherited {
+	QEMU_FD_RAM,
+	QEMU_FD_BIOS,
+	QEMU_FD_QTEST,
+	QEMU_FD_MONITOR,
+	QEMU_FD_DOORBELL,
+	QEMU_FD_LIFE,
+	QEMU_FD_COUNT,
+};
+
+/*
+ * qemu_arguments.c: the command line, beginning with the program's name, for descriptors by enum
+ * qemu_inherited. To be freed with qemu_arguments_free(), which takes NULL. Logs failures.
+ */
+int qemu_arguments(struct usrpci_ctx *ctx, const char *object, const int *fds, size_t ram_size,
+		   char ***list);
+void qemu_arguments_free(char **list);
+
 /* qemu_process.c. Errors of spawn are logged with the object's name. */
 int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
 		       struct qemu_process *process);
@@ -201,8 +222,13 @@ unsigned int qemu_slot_port(unsigned int slot); /* device number of the root por
 int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const char *what);
 void qemu_unplug(struct qemu *qemu, unsigned int slot);
 
+/* Where the windows of a slot for memory begin; those for ports at QEMU_IO * (slot + 1). */
+uint64_t qemu_window32(unsigned int slot);
+uint64_t qemu_window64(unsigned int slot);
+
 /* Sizes and assigns the BARs of the device in a slot. Logs failures. The lock is held. */
 int qemu_assign_bars(struct qemu_dev *device);
+int qemu_write_bars(struct qemu *qemu, unsigned int slot, const struct usrpci_bar_info *bars);
 
 /* Resets what is behind the slot's port and restores its BARs and command. The lock is held. */
 int qemu_slot_reset(struct qemu *qemu, unsigned int slot);

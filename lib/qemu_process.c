@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The QEMU process: its arguments, its birth and its end.
+ * The QEMU process: its birth and its end.
  *
  * Everything it needs is passed as a descriptor, so no file and no socket has a name. It has no
  * firmware but a page of hlt: the processor sleeps, the clock runs, the devices live. It is killed
  * by the kernel as soon as the last copy of one end of a pipe is closed, so it cannot outlive the
  * program, however that ends (fcntl(2), F_SETSIG; PR_SET_PDEATHSIG would follow a thread instead).
- * Follows QEMU's manual, "Invocation".
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,142 +19,23 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <wordexp.h>
 
 #include "qemu.h"
 
 #define LOG_SUBJECT "qemu"
 #include "log.h"
 
-#define DEFAULT_BINARY "qemu-system-x86_64"
-
 #define MONITOR_TIMEOUT 20  /* seconds; QEMU under valgrind and friends on a busy machine */
 #define END_TIMEOUT     500 /* milliseconds to end by itself, after that it is killed */
 
 #define BIOS_SIZE 65536
 
-/* What QEMU inherits, at the same numbers. */
-enum inherited {
-	FD_RAM,
-	FD_BIOS,
-	FD_QTEST,
-	FD_MONITOR,
-	FD_DOORBELL,
-	FD_LIFE,
-	FD_COUNT,
-};
-
 struct spawn {
 	struct usrpci_ctx *ctx;
 	const char *object; /* for messages */
-	const char *binary;
-	int fds[FD_COUNT];
+	int fds[QEMU_FD_COUNT];
 	char **argv;
-	size_t argc;
-	bool no_memory;
 };
-
-static void push(struct spawn *spawn, char *arg)
-{
-	char **argv = arg ? realloc(spawn->argv, (spawn->argc + 2) * sizeof(*argv)) : NULL;
-
-	if (!argv) {
-		free(arg);
-		spawn->no_memory = true;
-		return;
-	}
-	spawn->argv = argv;
-	argv[spawn->argc++] = arg;
-	argv[spawn->argc] = NULL;
-}
-
-__attribute__((format(printf, 2, 3))) static void add(struct spawn *spawn, const char *format, ...)
-{
-	va_list args;
-	char *arg;
-
-	va_start(args, format);
-	if (vasprintf(&arg, format, args) < 0)
-		arg = NULL;
-	va_end(args);
-	push(spawn, arg);
-}
-
-/* Nothing that is not needed, which also starts faster. */
-#define MACHINE                                                         \
-	"q35,memory-backend=ram,smm=off,vmport=off,sata=off,smbus=off," \
-	"usb=off,hpet=off,pit=off,i8042=off,graphics=off"
-
-/* Slots are switched on and off by us as an operating system would. */
-#define NATIVE_HOTPLUG "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"
-
-static void add_machine(struct spawn *spawn, size_t ram_size)
-{
-	static const char *const fixed[] = {
-		"-nodefaults",   "-no-user-config", "-display", "none",    "-accel",
-		"tcg,tb-size=1", "-machine",        MACHINE,    "-global", NATIVE_HOTPLUG,
-	};
-
-	add(spawn, "%s", spawn->binary);
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
-		add(spawn, "%s", fixed[i]);
-	add(spawn, "-m");
-	add(spawn, "%zuM", ram_size >> 20);
-	add(spawn, "-object");
-	add(spawn, "memory-backend-file,id=ram,share=on,size=%zu,mem-path=/proc/self/fd/%d",
-	    ram_size, spawn->fds[FD_RAM]);
-	add(spawn, "-bios");
-	add(spawn, "/proc/self/fd/%d", spawn->fds[FD_BIOS]);
-}
-
-static void add_connections(struct spawn *spawn)
-{
-	add(spawn, "-chardev");
-	add(spawn, "socket,id=qtest,fd=%d", spawn->fds[FD_QTEST]);
-	add(spawn, "-object");
-	add(spawn, "qtest,id=qtest0,chardev=qtest,log=/dev/null");
-	add(spawn, "-chardev");
-	add(spawn, "socket,id=monitor,fd=%d", spawn->fds[FD_MONITOR]);
-	add(spawn, "-mon");
-	add(spawn, "chardev=monitor,mode=control");
-	add(spawn, "-chardev");
-	add(spawn, "socket,id=doorbell,fd=%d", spawn->fds[FD_DOORBELL]);
-}
-
-static void add_ports(struct spawn *spawn)
-{
-	for (unsigned int slot = 0; slot <= QEMU_DOORBELL; slot++) {
-		add(spawn, "-device");
-		add(spawn, "pcie-root-port,id=port%u,chassis=%u,addr=%x", slot, slot + 1,
-		    qemu_slot_port(slot));
-	}
-}
-
-static int add_user_arguments(struct spawn *spawn)
-{
-	const char *text = secure_getenv("USRPCI_QEMU_ARGS");
-	wordexp_t words;
-	int error;
-
-	if (!text || !*text)
-		return 0;
-	error = wordexp(text, &words, WRDE_NOCMD);
-	if (error)
-		return report(spawn->ctx, error == WRDE_NOSPACE ? -ENOMEM : -EINVAL, spawn->object,
-			      "it is split into words as a shell does; quote ( ) { } | & ; < >",
-			      "cannot understand USRPCI_QEMU_ARGS=%s", text);
-	for (size_t i = 0; i < words.we_wordc; i++)
-		add(spawn, "%s", words.we_wordv[i]);
-	wordfree(&words);
-	return 0;
-}
-
-static void free_arguments(struct spawn *spawn)
-{
-	for (size_t i = 0; i < spawn->argc; i++)
-		free(spawn->argv[i]);
-	free(spawn->argv);
-}
 
 /*
  * 64 KiB of nothing but hlt at the reset vector, with a jump back for what wakes the processor.
@@ -202,11 +81,11 @@ static void child(const struct spawn *spawn, int messages, int status)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid(); /* an interrupt from the terminal is for the driver, which then ends QEMU */
-	for (unsigned int i = 0; i < FD_COUNT; i++)
+	for (unsigned int i = 0; i < QEMU_FD_COUNT; i++)
 		keep_in_child(spawn->fds[i]);
 	if (null >= 0 && dup2(null, 0) == 0 && dup2(messages, 1) == 1 && dup2(messages, 2) == 2 &&
-	    tie_life(spawn->fds[FD_LIFE]))
-		execvp(spawn->binary, spawn->argv);
+	    tie_life(spawn->fds[QEMU_FD_LIFE]))
+		execvp(spawn->argv[0], spawn->argv);
 	error = errno;
 	if (write(status, &error, sizeof(error)) != sizeof(error))
 		_exit(126);
@@ -242,21 +121,21 @@ static int pair(bool socket, int *ours, int *theirs)
 
 static int make_descriptors(struct spawn *spawn, struct qemu_process *process, int *monitor)
 {
-	int error = pair(true, &process->qtest, &spawn->fds[FD_QTEST]);
+	int error = pair(true, &process->qtest, &spawn->fds[QEMU_FD_QTEST]);
 
 	if (!error)
-		error = pair(true, monitor, &spawn->fds[FD_MONITOR]);
+		error = pair(true, monitor, &spawn->fds[QEMU_FD_MONITOR]);
 	if (!error)
-		error = pair(true, &process->doorbell, &spawn->fds[FD_DOORBELL]);
+		error = pair(true, &process->doorbell, &spawn->fds[QEMU_FD_DOORBELL]);
 	if (!error)
-		error = pair(false, &process->life, &spawn->fds[FD_LIFE]);
+		error = pair(false, &process->life, &spawn->fds[QEMU_FD_LIFE]);
 	if (error)
 		return error;
 	process->messages = qemu_above_stdio(memfd_create("usrpci-messages", MFD_CLOEXEC));
-	spawn->fds[FD_BIOS] = qemu_above_stdio(create_bios());
+	spawn->fds[QEMU_FD_BIOS] = qemu_above_stdio(create_bios());
 	if (process->messages < 0)
 		return process->messages;
-	return spawn->fds[FD_BIOS] < 0 ? spawn->fds[FD_BIOS] : 0;
+	return spawn->fds[QEMU_FD_BIOS] < 0 ? spawn->fds[QEMU_FD_BIOS] : 0;
 }
 
 static void close_fd(int *fd)
@@ -287,7 +166,7 @@ static int await_exec(const struct spawn *spawn, int status)
 		      error == ENOENT ? "apt-get install qemu-system-x86, or set USRPCI_QEMU to "
 					"the path of qemu-system-x86_64"
 				      : NULL,
-		      "cannot run %s", spawn->binary);
+		      "cannot run %s", spawn->argv[0]);
 }
 
 static int run(const struct spawn *spawn, struct qemu_process *process)
@@ -351,18 +230,18 @@ static int greet(const struct spawn *spawn, struct qemu_process *process)
 
 	free(reply);
 	if (!error) {
-		log_debug(spawn->ctx, spawn->object, "%s runs as process %d", spawn->binary,
+		log_debug(spawn->ctx, spawn->object, "%s runs as process %d", spawn->argv[0],
 			  process->pid);
 		return 0;
 	}
 	if (error != -ENODEV)
 		return report(spawn->ctx, error, spawn->object, NULL, "%s does not answer",
-			      spawn->binary);
+			      spawn->argv[0]);
 	reap(process);
 	qemu_message(process, text, sizeof(text));
 	log_error(spawn->ctx, spawn->object,
 		  secure_getenv("USRPCI_QEMU_ARGS") ? "see USRPCI_QEMU_ARGS" : NULL,
-		  "%s did not start: %s", spawn->binary, *text ? text : "it gave no reason");
+		  "%s did not start: %s", spawn->argv[0], *text ? text : "it gave no reason");
 	return -EINVAL;
 }
 
@@ -372,12 +251,7 @@ static int start(struct spawn *spawn, struct qemu_process *process, size_t ram_s
 
 	if (error)
 		return report(spawn->ctx, error, spawn->object, NULL, "cannot prepare to run QEMU");
-	add_machine(spawn, ram_size);
-	add_connections(spawn);
-	add_ports(spawn);
-	error = add_user_arguments(spawn);
-	if (!error && spawn->no_memory)
-		error = -ENOMEM;
+	error = qemu_arguments(spawn->ctx, spawn->object, spawn->fds, ram_size, &spawn->argv);
 	if (!error)
 		error = open_monitor(process, monitor);
 	return error ? error : run(spawn, process);
@@ -386,23 +260,21 @@ static int start(struct spawn *spawn, struct qemu_process *process, size_t ram_s
 int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
 		       struct qemu_process *process)
 {
-	const char *binary = secure_getenv("USRPCI_QEMU");
 	struct spawn spawn = {
 		.ctx = ctx,
 		.object = object,
-		.binary = binary && *binary ? binary : DEFAULT_BINARY,
 		.fds = {ram, -1, -1, -1, -1, -1},
 	};
 	int monitor = -1, error;
 
 	*process = QEMU_NO_PROCESS;
 	error = start(&spawn, process, ram_size, &monitor);
-	for (unsigned int i = FD_RAM + 1; i < FD_COUNT; i++)
+	for (unsigned int i = QEMU_FD_RAM + 1; i < QEMU_FD_COUNT; i++)
 		close_fd(&spawn.fds[i]);
-	free_arguments(&spawn);
 	close_fd(&monitor);
 	if (!error)
 		error = greet(&spawn, process);
+	qemu_arguments_free(spawn.argv);
 	if (error)
 		qemu_process_end(process);
 	return error;
