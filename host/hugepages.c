@@ -417,21 +417,25 @@ static int reserve(struct usrpci_host *host, const struct selection *selection, 
 	return error ? error : (int)missing;
 }
 
-static int release(struct usrpci_host *host, const struct selection *selection)
+/* Gives back most of our pages, or all. */
+static int release(struct usrpci_host *host, const struct selection *selection, size_t most)
 {
 	int total = 0, error = 0, failed;
 	int i;
 
 	for (i = 0; !error && i < selection->count; i++) {
 		struct usrpci_hugepages *pool = selection->picked[i];
-		int went = shrink(host, &selection->all, pool, pool->ours);
+		size_t wanted = most - (size_t)total;
+		int went;
 
+		wanted = pool->ours < wanted ? pool->ours : wanted;
+		went = shrink(host, &selection->all, pool, wanted);
 		error = went < 0 ? went : 0;
 		total += went < 0 ? 0 : went;
-		if (pool->ours)
+		if (!error && (size_t)went < wanted)
 			log_warning(host->ctx, NULL, "release again when their users have ended",
-				    "%zu huge pages on node %d are still in use", pool->ours,
-				    pool->node);
+				    "%zu huge pages on node %d are still in use",
+				    wanted - (size_t)went, pool->node);
 	}
 	failed = write_ours(host, &selection->all);
 	if (error)
@@ -455,7 +459,7 @@ int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t
 	return result;
 }
 
-int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node)
+int hugepages_give_back(struct usrpci_host *host, size_t most, size_t page_size, int node)
 {
 	struct selection selection = {0};
 	int result = state_lock(host);
@@ -464,8 +468,13 @@ int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, in
 		return result;
 	result = selection_begin(host, page_size, node, &selection);
 	if (!result)
-		result = release(host, &selection);
+		result = release(host, &selection, most);
 	selection_end(&selection);
 	state_unlock(host);
 	return result;
+}
+
+int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node)
+{
+	return hugepages_give_back(host, SIZE_MAX, page_size, node);
 }

@@ -160,7 +160,7 @@ static void close_memory(struct lend *lend)
 	usrpci_ctx_close(lend->memory);
 	lend->memory = NULL;
 	if (lend->reserved)
-		usrpci_host_hugepages_release(lend->host, HUGEPAGE_SIZE, -1);
+		hugepages_give_back(lend->host, lend->reserved, HUGEPAGE_SIZE, -1);
 }
 
 static int stop_all(struct lend *lend)

@@ -16,6 +16,7 @@ teardown()
 demo@tells-the-whole-story()
 {
 	expect_output "Done: taken, driven, and given back" "$USRPCI_SOURCE/demo/story"
+	grep -q "2 pages given back" <<<"$output"
 }
 
 demo@stops-at-the-first-step-that-fails()

@@ -63,6 +63,18 @@ static void release_leaves_the_count_as_found(void **state)
 	assert_int_equal(kernel_pool_total(kernel, 0), 10);
 }
 
+static void a_part_goes_back_and_the_rest_stays_ours(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(reserve(kernel, 6), 2);
+	assert_int_equal(reserve(kernel, 20), 14);
+	assert_int_equal(hugepages_give_back(kernel->host, 14, 0, -1), 14);
+	assert_int_equal(kernel_pool_total(kernel, 0), 12);
+	assert_int_equal(release(kernel), 2);
+	assert_int_equal(kernel_pool_total(kernel, 0), 10);
+}
+
 static void pages_in_use_stay_and_are_released_later(void **state)
 {
 	struct kernel *kernel = *state;
@@ -193,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(only_what_is_missing_is_added),
 		TEST(release_leaves_the_count_as_found),
+		TEST(a_part_goes_back_and_the_rest_stays_ours),
 		TEST(pages_in_use_stay_and_are_released_later),
 		TEST(promised_pages_are_not_counted_as_free),
 		TEST(scattered_memory_is_compacted),
