@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "hypercall.h"
 #include "layout.h"
@@ -23,6 +22,7 @@ enum {
 	REG_ROM = 0x30,
 };
 
+#define COMMAND_INTX_DISABLE  0x0400u
 #define HEADER_MULTI_FUNCTION 0x00800000u
 #define BAR_FLAGS_IO          0x00000001u
 #define BAR_FLAGS_64BIT       0x00000004u
@@ -91,6 +91,18 @@ int rumpcomp_pci_confread(unsigned int bus, unsigned int device, unsigned int nu
 	return 0;
 }
 
+/*
+ * Two bytes only: the upper half is the status register, whose bits are cleared by writing them
+ * back. And without the bit that masks INTx, which belongs to the interrupt thread: a driver that
+ * writes back what it read a moment ago would mask its interrupt for good.
+ */
+static int write_command(struct rump_function *function, uint16_t value)
+{
+	return usrpci_config_update16(function->dev, REG_COMMAND,
+				      (uint16_t) ~(value | COMMAND_INTX_DISABLE),
+				      value & (uint16_t)~COMMAND_INTX_DISABLE);
+}
+
 int rumpcomp_pci_confwrite(unsigned int bus, unsigned int device, unsigned int number, int reg,
 			   unsigned int value)
 {
@@ -105,9 +117,8 @@ int rumpcomp_pci_confwrite(unsigned int bus, unsigned int device, unsigned int n
 	}
 	if (reg == REG_ROM)
 		return 0;
-	/* The upper half is the status register, whose bits are cleared by writing them back. */
 	if (reg == REG_COMMAND)
-		error = usrpci_config_write16(function->dev, REG_COMMAND, (uint16_t)value);
+		error = write_command(function, (uint16_t)value);
 	else
 		error = usrpci_config_write32(function->dev, (unsigned int)reg, value);
 	return error ? rumpuser_component_errtrans(-error) : 0;
@@ -158,13 +169,8 @@ void *rumpcomp_pci_map(unsigned long address, unsigned long length)
 	return NULL;
 }
 
-/* Only a kernel side that was built with port I/O asks; its threads got the permission in layout.c.
- */
+/* Only a kernel side that was built with port I/O asks; layout.c got its threads the permission. */
 int rumpcomp_pci_iospace_init(void)
 {
-	const char *wanted = getenv("USRPCI_RUMP_PORTS");
-
-	if (wanted && *wanted != '0')
-		return 0;
-	return rumpuser_component_errtrans(EOPNOTSUPP);
+	return rump_ports_allowed() ? 0 : rumpuser_component_errtrans(EOPNOTSUPP);
 }

@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-/* Called by the kernel side's PCI component. bus, device and function are those of bus_layout.c. */
+/* Called by the kernel side's PCI component. bus, device and function are those of layout.c. */
 int rumpcomp_pci_confread(unsigned int bus, unsigned int device, unsigned int function, int reg,
 			  unsigned int *value);
 int rumpcomp_pci_confwrite(unsigned int bus, unsigned int device, unsigned int function, int reg,

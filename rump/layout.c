@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
+#include <unistd.h>
 
 #include "layout.h"
 #include "message.h"
@@ -68,25 +69,26 @@ static bool has_device(const struct usrpci_addr *addr)
 
 static void add_device(const char *name)
 {
-	struct rump_function new = {0};
+	struct rump_function added = {0};
 	struct rump_function *slot;
 
-	if (usrpci_dev_open(the_bus.ctx, name, &new.dev))
+	if (usrpci_dev_open(the_bus.ctx, name, &added.dev))
 		return;
-	slot = find_slot(&usrpci_dev_info(new.dev)->addr);
-	if (!slot) {
-		rump_message("%s: left out: the rump kernel's bus has %d slots", name, RUMP_SLOTS);
-		usrpci_dev_close(new.dev);
+	slot = find_slot(&usrpci_dev_info(added.dev)->addr);
+	if (!slot || slot[RUMP_FUNCTIONS - 1].dev) {
+		rump_message("%s: left out: the rump kernel's bus has %d slots of %d functions",
+			     name, RUMP_SLOTS, RUMP_FUNCTIONS);
+		usrpci_dev_close(added.dev);
 		return;
 	}
 	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
-		if (usrpci_bar_info(new.dev, i, &new.bar_info[i]))
+		if (usrpci_bar_info(added.dev, i, &added.bar_info[i]))
 			continue;
-		new.bar_value[i] = (uint32_t) new.bar_info[i].address;
-		if (new.bar_info[i].flags & USRPCI_BAR_64BIT &&i + 1 < USRPCI_BARS)
-			new.bar_value[i + 1] = (uint32_t)(new.bar_info[i].address >> 32);
+		added.bar_value[i] = (uint32_t)added.bar_info[i].address;
+		if ((added.bar_info[i].flags & USRPCI_BAR_64BIT) && i + 1 < USRPCI_BARS)
+			added.bar_value[i + 1] = (uint32_t)(added.bar_info[i].address >> 32);
 	}
-	insert_function(slot, &new);
+	insert_function(slot, &added);
 	the_bus.functions++;
 }
 
@@ -131,9 +133,13 @@ static void allow_ports(void)
 {
 	const char *wanted = getenv("USRPCI_RUMP_PORTS");
 
-	if (wanted && strcmp(wanted, "0") && iopl(3))
+	if (!wanted || !strcmp(wanted, "0"))
+		return;
+	if (iopl(3))
 		rump_message("I/O ports: %s (CAP_SYS_RAWIO is needed, and no kernel lockdown)",
 			     strerror(errno));
+	else
+		the_bus.ports = true;
 }
 
 static void print_failure(void *data, const struct usrpci_log_entry *entry)
@@ -152,6 +158,7 @@ static void open_bus(void)
 	const char *names = getenv("USRPCI_RUMP");
 	int error = usrpci_ctx_open(&options, &the_bus.ctx);
 
+	the_bus.owner = getpid();
 	if (error) {
 		rump_message("cannot start: %s", strerror(-error));
 		return;
@@ -171,6 +178,13 @@ struct rump_bus *rump_bus(void)
 	return the_bus.functions ? &the_bus : NULL;
 }
 
+bool rump_ports_allowed(void)
+{
+	struct rump_bus *bus = rump_bus();
+
+	return bus && bus->ports;
+}
+
 struct rump_function *rump_function(unsigned int bus, unsigned int device, unsigned int function)
 {
 	struct rump_bus *known = rump_bus();
@@ -180,9 +194,14 @@ struct rump_function *rump_function(unsigned int bus, unsigned int device, unsig
 	return known->slots[device][function].dev ? &known->slots[device][function] : NULL;
 }
 
-/* The process ends: no device may go on writing to memory that the kernel is about to take back. */
+/*
+ * The process ends: no device may go on writing to memory that the kernel is about to take back. A
+ * child that ends leaves its parent's devices alone.
+ */
 __attribute__((destructor)) static void stop_devices(void)
 {
+	if (the_bus.owner != getpid())
+		return;
 	for (unsigned int i = 0; i < RUMP_SLOTS; i++) {
 		for (unsigned int f = 0; f < RUMP_FUNCTIONS && the_bus.slots[i][f].dev; f++)
 			usrpci_dev_set_bus_master(the_bus.slots[i][f].dev, false);

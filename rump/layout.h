@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <usrpci/usrpci.h>
 
@@ -28,6 +29,8 @@ struct rump_bus {
 	struct usrpci_ctx *ctx;
 	struct rump_function slots[RUMP_SLOTS][RUMP_FUNCTIONS];
 	unsigned int functions;
+	bool ports;  /* see rump_ports_allowed() */
+	pid_t owner; /* the process whose devices these are */
 };
 
 /*
@@ -39,6 +42,9 @@ struct rump_bus {
  * (why was printed).
  */
 struct rump_bus *rump_bus(void);
+
+/* Whether the rump kernel's threads may execute port instructions. */
+bool rump_ports_allowed(void);
 
 /* The function at an address of the rump kernel's bus, NULL when there is none. */
 struct rump_function *rump_function(unsigned int bus, unsigned int device, unsigned int function);

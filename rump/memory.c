@@ -12,12 +12,13 @@
  * to. Any other address is refused.
  */
 
-#include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hypercall.h"
 #include "layout.h"
@@ -58,7 +59,7 @@ int rumpuser_malloc(size_t size, int align, void **memory)
 	/* The caller looks at the pointer, not at the result, when it may not wait. */
 	*memory = NULL;
 	if (!bus)
-		error = -posix_memalign(memory, align > 0 ? (size_t)align : sizeof(void *), size);
+		error = -posix_memalign(memory, align > 16 ? (size_t)align : 16, size);
 	else
 		error = rump_heap_alloc(bus, size, (size_t)align, memory);
 	if (!error)
@@ -135,18 +136,25 @@ int rumpcomp_pci_dmamem_map(struct rumpcomp_pci_dmaseg *segments, size_t count, 
 	return 0;
 }
 
+/* Who called, past bus_dma(9) itself: the driver, as "file(function+offset)". */
+static void print_callers(void)
+{
+	void *frames[12];
+	int count = backtrace(frames, 12);
+
+	backtrace_symbols_fd(frames + 2, count > 2 ? count - 2 : 0, STDERR_FILENO);
+}
+
 unsigned long rumpcomp_pci_virt_to_mach(void *va)
 {
 	struct rump_bus *bus = rump_bus();
-	Dl_info caller = {0};
 
 	if (bus && usrpci_dma_contains(bus->ctx, va, 1))
 		return usrpci_dma_addr(bus->ctx, va);
 	/* No answer stands for failure, and a wrong one would let the device write to it. */
-	dladdr(__builtin_return_address(0), &caller);
-	rump_message(
-		"%s gives a device %p, which is not kernel memory (a stack, or an application's "
-		"buffer): stopping",
-		caller.dli_sname ? caller.dli_sname : "a driver", va);
+	rump_message("a driver gives its device %p, which is not kernel memory (a stack, or an "
+		     "application's buffer): stopping. It was called by:",
+		     va);
+	print_callers();
 	abort();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * NetBSD's wm(4) on a PCI device of this host: gives the interface an address, then pings or talks
- *TCP.
+ * TCP.
  *
  *	usrpci bind 03:00.0
  *	wm wm0 10.0.2.15/24 ping 10.0.2.2 [COUNT [INTERVAL_MS]]
