@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * NetBSD's wm(4) on a PCI device of this host: gives the interface an address, then pings or talks
+ * NetBSD's wm(4) on PCI devices of this host: gives the interfaces addresses, then pings or talks
  * TCP.
  *
  *	usrpci bind 03:00.0
  *	wm wm0 10.0.2.15/24 ping 10.0.2.2 [COUNT [INTERVAL_MS]]
+ *	wm wm0 10.0.2.15/24 wm1 10.0.3.1/24 ping 10.0.2.2,10.0.3.2	(in turn)
  *	wm wm0 10.0.2.15/24 echo 10.0.2.2 PORT BYTES CHUNK	(the peer sends back what it gets)
- *	wm wm0 10.0.2.15/24 send 10.0.2.2 PORT BYTES
+ *	wm wm0 10.0.2.15/24 send 10.0.2.2 PORT BYTES	(the peer answers the end with a byte)
  *	wm wm0 10.0.2.15/24 receive 10.0.2.2 PORT BYTES
  *	wm wm0 10.0.2.15/24 serve unix:///run/wm.sock	(for remote clients: RUMP_SERVER)
  *
- * Data sent is a sequence of numbers, and what comes back is compared with it.
+ * Data sent is pattern.h's, and what comes back is compared with it.
  */
 
 #include <err.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,9 +30,13 @@
 #include <rump/rump_syscalls.h>
 
 #include "netbsd_socket.h"
+#include "pattern.h"
 
-#define PING_TIMEOUT_S 1
-#define TCP_TIMEOUT_S  60
+/* How long a reply is waited for: at first, while the link comes up, and then. */
+#define PROBE_TIMEOUT_S 1
+#define PING_TIMEOUT_S  5
+#define TCP_TIMEOUT_S   60
+#define PEERS_MOST      8
 
 struct echo_packet {
 	uint8_t type, code;
@@ -55,30 +63,43 @@ static uint16_t checksum(const void *data, size_t size)
 	return (uint16_t) ~(sum + (sum >> 16));
 }
 
+static void set_timeout(int fd, int seconds)
+{
+	struct netbsd_timeval timeout = {.seconds = seconds};
+
+	if (rump_sys_setsockopt(fd, NETBSD_SOL_SOCKET, NETBSD_SO_RCVTIMEO, &timeout,
+				sizeof(timeout)))
+		err(1, "setsockopt");
+}
+
 static int open_socket(int type, int protocol, int timeout_s)
 {
-	struct netbsd_timeval timeout = {.seconds = timeout_s};
 	int fd = rump_sys_socket(NETBSD_AF_INET, type, protocol);
 
-	if (fd < 0 || rump_sys_setsockopt(fd, NETBSD_SOL_SOCKET, NETBSD_SO_RCVTIMEO, &timeout,
-					  sizeof(timeout)))
+	if (fd < 0)
 		err(1, "socket");
+	set_timeout(fd, timeout_s);
 	return fd;
+}
+
+static bool answers(const uint8_t *packet, size_t size, uint16_t sequence)
+{
+	size_t header = (size_t)(packet[0] & 0xf) * 4;
+	const struct echo_packet *reply = (const struct echo_packet *)(packet + header);
+
+	return size == header + sizeof(*reply) && reply->type == 0 &&
+	       reply->sequence == htons(sequence) &&
+	       pattern_matches(sequence, reply->data, sizeof(reply->data));
 }
 
 /* Waits for the reply to one request; others, late ones, are passed over. */
 static int await_reply(int fd, uint16_t sequence)
 {
 	uint8_t packet[1500];
-	const struct echo_packet *reply;
 	ssize_t got;
 
 	while ((got = rump_sys_recvfrom(fd, packet, sizeof(packet), 0, NULL, NULL)) > 0) {
-		size_t header = (size_t)(packet[0] & 0xf) * 4;
-
-		reply = (const struct echo_packet *)(packet + header);
-		if ((size_t)got >= header + 8 && reply->type == 0 &&
-		    reply->sequence == htons(sequence))
+		if (answers(packet, (size_t)got, sequence))
 			return 0;
 	}
 	return -1;
@@ -86,31 +107,56 @@ static int await_reply(int fd, uint16_t sequence)
 
 static int ping_once(int fd, const struct netbsd_sockaddr_in *to, uint16_t sequence)
 {
-	struct echo_packet request = {.type = 8, .sequence = htons(sequence)};
+	struct echo_packet request = {
+		.type = 8,
+		.id = htons((uint16_t)getpid()),
+		.sequence = htons(sequence),
+	};
 
+	memcpy(request.data, pattern_at(sequence), sizeof(request.data));
 	request.checksum = checksum(&request, sizeof(request));
 	if (rump_sys_sendto(fd, &request, sizeof(request), 0, (const void *)to, sizeof(*to)) < 0)
 		return -1;
 	return await_reply(fd, sequence);
 }
 
-static int ping(const char *peer, unsigned int count, unsigned int interval_ms)
+/* Auto-negotiation and ARP take some seconds. */
+static void await_peer(int fd, const struct netbsd_sockaddr_in *peer)
 {
-	struct netbsd_sockaddr_in to = netbsd_address(peer, 0);
-	int fd = open_socket(NETBSD_SOCK_RAW, IPPROTO_ICMP, PING_TIMEOUT_S);
-	unsigned int lost = 0;
+	for (unsigned int i = 0; i < 10 && ping_once(fd, peer, UINT16_MAX); i++)
+		;
+}
+
+static unsigned int add_peers(char *list, int fd, struct netbsd_sockaddr_in *peers)
+{
+	unsigned int count = 0;
+	char *name;
+
+	while (count < PEERS_MOST && (name = strsep(&list, ","))) {
+		peers[count] = netbsd_address(name, 0);
+		await_peer(fd, &peers[count++]);
+	}
+	return count;
+}
+
+static int ping(char *list, unsigned int count, unsigned int interval_ms)
+{
+	struct netbsd_sockaddr_in peers[PEERS_MOST];
+	int fd = open_socket(NETBSD_SOCK_RAW, IPPROTO_ICMP, PROBE_TIMEOUT_S);
+	unsigned int peer_count = add_peers(list, fd, peers), lost = 0;
 	double total = 0;
 
-	/* Auto-negotiation and ARP take some seconds. */
-	for (unsigned int i = 0; i < 10 && ping_once(fd, &to, UINT16_MAX); i++)
-		;
+	set_timeout(fd, PING_TIMEOUT_S);
 	for (unsigned int i = 0; i < count; i++) {
 		double start = now_ms();
 
-		if (ping_once(fd, &to, (uint16_t)i))
-			lost++;
-		else
+		if (!ping_once(fd, &peers[i % peer_count], (uint16_t)i)) {
 			total += now_ms() - start;
+		} else {
+			fprintf(stderr, "request %u: no reply within %.0f ms\n", i,
+				now_ms() - start);
+			lost++;
+		}
 		if (interval_ms)
 			usleep(interval_ms * 1000);
 	}
@@ -129,17 +175,12 @@ static int connect_to(const char *peer, const char *port)
 	return fd;
 }
 
-static uint8_t byte_at(size_t position)
+static void send_chunk(int fd, size_t position, size_t size)
 {
-	return (uint8_t)((position * 2654435761u) >> 13);
-}
+	const uint8_t *data = pattern_at(position);
 
-static void send_chunk(int fd, size_t position, size_t size, uint8_t *buffer)
-{
-	for (size_t i = 0; i < size; i++)
-		buffer[i] = byte_at(position + i);
 	for (size_t sent = 0; sent < size;) {
-		ssize_t put = rump_sys_write(fd, buffer + sent, size - sent);
+		ssize_t put = rump_sys_write(fd, data + sent, size - sent);
 
 		if (put <= 0)
 			err(1, "write at %zu", position + sent);
@@ -147,8 +188,10 @@ static void send_chunk(int fd, size_t position, size_t size, uint8_t *buffer)
 	}
 }
 
-static void receive_chunk(int fd, size_t position, size_t size, uint8_t *buffer)
+static void receive_chunk(int fd, size_t position, size_t size)
 {
+	static uint8_t buffer[PATTERN_MOST];
+
 	for (size_t had = 0; had < size;) {
 		ssize_t got = rump_sys_read(fd, buffer + had, size - had);
 
@@ -156,30 +199,38 @@ static void receive_chunk(int fd, size_t position, size_t size, uint8_t *buffer)
 			err(1, "read at %zu", position + had);
 		had += (size_t)got;
 	}
-	for (size_t i = 0; i < size; i++) {
-		if (buffer[i] != byte_at(position + i))
-			errx(1, "byte %zu is wrong", position + i);
-	}
+	if (!pattern_matches(position, buffer, size))
+		errx(1, "bytes from %zu on are not what was sent", position);
 }
 
-static int transfer(int fd, size_t bytes, size_t chunk, int sending, int receiving)
+/* Not before the peer says that it has it all is anything sent. */
+static void finish_sending(int fd)
 {
-	uint8_t *buffer = malloc(chunk);
+	char answer;
+
+	if (rump_sys_shutdown(fd, SHUT_WR) || rump_sys_read(fd, &answer, 1) != 1)
+		err(1, "the peer did not get all");
+}
+
+static int transfer(int fd, const char *what, size_t bytes, size_t chunk)
+{
+	bool sending = strcmp(what, "receive"), receiving = strcmp(what, "send");
 	double start = now_ms(), seconds;
 
-	if (!buffer)
-		err(1, "malloc");
+	if (!chunk || chunk > PATTERN_MOST)
+		errx(1, "CHUNK is 1 to %d", PATTERN_MOST);
 	for (size_t done = 0; done < bytes; done += chunk) {
 		size_t size = bytes - done < chunk ? bytes - done : chunk;
 
 		if (sending)
-			send_chunk(fd, done, size, buffer);
+			send_chunk(fd, done, size);
 		if (receiving)
-			receive_chunk(fd, done, size, buffer);
+			receive_chunk(fd, done, size);
 	}
+	if (!receiving)
+		finish_sending(fd);
 	seconds = (now_ms() - start) / 1e3;
-	printf("%zu bytes, %.1f Mbit/s\n", bytes, (double)bytes * 8 / 1e6 / seconds);
-	free(buffer);
+	printf("%s: %zu bytes, %.1f Mbit/s\n", what, bytes, (double)bytes * 8 / 1e6 / seconds);
 	rump_sys_close(fd);
 	return 0;
 }
@@ -202,55 +253,60 @@ static int serve(const char *url)
 static int usage(const char *name)
 {
 	fprintf(stderr,
-		"usage: %s IF ADDRESS/PREFIX ping PEER [COUNT [INTERVAL_MS]]\n"
-		"       %s IF ADDRESS/PREFIX echo PEER PORT BYTES CHUNK\n"
-		"       %s IF ADDRESS/PREFIX send|receive PEER PORT BYTES\n"
-		"       %s IF ADDRESS/PREFIX serve URL\n",
+		"usage: %s {IF ADDRESS/PREFIX}... ping PEER[,PEER]... [COUNT [INTERVAL_MS]]\n"
+		"       %s {IF ADDRESS/PREFIX}... echo PEER PORT BYTES CHUNK\n"
+		"       %s {IF ADDRESS/PREFIX}... send|receive PEER PORT BYTES\n"
+		"       %s {IF ADDRESS/PREFIX}... serve URL\n",
 		name, name, name, name);
 	return 2;
 }
 
-static void configure(const char *interface, char *address)
+static void configure(const char *interface, char *address, const char *prefix)
 {
-	char *slash = strchr(address, '/');
-	int error;
+	int error = rump_pub_netconfig_ifup(interface);
 
-	if (slash)
-		*slash = '\0';
-	error = rump_pub_netconfig_ifup(interface);
 	if (!error)
-		error = rump_pub_netconfig_ipv4_ifaddr_cidr(interface, address,
-							    slash ? atoi(slash + 1) : 24);
+		error = rump_pub_netconfig_ipv4_ifaddr_cidr(interface, address, atoi(prefix));
 	if (error)
 		errx(1, "%s: cannot be configured: error %d", interface, error);
-	/* Auto-negotiation. */
-	sleep(2);
+}
+
+/* What the command line's interfaces are followed by. */
+static int run(int argc, char **argv)
+{
+	const char *what = argv[0];
+
+	if (!strcmp(what, "ping"))
+		return ping(argv[1], argc > 2 ? (unsigned int)atoi(argv[2]) : 4,
+			    argc > 3 ? (unsigned int)atoi(argv[3]) : 0);
+	if (!strcmp(what, "serve"))
+		return serve(argv[1]);
+	if (!strcmp(what, "echo") && argc == 5)
+		return transfer(connect_to(argv[1], argv[2]), what, strtoul(argv[3], NULL, 0),
+				strtoul(argv[4], NULL, 0));
+	if ((!strcmp(what, "send") || !strcmp(what, "receive")) && argc == 4)
+		return transfer(connect_to(argv[1], argv[2]), what, strtoul(argv[3], NULL, 0),
+				PATTERN_MOST);
+	return -1;
 }
 
 int main(int argc, char **argv)
 {
-	const char *what = argc > 4 ? argv[3] : "";
 	double start = now_ms();
+	int at = 1, status;
+	char *slash;
 
 	if (argc < 5)
 		return usage(argv[0]);
 	if (rump_init())
 		errx(1, "the rump kernel does not start");
 	printf("rump_init %.0f ms\n", now_ms() - start);
-	configure(argv[1], argv[2]);
-	if (!strcmp(what, "ping"))
-		return ping(argv[4], argc > 5 ? (unsigned int)atoi(argv[5]) : 4,
-			    argc > 6 ? (unsigned int)atoi(argv[6]) : 0);
-	if (!strcmp(what, "serve"))
-		return serve(argv[4]);
-	if (!strcmp(what, "echo") && argc == 8)
-		return transfer(connect_to(argv[4], argv[5]), strtoul(argv[6], NULL, 0),
-				strtoul(argv[7], NULL, 0), 1, 1);
-	if (!strcmp(what, "send") && argc == 7)
-		return transfer(connect_to(argv[4], argv[5]), strtoul(argv[6], NULL, 0), 65536, 1,
-				0);
-	if (!strcmp(what, "receive") && argc == 7)
-		return transfer(connect_to(argv[4], argv[5]), strtoul(argv[6], NULL, 0), 65536, 0,
-				1);
-	return usage(argv[0]);
+	for (; at + 3 < argc && (slash = strchr(argv[at + 1], '/')); at += 2) {
+		*slash = '\0';
+		configure(argv[at], argv[at + 1], slash + 1);
+	}
+	/* Auto-negotiation. */
+	sleep(2);
+	status = argc - at < 2 ? -1 : run(argc - at, argv + at);
+	return status < 0 ? usage(argv[0]) : status;
 }
