@@ -3,38 +3,60 @@
 #
 # rump: the hypercalls, called as a rump kernel's PCI component calls them (kernel_side.c), on edu and e1000
 #
-# vm: --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000 --append "hugepages=32"
+# vm: ${RUMP_MACHINE:-} --append "hugepages=32"
+# vm: --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000
+# vm: --device edu,multifunction=on,addr=4.0 --device edu,addr=4.2 --device e1000,addr=4.7,romfile=
 
 kernel_side=$USRPCI_BUILD/tests/rump/kernel_side
+driver=${USRPCI_RUMP_DRIVER:-uio_pci_generic}
 
-give_to_uio()
+give_to()
 {
-	local device
-	modprobe uio_pci_generic
-	for device in 0000:00:01.0 0000:00:02.0 0000:00:03.0; do
-		[ "$(driver_of "$device")" != uio_pci_generic ] || continue
-		[ -z "$(driver_of "$device")" ] || echo "$device" >"/sys/bus/pci/devices/$device/driver/unbind"
-		echo uio_pci_generic >"/sys/bus/pci/devices/$device/driver_override"
-		echo "$device" >/sys/bus/pci/drivers_probe
-	done
+	[ "$(driver_of "$1")" != "$2" ] || return 0
+	echo "$2" >"/sys/bus/pci/devices/$1/driver_override"
+	[ -z "$(driver_of "$1")" ] || echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
+	echo "$1" >/sys/bus/pci/drivers_probe
+	[ "$(driver_of "$1")" = "$2" ]
 }
 
 setup()
 {
-	give_to_uio
+	local device
+	modprobe "${driver//-/_}"
+	for device in 1.0 2.0 3.0 4.0 4.2 4.7; do
+		give_to 0000:00:0$device "$driver"
+	done
+	export USRPCI_RUMP=00:01.0,00:02.0,00:03.0
 }
 
 rump@lays-bound-devices-out-in-the-order-of-their-addresses()
 {
+	unset USRPCI_RUMP
 	expect_same "$("$kernel_side" enumerates)" "0.0 100e8086
 1.0 11e81234
-2.0 100e8086"
+2.0 100e8086
+3.0 11e81234
+3.1 11e81234
+3.2 100e8086"
 }
 
 rump@lays-named-devices-out-in-the-order-of-their-names()
 {
 	expect_same "$(USRPCI_RUMP=00:02.0,00:01.0 "$kernel_side" enumerates)" "0.0 11e81234
 1.0 100e8086"
+}
+
+rump@keeps-the-functions-of-a-device-together()
+{
+	expect_same "$(USRPCI_RUMP=00:04.7,00:01.0,00:04.0 "$kernel_side" enumerates)" "0.0 11e81234
+0.1 100e8086
+1.0 100e8086"
+}
+
+# Whatever functions are given, the rump kernel finds a function 0, and the bit that makes it look further.
+rump@shows-one-function-alone-as-a-whole-device()
+{
+	expect_same "$(USRPCI_RUMP=00:04.7 "$kernel_side" enumerates)" "0.0 100e8086"
 }
 
 rump@passes-over-a-device-that-is-named-twice-or-does-not-exist()
@@ -80,9 +102,11 @@ rump@moves-data-both-ways()
 	"$kernel_side" moves-data
 }
 
+# Under vfio the end of memory is what may be locked, not the machine's.
 rump@goes-on-after-memory-was-exhausted()
 {
-	expect_output "out of memory" "$kernel_side" survives-exhaustion
+	expect_output "out of memory" prlimit --memlock=$((64 << 20)) \
+		setpriv --bounding-set=-ipc_lock "$kernel_side" survives-exhaustion
 	expect_same "$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages)" 32
 }
 
