@@ -6,6 +6,7 @@
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
+#	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; PINGS=5000 BYTES=67108864 for the long run
 #	make bench    the figures, beside those of others
 #	make install  as root; DESTDIR and PREFIX are respected
 #	make          build only; also: make lint, analyze, format, clean
@@ -17,6 +18,9 @@ ASAN := build-asan
 # Debian's own; another python's meson may be first on the path and know nothing.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 JOBS := $(shell nproc)
+# Of check-rump.
+PINGS ?= 1000
+BYTES ?= 4194304
 
 BUILD_PACKAGES := gcc libc6-dev meson ninja-build pkgconf scdoc \
 	libkmod-dev libmount-dev libudev-dev libsmartcols-dev
@@ -28,7 +32,7 @@ FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk driverctl
 
-.PHONY: all build check check-kernel demo first-driver bench install lint analyze format clean
+.PHONY: all build check check-kernel check-rump demo first-driver bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -62,6 +66,14 @@ check-kernel: packages-KERNEL build
 	for suite in iommufd noiommu; do \
 		USRPCI_KERNEL=$$kernel tests/qemu/run tests/qemu/kernel_$$suite.sh || status=1; \
 	done; exit $$status
+
+# Under uio and vfio, then beside the hypercalls that the rump kernel was built with.
+check-rump: packages-CHECK build
+	@[ -n "$(RUMP_PREFIX)" ] || { echo "make check-rump: RUMP_PREFIX names no rump kernel" \
+		"(DIR with include/rump and lib/librump*.so)" >&2; exit 1; }
+	@RUMP_PREFIX=$(RUMP_PREFIX) USRPCI_RUMP_PINGS=$(PINGS) USRPCI_RUMP_BYTES=$(BYTES) \
+		$(MESON) test -C $(BUILD) --num-processes 1 --suite rump --print-errorlogs
+	@RUMP_PREFIX=$(RUMP_PREFIX) tests/rump/table $(PINGS) $(BYTES)
 
 demo: packages-BUILD packages-VM build
 	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard demo/story),lspci -nnk)

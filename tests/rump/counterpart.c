@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What stands on the other side of a rump kernel in tests: TCP servers on the host's own network
+ * stack, a disk's content, and a process that moves another's pages.
+ *
+ *	counterpart echo PORT		sends back what it gets
+ *	counterpart sink PORT		compares what it gets, and answers the end with a byte
+ *	counterpart source PORT BYTES	sends
+ *	counterpart fill PATH BYTES	writes to a disk
+ *	counterpart collapse PID	every 0.3 s, until PID has ended
+ */
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "pattern.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+#define HUGE_PAGE   (2ul << 20)
+#define PERIOD_US   300000
+#define BUFFER_SIZE PATTERN_MOST
+
+static void send_all(int fd, const void *data, size_t size)
+{
+	for (size_t sent = 0; sent < size;) {
+		ssize_t put = send(fd, (const char *)data + sent, size - sent, MSG_NOSIGNAL);
+
+		if (put <= 0)
+			err(1, "send");
+		sent += (size_t)put;
+	}
+}
+
+static void echo(int fd, uint8_t *buffer)
+{
+	ssize_t got;
+
+	while ((got = recv(fd, buffer, BUFFER_SIZE, 0)) > 0)
+		send_all(fd, buffer, (size_t)got);
+}
+
+static void sink(int fd, uint8_t *buffer)
+{
+	size_t position = 0;
+	ssize_t got;
+
+	while ((got = recv(fd, buffer, BUFFER_SIZE, 0)) > 0) {
+		if (!pattern_matches(position, buffer, (size_t)got))
+			errx(1, "sink: bytes from %zu on are not what was sent", position);
+		position += (size_t)got;
+	}
+	if (!got)
+		send_all(fd, "", 1);
+}
+
+static void source(int fd, size_t bytes)
+{
+	for (size_t done = 0; done < bytes; done += BUFFER_SIZE)
+		send_all(fd, pattern_at(done),
+			 bytes - done < BUFFER_SIZE ? bytes - done : BUFFER_SIZE);
+}
+
+static int listen_on(const char *port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    bind(fd, (struct sockaddr *)&in, sizeof(in)) || listen(fd, 8))
+		err(1, "port %s", port);
+	return fd;
+}
+
+static void serve(const char *what, const char *port, size_t bytes)
+{
+	static uint8_t buffer[BUFFER_SIZE];
+	int listener = listen_on(port), fd;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		if (!strcmp(what, "echo"))
+			echo(fd, buffer);
+		else if (!strcmp(what, "sink"))
+			sink(fd, buffer);
+		else
+			source(fd, bytes);
+		close(fd);
+	}
+}
+
+static void fill(const char *path, size_t bytes)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0)
+		err(1, "%s", path);
+	for (size_t done = 0; done < bytes; done += BUFFER_SIZE) {
+		if (pwrite(fd, pattern_at(done), BUFFER_SIZE, (off_t)done) != BUFFER_SIZE)
+			err(1, "%s: write at %zu", path, done);
+	}
+	if (fsync(fd))
+		err(1, "%s", path);
+	close(fd);
+}
+
+/* Returns in how many places the process's memory became huge pages. */
+static unsigned int collapse_mapping(int pidfd, uintptr_t start, uintptr_t end)
+{
+	unsigned int collapsed = 0;
+
+	for (uintptr_t at = (start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1); at + HUGE_PAGE <= end;
+	     at += HUGE_PAGE) {
+		struct iovec range = {(void *)at, HUGE_PAGE};
+
+		if (syscall(SYS_process_madvise, pidfd, &range, 1, MADV_COLLAPSE, 0) > 0)
+			collapsed++;
+		else if (errno == EPERM || errno == ENOSYS || errno == EOPNOTSUPP)
+			err(1, "process_madvise");
+	}
+	return collapsed;
+}
+
+static unsigned int collapse_once(int pidfd, const char *maps)
+{
+	uintptr_t start, end;
+	unsigned int collapsed = 0;
+	char line[512], access[5];
+	FILE *file = fopen(maps, "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &start, &end, access) == 3 &&
+		    !strcmp(access, "rw-p"))
+			collapsed += collapse_mapping(pidfd, start, end);
+	}
+	if (file)
+		fclose(file);
+	return collapsed;
+}
+
+static void collapse(const char *pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, atoi(pid), 0);
+	unsigned int rounds = 0, collapsed = 0;
+	char maps[64];
+
+	if (pidfd < 0)
+		err(1, "process %s", pid);
+	snprintf(maps, sizeof(maps), "/proc/%s/maps", pid);
+	while (!syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0)) {
+		collapsed += collapse_once(pidfd, maps);
+		rounds++;
+		usleep(PERIOD_US);
+	}
+	printf("%u rounds, %u huge pages made\n", rounds, collapsed);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 2 ? argv[1] : "";
+	size_t bytes = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
+
+	if (!strcmp(what, "echo") || !strcmp(what, "sink") || !strcmp(what, "source"))
+		serve(what, argv[2], bytes);
+	else if (!strcmp(what, "fill"))
+		fill(argv[2], bytes);
+	else if (!strcmp(what, "collapse"))
+		collapse(argv[2]);
+	else
+		errx(2, "usage: counterpart echo|sink|source PORT [BYTES] | fill PATH BYTES | "
+			"collapse PID");
+	return 0;
+}
