@@ -16,7 +16,7 @@
 
 #include "qemu_fixture.h"
 
-#define PATIENCE_MS 2000
+#define PATIENCE_MS 10000
 
 /* Zombies do not count: init may take its time. */
 static bool runs(pid_t pid)
@@ -136,6 +136,36 @@ static void qemu_ends_when_its_user_exits_without_closing(void **state)
 
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	assert_ends(pid);
+}
+
+static int heir_pipe[2];
+
+/* Forks a child that lives on with all that its parent had. */
+static void leave_to_a_child(pid_t qemu)
+{
+	pid_t heir = fork();
+
+	if (heir == 0)
+		wait_for_ever(qemu);
+	if (write(heir_pipe[1], &heir, sizeof(heir)) != sizeof(heir))
+		_exit(1);
+	_exit(0);
+}
+
+static void qemu_lives_as_long_as_its_last_user(void **state)
+{
+	pid_t child, heir, pid;
+
+	assert_int_equal(pipe(heir_pipe), 0);
+	pid = start_child(state, leave_to_a_child, &child);
+	assert_int_equal(read(heir_pipe[0], &heir, sizeof(heir)), sizeof(heir));
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	usleep(50000);
+	assert_true(runs(pid));
+	kill(heir, SIGKILL);
+	assert_ends(pid);
+	close(heir_pipe[0]);
+	close(heir_pipe[1]);
 }
 
 /* QEMU's descriptors must not land where its standard input and output are put. */
@@ -411,6 +441,7 @@ int main(void)
 		CASE(qemu_ends_when_its_user_is_killed),
 		CASE(a_qemu_that_does_not_respond_ends_too),
 		CASE(qemu_ends_when_its_user_exits_without_closing),
+		CASE(qemu_lives_as_long_as_its_last_user),
 		CASE(a_program_without_standard_descriptors_can_open_devices),
 		CASE(closing_ends_a_qemu_that_does_not_respond),
 		CASE(qemu_outlives_the_thread_that_started_it),
