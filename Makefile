@@ -21,6 +21,9 @@ JOBS := $(shell nproc)
 # Of check-rump.
 PINGS ?= 1000
 BYTES ?= 4194304
+# Debian's linker, loader and pkg-config look here; meson knows that only where dpkg-dev is installed.
+multiarch = $(shell gcc -print-multiarch)
+directories = --prefix $(PREFIX) $(if $(multiarch),--libdir lib/$(multiarch))
 
 BUILD_PACKAGES := gcc libc6-dev meson ninja-build pkgconf scdoc \
 	libkmod-dev libmount-dev libudev-dev libsmartcols-dev
@@ -42,7 +45,7 @@ build: $(BUILD)/build.ninja
 	@$(MESON) compile -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	@$(MESON) setup $(BUILD) --werror --prefix $(PREFIX)
+	@$(MESON) setup $(BUILD) --werror $(directories)
 
 $(ASAN)/build.ninja:
 	@$(MESON) setup $(ASAN) --werror --buildtype debug \
@@ -84,8 +87,12 @@ first-driver: packages-FIRST
 bench: packages-BENCH build
 	@bench/run $(BUILD)
 
-install: packages-BUILD build
+# PREFIX may differ from that of the last build; the loader learns of new libraries from ldconfig.
+install: packages-BUILD $(BUILD)/build.ninja
+	@$(MESON) configure $(BUILD) $(directories)
+	@$(MESON) compile -C $(BUILD)
 	@$(MESON) install -C $(BUILD) --no-rebuild
+	@$(if $(DESTDIR),,if [ "$$(id -u)" = 0 ]; then /sbin/ldconfig; fi)
 
 lint: packages-LINT packages-BUILD build
 	@$(MESON) test -C $(BUILD) --suite lint --verbose
