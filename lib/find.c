@@ -79,7 +79,7 @@ static int find_ids(struct usrpci_ctx *ctx, const char *name, unsigned int vendo
 		return report(ctx, -ENODEV, name, "usrpci list shows the devices",
 			      "no device has these ids");
 	if (matches > 1)
-		return report(ctx, -ENOTUNIQ, name, "give the address",
+		return refuse(ctx, -ENOTUNIQ, name, "give the address",
 			      "%d devices have these ids:%s", matches, candidates);
 	*addr = first;
 	return 0;
