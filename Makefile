@@ -60,7 +60,7 @@ check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 	@$(MESON) compile -C $(ASAN)
 	@rm -f $(BUILD)/meson-logs/testlog.json $(ASAN)/meson-logs/testlog.json
 	@$(MESON) test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs || true
-	@$(MESON) test -C $(ASAN) --num-processes $(JOBS) --print-errorlogs --suite unit || true
+	@$(MESON) test -C $(ASAN) --num-processes $(JOBS) --print-errorlogs --suite unit --suite cli || true
 	@tests/summary $(BUILD) $(ASAN)
 
 # Debian's kernels have neither iommufd nor no-IOMMU mode.
