@@ -6,12 +6,14 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -229,11 +231,30 @@ static int flush_output(int status)
 	return STATUS_FAILED;
 }
 
+/*
+ * A caller may have closed some of the first three files. The next to be opened, a device's
+ * configuration space perhaps, would get such a number and then all that is printed. This one can
+ * be read, to its end at once; writing to it fails as if it were closed.
+ */
+static bool hold_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = {.argc = argc, .argv = argv};
 	int status;
 
+	if (!hold_standard_files())
+		return STATUS_FAILED;
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	if (option_next_global(&cli, &program))
