@@ -144,10 +144,11 @@ int cmd_hugepages(struct cli *cli)
 
 	if (read_options(&options))
 		return cli->stopped;
+	/* Looking is for everybody, and changes nothing. */
+	if (cli->argc == 0)
+		return open_host(cli) ? STATUS_FAILED : print_pools(&options);
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
-	if (cli->argc == 0)
-		return print_pools(&options);
 	if (!strcmp(cli->argv[0], "reserve"))
 		return reserve(&options);
 	if (!strcmp(cli->argv[0], "release"))
