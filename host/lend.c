@@ -45,6 +45,43 @@ static bool usrpci_held(struct usrpci_host *host, const struct usrpci_addr *addr
 	return held;
 }
 
+/* A dry run has changed nothing: there the driver is the one that bind would have chosen. */
+static int look_again(struct lend *lend, struct lend_device *device)
+{
+	struct usrpci_host *host = lend->host;
+	const char *driver = lend->options->bind.driver;
+
+	if (!host->options.dry_run)
+		return usrpci_dev_lookup(host->ctx, &device->info.addr, &device->info);
+	if (!driver)
+		driver = driver_default(host, &device->info);
+	snprintf(device->info.driver, sizeof(device->info.driver), "%s", driver);
+	driver_spell(host, device->info.driver);
+	return 0;
+}
+
+/* From here on the device is in the list of what is to be given back. */
+static int bind_device(struct lend *lend, struct lend_device *device)
+{
+	struct usrpci_host *host = lend->host;
+	int error = usrpci_host_bind(host, &device->info.addr, &lend->options->bind);
+
+	if (error)
+		return error;
+	lend->count++;
+	error = look_again(lend, device);
+	if (error)
+		return error;
+	device->vfio = driver_is_vfio(device->info.driver);
+	if (!device->vfio && strcmp(device->info.driver, "uio_pci_generic"))
+		return refuse(host->ctx, -EOPNOTSUPP, device->name, NULL,
+			      "the driver %s does not lend devices to programs",
+			      device->info.driver[0] ? device->info.driver : "(none)");
+	device->interrupts = lend_interrupts(host, &device->info);
+	return lend_note_write(lend, device);
+}
+
+/* The lock keeps two from taking a device at once, and nobody sees it bound and without a note. */
 static int take(struct lend *lend, struct lend_device *device, const struct usrpci_addr *addr)
 {
 	struct usrpci_host *host = lend->host;
@@ -52,21 +89,17 @@ static int take(struct lend *lend, struct lend_device *device, const struct usrp
 
 	if (error)
 		return error;
+	error = state_lock(host);
+	if (error)
+		return error;
 	usrpci_addr_format(addr, device->name);
 	strcpy(device->driver_before, device->info.driver);
 	device->was_ours = usrpci_held(host, addr);
 	device->client = -1;
-	error = usrpci_host_bind(host, addr, &lend->options->bind);
+	error = lend_note_check(host, addr);
 	if (!error)
-		error = usrpci_dev_lookup(host->ctx, addr, &device->info);
-	if (error)
-		return error;
-	device->vfio = driver_is_vfio(device->info.driver);
-	if (!device->vfio && strcmp(device->info.driver, "uio_pci_generic"))
-		error = refuse(host->ctx, -EOPNOTSUPP, device->name, NULL,
-			       "the driver %s does not lend devices to programs",
-			       device->info.driver[0] ? device->info.driver : "(none)");
-	device->interrupts = lend_interrupts(host, &device->info);
+		error = bind_device(lend, device);
+	state_unlock(host);
 	return error;
 }
 
@@ -151,6 +184,11 @@ static int open_memory(struct lend *lend)
 	if (error < 0)
 		return error;
 	lend->reserved = (size_t)error;
+	if (lend->host->options.dry_run)
+		return 0;
+	error = lend_notes_write(lend);
+	if (error)
+		return error;
 	error = usrpci_ctx_open(&options, &lend->memory);
 	return error ? error : usrpci_dma_physical(lend->memory);
 }
@@ -212,14 +250,11 @@ static int prepare(struct lend *lend)
 	const struct usrpci_lend_options *options = lend->options;
 	int error = 0;
 
-	for (size_t i = 0; !error && i < options->count; i++) {
+	for (size_t i = 0; !error && i < options->count; i++)
 		error = take(lend, &lend->devices[i], &options->addrs[i]);
-		if (!error || lend->devices[i].info.driver[0])
-			lend->count++;
-	}
 	if (!error && needs_memory(lend))
 		error = open_memory(lend);
-	return error ? error : lend_files_open(lend);
+	return error || lend->host->options.dry_run ? error : lend_files_open(lend);
 }
 
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options)
@@ -233,11 +268,13 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	lend.devices = calloc(options->count, sizeof(*lend.devices));
 	if (!lend.devices)
 		return -ENOMEM;
+	lend_signals_block(&lend);
 	status = prepare(&lend);
 	error = status;
 	if (!error && !host->options.dry_run)
 		status = lend_serve(&lend);
-	error = finish(&lend, !error);
+	error = host->options.dry_run ? 0 : finish(&lend, !error);
+	lend_signals_restore(&lend);
 	free(lend.devices);
 	return error && status >= 0 ? error : status;
 }

@@ -14,6 +14,7 @@
  */
 
 #include <limits.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include "host.h"
@@ -48,8 +49,9 @@ struct lend {
 	struct usrpci_ctx *memory; /* has the DMA memory; NULL: no device needs it */
 	char memory_directory[64];
 	size_t reserved; /* huge pages */
-	pid_t program;
+	pid_t program;   /* 0: not started yet */
 	time_t since;
+	sigset_t signals_before;
 };
 
 /* lend_files.c: lists and opens what can be lent. Errors are logged. */
@@ -77,8 +79,21 @@ void lend_child_end_all(struct lend *lend);
  */
 int lend_serve(struct lend *lend);
 
-/* lend_note.c */
+/*
+ * Holds back the signals that are for the program from before the first change: none ends the
+ * broker until it has given everything back.
+ */
+void lend_signals_block(struct lend *lend);
+void lend_signals_restore(const struct lend *lend);
+
+/*
+ * lend_note.c: a device's note is written as soon as it is taken, and again when there is more to
+ * know: where its memory is, which process the program.
+ */
 int lend_note_write(struct lend *lend, const struct lend_device *device);
+int lend_notes_write(struct lend *lend);
+/* -EBUSY, logged, when another broker has the device. */
+int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /* Interrupts of a device that the kernel has counted; 0 when it doesn't say. */

@@ -75,6 +75,15 @@ int lend_note_write(struct lend *lend, const struct lend_device *device)
 	return state_write(lend->host, name, text);
 }
 
+int lend_notes_write(struct lend *lend)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && i < lend->count; i++)
+		error = lend_note_write(lend, &lend->devices[i]);
+	return error;
+}
+
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
 	char device[USRPCI_ADDR_STRLEN], name[64];
@@ -139,6 +148,19 @@ static bool is_abandoned(struct usrpci_host *host, const struct note *note)
 	uint64_t started = start_time(host, note->broker);
 
 	return !started || started != note->started;
+}
+
+int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char device[USRPCI_ADDR_STRLEN];
+	struct note note;
+
+	usrpci_addr_format(addr, device);
+	if (!file_exists(host->ctx, STATE_DIR "/" NOTES "/%s", device) ||
+	    read_note(host, device, &note) || is_abandoned(host, &note))
+		return 0;
+	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
+		      "it is lent to %s (broker %d)", note.command, note.broker);
 }
 
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_dev_info *info)

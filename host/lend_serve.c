@@ -296,19 +296,54 @@ static void serve_once(struct server *server)
 		serve_signal(server);
 }
 
-/* Blocks the signals that are passed on, so that none ends the broker before it has given things
- * back. */
-static int open_signals(sigset_t *before)
+static void list_signals(sigset_t *signals)
 {
 	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
 				     SIGUSR2, SIGALRM, SIGCONT, SIGCHLD};
+
+	sigemptyset(signals);
+	for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++)
+		sigaddset(signals, passed[i]);
+}
+
+void lend_signals_block(struct lend *lend)
+{
+	sigset_t signals;
+
+	list_signals(&signals);
+	sigprocmask(SIG_BLOCK, &signals, &lend->signals_before);
+}
+
+/* What came meanwhile was for the program, and has been told by its status. */
+void lend_signals_restore(const struct lend *lend)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &lend->signals_before, NULL);
+}
+
+/* A signal that ends programs and came before there was one; 0: none. */
+static int early_signal(void)
+{
+	static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	sigset_t pending;
+
+	sigpending(&pending);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++) {
+		if (sigismember(&pending, ending[i]))
+			return ending[i];
+	}
+	return 0;
+}
+
+static int open_signals(void)
+{
 	sigset_t signals;
 	int fd;
 
-	sigemptyset(&signals);
-	for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++)
-		sigaddset(&signals, passed[i]);
-	sigprocmask(SIG_BLOCK, &signals, before);
+	list_signals(&signals);
 	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;
 }
@@ -326,8 +361,8 @@ static int run(struct server *server)
 	close(pair[1]);
 	if (lend->program < 0)
 		return status ? status : lend->program;
-	for (size_t i = 0; i < lend->count; i++)
-		lend_note_write(lend, &lend->devices[i]);
+	/* The notes say already what cleaning up needs; only usrpci ps would miss the program. */
+	lend_notes_write(lend);
 	while (!server->ended)
 		serve_once(server);
 	return WIFSIGNALED(server->wait_status) ? 128 + WTERMSIG(server->wait_status)
@@ -337,11 +372,12 @@ static int run(struct server *server)
 int lend_serve(struct lend *lend)
 {
 	struct server server = {.lend = lend, .hello = -1};
-	sigset_t before;
-	int status;
+	int status = early_signal();
 
+	if (status)
+		return 128 + status;
 	memset(server.clients, -1, sizeof(server.clients));
-	server.signals = open_signals(&before);
+	server.signals = open_signals();
 	status = server.signals < 0 ? server.signals : run(&server);
 	lend_child_end_all(lend);
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
@@ -353,10 +389,5 @@ int lend_serve(struct lend *lend)
 	if (server.signals >= 0)
 		close(server.signals);
 	free(server.pages);
-	/* What came meanwhile was for the program. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &before, NULL);
 	return status;
 }

@@ -121,6 +121,73 @@ run@shows-who-has-what()
 	wait "$broker" || true
 }
 
+run@lends-a-device-to-one-program-at-a-time()
+{
+	usrpci -q run "$edu" -- sleep 30 &
+	local broker=$!
+	wait_for 20 is_lent "$edu"
+	expect_fail 1 "it is lent to sleep" usrpci -q run "$edu" -- true
+	expect_fail 1 "it is lent to sleep" usrpci -q run "$nic" "$edu" -- true
+	expect_same "$(driver_of "$nic")" e1000
+	is_lent "$edu"
+	kill -TERM "$broker"
+	wait "$broker" || true
+}
+
+run@shows-in-a-dry-run-what-it-would-change()
+{
+	expect_output "uio_pci_generic > .*$nic/driver_override" usrpci --dry-run run "$nic" -- false
+}
+
+run@gives-a-device-back-whose-driver-cannot-lend-it()
+{
+	expect_fail 1 "does not lend" usrpci -q run --driver "" "$nic" -- true
+	expect_fail 1 "does not lend" usrpci -q run --driver pci-stub "$nic" -- true
+}
+
+run@leaves-huge-pages-that-were-reserved-before()
+{
+	local before
+	before=$(cat /proc/sys/vm/nr_hugepages)
+	usrpci -q hugepages reserve 6
+	usrpci -q run --hugepages 8 "$edu" -- true
+	expect_same "$(cat /proc/sys/vm/nr_hugepages)" 6
+	usrpci -q hugepages release
+	expect_same "$(cat /proc/sys/vm/nr_hugepages)" "$before"
+}
+
+run@gives-everything-back-when-it-is-interrupted-before-the-program-runs()
+{
+	local i broker
+	for i in 00 02 05 08 12 18 25 35 50; do
+		usrpci -q run "$nic" "$edu" -- sleep 30 &
+		broker=$!
+		sleep "0.$i"
+		kill -INT "$broker" || true
+		sleep 0.3
+		kill -TERM "$broker" || true
+		wait "$broker" || true
+		wait_for 10 test "$(driver_of "$nic")" = e1000
+		expect_same "$(state)" "$(cat "$scratch/before")" "the host after $i"
+	done
+}
+
+run@leaves-a-note-whenever-it-is-killed()
+{
+	local i broker
+	for i in 02 05 08 11 14 17 20 25 30 40 60; do
+		usrpci -q run "$edu" -- sleep 30 &
+		broker=$!
+		sleep "0.$i"
+		kill -KILL "$broker"
+		wait "$broker" || true
+		wait_for 10 no_process sleep
+		usrpci -q restore --all
+		usrpci -q hugepages release
+		expect_same "$(state)" "$(cat "$scratch/before")" "the host after $i"
+	done
+}
+
 run@ends-what-the-program-leaves-behind()
 {
 	lend "$edu" -- sh -c 'setsid sleep 1000 & setsid sh -c "sleep 1001 & sleep 1002" & exit 0'
