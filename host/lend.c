@@ -30,7 +30,7 @@
 
 #define HUGEPAGES_DEFAULT 8
 #define HUGEPAGE_SIZE     (UINT64_C(2) << 20)
-#define OWN_HUGETLBFS     STATE_DIR "/hugepages"
+#define OWN_HUGETLBFS     STATE_DIR "/hugetlbfs"
 
 static bool usrpci_held(struct usrpci_host *host, const struct usrpci_addr *addr)
 {

@@ -294,3 +294,11 @@ run@survives-hostile-messages()
 {
 	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-10}"
 }
+
+run@works-where-no-hugetlbfs-is-mounted()
+{
+	umount /dev/hugepages
+	expect_output "equal" lend "$edu" -- "$examples/edu_dma" "$edu"
+	umount /run/usrpci/hugetlbfs
+	mount -t hugetlbfs none /dev/hugepages
+}
