@@ -295,8 +295,8 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 	case COLUMN_ORIGIN:
 		fill_origin(list, line, column, info);
 		break;
-	case COLUMN_IF:
-		if (!emulated &&
+	case COLUMN_IF: /* what has no driver provides nothing */
+		if (!emulated && *info->driver &&
 		    usrpci_host_interfaces(list->cli->host, &info->addr, sizeof(text), text) >= 0)
 			table_cell(line, column, "%s", text);
 		break;

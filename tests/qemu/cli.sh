@@ -18,16 +18,24 @@ teardown()
 	ip address flush dev "$(interface_of $nic)"
 }
 
-milliseconds()
+# fastest ROUNDS COMMAND...: milliseconds of each, the best of as many rounds, in turn, so that what
+# else this machine does meets them all.
+fastest()
 {
-	local start best=99999 took
-	for _ in {1..8}; do
-		start=$(date +%s%N)
-		"$@" >/dev/null
-		took=$((($(date +%s%N) - start) / 1000000))
-		[ $took -ge $best ] || best=$took
+	local rounds=$1 round start took command
+	local -A best
+	shift
+	for ((round = 0; round < rounds; round++)); do
+		for command in "$@"; do
+			start=${EPOCHREALTIME/./}
+			$command >/dev/null
+			took=$(((${EPOCHREALTIME/./} - start) / 1000))
+			[ "$took" -ge "${best[$command]:-99999}" ] || best[$command]=$took
+		done
 	done
-	echo $best
+	for command in "$@"; do
+		echo "${best[$command]}"
+	done
 }
 
 list@shows-the-devices-ids-and-drivers-that-lspci-shows()
@@ -54,10 +62,10 @@ list@shows-interfaces-and-disks()
 
 list@is-faster-than-lspci()
 {
-	ours=$(milliseconds usrpci list)
-	theirs=$(milliseconds lspci -nnk)
-	note "usrpci list: $ours ms, lspci -nnk: $theirs ms, an empty program: $(milliseconds /bin/true) ms"
-	[ "$ours" -lt "$theirs" ]
+	local -a took
+	mapfile -t took < <(fastest 10 "usrpci list" "lspci -nnk" /bin/true)
+	note "usrpci list: ${took[0]} ms, lspci -nnk: ${took[1]} ms, an empty program: ${took[2]} ms"
+	[ "${took[0]}" -lt "${took[1]}" ]
 }
 
 show@sees-less-without-root-and-says-so()
@@ -158,19 +166,19 @@ bind@prints-a-dry-run-that-does-the-same()
 	expect_same "$(driver_of $nic)" e1000
 }
 
-bind@is-done-in-300-ms()
+bind_and_restore()
 {
-	local took=99999 start
-	for _ in {1..4}; do
-		start=$(date +%s%N)
-		usrpci -q bind $edu
-		start=$((($(date +%s%N) - start) / 1000000))
-		[ $start -ge $took ] || took=$start
-		usrpci -q restore $edu
-	done
-	note "usrpci bind: $took ms"
-	# An empty program shows how busy this machine is.
-	[ $took -le $((300 + 2 * $(milliseconds /bin/true))) ]
+	usrpci -q bind $edu
+	usrpci -q restore $edu
+}
+
+# An empty program shows how busy this machine is.
+bind@and-restore-are-done-in-600-ms()
+{
+	local -a took
+	mapfile -t took < <(fastest 6 bind_and_restore /bin/true)
+	note "usrpci bind and restore: ${took[0]} ms, an empty program: ${took[1]} ms"
+	[ "${took[0]}" -le $((600 + 4 * took[1])) ]
 }
 
 check@is-ready-once-all-is-done()
