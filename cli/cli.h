@@ -55,6 +55,7 @@ struct cli {
 
 	struct usrpci_ctx *ctx;
 	struct usrpci_host *host;
+	int errors;    /* that the libraries have logged */
 	int recovered; /* devices taken back by open_host_for_changes() */
 	char why[128]; /* reason of the change that was printed last */
 };

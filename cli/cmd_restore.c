@@ -48,7 +48,10 @@ static int restore_all(struct cli *cli, struct libscols_table *table)
 
 	if (count < 0)
 		return STATUS_FAILED;
-	if (count == 0 && cli->recovered == 0 && !cli->quiet && !cli->json)
+	/* A damaged record is passed over, yet its device is not where it was. */
+	if (cli->errors)
+		status = STATUS_FAILED;
+	if (count == 0 && !status && cli->recovered == 0 && !cli->quiet && !cli->json)
 		fprintf(stderr, "usrpci: nothing to restore\n");
 	for (int i = 0; i < count; i++)
 		if (restore(cli, &entries[i].addr, table))

@@ -133,8 +133,10 @@ bool parse_number(const char *text, int base, uint64_t max, uint64_t *value)
 static void take_log(void *data, const struct usrpci_log_entry *entry)
 {
 	static const char *const prefix[] = {"", "warning: ", "", "debug: "};
+	struct cli *cli = data;
 	char text[640];
 
+	cli->errors += entry->level == USRPCI_LOG_ERROR;
 	snprintf(text, sizeof(text), "%s%s", prefix[entry->level], entry->text);
 	print_message(entry->object ? entry->object : entry->subject, text, entry->hint);
 }
@@ -143,6 +145,7 @@ int open_context(struct cli *cli)
 {
 	struct usrpci_ctx_options options = {
 		.log = take_log,
+		.log_data = cli,
 		.log_level = USRPCI_LOG_WARNING + (cli->verbose < 2 ? cli->verbose : 2),
 		.root = cli->root,
 	};
