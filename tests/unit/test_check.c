@@ -70,7 +70,7 @@ static const struct usrpci_finding *find(const char *topic, const char *text)
 			return &found[i];
 	}
 	for (i = 0; i < found_count; i++)
-		print_message("%s: %s\n", found[i].topic, found[i].text);
+		print_message("# %s: %s\n", found[i].topic, found[i].text);
 	fail_msg("no finding of %s says \"%s\"", topic, text);
 	return NULL;
 }

@@ -503,7 +503,7 @@ static int physical_teardown(void **state)
 static void need_pages(struct physical *physical)
 {
 	if (geteuid() != 0 || read_number(free_path) < NEEDED) {
-		print_message("needs root and %d free huge pages of 2 MiB\n", NEEDED);
+		print_message("# needs root and %d free huge pages of 2 MiB\n", NEEDED);
 		skip();
 	}
 }
@@ -546,7 +546,7 @@ static void large_blocks_are_physically_contiguous(void **state)
 		assert_non_null(strstr(physical->log, "no 2 neighbours"));
 		assert_non_null(strstr(physical->log, "1 GiB"));
 		assert_int_equal(stats_of(physical->ctx).huge_pages, 0);
-		print_message("the kernel has no neighbouring huge pages\n");
+		print_message("# the kernel has no neighbouring huge pages\n");
 		skip();
 	}
 	memset(block, 1, request.size);
