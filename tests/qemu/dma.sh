@@ -7,7 +7,7 @@
 #
 # vm: --no-drivers --device edu --device edu --mem 4G --numa 2
 # vm: --append "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64"
-# case-deadline: 60
+# case-deadline: 240
 
 edu=0000:00:01.0
 holder=0000:00:02.0
@@ -48,7 +48,7 @@ hold()
 	mkfifo "$scratch/end"
 	"$USRPCI_BUILD/tests/qemu/dma_cases" $holder "$@" hold=1 <"$scratch/end" >"$scratch/held" &
 	exec 9>"$scratch/end"
-	wait_for 20 test -s "$scratch/held"
+	wait_for 120 test -s "$scratch/held"
 	read -r output <"$scratch/held"
 }
 
