@@ -38,7 +38,7 @@
 #define TCP_TIMEOUT_S   60
 #define PEERS_MOST      8
 /* Not 0: a request of all zeros gets a reply that NetBSD takes for damaged. */
-#define PING_ID         0x7573
+#define PING_ID 0x7573
 
 struct echo_packet {
 	uint8_t type, code;
