@@ -13,6 +13,8 @@
 #include <usrpci/host.h>
 #include <usrpci/usrpci.h>
 
+#include "output.h"
+
 enum status {
 	STATUS_DONE = 0,
 	STATUS_FAILED = 1,
@@ -55,9 +57,10 @@ struct cli {
 
 	struct usrpci_ctx *ctx;
 	struct usrpci_host *host;
-	int errors;    /* that the libraries have logged */
-	int recovered; /* devices taken back by open_host_for_changes() */
-	char why[128]; /* reason of the change that was printed last */
+	int errors;          /* that the libraries have logged */
+	int recovered;       /* devices taken back by open_host_for_changes() */
+	char why[128];       /* reason of the change that was printed last */
+	struct json changes; /* of a dry run */
 };
 
 /*

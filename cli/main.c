@@ -159,12 +159,41 @@ int open_context(struct cli *cli)
 	return error;
 }
 
+static void begin_changes(struct cli *cli)
+{
+	if (!cli->dry_run || !cli->json || cli->changes.depth)
+		return;
+	json_open(&cli->changes, NULL, '{');
+	json_open(&cli->changes, "changes", '[');
+}
+
+static void end_changes(struct cli *cli)
+{
+	if (!cli->changes.depth)
+		return;
+	json_close(&cli->changes, ']');
+	json_close(&cli->changes, '}');
+}
+
+static void print_change_json(struct cli *cli, const struct usrpci_host_change *change)
+{
+	begin_changes(cli);
+	json_open(&cli->changes, NULL, '{');
+	json_text(&cli->changes, "why", change->why);
+	json_text(&cli->changes, "command", change->command);
+	json_close(&cli->changes, '}');
+}
+
 /* A dry run is a script on standard output; otherwise the writes are a trace, as of sh -x. */
 static void print_change(void *data, const struct usrpci_host_change *change)
 {
 	struct cli *cli = data;
-	FILE *out = cli->dry_run && !cli->json ? stdout : stderr;
+	FILE *out = cli->dry_run ? stdout : stderr;
 
+	if (cli->dry_run && cli->json) {
+		print_change_json(cli, change);
+		return;
+	}
 	if (cli->quiet && !cli->dry_run)
 		return;
 	if (change->why && strcmp(change->why, cli->why) != 0) {
@@ -197,6 +226,7 @@ int open_host_for_changes(struct cli *cli)
 
 	if (error)
 		return error;
+	begin_changes(cli);
 	cli->recovered = usrpci_host_recover(cli->host);
 	if (cli->recovered > 0 && !cli->quiet)
 		fprintf(stderr, "usrpci: took %d device%s back from a usrpci run that was killed\n",
@@ -266,6 +296,7 @@ int main(int argc, char **argv)
 		status = usage_error(&cli, NULL, "a command is missing");
 	else
 		status = run_command(&cli);
+	end_changes(&cli);
 	usrpci_host_close(cli.host);
 	usrpci_ctx_close(cli.ctx);
 	return flush_output(status);
