@@ -136,6 +136,10 @@ enum { NAME_SIZE = 160 };
 void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],
 		  char class_name[NAME_SIZE]);
 
+/* Writes the names of those that belong to a device, "eth0 nvme0n1", cut to size. */
+void interface_names(const struct usrpci_interface *list, int count, const struct usrpci_addr *addr,
+		     size_t size, char *names);
+
 /* "64 KiB": exact, in the largest unit that divides it. */
 enum { SIZE_TEXT = 32 };
 const char *size_text(uint64_t bytes, char text[SIZE_TEXT]);

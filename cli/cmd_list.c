@@ -103,6 +103,8 @@ struct list {
 
 	struct usrpci_journal_entry *journal;
 	int journal_count;
+	struct usrpci_interface *interfaces;
+	int interface_count;
 	struct libscols_table *table;
 };
 
@@ -295,10 +297,12 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 	case COLUMN_ORIGIN:
 		fill_origin(list, line, column, info);
 		break;
-	case COLUMN_IF: /* what has no driver provides nothing */
-		if (!emulated && *info->driver &&
-		    usrpci_host_interfaces(list->cli->host, &info->addr, sizeof(text), text) >= 0)
-			table_cell(line, column, "%s", text);
+	case COLUMN_IF:
+		if (emulated)
+			break;
+		interface_names(list->interfaces, list->interface_count, &info->addr, sizeof(text),
+				text);
+		table_cell(line, column, "%s", text);
 		break;
 	case COLUMN_PIN:
 		if (info->irq_pin >= 1 && info->irq_pin <= 4)
@@ -458,6 +462,8 @@ int cmd_list(struct cli *cli)
 		return STATUS_FAILED;
 	if (is_shown(&list, COLUMN_ORIGIN))
 		list.journal_count = usrpci_host_journal(cli->host, &list.journal);
+	if (is_shown(&list, COLUMN_IF))
+		list.interface_count = usrpci_host_interfaces(cli->host, &list.interfaces);
 	list.named = is_shown(&list, COLUMN_CLASS) || is_shown(&list, COLUMN_NAME);
 	status = open_table(&list);
 	if (!status)
@@ -468,5 +474,6 @@ int cmd_list(struct cli *cli)
 		scols_unref_table(list.table);
 	if (list.journal_count >= 0)
 		free(list.journal);
+	free(list.interfaces);
 	return status;
 }

@@ -60,13 +60,17 @@ static int gather_config(struct show *show)
 
 static void gather_host(struct show *show)
 {
+	struct usrpci_interface *interfaces = NULL;
+	int count;
+
 	usrpci_host_names(show->cli->host, show->info, NAME_SIZE, show->vendor, show->device,
 			  show->class_name);
 	if (show->emulated)
 		return;
-	if (usrpci_host_interfaces(show->cli->host, &show->info->addr, sizeof(show->interfaces),
-				   show->interfaces) < 0)
-		show->interfaces[0] = '\0';
+	count = usrpci_host_interfaces(show->cli->host, &interfaces);
+	interface_names(interfaces, count, &show->info->addr, sizeof(show->interfaces),
+			show->interfaces);
+	free(interfaces);
 	show->use_count = usrpci_host_uses(show->cli->host, &show->info->addr, &show->uses);
 	if (show->info->iommu_group >= 0)
 		show->all_count = usrpci_dev_list(show->cli->ctx, &show->all);

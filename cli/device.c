@@ -78,6 +78,18 @@ void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name
 	snprintf(name, 2 * NAME_SIZE, "%s%s%s", vendor, *vendor && *device ? " " : "", device);
 }
 
+void interface_names(const struct usrpci_interface *list, int count, const struct usrpci_addr *addr,
+		     size_t size, char *names)
+{
+	size_t at = 0;
+
+	names[0] = '\0';
+	for (int i = 0; i < count && at < size; i++)
+		if (!usrpci_addr_compare(&list[i].addr, addr))
+			at += (size_t)snprintf(names + at, size - at, "%s%s", at ? " " : "",
+					       list[i].name);
+}
+
 static const char units[] = " KMGTPE";
 
 const char *size_text(uint64_t bytes, char text[SIZE_TEXT])

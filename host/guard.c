@@ -46,36 +46,29 @@ int use_add(struct use_list *list, enum usrpci_use_kind kind, const char *object
 	return 0;
 }
 
-/* Whether the function is the last one on the way: what is behind a bridge is not the bridge's. */
-static bool hangs_below(const char *target, const char *component)
+bool class_owner(struct usrpci_host *host, const char *class_name, const char *name,
+		 struct usrpci_addr *owner)
 {
-	const char *rest = strstr(target, component), *slash;
-	char part[USRPCI_ADDR_STRLEN];
-	struct usrpci_addr addr;
+	char path[PATH_SIZE], target[PATH_SIZE], *rest = target, *part;
+	ssize_t length = -1;
+	bool found = false;
 
-	if (!rest)
-		return false;
-	for (rest += strlen(component); (slash = strchr(rest, '/')); rest = slash + 1) {
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - rest), rest);
-		if (!usrpci_addr_parse(part, &addr))
-			return false;
-	}
-	return true;
+	if (!path_format(host->ctx, path, "/sys/class/%s/%s", class_name, name))
+		length = readlink(path, target, sizeof(target) - 1);
+	target[length < 0 ? 0 : length] = '\0';
+	/* The last function on the way: what is behind a bridge is not the bridge's. */
+	while ((part = strsep(&rest, "/")))
+		found |= rest && !usrpci_addr_parse(part, owner);
+	return found;
 }
 
-/*
- * A class directory's links tell where in the tree of devices a member hangs: below a PCI device
- * for those on virtio, SCSI or USB as well.
- */
 int class_members(struct usrpci_host *host, const struct usrpci_addr *addr, const char *class_name,
 		  char (**members)[NAME_SIZE])
 {
-	char component[USRPCI_ADDR_STRLEN + 2], text[USRPCI_ADDR_STRLEN];
-	char path[PATH_SIZE], target[PATH_SIZE], **names;
 	int count, found = 0;
+	char **names;
 	int i;
 
-	snprintf(component, sizeof(component), "/%s/", usrpci_addr_format(addr, text));
 	count = dir_list(host->ctx, &names, "/sys/class/%s", class_name);
 	if (count == -ENOENT)
 		count = 0, names = NULL;
@@ -83,12 +76,10 @@ int class_members(struct usrpci_host *host, const struct usrpci_addr *addr, cons
 		return count;
 	*members = calloc((size_t)count + 1, sizeof(**members));
 	for (i = 0; *members && i < count; i++) {
-		ssize_t length = -1;
+		struct usrpci_addr owner;
 
-		if (!path_format(host->ctx, path, "/sys/class/%s/%s", class_name, names[i]))
-			length = readlink(path, target, sizeof(target) - 1);
-		target[length < 0 ? 0 : length] = '\0';
-		if (hangs_below(target, component) && strlen(names[i]) < NAME_SIZE)
+		if (class_owner(host, class_name, names[i], &owner) &&
+		    !usrpci_addr_compare(&owner, addr) && strlen(names[i]) < NAME_SIZE)
 			strcpy((*members)[found++], names[i]);
 	}
 	free(names);

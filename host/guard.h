@@ -25,6 +25,13 @@ int guard_open_files(struct usrpci_host *host, const struct usrpci_dev_info *inf
 		     struct use_list *list);
 
 /*
+ * Whether a member of a class, an interface ("net") or a disk ("block"), hangs below a PCI device,
+ * and which. The class directory's links tell, for those on virtio, SCSI or USB as well.
+ */
+bool class_owner(struct usrpci_host *host, const char *class_name, const char *name,
+		 struct usrpci_addr *owner);
+
+/*
  * Lists the interfaces ("net") or disks and partitions ("block") that a device's driver provides,
  * however far below it they are. Returns the count or a negative errno (not logged); the list is
  * the caller's.

@@ -27,6 +27,7 @@ struct kmod_ctx;
 struct lazy_kmod;
 struct udev;
 struct udev_hwdb;
+struct udev_list_entry;
 
 struct usrpci_host {
 	struct usrpci_ctx *ctx;
@@ -42,6 +43,8 @@ struct usrpci_host {
 	struct udev *udev;
 	struct udev_hwdb *hwdb;
 	bool hwdb_tried;
+	char alias[80]; /* of the device whose properties were looked up last */
+	struct udev_list_entry *properties;
 };
 
 #define PCI_DEVICES "/sys/bus/pci/devices"

@@ -53,12 +53,25 @@ static void copy_names(struct udev_list_entry *properties, size_t size, char *ve
 	}
 }
 
+/* Under UTF-8 the database's pattern matching costs three times as much: fnmatch(3) converts. */
+static struct udev_list_entry *find_properties(struct udev_hwdb *hwdb, const char *alias)
+{
+	locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	locale_t locale = plain ? uselocale(plain) : (locale_t)0;
+	struct udev_list_entry *properties = udev_hwdb_get_properties_list_entry(hwdb, alias, 0);
+
+	if (plain) {
+		uselocale(locale);
+		freelocale(plain);
+	}
+	return properties;
+}
+
 void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
 		       char *vendor, char *device, char *class_name)
 {
 	struct udev_hwdb *hwdb = open_hwdb(host);
-	locale_t plain, locale;
-	char alias[80];
+	char alias[sizeof(host->alias)];
 
 	copy_value(vendor, size, "");
 	copy_value(device, size, "");
@@ -69,51 +82,53 @@ void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *i
 		 info->device, info->subsystem_vendor, info->subsystem_device,
 		 info->class_code >> 16 & 0xff, info->class_code >> 8 & 0xff,
 		 info->class_code & 0xff);
-	/* Under UTF-8 the database's pattern matching costs three times as much: fnmatch(3)
-	 * converts. */
-	plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-	locale = plain ? uselocale(plain) : (locale_t)0;
-	copy_names(udev_hwdb_get_properties_list_entry(hwdb, alias, 0), size, vendor, device,
-		   class_name);
-	if (!plain)
-		return;
-	uselocale(locale);
-	freelocale(plain);
-}
-
-static int append_members(struct usrpci_host *host, const struct usrpci_addr *addr,
-			  const char *class_name, size_t size, char *names)
-{
-	char(*members)[NAME_SIZE];
-	int count = class_members(host, addr, class_name, &members);
-	int i, whole = 0;
-
-	for (i = 0; i < count; i++) {
-		size_t at = strlen(names);
-
-		if (file_exists(host->ctx, "/sys/class/%s/%s/partition", class_name, members[i]))
-			continue;
-		whole++;
-		snprintf(names + at, size - at, "%s%s", at ? " " : "", members[i]);
+	/* Virtual functions are alike, by the dozen. */
+	if (strcmp(alias, host->alias) != 0) {
+		strcpy(host->alias, alias);
+		host->properties = find_properties(hwdb, alias);
 	}
-	if (count >= 0)
-		free(members);
-	return count < 0 ? count : whole;
+	copy_names(host->properties, size, vendor, device, class_name);
 }
 
-int usrpci_host_interfaces(struct usrpci_host *host, const struct usrpci_addr *addr, size_t size,
-			   char *names)
+/* Appends to a list of count. Returns how long it is then, or a negative errno. */
+static int append_members(struct usrpci_host *host, const char *class_name,
+			  struct usrpci_interface **list, int count)
 {
-	char device[USRPCI_ADDR_STRLEN];
-	int interfaces, disks;
+	struct usrpci_interface *longer;
+	char **names;
+	int found = dir_list(host->ctx, &names, "/sys/class/%s", class_name);
+	int i;
 
-	if (!size)
-		return -EINVAL;
-	names[0] = '\0';
-	/* Most devices of a large machine have no driver, and so need no search. */
-	if (!file_exists(host->ctx, PCI_DEVICES "/%s/driver", usrpci_addr_format(addr, device)))
-		return 0;
-	interfaces = append_members(host, addr, "net", size, names);
-	disks = interfaces < 0 ? interfaces : append_members(host, addr, "block", size, names);
-	return disks < 0 ? disks : interfaces + disks;
+	if (found < 0)
+		return found == -ENOENT ? count : found;
+	longer = reallocarray(*list, (size_t)(count + found) + 1, sizeof(*longer));
+	for (i = 0; longer && i < found; i++) {
+		struct usrpci_interface *next = &longer[count];
+
+		if (strlen(names[i]) >= sizeof(next->name) ||
+		    !class_owner(host, class_name, names[i], &next->addr) ||
+		    file_exists(host->ctx, "/sys/class/%s/%s/partition", class_name, names[i]))
+			continue;
+		strcpy(next->name, names[i]);
+		count++;
+	}
+	free(names);
+	if (!longer)
+		return -ENOMEM;
+	*list = longer;
+	return count;
+}
+
+int usrpci_host_interfaces(struct usrpci_host *host, struct usrpci_interface **result)
+{
+	struct usrpci_interface *list = NULL;
+	int count = append_members(host, "net", &list, 0);
+
+	if (count >= 0)
+		count = append_members(host, "block", &list, count);
+	if (count < 0)
+		free(list);
+	else
+		*result = list;
+	return count;
 }

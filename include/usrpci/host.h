@@ -279,12 +279,17 @@ int usrpci_host_recover(struct usrpci_host *host);
 void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
 		       char *vendor, char *device, char *class_name);
 
+struct usrpci_interface {
+	struct usrpci_addr addr; /**< of the device that it belongs to */
+	char name[32];           /**< "eth0", "nvme0n1" */
+};
+
 /**
- * Lists the interfaces and disks (without their partitions) that a device's kernel driver provides,
- * "eth0 nvme0n1", cut to size. Returns how many there are, or what opendir(3) says of /sys/class.
+ * Lists the network interfaces, then the disks (without their partitions), that the kernel's
+ * drivers of PCI devices provide. Returns the count, or what opendir(3) says of /sys/class; the
+ * list belongs to the caller (free(3)).
  */
-int usrpci_host_interfaces(struct usrpci_host *host, const struct usrpci_addr *addr, size_t size,
-			   char *names);
+int usrpci_host_interfaces(struct usrpci_host *host, struct usrpci_interface **list);
 
 #ifdef __cplusplus
 }
