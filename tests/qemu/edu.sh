@@ -57,9 +57,10 @@ edu@leaves-the-device-without-bus-mastering()
 
 edu@runs-again-after-a-kill()
 {
-	for _ in 1 2 3; do
-		edu_dma 00:02.0 0xffffffff &
-		sleep 0.15 # in the middle of a transfer, which takes 0.1 s
+	local delay
+	for delay in 0.1 0.15 0.2; do
+		"$USRPCI_BUILD/examples/edu_dma" 00:02.0 0xffffffff &
+		sleep $delay # in the middle of a transfer, which takes 0.1 s
 		kill -KILL $! && wait $! || true
 		lspci -s 00:02.0 -vv | grep -q 'BusMaster-'
 		edu_dma 00:02.0 0xffffffff
