@@ -17,16 +17,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rump/rump.h>
 #include <rump/rump_syscalls.h>
-#ifdef REMOTE
-#include <rump/rumpclient.h>
-#endif
 
 #include "pattern.h"
+#ifdef REMOTE
+#include <rump/rumpclient.h>
+#else
+#include "serve.h"
+#endif
 
 #define PIECE (64 << 10)
 #define PAGE  4096
@@ -76,21 +77,6 @@ static void start(void)
 {
 	if (rump_init())
 		errx(1, "the rump kernel does not start");
-}
-
-/* Who may write to the socket owns the kernel: it is made for this user alone. */
-static void serve(const char *url)
-{
-	mode_t before = umask(0077);
-	int error = rump_init_server(url);
-
-	umask(before);
-	if (error)
-		errx(1, "cannot serve %s: error %d", url, error);
-	printf("serving %s\n", url);
-	fflush(stdout);
-	for (;;)
-		pause();
 }
 #endif
 

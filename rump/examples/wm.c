@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * NetBSD's wm(4) on PCI devices of this host: gives the interfaces addresses, then pings or talks
- * TCP.
+ * TCP. Linked with vioif(4) it does the same on virtio.
  *
  *	usrpci bind 03:00.0
  *	wm wm0 10.0.2.15/24 ping 10.0.2.2 [COUNT [INTERVAL_MS]]
  *	wm wm0 10.0.2.15/24 wm1 10.0.3.1/24 ping 10.0.2.2,10.0.3.2	(in turn)
- *	wm wm0 10.0.2.15/24 echo 10.0.2.2 PORT BYTES CHUNK	(the peer sends back what it gets)
+ *	wm wm0 dhcp echo 10.0.2.2 PORT BYTES CHUNK	(the peer sends back what it gets)
+ *	wm wm0 dhcp echo 10.0.2.2 PORT 600s CHUNK	(for ten minutes)
  *	wm wm0 10.0.2.15/24 send 10.0.2.2 PORT BYTES	(the peer answers the end with a byte)
  *	wm wm0 10.0.2.15/24 receive 10.0.2.2 PORT BYTES
  *	wm wm0 10.0.2.15/24 serve unix:///run/wm.sock	(for remote clients: RUMP_SERVER)
@@ -15,13 +16,13 @@
  */
 
 #include <err.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@
 
 #include "netbsd_socket.h"
 #include "pattern.h"
+#include "serve.h"
 
 /* How long a reply is waited for: at first, while the link comes up, and then. */
 #define PROBE_TIMEOUT_S 1
@@ -214,61 +216,69 @@ static void finish_sending(int fd)
 		err(1, "the peer did not get all");
 }
 
-static int transfer(int fd, const char *what, size_t bytes, size_t chunk)
+/* amount is bytes, or time: "600s". */
+static int transfer(int fd, const char *what, const char *amount, size_t chunk)
 {
 	bool sending = strcmp(what, "receive"), receiving = strcmp(what, "send");
-	double start = now_ms(), seconds;
+	double start = now_ms(), end = INFINITY, seconds;
+	size_t bytes, done = 0;
+	char *unit;
 
+	bytes = strtoul(amount, &unit, 0);
+	if (*unit == 's') {
+		end = start + (double)bytes * 1e3;
+		bytes = SIZE_MAX;
+	}
 	if (!chunk || chunk > PATTERN_MOST)
 		errx(1, "CHUNK is 1 to %d", PATTERN_MOST);
-	for (size_t done = 0; done < bytes; done += chunk) {
+	while (done < bytes && now_ms() < end) {
 		size_t size = bytes - done < chunk ? bytes - done : chunk;
 
 		if (sending)
 			send_chunk(fd, done, size);
 		if (receiving)
 			receive_chunk(fd, done, size);
+		done += size;
 	}
 	if (!receiving)
 		finish_sending(fd);
 	seconds = (now_ms() - start) / 1e3;
-	printf("%s: %zu bytes, %.1f Mbit/s\n", what, bytes, (double)bytes * 8 / 1e6 / seconds);
+	printf("%s: %zu bytes, %.1f Mbit/s\n", what, done, (double)done * 8 / 1e6 / seconds);
 	rump_sys_close(fd);
 	return 0;
-}
-
-/* Who may write to the socket owns the kernel: it is made for this user alone. */
-static int serve(const char *url)
-{
-	mode_t before = umask(0077);
-	int error = rump_init_server(url);
-
-	umask(before);
-	if (error)
-		errx(1, "cannot serve %s: error %d", url, error);
-	printf("serving %s\n", url);
-	fflush(stdout);
-	for (;;)
-		pause();
 }
 
 static int usage(const char *name)
 {
 	fprintf(stderr,
-		"usage: %s {IF ADDRESS/PREFIX}... ping PEER[,PEER]... [COUNT [INTERVAL_MS]]\n"
-		"       %s {IF ADDRESS/PREFIX}... echo PEER PORT BYTES CHUNK\n"
-		"       %s {IF ADDRESS/PREFIX}... send|receive PEER PORT BYTES\n"
-		"       %s {IF ADDRESS/PREFIX}... serve URL\n",
-		name, name, name, name);
+		"usage: %s {IF ADDRESS/PREFIX|IF dhcp}... COMMAND\n"
+		"commands: ping PEER[,PEER]... [COUNT [INTERVAL_MS]]\n"
+		"          echo PEER PORT BYTES|SECONDSs CHUNK\n"
+		"          send|receive PEER PORT BYTES|SECONDSs\n"
+		"          serve URL\n",
+		name);
 	return 2;
 }
 
-static void configure(const char *interface, char *address, const char *prefix)
+static bool is_address(const char *text)
 {
+	return strchr(text, '/') || !strcmp(text, "dhcp");
+}
+
+/* address is "A.B.C.D/PREFIX" or "dhcp". */
+static void configure(const char *interface, char *address)
+{
+	char *prefix = strchr(address, '/');
 	int error = rump_pub_netconfig_ifup(interface);
 
-	if (!error)
+	/* Auto-negotiation. */
+	sleep(2);
+	if (!error && prefix) {
+		*prefix++ = '\0';
 		error = rump_pub_netconfig_ipv4_ifaddr_cidr(interface, address, atoi(prefix));
+	} else if (!error) {
+		error = rump_pub_netconfig_dhcp_ipv4_oneshot(interface);
+	}
 	if (error)
 		errx(1, "%s: cannot be configured: error %d", interface, error);
 }
@@ -282,13 +292,12 @@ static int run(int argc, char **argv)
 		return ping(argv[1], argc > 2 ? (unsigned int)atoi(argv[2]) : 4,
 			    argc > 3 ? (unsigned int)atoi(argv[3]) : 0);
 	if (!strcmp(what, "serve"))
-		return serve(argv[1]);
+		serve(argv[1]);
 	if (!strcmp(what, "echo") && argc == 5)
-		return transfer(connect_to(argv[1], argv[2]), what, strtoul(argv[3], NULL, 0),
+		return transfer(connect_to(argv[1], argv[2]), what, argv[3],
 				strtoul(argv[4], NULL, 0));
 	if ((!strcmp(what, "send") || !strcmp(what, "receive")) && argc == 4)
-		return transfer(connect_to(argv[1], argv[2]), what, strtoul(argv[3], NULL, 0),
-				PATTERN_MOST);
+		return transfer(connect_to(argv[1], argv[2]), what, argv[3], PATTERN_MOST);
 	return -1;
 }
 
@@ -296,19 +305,14 @@ int main(int argc, char **argv)
 {
 	double start = now_ms();
 	int at = 1, status;
-	char *slash;
 
 	if (argc < 5)
 		return usage(argv[0]);
 	if (rump_init())
 		errx(1, "the rump kernel does not start");
 	printf("rump_init %.0f ms\n", now_ms() - start);
-	for (; at + 3 < argc && (slash = strchr(argv[at + 1], '/')); at += 2) {
-		*slash = '\0';
-		configure(argv[at], argv[at + 1], slash + 1);
-	}
-	/* Auto-negotiation. */
-	sleep(2);
+	for (; at + 3 < argc && is_address(argv[at + 1]); at += 2)
+		configure(argv[at], argv[at + 1]);
 	status = argc - at < 2 ? -1 : run(argc - at, argv + at);
 	return status < 0 ? usage(argv[0]) : status;
 }

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -29,6 +30,7 @@
 #define MADV_COLLAPSE 25
 #endif
 
+#define PAGE        4096
 #define HUGE_PAGE   (2ul << 20)
 #define PERIOD_US   300000
 #define BUFFER_SIZE PATTERN_MOST
@@ -149,21 +151,63 @@ static unsigned int collapse_once(int pidfd, const char *maps)
 	return collapsed;
 }
 
-static void collapse(const char *pid)
+static uint64_t frame_of(const uint8_t *page)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, atoi(pid), 0);
-	unsigned int rounds = 0, collapsed = 0;
-	char maps[64];
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+
+	if (fd < 0 || pread(fd, &entry, sizeof(entry),
+			    (off_t)((uintptr_t)page / PAGE * sizeof(entry))) != sizeof(entry))
+		err(1, "pagemap");
+	close(fd);
+	return entry & ((UINT64_C(1) << 55) - 1);
+}
+
+/* Does the same to small pages of this process: whether they moved tells whether it works here. */
+static bool control_moves(int self)
+{
+	uint8_t *area = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *at = (uint8_t *)(((uintptr_t)area + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+	uint64_t before;
+	bool moved;
+
+	if (area == MAP_FAILED)
+		err(1, "mmap");
+	madvise(area, 2 * HUGE_PAGE, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < HUGE_PAGE; i += PAGE)
+		at[i] = 1;
+	madvise(area, 2 * HUGE_PAGE, MADV_HUGEPAGE);
+	before = frame_of(at + PAGE);
+	collapse_mapping(self, (uintptr_t)at, (uintptr_t)at + HUGE_PAGE);
+	moved = frame_of(at + PAGE) != before;
+	munmap(area, 2 * HUGE_PAGE);
+	return moved;
+}
+
+static int open_process(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 
 	if (pidfd < 0)
-		err(1, "process %s", pid);
+		err(1, "process %d", pid);
+	return pidfd;
+}
+
+static void collapse(const char *pid)
+{
+	int self = open_process(getpid()), other = open_process(atoi(pid));
+	unsigned int rounds = 0, collapsed = 0, controls = 0;
+	char maps[64];
+
 	snprintf(maps, sizeof(maps), "/proc/%s/maps", pid);
-	while (!syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0)) {
-		collapsed += collapse_once(pidfd, maps);
+	while (!syscall(SYS_pidfd_send_signal, other, 0, NULL, 0)) {
+		controls += control_moves(self);
+		collapsed += collapse_once(other, maps);
 		rounds++;
 		usleep(PERIOD_US);
 	}
-	printf("%u rounds, %u huge pages made\n", rounds, collapsed);
+	printf("%u rounds, %u huge pages made, control moved in %u\n", rounds, collapsed, controls);
 }
 
 int main(int argc, char **argv)

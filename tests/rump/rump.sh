@@ -7,17 +7,11 @@
 # vm: --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000
 # vm: --device edu,multifunction=on,addr=4.0 --device edu,addr=4.2 --device e1000,addr=4.7,romfile=
 
+# shellcheck source=tests/rump/common.sh
+. "$USRPCI_SOURCE/tests/rump/common.sh"
+
 kernel_side=$USRPCI_BUILD/tests/rump/kernel_side
 driver=${USRPCI_RUMP_DRIVER:-uio_pci_generic}
-
-give_to()
-{
-	[ "$(driver_of "$1")" != "$2" ] || return 0
-	echo "$2" >"/sys/bus/pci/devices/$1/driver_override"
-	[ -z "$(driver_of "$1")" ] || echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
-	echo "$1" >/sys/bus/pci/drivers_probe
-	[ "$(driver_of "$1")" = "$2" ]
-}
 
 setup()
 {

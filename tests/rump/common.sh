@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# common.sh: what suites with and without a rump kernel, and the table, share inside the machine.
+
+counterpart=$USRPCI_BUILD/tests/rump/counterpart
+
+# give_to DEVICE DRIVER
+give_to()
+{
+	local device=/sys/bus/pci/devices/$1
+	[ "$(basename "$(readlink "$device/driver")")" != "$2" ] || return 0
+	echo "$2" >"$device/driver_override"
+	[ ! -e "$device/driver" ] || echo "$1" >"$device/driver/unbind"
+	echo "$1" >/sys/bus/pci/drivers_probe
+	[ "$(basename "$(readlink "$device/driver")")" = "$2" ]
+}
+
+# start_peer DEVICE ADDRESS...: the kernel's NIC in a namespace of its own, where no route leads but its wire.
+start_peer()
+{
+	local nic address
+	[ ! -e /run/netns/peer ] || return 0
+	nic=$(ls "/sys/bus/pci/devices/$1/net")
+	shift
+	ip netns add peer
+	ip link set "$nic" netns peer
+	for address; do
+		ip -n peer address add "$address" dev "$nic"
+	done
+	ip -n peer link set "$nic" up
+}
+
+on_peer()
+{
+	ip netns exec peer "$@"
+}
+
+# serve WHAT PORT [BYTES]: by the peer. See counterpart.c.
+serve()
+{
+	on_peer setsid "$counterpart" "$@" &
+	sleep 0.3
+}
+
+# Whatever can make the kernel move pages of processes, does.
+pages_move()
+{
+	local thp=/sys/kernel/mm/transparent_hugepage
+	echo always >$thp/enabled
+	echo always >$thp/defrag
+	echo 0 >$thp/khugepaged/scan_sleep_millisecs
+	echo 0 >$thp/khugepaged/alloc_sleep_millisecs
+	echo 100000 >$thp/khugepaged/pages_to_scan
+}
+
+pages_stay()
+{
+	echo never >/sys/kernel/mm/transparent_hugepage/enabled
+}
