@@ -6,7 +6,7 @@
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
-#	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; PINGS=5000 BYTES=67108864 for the long run
+#	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; SOAK=600 for ten minutes of TCP
 #	make bench    the figures, beside those of others
 #	make install  as root; DESTDIR and PREFIX are respected
 #	make          build only; also: make lint, analyze, format, clean
@@ -19,8 +19,9 @@ ASAN := build-asan
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 JOBS := $(shell nproc)
 # Of check-rump.
-PINGS ?= 1000
-BYTES ?= 4194304
+PINGS ?= 5000
+BYTES ?= 67108864
+SOAK ?= 60
 # Debian's linker, loader and pkg-config look here; meson knows that only where dpkg-dev is installed.
 multiarch = $(shell gcc -print-multiarch)
 directories = --prefix $(PREFIX) $(if $(multiarch),--libdir lib/$(multiarch))
@@ -74,9 +75,9 @@ check-kernel: packages-KERNEL build
 check-rump: packages-CHECK build
 	@[ -n "$(RUMP_PREFIX)" ] || { echo "make check-rump: RUMP_PREFIX names no rump kernel" \
 		"(DIR with include/rump and lib/librump*.so)" >&2; exit 1; }
-	@RUMP_PREFIX=$(RUMP_PREFIX) USRPCI_RUMP_PINGS=$(PINGS) USRPCI_RUMP_BYTES=$(BYTES) \
+	@RUMP_PREFIX=$(RUMP_PREFIX) USRPCI_RUMP_PINGS=$(PINGS) USRPCI_RUMP_BYTES=$(BYTES) USRPCI_RUMP_SOAK=$(SOAK) \
 		$(MESON) test -C $(BUILD) --num-processes 1 --suite rump --print-errorlogs
-	@RUMP_PREFIX=$(RUMP_PREFIX) tests/rump/table $(PINGS) $(BYTES)
+	@RUMP_PREFIX=$(RUMP_PREFIX) tests/rump/table
 
 demo: packages-BUILD packages-VM build
 	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard demo/story),lspci -nnk)

@@ -136,8 +136,9 @@ int rumpcomp_pci_dmamem_map(struct rumpcomp_pci_dmaseg *segments, size_t count, 
 	return 0;
 }
 
-/* Who called, past bus_dma(9) itself: the driver, as "file(function+offset)". */
-static void print_callers(void)
+/* Who called rumpcomp_pci_virt_to_mach(): bus_dma(9), then the driver; as "file(function+offset)".
+ */
+static __attribute__((noinline)) void print_callers(void)
 {
 	void *frames[12];
 	int count = backtrace(frames, 12);

@@ -11,6 +11,7 @@
  * disk_client is this file, linked with librumpclient alone and -DREMOTE.
  */
 
+#define _GNU_SOURCE
 #include <err.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,17 +33,22 @@
 #define PIECE (64 << 10)
 #define PAGE  4096
 
-/* Pages in use, touched in an order of their own: the host gives them from wherever it likes. */
+/* Pages that are neighbours nowhere but here: each is moved to where another one would be. */
 static uint8_t *scattered_buffer(void)
 {
-	uint8_t *buffer = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			       0);
+	const int access = PROT_READ | PROT_WRITE, kind = MAP_PRIVATE | MAP_ANONYMOUS;
+	uint8_t *from = mmap(NULL, PIECE, access, kind, -1, 0);
+	uint8_t *buffer = mmap(NULL, PIECE, access, kind, -1, 0);
 
-	if (buffer == MAP_FAILED)
+	if (from == MAP_FAILED || buffer == MAP_FAILED)
 		err(1, "mmap");
-	madvise(buffer, PIECE, MADV_NOHUGEPAGE);
-	for (unsigned int i = 0; i < PIECE / PAGE; i++)
-		memset(buffer + (i * 7 % (PIECE / PAGE)) * PAGE, 0xa5, PAGE);
+	madvise(from, PIECE, MADV_NOHUGEPAGE);
+	memset(from, 0xa5, PIECE);
+	for (unsigned int i = 0; i < PIECE / PAGE; i++) {
+		if (mremap(from + i * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   buffer + i * 7 % (PIECE / PAGE) * PAGE) == MAP_FAILED)
+			err(1, "mremap");
+	}
 	return buffer;
 }
 

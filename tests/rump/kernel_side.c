@@ -16,7 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "hypercall.h"
 
@@ -260,7 +262,9 @@ static void case_survives_exhaustion(void)
 	printf("%u MiB\n", count);
 }
 
-static void case_refuses_other_memory(void)
+/* Exported, for the message to have its name. */
+void driver_that_loads_its_stack(void);
+void driver_that_loads_its_stack(void)
 {
 	char on_stack[64];
 
@@ -289,7 +293,7 @@ static void wait_for_interrupt(void)
 	CHECK(!sem_timedwait(&interrupted, &deadline));
 }
 
-static void establish_edu(struct place at)
+static void establish_edu(struct place at, int (*handler)(void *))
 {
 	sem_init(&interrupted, 0, 0);
 	interrupting = map_edu(at);
@@ -297,7 +301,7 @@ static void establish_edu(struct place at)
 				      (read_config(at.device, at.function, 4) & 0xffff) | 6));
 	CHECK(!rumpcomp_pci_irq_map(0, at.device, at.function,
 				    read_config(at.device, at.function, 0x3c) & 0xff, 7));
-	CHECK(rumpcomp_pci_irq_establish(7, edu_interrupt, &interrupted));
+	CHECK(rumpcomp_pci_irq_establish(7, handler, &interrupted));
 }
 
 static void case_delivers_interrupts(void)
@@ -306,13 +310,43 @@ static void case_delivers_interrupts(void)
 
 	CHECK(rumpcomp_pci_irq_map(0, 31, 7, 11, 6) != 0);
 	CHECK(!rumpcomp_pci_irq_establish(6, edu_interrupt, NULL));
-	establish_edu(at);
+	establish_edu(at, edu_interrupt);
 	CHECK(!rumpcomp_pci_irq_establish(7, edu_interrupt, NULL));
 	for (unsigned int i = 0; i < 100; i++) {
 		interrupting[0x60 / 4] = 1;
 		wait_for_interrupt();
 	}
 	CHECK(interrupt_count == 100);
+}
+
+/* What a driver reads in its handler has the bit that masks the interrupt; it may write it back. */
+static void case_keeps_interrupts_enabled(void)
+{
+	struct place at = find(EDU);
+	unsigned int command;
+
+	establish_edu(at, edu_interrupt);
+	for (unsigned int i = 0; i < 10; i++) {
+		interrupting[0x60 / 4] = 1;
+		wait_for_interrupt();
+		command = read_config(at.device, at.function, 4) & 0xffff;
+		usleep(10000);
+		CHECK(!rumpcomp_pci_confwrite(0, at.device, at.function, 4, command | 0x400));
+	}
+}
+
+static void case_outlives_a_child(void)
+{
+	struct place at = find(EDU);
+	pid_t child;
+	int status;
+
+	establish_edu(at, edu_interrupt);
+	child = fork();
+	if (!child)
+		exit(0);
+	CHECK(waitpid(child, &status, 0) == child && !status);
+	CHECK(read_config(at.device, at.function, 4) & 4);
 }
 
 /* edu's DMA engine: memory to its buffer at 0x40000 and back, finished by an interrupt. */
@@ -337,7 +371,7 @@ static void case_moves_data(void)
 	unsigned long pa, va;
 	void *memory;
 
-	establish_edu(at);
+	establish_edu(at, edu_interrupt);
 	CHECK(!rumpuser_malloc(8192, 4096, &memory));
 	CHECK(!rumpcomp_pci_dmalloc(4096, 4096, &pa, &va));
 	for (unsigned int i = 0; i < 1024; i++)
@@ -359,8 +393,10 @@ static const struct {
 	{"maps-several-segments", case_maps_several_segments},
 	{"translates-kernel-memory", case_translates_kernel_memory},
 	{"survives-exhaustion", case_survives_exhaustion},
-	{"refuses-other-memory", case_refuses_other_memory},
+	{"refuses-other-memory", driver_that_loads_its_stack},
 	{"delivers-interrupts", case_delivers_interrupts},
+	{"keeps-interrupts-enabled", case_keeps_interrupts_enabled},
+	{"outlives-a-child", case_outlives_a_child},
 	{"moves-data", case_moves_data},
 };
 

@@ -93,6 +93,27 @@ netbsd@pings-by-82574l-while-its-pages-are-moved-and-loses-nothing()
 	pings_without_loss wm wm0 10.0.8.2/24 ping 10.0.8.1 "$pings"
 }
 
+# The first block of commands in rump/README.md, on this machine's device.
+netbsd@starts-with-the-commands-of-the-readme()
+{
+	local readme=$USRPCI_SOURCE/rump/README.md
+	give_to $behind_gateway e1000
+	meson install -C "$USRPCI_BUILD" --no-rebuild >/dev/null
+	ldconfig
+	cd "$scratch" || exit
+	cp -r "$USRPCI_SOURCE/rump" .
+	awk '/^    / { print; begun = 1; next } begun { exit }' "$readme" | sed 's/03:00.0/00:06.0/g' >commands
+	cat commands
+	unset LD_LIBRARY_PATH
+	sudo()
+	{
+		env "$@"
+	}
+	. ./commands | tee said
+	grep -q "4 sent, 0 lost, " said
+	echo 32 >$huge_pages/nr_hugepages
+}
+
 netbsd@drives-two-nics-at-once-while-their-pages-are-moved()
 {
 	export USRPCI_RUMP=00:02.0,00:06.0

@@ -91,6 +91,16 @@ rump@delivers-interrupts-to-a-kernel-thread()
 	"$kernel_side" delivers-interrupts
 }
 
+rump@keeps-interrupts-when-a-driver-writes-back-that-they-are-masked()
+{
+	"$kernel_side" keeps-interrupts-enabled
+}
+
+rump@leaves-devices-alone-when-a-child-of-the-process-ends()
+{
+	"$kernel_side" outlives-a-child
+}
+
 rump@moves-data-both-ways()
 {
 	"$kernel_side" moves-data
@@ -107,6 +117,21 @@ rump@goes-on-after-memory-was-exhausted()
 rump@stops-a-driver-that-hands-out-other-memory()
 {
 	expect_fail 134 "which is not kernel memory" "$kernel_side" refuses-other-memory
+	grep -A 1 "It was called by:" <<<"$output" | grep "kernel_side(driver_that_loads_its_stack+"
+}
+
+limit()
+{
+	LD_PRELOAD=$USRPCI_BUILD/rump/libusrpci-rump.so printenv RUMP_MEMLIMIT || echo none
+}
+
+rump@limits-memory-to-what-is-free-unless-told-otherwise()
+{
+	expect_same "$(limit)" 57344k
+	expect_same "$(RUMP_MEMLIMIT=5m limit)" 5m
+	echo 0 >/proc/sys/vm/nr_hugepages
+	expect_same "$(limit)" none
+	echo 32 >/proc/sys/vm/nr_hugepages
 }
 
 rump@leaves-a-device-quiet-when-the-process-ends()
