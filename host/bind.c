@@ -120,8 +120,10 @@ static int take(struct usrpci_host *host, const struct plan *plan)
 		struct target *target = &plan->targets[i];
 
 		error = record(host, target);
-		if (!error && !is_done(plan, target))
-			error = target_move(host, target, plan->driver);
+		if (error || is_done(plan, target))
+			continue;
+		target_stop(host, target);
+		error = target_move(host, target, plan->driver);
 	}
 	if (!error && gives_node(plan))
 		error = node_give(host, &plan->targets[0].info, plan->uid, plan->gid);

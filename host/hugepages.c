@@ -5,7 +5,9 @@
  * users; DMA memory needs none.
  *
  * /run/usrpci/hugepages says how many pages of each pool are ours, a line each: node, page size in
- * KiB, pages.
+ * KiB, pages. While a pool is being resized one more line says which and from what to what, so that
+ * the next program can tell whose the pages are if this one is killed: "resizing", node, page size,
+ * before, after.
  */
 
 #include <errno.h>
@@ -28,10 +30,17 @@
 #define POOL_PATH  224
 #define GROW_TRIES 3
 
+/* A change of a pool's size that may not have ended yet. */
+struct resizing {
+	const struct usrpci_hugepages *pool; /* NULL: none */
+	size_t before, after;
+};
+
 /* All pools of the host: one for each page size and node. */
 struct pools {
 	struct usrpci_hugepages *list;
 	int count;
+	struct resizing resizing;
 };
 
 /* Kernels without NUMA have the pools of the whole machine alone. */
@@ -117,40 +126,81 @@ static int list_nodes(struct usrpci_host *host, struct pools *pools)
 	return list_sizes(host, 0, MM_POOLS, pools);
 }
 
+static struct usrpci_hugepages *find_pool(const struct pools *pools, int node, size_t kilobytes)
+{
+	for (int i = 0; i < pools->count; i++) {
+		struct usrpci_hugepages *pool = &pools->list[i];
+
+		if (pool->node == node && pool->page_size == kilobytes * 1024)
+			return pool;
+	}
+	return NULL;
+}
+
+/* What a pool has gained or lost by being resized from before to after, all of it or a part. */
+static void count_as_ours(struct usrpci_hugepages *pool, size_t before, size_t after)
+{
+	size_t now = pool->total;
+
+	if (after > before && now > before) {
+		pool->ours += (now < after ? now : after) - before;
+	} else if (after < before && now < before) {
+		size_t lost = before - (now > after ? now : after);
+
+		pool->ours -= lost < pool->ours ? lost : pool->ours;
+	}
+}
+
+static void read_line(const struct pools *pools, const char *line)
+{
+	struct usrpci_hugepages *pool;
+	size_t kilobytes, ours, before, after;
+	int node;
+
+	if (sscanf(line, "resizing %d %zu %zu %zu", &node, &kilobytes, &before, &after) == 4) {
+		pool = find_pool(pools, node, kilobytes);
+		if (pool)
+			count_as_ours(pool, before, after);
+	} else if (sscanf(line, "%d %zu %zu", &node, &kilobytes, &ours) == 3) {
+		pool = find_pool(pools, node, kilobytes);
+		if (pool)
+			pool->ours = ours;
+	}
+}
+
 /* Damaged notes are no reason to take pages from others: what they say is not believed. */
 static void read_ours(struct usrpci_host *host, struct pools *pools)
 {
 	char text[4096], *rest = text, *line;
-	size_t kilobytes, ours;
-	int node, i;
 
 	if (file_read(host->ctx, text, sizeof(text), STATE_DIR "/" STATE_NAME) < 0)
 		return;
-	while ((line = strsep(&rest, "\n"))) {
-		if (sscanf(line, "%d %zu %zu", &node, &kilobytes, &ours) != 3)
-			continue;
-		for (i = 0; i < pools->count; i++) {
-			struct usrpci_hugepages *pool = &pools->list[i];
+	while ((line = strsep(&rest, "\n")))
+		read_line(pools, line);
+	for (int i = 0; i < pools->count; i++) {
+		struct usrpci_hugepages *pool = &pools->list[i];
 
-			if (pool->node == node && pool->page_size == kilobytes * 1024)
-				pool->ours = ours < pool->total ? ours : pool->total;
-		}
+		pool->ours = pool->ours < pool->total ? pool->ours : pool->total;
 	}
 }
 
 static int write_ours(struct usrpci_host *host, const struct pools *pools)
 {
+	const struct resizing *resizing = &pools->resizing;
 	char text[4096] = "";
 	size_t at = 0;
-	int i;
 
-	for (i = 0; i < pools->count && at < sizeof(text); i++) {
+	for (int i = 0; i < pools->count && at < sizeof(text); i++) {
 		const struct usrpci_hugepages *pool = &pools->list[i];
 
 		if (pool->ours)
 			at += (size_t)snprintf(text + at, sizeof(text) - at, "%d %zu %zu\n",
 					       pool->node, pool->page_size / 1024, pool->ours);
 	}
+	if (resizing->pool && at < sizeof(text))
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "resizing %d %zu %zu %zu\n",
+				       resizing->pool->node, resizing->pool->page_size / 1024,
+				       resizing->before, resizing->after);
 	return at ? state_write(host, STATE_NAME, text) : state_remove(host, STATE_NAME);
 }
 
@@ -288,8 +338,29 @@ static int set_total(struct usrpci_host *host, const struct usrpci_hugepages *po
 	return 0;
 }
 
+/* Asks for a new size, which the kernel may meet in part, and counts the difference as ours. */
+static int resize(struct usrpci_host *host, struct pools *all, struct usrpci_hugepages *pool,
+		  size_t total, const char *why)
+{
+	size_t before = pool->total;
+	int error, failed;
+
+	all->resizing = (struct resizing){pool, before, total};
+	error = write_ours(host, all);
+	if (error)
+		return error;
+	error = set_total(host, pool, total, why);
+	failed = read_pool(host, pool);
+	if (host->options.dry_run)
+		pool->total = total;
+	count_as_ours(pool, before, total);
+	all->resizing.pool = NULL;
+	return error ? error : failed;
+}
+
 /* Adds up to count pages to a pool. Returns how many came, or a negative errno. */
-static int grow(struct usrpci_host *host, struct usrpci_hugepages *pool, size_t count)
+static int grow(struct usrpci_host *host, struct pools *all, struct usrpci_hugepages *pool,
+		size_t count)
 {
 	size_t before = pool->total;
 	int try, error = 0;
@@ -298,22 +369,15 @@ static int grow(struct usrpci_host *host, struct usrpci_hugepages *pool, size_t 
 		/* Whether compaction helped shows in the next try, so its failure tells nothing. */
 		if (try)
 			apply_write(host, "move pages together", "1", COMPACT);
-		error = set_total(host, pool, before + count, "reserve huge pages");
-		if (error || host->options.dry_run)
-			break;
-		error = read_pool(host, pool);
+		error = resize(host, all, pool, before + count, "reserve huge pages");
 	}
 	if (error)
 		return error;
-	if (host->options.dry_run)
-		pool->total = before + count;
-	count = pool->total > before ? pool->total - before : 0;
-	pool->ours += count;
-	return (int)count;
+	return pool->total > before ? (int)(pool->total - before) : 0;
 }
 
 /* Takes up to count free pages of ours from a pool. Returns how many went, or a negative errno. */
-static int shrink(struct usrpci_host *host, const struct pools *all, struct usrpci_hugepages *pool,
+static int shrink(struct usrpci_host *host, struct pools *all, struct usrpci_hugepages *pool,
 		  size_t count)
 {
 	size_t before = pool->total;
@@ -324,16 +388,10 @@ static int shrink(struct usrpci_host *host, const struct pools *all, struct usrp
 	count = count < spare ? count : spare;
 	if (!count)
 		return 0;
-	error = set_total(host, pool, before - count, "give huge pages back");
-	if (!error && host->options.dry_run)
-		pool->total = before - count;
-	else if (!error)
-		error = read_pool(host, pool);
+	error = resize(host, all, pool, before - count, "give huge pages back");
 	if (error)
 		return error;
-	count = pool->total < before ? before - pool->total : 0;
-	pool->ours -= count < pool->ours ? count : pool->ours;
-	return (int)count;
+	return pool->total < before ? (int)(before - pool->total) : 0;
 }
 
 static int out_of_memory(struct usrpci_host *host, size_t page_size, size_t missing, size_t got)
@@ -354,29 +412,26 @@ static int out_of_memory(struct usrpci_host *host, size_t page_size, size_t miss
 		missing, page_size / 1024, got, is_short ? "short" : "fragmented", memory >> 20);
 }
 
-static void undo_growth(struct usrpci_host *host, const struct selection *selection,
-			const size_t *grown)
+static void undo_growth(struct usrpci_host *host, struct selection *selection, const size_t *grown)
 {
-	int i;
-
-	for (i = 0; i < selection->count; i++) {
+	for (int i = 0; i < selection->count; i++) {
 		struct usrpci_hugepages *pool = selection->picked[i];
 
-		if (grown[i] &&
-		    !set_total(host, pool, pool->total - grown[i], "give back what was not enough"))
-			pool->ours -= grown[i];
+		if (grown[i])
+			resize(host, &selection->all, pool, pool->total - grown[i],
+			       "give back what was not enough");
 	}
 }
 
 /* Takes what is missing from the nodes in their order, as far as each has it. */
-static int grow_all(struct usrpci_host *host, const struct selection *selection, size_t missing,
+static int grow_all(struct usrpci_host *host, struct selection *selection, size_t missing,
 		    size_t *grown)
 {
 	size_t left = missing;
 	int i, got;
 
 	for (i = 0; i < selection->count && left; i++) {
-		got = grow(host, selection->picked[i], left);
+		got = grow(host, &selection->all, selection->picked[i], left);
 		if (got < 0)
 			return got;
 		grown[i] = (size_t)got;
@@ -385,7 +440,7 @@ static int grow_all(struct usrpci_host *host, const struct selection *selection,
 	return left ? out_of_memory(host, selection->page_size, missing, missing - left) : 0;
 }
 
-static int grow_or_undo(struct usrpci_host *host, const struct selection *selection, size_t missing)
+static int grow_or_undo(struct usrpci_host *host, struct selection *selection, size_t missing)
 {
 	size_t *grown = calloc((size_t)selection->count, sizeof(*grown));
 	int error, failed;
@@ -400,8 +455,7 @@ static int grow_or_undo(struct usrpci_host *host, const struct selection *select
 	return error ? error : failed;
 }
 
-static int reserve(struct usrpci_host *host, const struct selection *selection, int node,
-		   size_t wanted)
+static int reserve(struct usrpci_host *host, struct selection *selection, int node, size_t wanted)
 {
 	size_t spare = available(host, &selection->all, selection->page_size, node);
 	size_t missing = wanted > spare ? wanted - spare : 0;
@@ -418,7 +472,7 @@ static int reserve(struct usrpci_host *host, const struct selection *selection, 
 }
 
 /* Gives back most of our pages, or all. */
-static int release(struct usrpci_host *host, const struct selection *selection, size_t most)
+static int release(struct usrpci_host *host, struct selection *selection, size_t most)
 {
 	int total = 0, error = 0, failed;
 	int i;

@@ -120,6 +120,13 @@ int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
 		      "the record in %s/%s is damaged", STATE_DIR, name);
 }
 
+bool journal_has(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	struct journal_record record = {0};
+
+	return !journal_read(host, addr, &record);
+}
+
 int journal_write(struct usrpci_host *host, const struct journal_record *record)
 {
 	char name[64], text[RECORD_SIZE];

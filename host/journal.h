@@ -27,6 +27,8 @@ struct journal_record {
  */
 int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
 		 struct journal_record *record);
+/* Whether there is a record that can be read. */
+bool journal_has(struct usrpci_host *host, const struct usrpci_addr *addr);
 int journal_write(struct usrpci_host *host, const struct journal_record *record);
 int journal_drop(struct usrpci_host *host, const struct usrpci_addr *addr);
 

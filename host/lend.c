@@ -22,28 +22,18 @@
 #include "base.h"
 #include "driver.h"
 #include "file.h"
+#include "journal.h"
 #include "lend.h"
+#include "quiesce.h"
+#include "move.h"
+#include "restore.h"
 #include "state.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
 #define HUGEPAGES_DEFAULT 8
-#define HUGEPAGE_SIZE     (UINT64_C(2) << 20)
 #define OWN_HUGETLBFS     STATE_DIR "/hugetlbfs"
-
-static bool usrpci_held(struct usrpci_host *host, const struct usrpci_addr *addr)
-{
-	struct usrpci_journal_entry *entries;
-	int count = usrpci_host_journal(host, &entries);
-	bool held = false;
-
-	for (int i = 0; i < count; i++)
-		held |= !usrpci_addr_compare(&entries[i].addr, addr);
-	if (count >= 0)
-		free(entries);
-	return held;
-}
 
 /* A dry run has changed nothing: there the driver is the one that bind would have chosen. */
 static int look_again(struct lend *lend, struct lend_device *device)
@@ -58,6 +48,19 @@ static int look_again(struct lend *lend, struct lend_device *device)
 	snprintf(device->info.driver, sizeof(device->info.driver), "%s", driver);
 	driver_spell(host, device->info.driver);
 	return 0;
+}
+
+/* One that is with a driver for userspace already is not moved, so bind does not ask who has it. */
+static int check_unused(struct lend *lend, const struct lend_device *device)
+{
+	struct target target;
+	int error;
+
+	if (!driver_is_userspace(device->info.driver))
+		return 0;
+	error = target_init(lend->host, &device->info.addr, &target);
+	return error ? error
+		     : target_is_free(lend->host, &target, false, lend->options->bind.force);
 }
 
 /* From here on the device is in the list of what is to be given back. */
@@ -77,7 +80,7 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 		return refuse(host->ctx, -EOPNOTSUPP, device->name, NULL,
 			      "the driver %s does not lend devices to programs",
 			      device->info.driver[0] ? device->info.driver : "(none)");
-	device->interrupts = lend_interrupts(host, &device->info);
+	device->interrupts = lend_interrupts(host, &device->info.addr, device->vfio);
 	return lend_note_write(lend, device);
 }
 
@@ -94,27 +97,37 @@ static int take(struct lend *lend, struct lend_device *device, const struct usrp
 		return error;
 	usrpci_addr_format(addr, device->name);
 	strcpy(device->driver_before, device->info.driver);
-	device->was_ours = usrpci_held(host, addr);
-	device->client = -1;
+	device->was_ours = journal_has(host, addr);
+	device->client = LEND_NOBODY;
 	error = lend_note_check(host, addr);
+	if (!error)
+		error = check_unused(lend, device);
 	if (!error)
 		error = bind_device(lend, device);
 	state_unlock(host);
 	return error;
 }
 
+int lend_give_back(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,
+		   bool was_ours)
+{
+	struct usrpci_bind_options options = {.driver = before, .force = true};
+	int error = 0;
+
+	if (was_ours)
+		return usrpci_host_bind(host, addr, &options);
+	/* There is no record when a bind failed and was rolled back. */
+	if (journal_has(host, addr))
+		error = restore_stopped(host, addr);
+	return error == -ENODEV ? 0 : error;
+}
+
 static int give_back(struct lend *lend, const struct lend_device *device)
 {
-	struct usrpci_bind_options options = {.driver = device->driver_before, .force = true};
-	int error;
-
 	if (lend->options->keep || !strcmp(device->driver_before, device->info.driver))
 		return 0;
-	if (device->was_ours)
-		return usrpci_host_bind(lend->host, &device->info.addr, &options);
-	error = usrpci_host_restore(lend->host, &device->info.addr);
-	/* Pulled out, or its bind failed and was rolled back. */
-	return error == -ENODEV || error == -ENOENT ? 0 : error;
+	return lend_give_back(lend->host, &device->info.addr, device->driver_before,
+			      device->was_ours);
 }
 
 static bool has_pages_of_2m(const struct mntent *entry)
@@ -172,7 +185,7 @@ static int open_memory(struct lend *lend)
 		.log = base->log,
 		.log_data = base->log_data,
 		.log_level = base->log_level,
-		.page_size = HUGEPAGE_SIZE,
+		.page_size = LEND_PAGE_SIZE,
 		.dma_directory = lend->memory_directory,
 	};
 	size_t pages = lend->options->hugepages ? lend->options->hugepages : HUGEPAGES_DEFAULT;
@@ -180,7 +193,7 @@ static int open_memory(struct lend *lend)
 
 	if (error)
 		return error;
-	error = usrpci_host_hugepages_reserve(lend->host, pages, HUGEPAGE_SIZE, -1);
+	error = usrpci_host_hugepages_reserve(lend->host, pages, LEND_PAGE_SIZE, -1);
 	if (error < 0)
 		return error;
 	lend->reserved = (size_t)error;
@@ -198,7 +211,7 @@ static void close_memory(struct lend *lend)
 	usrpci_ctx_close(lend->memory);
 	lend->memory = NULL;
 	if (lend->reserved)
-		hugepages_give_back(lend->host, lend->reserved, HUGEPAGE_SIZE, -1);
+		hugepages_give_back(lend->host, lend->reserved, LEND_PAGE_SIZE, -1);
 }
 
 static int stop_all(struct lend *lend)
@@ -206,9 +219,7 @@ static int stop_all(struct lend *lend)
 	int first = 0;
 
 	for (size_t i = 0; i < lend->count; i++) {
-		int error = lend->devices[i].vfio
-				    ? 0
-				    : quiesce(lend->host, &lend->devices[i].info.addr);
+		int error = quiesce(lend->host, &lend->devices[i].info.addr);
 
 		first = first ? first : error;
 	}

@@ -9,8 +9,8 @@
  *	lend_child.c    the program's process: no privileges, and then no way to get any
  *	lend_serve.c    the protocol (util/broker.h); treats its peers as hostile
  *	lend_files.c    files of the devices, opened for the program
- *	lend_note.c     what is lent, for others to see, and what a broker that was killed left
- *behind quiesce.c       stops a device
+ *	lend_note.c     what is lent, for others to see, and what a killed broker left behind
+ *	lend_irq.c      counts interrupts, for usrpci ps
  */
 
 #include <limits.h>
@@ -20,6 +20,11 @@
 #include "host.h"
 
 #define LEND_FILES_MAX 128 /* of all devices of a broker */
+#define LEND_PAGE_SIZE (UINT64_C(2) << 20)
+
+/* Who has a device or a page, when it is no client. */
+#define LEND_NOBODY (-1)
+#define LEND_STUCK  (-2) /* it could not be taken back safely, and is not lent again */
 
 /* A file that may be opened for the program. */
 struct lend_file {
@@ -36,7 +41,7 @@ struct lend_device {
 	bool vfio;
 	unsigned int uio;    /* N of /dev/uioN */
 	uint64_t interrupts; /* counted by the kernel before */
-	int client;          /* index of the one that has it, -1: none */
+	int client;          /* index of the one that has it, or LEND_NOBODY or LEND_STUCK */
 };
 
 struct lend {
@@ -92,18 +97,18 @@ void lend_signals_restore(const struct lend *lend);
  */
 int lend_note_write(struct lend *lend, const struct lend_device *device);
 int lend_notes_write(struct lend *lend);
-/* -EBUSY, logged, when another broker has the device. */
+/* -EBUSY when another broker has the device, -EBADMSG when its note is damaged; logged. */
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
 
-/* Interrupts of a device that the kernel has counted; 0 when it doesn't say. */
-uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_dev_info *info);
-
 /*
- * Stops a device for good: no interrupts, no transactions of its own, none under way, and a reset
- * where it has one. Returns 0, also when it is gone, or a negative errno, logged: it may still
- * write to memory.
+ * lend.c: puts a device back as it was before it was lent: with usrpci's driver of before if it was
+ * usrpci's, else as the journal says. One that is gone needs nothing. Errors are logged.
  */
-int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
+int lend_give_back(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,
+		   bool was_ours);
+
+/* lend_irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
+uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);
 
 #endif

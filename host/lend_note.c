@@ -15,6 +15,7 @@
 
 #include "file.h"
 #include "lend.h"
+#include "quiesce.h"
 #include "state.h"
 
 #define LOG_SUBJECT "lend"
@@ -30,6 +31,7 @@ struct note {
 	int program;
 	int64_t since;
 	unsigned int vfio, keep, was_ours;
+	size_t pages; /* huge pages that the broker added, in the note of its first device */
 	uint64_t interrupts;
 	char driver[NAME_SIZE]; /* before; "-" for none */
 	char memory[64];        /* directory; "-" for none */
@@ -66,12 +68,12 @@ int lend_note_write(struct lend *lend, const struct lend_device *device)
 	snprintf(name, sizeof(name), NOTES "/%s", device->name);
 	snprintf(text, sizeof(text),
 		 "usrpci-lent %d\nbroker %d %" PRIu64 "\nprogram %d\nsince %" PRId64
-		 "\nvfio %d\nkeep %d\nours %d\ninterrupts %" PRIu64
+		 "\nvfio %d\nkeep %d\nours %d\npages %zu\ninterrupts %" PRIu64
 		 "\nbefore %s\nmemory %s\ncommand %.60s\n",
 		 VERSION, getpid(), start_time(lend->host, getpid()), lend->program,
 		 (int64_t)lend->since, device->vfio, lend->options->keep, device->was_ours,
-		 device->interrupts, or_dash(device->driver_before),
-		 or_dash(lend->memory_directory), command);
+		 device == lend->devices ? lend->reserved : 0, device->interrupts,
+		 or_dash(device->driver_before), or_dash(lend->memory_directory), command);
 	return state_write(lend->host, name, text);
 }
 
@@ -97,13 +99,13 @@ static int parse(const char *text, struct note *note)
 	int version = 0;
 	int fields = sscanf(text,
 			    "usrpci-lent %d broker %d %" SCNu64 " program %d since %" SCNd64
-			    " vfio %u keep %u ours %u interrupts %" SCNu64
+			    " vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
 			    " before %31s memory %63s command %63[^\n]",
 			    &version, &note->broker, &note->started, &note->program, &note->since,
-			    &note->vfio, &note->keep, &note->was_ours, &note->interrupts,
-			    note->driver, note->memory, note->command);
+			    &note->vfio, &note->keep, &note->was_ours, &note->pages,
+			    &note->interrupts, note->driver, note->memory, note->command);
 
-	return version == VERSION && fields == 12 && note->broker > 0 ? 0 : -EBADMSG;
+	return version == VERSION && fields == 13 && note->broker > 0 ? 0 : -EBADMSG;
 }
 
 static int read_note(struct usrpci_host *host, const char *name, struct note *note)
@@ -118,8 +120,8 @@ static int read_note(struct usrpci_host *host, const char *name, struct note *no
 	if (error >= 0)
 		error = parse(text, note);
 	if (error == -EBADMSG)
-		log_error(host->ctx, name, NULL, "%s is damaged: look at it and remove it",
-			  STATE_DIR "/" NOTES);
+		log_error(host->ctx, name, "look at it and remove it", "%s/%s is damaged",
+			  STATE_DIR "/" NOTES, name);
 	return error;
 }
 
@@ -154,28 +156,18 @@ int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
 	char device[USRPCI_ADDR_STRLEN];
 	struct note note;
+	int error;
 
 	usrpci_addr_format(addr, device);
-	if (!file_exists(host->ctx, STATE_DIR "/" NOTES "/%s", device) ||
-	    read_note(host, device, &note) || is_abandoned(host, &note))
+	if (!file_exists(host->ctx, STATE_DIR "/" NOTES "/%s", device))
+		return 0;
+	error = read_note(host, device, &note);
+	if (error)
+		return error;
+	if (is_abandoned(host, &note))
 		return 0;
 	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
 		      "it is lent to %s (broker %d)", note.command, note.broker);
-}
-
-uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_dev_info *info)
-{
-	char device[USRPCI_ADDR_STRLEN], **names;
-	uint64_t event = 0;
-	int count;
-
-	count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/uio",
-			 usrpci_addr_format(&info->addr, device));
-	if (count > 0)
-		file_read_u64(host->ctx, &event, PCI_DEVICES "/%s/uio/%s/event", device, names[0]);
-	if (count >= 0)
-		free(names);
-	return event;
 }
 
 /* Calls fn for each file of DMA memory that a broker has made. */
@@ -229,8 +221,7 @@ static uint64_t locked_memory(struct usrpci_host *host, int pid)
 
 static void describe(struct usrpci_host *host, const struct note *note, struct usrpci_lent *lent)
 {
-	struct usrpci_dev_info info = {.addr = note->addr};
-	uint64_t now = lend_interrupts(host, &info);
+	uint64_t now = lend_interrupts(host, &note->addr, note->vfio);
 
 	*lent = (struct usrpci_lent){
 		.addr = note->addr,
@@ -263,24 +254,9 @@ int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list)
 
 static int give_back(struct usrpci_host *host, const struct note *note)
 {
-	struct usrpci_bind_options options = {.driver = note->driver, .force = true};
-	struct usrpci_journal_entry *entries;
-	int count, error = 0;
+	const char *before = strcmp(note->driver, "-") ? note->driver : "";
 
-	if (note->keep)
-		return 0;
-	if (!strcmp(note->driver, "-"))
-		options.driver = "";
-	if (note->was_ours)
-		return usrpci_host_bind(host, &note->addr, &options);
-	count = usrpci_host_journal(host, &entries);
-	for (int i = 0; i < count; i++) {
-		if (!usrpci_addr_compare(&entries[i].addr, &note->addr))
-			error = usrpci_host_restore(host, &note->addr);
-	}
-	if (count >= 0)
-		free(entries);
-	return error == -ENODEV ? 0 : error;
+	return note->keep ? 0 : lend_give_back(host, &note->addr, before, note->was_ours);
 }
 
 /* All devices of a broker are stopped before any of its memory is freed. */
@@ -289,6 +265,10 @@ static int recover_one(struct usrpci_host *host, const struct note *note)
 	int error = 0;
 
 	each_memory(host, note, remove_memory, &error);
+	if (!error && note->pages) {
+		error = hugepages_give_back(host, note->pages, LEND_PAGE_SIZE, -1);
+		error = error < 0 ? error : 0;
+	}
 	if (!error)
 		error = give_back(host, note);
 	return error ? error : lend_note_remove(host, &note->addr);
@@ -299,9 +279,7 @@ static int recover(struct usrpci_host *host, struct note *notes, int count)
 	int restored = 0, first = 0;
 
 	for (int i = 0; i < count; i++) {
-		int error = is_abandoned(host, &notes[i]) && !notes[i].vfio
-				    ? quiesce(host, &notes[i].addr)
-				    : 0;
+		int error = is_abandoned(host, &notes[i]) ? quiesce(host, &notes[i].addr) : 0;
 
 		if (error)
 			return error;

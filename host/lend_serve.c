@@ -26,17 +26,17 @@
 
 #include "broker.h"
 #include "lend.h"
+#include "quiesce.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
-#define CLIENTS_MAX  64
-#define PAGE_SIZE_2M (UINT64_C(2) << 20)
+#define CLIENTS_MAX 64
 
 struct page {
 	void *block;
 	uint64_t offset;
-	int client; /* -1: kept for the next */
+	int client; /* LEND_NOBODY: kept for the next */
 };
 
 struct server {
@@ -55,7 +55,7 @@ static struct page *find_page(struct server *server, int client, uint64_t offset
 	for (size_t i = 0; i < server->page_count; i++) {
 		struct page *page = &server->pages[i];
 
-		if (page->client == client && (client < 0 || page->offset == offset))
+		if (page->client == client && (client == LEND_NOBODY || page->offset == offset))
 			return page;
 	}
 	return NULL;
@@ -63,9 +63,9 @@ static struct page *find_page(struct server *server, int client, uint64_t offset
 
 static int add_page(struct server *server, struct page **result)
 {
-	const struct usrpci_dma_request request = {.size = PAGE_SIZE_2M, .align = PAGE_SIZE_2M};
+	const struct usrpci_dma_request request = {.size = LEND_PAGE_SIZE, .align = LEND_PAGE_SIZE};
 	size_t limit = server->lend->options->hugepages;
-	struct page *pages, new = {.client = -1};
+	struct page *pages, new = {.client = LEND_NOBODY};
 	int error, fd;
 
 	if (limit && server->page_count >= limit)
@@ -90,11 +90,11 @@ static int serve_page(struct server *server, int client, const struct broker_req
 	struct page *page;
 	int error = 0;
 
-	if (!server->lend->memory || request->page_size != PAGE_SIZE_2M || request->node >= 0)
+	if (!server->lend->memory || request->page_size != LEND_PAGE_SIZE || request->node >= 0)
 		return -ENOMEM;
-	page = find_page(server, -1, 0);
+	page = find_page(server, LEND_NOBODY, 0);
 	if (page)
-		memset(page->block, 0, PAGE_SIZE_2M); /* what another context left */
+		memset(page->block, 0, LEND_PAGE_SIZE); /* what another context left */
 	else
 		error = add_page(server, &page);
 	if (!error)
@@ -110,9 +110,9 @@ static int serve_free(struct server *server, int client, const struct broker_req
 {
 	struct page *page = find_page(server, client, request->offset);
 
-	if (!page || request->page_size != PAGE_SIZE_2M)
+	if (!page || request->page_size != LEND_PAGE_SIZE)
 		return -EINVAL;
-	page->client = -1;
+	page->client = LEND_NOBODY;
 	return 0;
 }
 
@@ -128,7 +128,7 @@ static int serve_open(struct server *server, int client, const struct broker_req
 	got = lend_file_get(lend, request->path, &device);
 	if (got < 0)
 		return got;
-	if (lend->devices[device].client >= 0 && lend->devices[device].client != client) {
+	if (lend->devices[device].client != LEND_NOBODY && lend->devices[device].client != client) {
 		close(got);
 		return -EBUSY;
 	}
@@ -137,22 +137,28 @@ static int serve_open(struct server *server, int client, const struct broker_req
 	return 0;
 }
 
+/* A device that does not stop may still write to any page of its client. */
 static void drop(struct server *server, int client)
 {
 	struct lend *lend = server->lend;
+	bool stopped = true;
 
 	close(server->clients[client]);
 	server->clients[client] = -1;
 	for (size_t i = 0; i < lend->count; i++) {
-		if (lend->devices[i].client != client)
+		struct lend_device *device = &lend->devices[i];
+
+		if (device->client != client)
 			continue;
-		lend->devices[i].client = -1;
-		if (!lend->devices[i].vfio)
-			quiesce(lend->host, &lend->devices[i].info.addr);
+		device->client = LEND_NOBODY;
+		if (device->vfio || !quiesce(lend->host, &device->info.addr))
+			continue;
+		device->client = LEND_STUCK;
+		stopped = false;
 	}
 	for (size_t i = 0; i < server->page_count; i++) {
 		if (server->pages[i].client == client)
-			server->pages[i].client = -1;
+			server->pages[i].client = stopped ? LEND_NOBODY : LEND_STUCK;
 	}
 }
 

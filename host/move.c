@@ -15,6 +15,7 @@
 #include "driver.h"
 #include "file.h"
 #include "move.h"
+#include "quiesce.h"
 
 #define LOG_SUBJECT "bind"
 #include "log.h"
@@ -187,6 +188,12 @@ static int move_by_id(struct usrpci_host *host, struct target *target, const cha
 	if (settle(host, target, driver, host->settle_ms / 10))
 		return 0;
 	return ask_driver(host, target, driver);
+}
+
+void target_stop(struct usrpci_host *host, const struct target *target)
+{
+	if (!host->options.dry_run && driver_is_userspace(target->now.driver))
+		quiesce(host, &target->info.addr);
 }
 
 int target_move(struct usrpci_host *host, struct target *target, const char *driver)

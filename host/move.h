@@ -33,6 +33,12 @@ int target_init(struct usrpci_host *host, const struct usrpci_addr *addr, struct
 /* Reads who holds it once more. */
 int target_refresh(struct usrpci_host *host, struct target *target);
 
+/*
+ * Stops a device that a driver in userspace may have left running. One that does not stop, which is
+ * logged, is moved all the same: nobody else can do better.
+ */
+void target_stop(struct usrpci_host *host, const struct target *target);
+
 /* Gives a device to a driver, whose override stays; "": to none, and none may take it. */
 int target_move(struct usrpci_host *host, struct target *target, const char *driver);
 

@@ -7,7 +7,8 @@
  * mastering, which ends DMA and message interrupts. Then a wait: PCI Express devices say in the
  * device status register whether requests of theirs are unanswered (7.5.3.5); posted writes are
  * pushed ahead of the answer to a read of configuration space (2.4.1), so after one they have
- * arrived. Then a reset, which makes it forget its rings.
+ * arrived. Then a reset, which makes it forget its rings: Linux's drivers allow transactions before
+ * they reset a device. vfio has made it by now, where PCI has one.
  */
 
 #include <errno.h>
@@ -15,7 +16,8 @@
 
 #include <usrpci/config.h>
 
-#include "lend.h"
+#include "driver.h"
+#include "quiesce.h"
 
 #define LOG_SUBJECT "quiesce"
 #include "log.h"
@@ -55,6 +57,24 @@ static int wait_until_idle(struct usrpci_dev *dev)
 	return -ETIMEDOUT;
 }
 
+static int reset(struct usrpci_dev *dev)
+{
+	const struct usrpci_dev_info *info = usrpci_dev_info(dev);
+	int error;
+
+	if (usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)
+		return driver_is_vfio(info->driver) ? 0
+						    : usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
+	error = model_reset(dev);
+	if (error == -EOPNOTSUPP)
+		log_info(usrpci_dev_ctx(dev), usrpci_dev_name(dev),
+			 "it has no reset: its next driver finds it as it was left");
+	else if (error && error != -ENODEV)
+		report(usrpci_dev_ctx(dev), error, usrpci_dev_name(dev), NULL,
+		       "its reset failed: its next driver finds it as it was left");
+	return error == -ENODEV ? error : 0;
+}
+
 static int stop(struct usrpci_dev *dev)
 {
 	int error = mask_interrupts(dev), idle;
@@ -66,9 +86,8 @@ static int stop(struct usrpci_dev *dev)
 	idle = wait_until_idle(dev);
 	if (idle == -ENODEV)
 		return idle;
-	if (usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)
-		return usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
-	return idle;
+	error = reset(dev);
+	return error ? error : idle;
 }
 
 int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)

@@ -11,6 +11,7 @@
 #include "journal.h"
 #include "move.h"
 #include "node.h"
+#include "restore.h"
 #include "state.h"
 
 #define LOG_SUBJECT "restore"
@@ -25,7 +26,7 @@ static int gone(struct usrpci_host *host, const struct usrpci_addr *addr, const 
 }
 
 static int bring_back(struct usrpci_host *host, struct target *target,
-		      struct journal_record *record)
+		      struct journal_record *record, bool stopped)
 {
 	struct usrpci_journal_entry *entry = &record->entry;
 	bool moves = strcmp(target->now.driver, entry->driver) != 0;
@@ -35,6 +36,8 @@ static int bring_back(struct usrpci_host *host, struct target *target,
 		error = target_is_free(host, target, false, false);
 	if (!error && moves)
 		error = driver_load(host, entry->driver);
+	if (!error && moves && !stopped)
+		target_stop(host, target);
 	if (!error)
 		error = target_put_back(host, target, entry->driver, entry->driver_override);
 	if (!error)
@@ -42,7 +45,7 @@ static int bring_back(struct usrpci_host *host, struct target *target,
 	return error;
 }
 
-static int restore(struct usrpci_host *host, const struct usrpci_addr *addr)
+static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, bool stopped)
 {
 	struct journal_record record;
 	struct target target;
@@ -60,7 +63,7 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr)
 		return error;
 	if (record.entry.vendor != target.info.vendor || record.entry.device != target.info.device)
 		return gone(host, addr, "another device is in its place; its record is dropped");
-	error = bring_back(host, &target, &record);
+	error = bring_back(host, &target, &record, stopped);
 	if (!error)
 		return journal_drop(host, addr);
 	if (error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
@@ -69,13 +72,23 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr)
 	return -EIO;
 }
 
-int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)
+static int restore_locked(struct usrpci_host *host, const struct usrpci_addr *addr, bool stopped)
 {
 	int error = state_lock(host);
 
 	if (!error) {
-		error = restore(host, addr);
+		error = restore(host, addr, stopped);
 		state_unlock(host);
 	}
 	return error;
+}
+
+int restore_stopped(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	return restore_locked(host, addr, true);
+}
+
+int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	return restore_locked(host, addr, false);
 }

@@ -21,7 +21,10 @@
 #define LOG_SUBJECT "state"
 #include "log.h"
 
-#define STATE_HINT "run as root"
+static const char *cure(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT ? "make room on /run" : "run as root";
+}
 
 /* Creates the directories that lead to a file below /run/usrpci. path has the root before it. */
 static int make_parents(char *path)
@@ -66,14 +69,17 @@ static int write_new(const char *path, const char *text)
 	return error;
 }
 
-static int replace(char *path, const char *text)
+/* The new file has one place for all notes, so that a writer that is killed leaves nothing that the
+ * next one does not overwrite. */
+static int replace(struct usrpci_host *host, char *path, const char *text)
 {
-	char fresh[PATH_SIZE + 4];
-	int error = make_parents(path);
+	char fresh[PATH_SIZE];
+	int error = path_format(host->ctx, fresh, STATE_DIR "/new");
 
+	if (!error)
+		error = make_parents(path);
 	if (error)
 		return error;
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	error = write_new(fresh, text);
 	if (!error && rename(fresh, path))
 		error = -errno;
@@ -89,11 +95,15 @@ int state_write(struct usrpci_host *host, const char *name, const char *text)
 
 	if (host->options.dry_run)
 		return 0;
+	error = state_lock(host);
+	if (error)
+		return error;
 	error = path_format(host->ctx, path, STATE_DIR "/%s", name);
 	if (!error)
-		error = replace(path, text);
+		error = replace(host, path, text);
+	state_unlock(host);
 	if (error)
-		return report(host->ctx, error, name, STATE_HINT, "cannot write %s/%s", STATE_DIR,
+		return report(host->ctx, error, name, cure(error), "cannot write %s/%s", STATE_DIR,
 			      name);
 	return 0;
 }
@@ -109,7 +119,7 @@ int state_remove(struct usrpci_host *host, const char *name)
 	if (!error && unlink(path) && errno != ENOENT)
 		error = -errno;
 	if (error)
-		return report(host->ctx, error, name, STATE_HINT, "cannot remove %s/%s", STATE_DIR,
+		return report(host->ctx, error, name, cure(error), "cannot remove %s/%s", STATE_DIR,
 			      name);
 	return 0;
 }
@@ -183,7 +193,7 @@ int state_lock(struct usrpci_host *host)
 		close(fd);
 	if (error == -EBUSY)
 		return lock_held(host);
-	return report(host->ctx, error, NULL, STATE_HINT, "cannot lock %s/lock", STATE_DIR);
+	return report(host->ctx, error, NULL, cure(error), "cannot lock %s/lock", STATE_DIR);
 }
 
 void state_unlock(struct usrpci_host *host)

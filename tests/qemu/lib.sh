@@ -6,8 +6,9 @@
 # usage (inside): bash lib.sh SUITE CASE...
 #
 # A case is a function named subject@what-it-shows. It runs under "set -eu" with its own deadline
-# ("# case-deadline: SECONDS" in the suite, else 60), fails when a command fails, and fails too when
-# the kernel has something to complain about. setup() and teardown(), if there, surround each case.
+# ("# case-deadline: SECONDS" in the suite, else 60; USRPCI_CASE_DEADLINE sets another, for long
+# runs), fails when a command fails, and fails too when the kernel has something to complain about.
+# setup() and teardown(), if there, surround each case.
 
 # --- helpers for cases -----------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ judge_case()
 run_suite()
 {
 	local number=0 failed=0 case
-	case_deadline=$(sed -n 's/^# case-deadline: //p' "$1")
+	case_deadline=${USRPCI_CASE_DEADLINE:-$(sed -n 's/^# case-deadline: //p' "$1")}
 	: "${case_deadline:=60}"
 	# shellcheck source=/dev/null
 	. "$1"

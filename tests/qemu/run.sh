@@ -4,13 +4,15 @@
 # run: devices are lent to a program and taken back, whatever happens to it
 #
 # vm: --nic e1000 --device edu,dma_mask=0xffffffff --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
-# vm: --append "hugepages=4" --mem 512M
+# vm: --nic e1000@1 --nic e1000@1 --append "hugepages=4" --mem 512M
 # case-deadline: 300
 
 nic=0000:00:01.0
 edu=0000:00:02.0
-examples=$USRPCI_BUILD/examples
-drive=$USRPCI_BUILD/tests/qemu/lend_drive
+wire=0000:00:04.0
+peer=0000:00:05.0
+# shellcheck source=tests/qemu/lend.sh
+. "$USRPCI_SOURCE/tests/qemu/lend.sh"
 
 lend()
 {
@@ -20,7 +22,7 @@ lend()
 state()
 {
 	local device
-	for device in "$nic" "$edu"; do
+	for device in "$nic" "$edu" "$wire"; do
 		echo "$device $(driver_of "$device") $(cat "/sys/bus/pci/devices/$device/driver_override")"
 	done
 	cat /proc/sys/vm/nr_hugepages
@@ -46,9 +48,7 @@ run@lends-edu-to-nobody()
 run@lends-a-nic-whose-driver-works-again-afterwards()
 {
 	expect_output "lost: 0" lend "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
-	address_up "$(interface_of "$nic")"
-	ping_gateway "$(interface_of "$nic")"
-	quiet_interface
+	works_with_its_kernel_driver "$nic"
 }
 
 run@gives-the-program-no-privileges()
@@ -89,23 +89,6 @@ run@hands-on-signals()
 	kill -TERM "$broker"
 	wait "$broker" || status=$?
 	expect_same "$status" 9
-}
-
-# Up, it would be given a route by the network, and then be in use.
-quiet_interface()
-{
-	ip address flush dev "$(interface_of "$nic")"
-	ip link set dev "$(interface_of "$nic")" down
-}
-
-is_lent()
-{
-	usrpci ps | grep -q "$1"
-}
-
-is_not_lent()
-{
-	! is_lent "$1"
 }
 
 run@shows-who-has-what()
@@ -183,6 +166,7 @@ run@leaves-a-note-whenever-it-is-killed()
 		wait "$broker" || true
 		wait_for 10 no_process sleep
 		usrpci -q restore --all
+		# Pages that came before the note could say so are usrpci's, but nobody's.
 		usrpci -q hugepages release
 		expect_same "$(state)" "$(cat "$scratch/before")" "the host after $i"
 	done
@@ -194,87 +178,54 @@ run@ends-what-the-program-leaves-behind()
 	expect_same "$(pgrep -f '^sleep 100[012]$')" ""
 }
 
-# USRPCI_KILLS=1000 takes a quarter of an hour.
 run@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-to-memory()
 {
-	local i broker
-	usrpci -q bind "$edu"
-	for i in $(seq "${USRPCI_KILLS:-5}"); do
-		usrpci -q run "$edu" -- "$drive" "$edu" &
-		broker=$!
-		wait_for 20 test -e /tmp/lend_drive
-		sleep "0.0$((RANDOM % 90 + 10))"
-		pkill -KILL lend_drive
-		wait "$broker" || true
-		rm -f /tmp/lend_drive
-		"$USRPCI_BUILD/tests/qemu/stray_dma" || fail "stray DMA after kill $i"
-	done
-	expect_output "BusMaster-" lspci -vvs "$edu"
-	lend "$edu" -- "$examples/edu_dma" "$edu"
-	usrpci -q restore "$edu"
+	kill_while_edu_writes "${USRPCI_KILLS:-5}"
 }
 
 run@takes-a-nic-back-from-a-program-that-is-killed-while-it-receives()
 {
-	local i broker
-	for i in 1 2 3; do
-		usrpci -q run "$nic" -- "$examples/ping" -f -c 1000000 "$nic" >/dev/null &
-		broker=$!
-		wait_for 20 is_lent "$nic"
-		sleep "1.$((RANDOM % 90 + 10))"
-		pkill -KILL -x ping
-		wait "$broker" || true
-		"$USRPCI_BUILD/tests/qemu/stray_dma" 200 || fail "stray DMA after kill $i"
-	done
-	address_up "$(interface_of "$nic")"
-	ping_gateway "$(interface_of "$nic")"
-	quiet_interface
+	kill_while_nic_receives "${USRPCI_KILLS:-5}"
+	lend "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
+	works_with_its_kernel_driver "$nic"
+}
+
+run@stops-a-nic-that-has-no-reset-of-pcis()
+{
+	stop_a_nic_without_reset
 }
 
 run@recovers-from-a-broker-that-is-killed()
 {
-	usrpci -q run --hugepages 4 "$edu" -- "$drive" "$edu" &
-	local broker=$!
-	wait_for 20 test -e /tmp/lend_drive
+	local broker
+	drive_edu --hugepages 4
 	kill -KILL "$broker"
 	wait "$broker" || true
 	wait_for 10 no_process lend_drive
-	rm -f /tmp/lend_drive
 	expect_output "abandoned" usrpci ps
 	[ -n "$(find /dev/hugepages -type f)" ]
 	usrpci restore --all
-	usrpci hugepages release
 	expect_output "BusMaster-" lspci -vvs "$edu"
-}
-
-no_process()
-{
-	! pgrep "$1" >/dev/null
 }
 
 run@recovers-when-both-are-killed-and-the-next-run-cleans-up()
 {
-	usrpci -q run "$edu" -- "$drive" "$edu" &
-	local broker=$!
-	wait_for 20 test -e /tmp/lend_drive
+	local broker
+	drive_edu
 	kill -KILL "$broker"
 	pkill -KILL lend_drive || true
 	wait "$broker" || true
-	rm -f /tmp/lend_drive
 	lend "$edu" -- "$examples/edu_dma" "$edu"
-	usrpci hugepages release
 }
 
 run@survives-a-program-that-stops-and-is-killed()
 {
-	usrpci -q run "$edu" -- "$drive" "$edu" &
-	local broker=$!
-	wait_for 20 test -e /tmp/lend_drive
+	local broker
+	drive_edu
 	pkill -STOP lend_drive
 	sleep 0.3
 	pkill -KILL lend_drive
 	wait "$broker" || true
-	rm -f /tmp/lend_drive
 }
 
 run@survives-a-device-that-is-unplugged()

@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,17 +204,26 @@ static int load_module(struct kernel *kernel, const char *module)
 	return 0;
 }
 
+static int make_change(struct usrpci_host *host, const struct change *change)
+{
+	if (change->kind == CHANGE_WRITE)
+		return write_file(running, change->path, change->value);
+	if (change->kind == CHANGE_MODULE)
+		return load_module(running, change->value);
+	return apply_perform(host, change);
+}
+
 static int perform(struct usrpci_host *host, const struct change *change)
 {
 	struct kernel *kernel = running;
+	int error;
 
 	if (++kernel->changes == kernel->fail_at)
 		return kernel->fail_error;
-	if (change->kind == CHANGE_WRITE)
-		return write_file(kernel, change->path, change->value);
-	if (change->kind == CHANGE_MODULE)
-		return load_module(kernel, change->value);
-	return apply_perform(host, change);
+	error = make_change(host, change);
+	if (kernel->changes == kernel->killed_at)
+		raise(SIGKILL);
+	return error;
 }
 
 static int read_net(struct usrpci_host *host, struct net_item **items)

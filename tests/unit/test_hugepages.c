@@ -4,8 +4,11 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kernel.h"
 #include "state.h"
@@ -147,6 +150,60 @@ static void a_write_that_fails_leaves_the_pool(void **state)
 	assert_null(fixture_read(kernel->fixture, STATE_DIR "/hugepages"));
 }
 
+/* Ends a child with SIGKILL right after its n-th change, while it calls fn. */
+static void kill_after(struct kernel *kernel, int change, void (*fn)(struct kernel *kernel))
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		kernel->changes = 0;
+		kernel->killed_at = change;
+		fn(kernel);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	kernel_host(kernel, false);
+}
+
+static void reserve_8(struct kernel *kernel)
+{
+	reserve(kernel, 8);
+}
+
+static void release_all(struct kernel *kernel)
+{
+	release(kernel);
+}
+
+static void a_program_killed_while_it_reserves_leaves_its_pages_known(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_hugepages *list;
+
+	kill_after(kernel, 1, reserve_8);
+	assert_int_equal(kernel_pool_total(kernel, 0), 14);
+	assert_int_equal(usrpci_host_hugepages(kernel->host, &list), 1);
+	assert_int_equal(list[0].ours, 4);
+	free(list);
+	assert_int_equal(release(kernel), 4);
+	assert_int_equal(kernel_pool_total(kernel, 0), 10);
+	assert_null(fixture_read(kernel->fixture, STATE_DIR "/hugepages"));
+}
+
+static void a_program_killed_while_it_releases_leaves_no_claim_to_others_pages(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(reserve(kernel, 8), 4);
+	kill_after(kernel, 1, release_all);
+	assert_int_equal(kernel_pool_total(kernel, 0), 10);
+	kernel_pool(kernel, 0, 10, 10);
+	assert_int_equal(release(kernel), 0);
+	assert_int_equal(kernel_pool_total(kernel, 0), 10);
+}
+
 static void nodes_are_counted_apart(void **state)
 {
 	struct kernel *kernel = *state;
@@ -212,6 +269,8 @@ int main(void)
 		TEST(too_little_is_given_back_and_explained),
 		TEST(more_than_there_is_memory_is_not_even_tried),
 		TEST(a_write_that_fails_leaves_the_pool),
+		TEST(a_program_killed_while_it_reserves_leaves_its_pages_known),
+		TEST(a_program_killed_while_it_releases_leaves_no_claim_to_others_pages),
 		TEST(nodes_are_counted_apart),
 		TEST(a_size_or_node_that_is_not_there_is_refused),
 		TEST(a_pool_that_others_shrank_gives_at_most_what_it_has),

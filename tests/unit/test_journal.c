@@ -107,23 +107,23 @@ static void unknown_keys_and_files_are_skipped(void **state)
 
 	fixture_text(kernel->fixture, STATE_DIR "/journal/" ADDR,
 		     "usrpci-journal 1\nid 8086:100e\nlater thing\ndriver e1000\nend\n");
-	fixture_text(kernel->fixture, STATE_DIR "/journal/" ADDR ".new", "cut off");
+	fixture_text(kernel->fixture, STATE_DIR "/journal/" ADDR ".old", "cut off");
 	assert_int_equal(journal_read(kernel->host, &addr, &record), 0);
 	assert_string_equal(record.entry.driver, "e1000");
 	assert_int_equal(usrpci_host_journal(kernel->host, &entries), 1);
 	free(entries);
 }
 
-/* A writer that is killed leaves its new file beside the old record, which is still whole. */
+/* A writer that is killed leaves its new file apart from the records, which are still whole. */
 static void what_a_killed_writer_left_is_overwritten(void **state)
 {
 	struct kernel *kernel = *state;
 	struct journal_record record = sample(ADDR);
 
-	fixture_text(kernel->fixture, STATE_DIR "/journal/" ADDR ".new", "half a rec");
+	fixture_text(kernel->fixture, STATE_DIR "/new", "half a rec");
 	assert_int_equal(journal_write(kernel->host, &record), 0);
 	assert_int_equal(journal_read(kernel->host, &record.entry.addr, &record), 0);
-	assert_null(fixture_read(kernel->fixture, STATE_DIR "/journal/" ADDR ".new"));
+	assert_null(fixture_read(kernel->fixture, STATE_DIR "/new"));
 }
 
 static void a_node_is_found_in_another_devices_record(void **state)
@@ -147,7 +147,7 @@ static void a_run_directory_that_cannot_be_written_is_an_error(void **state)
 
 	fixture_text(kernel->fixture, "/run/usrpci", "a file, no directory");
 	assert_int_equal(journal_write(kernel->host, &record), -ENOTDIR);
-	assert_logged(kernel->fixture, "cannot write /run/usrpci/journal/" ADDR);
+	assert_logged(kernel->fixture, "cannot lock /run/usrpci/lock");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)

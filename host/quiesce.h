@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_QUIESCE_H
+#define USRPCI_HOST_QUIESCE_H
+
+#include "host.h"
+
+/*
+ * Stops a device for good: no interrupts, no transactions of its own, none under way, and a reset
+ * where it has one. Nobody has it open. Returns 0, also when it is gone, or a negative errno,
+ * logged: it may still write to memory.
+ */
+int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/* Resets a device of a model that it knows. Errors, not logged: -EOPNOTSUPP (it does not know it).
+ */
+int model_reset(struct usrpci_dev *dev);
+
+#endif

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2154
+#
+# lend.sh: what the suites of "usrpci run" share; sourced by them. They set nic, edu and, for two
+# NICs that are connected with each other, wire and peer.
+#
+# USRPCI_KILLS=1000 USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/run.sh is the long run.
+
+examples=$USRPCI_BUILD/examples
+drive=$USRPCI_BUILD/tests/qemu/lend_drive
+stray_dma=$USRPCI_BUILD/tests/qemu/stray_dma
+
+# Up, it would be given a route by the network, and then be in use.
+quiet_interface()
+{
+	local interface
+	interface=$(interface_of "$1")
+	ip address flush dev "$interface"
+	ip link set dev "$interface" down
+}
+
+works_with_its_kernel_driver()
+{
+	address_up "$(interface_of "$1")"
+	ping_gateway "$(interface_of "$1")"
+	quiet_interface "$1"
+}
+
+is_lent()
+{
+	usrpci ps | grep -q "$1"
+}
+
+is_not_lent()
+{
+	! is_lent "$1"
+}
+
+no_process()
+{
+	! pgrep "$1" >/dev/null
+}
+
+# Lends edu to a program that has it write to memory; sets broker.
+drive_edu()
+{
+	rm -f /tmp/lend_drive
+	usrpci -q run "$@" "$edu" -- "$drive" "$edu" &
+	broker=$!
+	wait_for 20 test -e /tmp/lend_drive
+}
+
+# kill_program NAME: at a moment between 10 and 100 ms from now; then no DMA may be under way.
+kill_program()
+{
+	sleep "0.0$((RANDOM % 90 + 10))"
+	pkill -KILL -x -P "$broker" "$1"
+	wait "$broker" || true
+	"$stray_dma" 20
+}
+
+kill_while_edu_writes()
+{
+	local i broker
+	usrpci -q bind "$edu"
+	for i in $(seq "$1"); do
+		drive_edu
+		kill_program lend_drive || fail "stray DMA after kill $i"
+	done
+	expect_output "BusMaster-" lspci -vvs "$edu"
+	expect_output "equal" usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
+	usrpci -q restore "$edu"
+}
+
+# Intel's 8254x have no reset of PCI's: rings that stay set up would be gone on with by the next
+# driver. 0x100 is RCTL, 0x400 TCTL; bit 1 enables.
+stop_a_nic_without_reset()
+{
+	local broker
+	usrpci -q bind "$nic"
+	usrpci -q run "$nic" -- "$examples/ping" -i 0.1 -c 10000 "$nic" >/dev/null &
+	broker=$!
+	wait_for 20 has_interrupts 3
+	kill_program ping
+	expect_same "$(($(usrpci bar "$nic" read 0 0x100) & 2))" 0 "the receiver's state"
+	expect_same "$(($(usrpci bar "$nic" read 0 0x400) & 2))" 0 "the transmitter's state"
+	usrpci -q restore "$nic"
+}
+
+# has_interrupts N: more than that came from a lent device.
+has_interrupts()
+{
+	usrpci --json ps | python3 -c "
+import json, sys
+sys.exit(not any(lent['irqs'] > $1 for lent in json.load(sys.stdin)['lent']))"
+}
+
+# The other end floods the NIC with broadcasts, and answers what it sends.
+kill_while_nic_receives()
+{
+	local i broker flood other
+	other=$(interface_of "$peer")
+	address_up "$other" 10.0.9.2/24
+	ping -n -q -b -i 0.002 -I "$other" 10.0.9.255 >/dev/null 2>&1 &
+	flood=$!
+	for i in $(seq "$1"); do
+		usrpci -q run "$wire" -- "$examples/ping" -o 10.0.9.15 -p 10.0.9.2 -f -c 1000000 \
+			"$wire" >/dev/null &
+		broker=$!
+		wait_for 20 pgrep -x -P "$broker" ping
+		[ "$i" != 1 ] || wait_for 20 has_interrupts 50
+		kill_program ping || fail "stray DMA after kill $i"
+	done
+	kill "$flood"
+	wait "$flood" || true
+	quiet_interface "$peer"
+}
