@@ -172,6 +172,49 @@ run@leaves-a-note-whenever-it-is-killed()
 	done
 }
 
+run@gives-everything-back-when-its-terminal-is-closed()
+{
+	expect_output "^129$" python3 -c '
+import os, pty, sys, time
+broker, terminal = pty.fork()
+if broker == 0:
+    os.execvp("usrpci", ["usrpci", "-q", "run", sys.argv[1], "--", "sleep", "1000"])
+while not os.system("pgrep -x sleep >/dev/null") == 0:
+    time.sleep(0.1)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(broker, 0)[1]))' "$edu"
+	no_process sleep
+}
+
+run@takes-the-name-of-an-interface()
+{
+	lend "$(interface_of "$nic")" -- test -e "/sys/bus/pci/devices/$nic/uio"
+	expect_same "$(driver_of "$nic")" e1000
+}
+
+run@refuses-a-device-that-another-program-drives()
+{
+	usrpci -q bind "$edu"
+	sleep 1000 </dev/uio0 &
+	local other=$!
+	wait_for 5 test /dev/uio0 -ef "/proc/$other/fd/0"
+	expect_fail 1 "$other \(sleep\) has /dev/uio0 open" usrpci -q run "$edu" -- true
+	lend --force "$edu" -- true
+	kill "$other"
+	wait "$other" || true
+	expect_same "$(driver_of "$edu")" uio_pci_generic
+	usrpci -q restore "$edu"
+}
+
+run@refuses-a-device-whose-note-is-damaged()
+{
+	mkdir -p /run/usrpci/lent
+	echo nonsense >"/run/usrpci/lent/$edu"
+	expect_fail 1 "/run/usrpci/lent/$edu is damaged" usrpci -q run "$edu" -- true
+	expect_same "$(cat "/run/usrpci/lent/$edu")" nonsense
+	rm "/run/usrpci/lent/$edu"
+}
+
 run@ends-what-the-program-leaves-behind()
 {
 	lend "$edu" -- sh -c 'setsid sleep 1000 & setsid sh -c "sleep 1001 & sleep 1002" & exit 0'
