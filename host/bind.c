@@ -37,6 +37,7 @@ struct plan {
 static int check_target(struct usrpci_host *host, const struct plan *plan,
 			const struct target *target)
 {
+	struct journal_record record = {0};
 	int error;
 
 	if (is_bridge(&target->info))
@@ -44,6 +45,9 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 			      "a bridge is never taken: the devices behind it need it");
 	error = driver_suits(host, plan->driver, &target->info, plan->force);
 	if (error)
+		return error;
+	error = journal_read(host, &target->info.addr, &record);
+	if (error && error != -ENOENT)
 		return error;
 	return target_is_free(host, target, driver_is_vfio(plan->driver) && !plan->whole_group,
 			      plan->force);

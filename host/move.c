@@ -232,16 +232,30 @@ static bool stands_in_the_way(const struct target *target, const struct usrpci_u
 	return use->kind != USRPCI_USE_GROUP || group_counts;
 }
 
+static const char *cure(enum usrpci_use_kind kind)
+{
+	switch (kind) {
+	case USRPCI_USE_GROUP:
+		return "--whole-group takes it along";
+	case USRPCI_USE_OPEN:
+		return "end that program";
+	case USRPCI_USE_ADDRESS:
+	case USRPCI_USE_ROUTE:
+		return "take the interface down (ip link set dev ... down); --force takes it "
+		       "nevertheless";
+	case USRPCI_USE_MOUNT:
+		return "unmount it; --force takes it nevertheless";
+	case USRPCI_USE_SWAP:
+		return "swapoff ends that; --force takes it nevertheless";
+	default:
+		return "--force takes it nevertheless";
+	}
+}
+
 static void log_use(struct usrpci_host *host, const struct target *target,
 		    const struct usrpci_use *use)
 {
-	const char *hint = "--force takes it nevertheless";
-
-	if (use->kind == USRPCI_USE_GROUP)
-		hint = "--whole-group takes it along";
-	else if (use->kind == USRPCI_USE_OPEN)
-		hint = "end that program";
-	log_error(host->ctx, target->name, hint, "in use: %s", use->text);
+	log_error(host->ctx, target->name, cure(use->kind), "in use: %s", use->text);
 }
 
 int target_is_free(struct usrpci_host *host, const struct target *target, bool group_counts,
