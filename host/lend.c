@@ -108,26 +108,12 @@ static int take(struct lend *lend, struct lend_device *device, const struct usrp
 	return error;
 }
 
-int lend_give_back(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,
-		   bool was_ours)
-{
-	struct usrpci_bind_options options = {.driver = before, .force = true};
-	int error = 0;
-
-	if (was_ours)
-		return usrpci_host_bind(host, addr, &options);
-	/* There is no record when a bind failed and was rolled back. */
-	if (journal_has(host, addr))
-		error = restore_stopped(host, addr);
-	return error == -ENODEV ? 0 : error;
-}
-
 static int give_back(struct lend *lend, const struct lend_device *device)
 {
 	if (lend->options->keep || !strcmp(device->driver_before, device->info.driver))
 		return 0;
-	return lend_give_back(lend->host, &device->info.addr, device->driver_before,
-			      device->was_ours);
+	return restore_lent(lend->host, &device->info.addr, device->driver_before,
+			    device->was_ours);
 }
 
 static bool has_pages_of_2m(const struct mntent *entry)

@@ -101,13 +101,6 @@ int lend_notes_write(struct lend *lend);
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
 
-/*
- * lend.c: puts a device back as it was before it was lent: with usrpci's driver of before if it was
- * usrpci's, else as the journal says. One that is gone needs nothing. Errors are logged.
- */
-int lend_give_back(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,
-		   bool was_ours);
-
 /* lend_irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);
 

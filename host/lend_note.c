@@ -16,6 +16,7 @@
 #include "file.h"
 #include "lend.h"
 #include "quiesce.h"
+#include "restore.h"
 #include "state.h"
 
 #define LOG_SUBJECT "lend"
@@ -256,7 +257,7 @@ static int give_back(struct usrpci_host *host, const struct note *note)
 {
 	const char *before = strcmp(note->driver, "-") ? note->driver : "";
 
-	return note->keep ? 0 : lend_give_back(host, &note->addr, before, note->was_ours);
+	return note->keep ? 0 : restore_lent(host, &note->addr, before, note->was_ours);
 }
 
 /* All devices of a broker are stopped before any of its memory is freed. */

@@ -83,9 +83,18 @@ static int restore_locked(struct usrpci_host *host, const struct usrpci_addr *ad
 	return error;
 }
 
-int restore_stopped(struct usrpci_host *host, const struct usrpci_addr *addr)
+int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,
+		 bool was_usrpcis)
 {
-	return restore_locked(host, addr, true);
+	const struct usrpci_bind_options options = {.driver = before, .force = true};
+	int error = 0;
+
+	if (was_usrpcis)
+		return usrpci_host_bind(host, addr, &options);
+	/* There is no record when a bind failed and was rolled back. */
+	if (journal_has(host, addr))
+		error = restore_locked(host, addr, true);
+	return error == -ENODEV ? 0 : error;
 }
 
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)

@@ -4,7 +4,12 @@
 
 #include "host.h"
 
-/* As usrpci_host_restore(), for a device that has been stopped already. */
-int restore_stopped(struct usrpci_host *host, const struct usrpci_addr *addr);
+/*
+ * Puts a device, which has been stopped, back as it was before it was lent: with the driver of
+ * before if it was usrpci's then, else as the journal says. One that is gone needs nothing.
+ * Errors are logged.
+ */
+int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,
+		 bool was_usrpcis);
 
 #endif
