@@ -40,6 +40,15 @@ drivers_vfio@edu-interrupts-by-msi-and-stays-within-28-bits()
 	grep -q '^DMA: .* equal$' "$scratch/said"
 }
 
+drivers_vfio@edu-moves-memory-wherever-the-kernel-loads-the-program()
+{
+	echo 2 >/proc/sys/kernel/randomize_va_space
+	for _ in 1 2 3 4 5; do
+		expect_output 'equal$' "$USRPCI_BUILD/examples/edu_dma" $edu
+	done
+	echo 0 >/proc/sys/kernel/randomize_va_space
+}
+
 drivers_vfio@an-82540em-pings-by-intx-and-by-polling()
 {
 	ten_thousand $am82540

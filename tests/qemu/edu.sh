@@ -49,6 +49,15 @@ edu@says-so-when-no-memory-is-within-the-devices-reach()
 	grep -qi 'huge page' <<<"$output"
 }
 
+edu@moves-memory-wherever-the-kernel-loads-the-program()
+{
+	echo 2 >/proc/sys/kernel/randomize_va_space
+	for _ in 1 2 3 4 5; do
+		expect_output 'equal$' edu_dma 00:02.0 0xffffffff
+	done
+	echo 0 >/proc/sys/kernel/randomize_va_space
+}
+
 edu@leaves-the-device-without-bus-mastering()
 {
 	edu_dma 00:02.0 0xffffffff
