@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reads a disk through a NetBSD driver on a PCI device of this host (ld(4) on virtio), by its raw
- * device, in pieces of 64 KiB, into pages that are not neighbours, and compares each piece with
- * pattern.h's data.
+ * Reads or writes a disk through a NetBSD driver on a PCI device of this host (ld(4) on virtio), by
+ * its raw device, in pieces of 64 KiB, in pages that are not neighbours. What is written is
+ * pattern.h's data, and what is read is compared with it.
  *
- *	USRPCI_RUMP_PORTS=1 disk local /dev/rld0d BYTES
+ *	USRPCI_RUMP_PORTS=1 disk read /dev/rld0d BYTES
+ *	USRPCI_RUMP_PORTS=1 disk write /dev/rld0d BYTES
  *	USRPCI_RUMP_PORTS=1 disk serve unix:///run/disk.sock
- *	RUMP_SERVER=unix:///run/disk.sock disk_client remote /dev/rld0d BYTES
+ *	RUMP_SERVER=unix:///run/disk.sock disk_client read /dev/rld0d BYTES
  *
  * disk_client is this file, linked with librumpclient alone and -DREMOTE.
  */
 
 #define _GNU_SOURCE
 #include <err.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,23 +54,34 @@ static uint8_t *scattered_buffer(void)
 	return buffer;
 }
 
-static int read_and_compare(const char *device, size_t bytes)
+static bool write_piece(int fd, uint8_t *buffer, size_t at)
+{
+	memcpy(buffer, pattern_at(at), PIECE);
+	return rump_sys_pwrite(fd, buffer, PIECE, (off_t)at) == PIECE;
+}
+
+static bool read_piece(int fd, uint8_t *buffer, size_t at)
+{
+	memset(buffer, 0xa5, PIECE);
+	return rump_sys_pread(fd, buffer, PIECE, (off_t)at) == PIECE;
+}
+
+static int transfer(const char *device, bool writing, size_t bytes)
 {
 	uint8_t *buffer = scattered_buffer();
 	unsigned int pieces = 0, bad = 0;
-	int fd = rump_sys_open(device, 0);
+	int fd = rump_sys_open(device, RUMP_O_RDWR);
 
 	if (fd < 0)
 		err(1, "%s", device);
 	for (size_t at = 0; at < bytes; at += PIECE, pieces++) {
-		memset(buffer, 0xa5, PIECE);
-		if (rump_sys_pread(fd, buffer, PIECE, (off_t)at) != PIECE)
-			err(1, "%s: read at %zu", device, at);
+		if (!(writing ? write_piece : read_piece)(fd, buffer, at))
+			err(1, "%s: at %zu", device, at);
 		if (!pattern_matches(at, buffer, PIECE))
 			bad++;
 	}
 	rump_sys_close(fd);
-	printf("%u pieces read, %u bad\n", pieces, bad);
+	printf("%u pieces %s, %u bad\n", pieces, writing ? "written" : "read", bad);
 	return bad ? 1 : 0;
 }
 
@@ -88,14 +101,17 @@ static void start(void)
 
 int main(int argc, char **argv)
 {
-	if (argc < 3) {
-		fprintf(stderr, "usage: %s local|remote DEVICE BYTES | serve URL\n", argv[0]);
+	const char *what = argc > 2 ? argv[1] : "";
+	bool writing = !strcmp(what, "write");
+
+	if (!writing && strcmp(what, "read") && strcmp(what, "serve")) {
+		fprintf(stderr, "usage: %s read|write DEVICE BYTES | serve URL\n", argv[0]);
 		return 2;
 	}
 	start();
 #ifndef REMOTE
-	if (!strcmp(argv[1], "serve"))
+	if (!strcmp(what, "serve"))
 		serve(argv[2]);
 #endif
-	return read_and_compare(argv[2], argc > 3 ? strtoul(argv[3], NULL, 0) : PIECE);
+	return transfer(argv[2], writing, argc > 3 ? strtoul(argv[3], NULL, 0) : PIECE);
 }

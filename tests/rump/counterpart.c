@@ -7,6 +7,7 @@
  *	counterpart sink PORT		compares what it gets, and answers the end with a byte
  *	counterpart source PORT BYTES	sends
  *	counterpart fill PATH BYTES	writes to a disk
+ *	counterpart compare PATH BYTES	reads a disk, which must have that content
  *	counterpart collapse PID	every 0.3 s, until PID has ended
  */
 
@@ -117,6 +118,22 @@ static void fill(const char *path, size_t bytes)
 	close(fd);
 }
 
+static void compare(const char *path, size_t bytes)
+{
+	static uint8_t buffer[BUFFER_SIZE];
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		err(1, "%s", path);
+	for (size_t done = 0; done < bytes; done += BUFFER_SIZE) {
+		if (pread(fd, buffer, BUFFER_SIZE, (off_t)done) != BUFFER_SIZE)
+			err(1, "%s: read at %zu", path, done);
+		if (!pattern_matches(done, buffer, BUFFER_SIZE))
+			errx(1, "%s: the bytes from %zu on are others", path, done);
+	}
+	close(fd);
+}
+
 /* Returns in how many places the process's memory became huge pages. */
 static unsigned int collapse_mapping(int pidfd, uintptr_t start, uintptr_t end)
 {
@@ -219,10 +236,13 @@ int main(int argc, char **argv)
 		serve(what, argv[2], bytes);
 	else if (!strcmp(what, "fill"))
 		fill(argv[2], bytes);
+	else if (!strcmp(what, "compare"))
+		compare(argv[2], bytes);
 	else if (!strcmp(what, "collapse"))
 		collapse(argv[2]);
 	else
-		errx(2, "usage: counterpart echo|sink|source PORT [BYTES] | fill PATH BYTES | "
-			"collapse PID");
+		errx(2,
+		     "usage: counterpart echo|sink|source PORT [BYTES] | fill|compare PATH BYTES | "
+		     "collapse PID");
 	return 0;
 }

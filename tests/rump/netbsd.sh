@@ -304,9 +304,21 @@ give_disk()
 netbsd@a-disk-is-read-into-an-applications-scattered-pages()
 {
 	give_disk
-	start_with_moving_pages disk local /dev/rld0d $((8 << 20))
+	start_with_moving_pages disk read /dev/rld0d $((8 << 20))
 	finish
 	grep -q '^128 pieces read, 0 bad$' "$scratch/said"
+}
+
+netbsd@a-disk-is-written-from-an-applications-scattered-pages()
+{
+	need_ports 00:04.0
+	give_to $disk virtio-pci
+	dd if=/dev/zero of=/dev/vda bs=1M count=8 conv=fsync
+	give_to $disk uio_pci_generic
+	start_with_moving_pages disk write /dev/rld0d $((8 << 20))
+	finish
+	give_to $disk virtio-pci
+	"$counterpart" compare /dev/vda $((8 << 20))
 }
 
 netbsd@a-disk-is-read-by-a-remote-client-over-a-socket-of-its-own()
@@ -316,7 +328,7 @@ netbsd@a-disk-is-read-by-a-remote-client-over-a-socket-of-its-own()
 	start disk serve "unix://$socket"
 	wait_for 60 test -S "$socket"
 	expect_same "$(stat -c %a "$socket")" 700
-	RUMP_SERVER=unix://$socket timeout 100 "$programs/disk_client" remote /dev/rld0d $((8 << 20)) |
+	RUMP_SERVER=unix://$socket timeout 100 "$programs/disk_client" read /dev/rld0d $((8 << 20)) |
 		tee "$scratch/read"
 	grep -q '^128 pieces read, 0 bad$' "$scratch/read"
 	kill $kernel || fail "the server ended before its client"
