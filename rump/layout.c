@@ -88,6 +88,7 @@ static void add_device(const char *name)
 		if ((added.bar_info[i].flags & USRPCI_BAR_64BIT) && i + 1 < USRPCI_BARS)
 			added.bar_value[i + 1] = (uint32_t)(added.bar_info[i].address >> 32);
 	}
+	rump_bring_to_rest(added.dev);
 	insert_function(slot, &added);
 	the_bus.functions++;
 }

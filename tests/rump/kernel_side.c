@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -382,6 +383,36 @@ static void case_moves_data(void)
 	CHECK(!memcmp(memory, (void *)va, EDU_BYTES));
 }
 
+/* Registers of which 0x100 receives and 0x400 sends by their bit 1. */
+static volatile uint32_t *map_e1000(void)
+{
+	struct place at = find(E1000);
+	unsigned long address, size;
+	volatile uint32_t *registers;
+
+	size_bar(at, 0x10, &address, &size);
+	registers = rumpcomp_pci_map(address, size);
+	CHECK(registers);
+	return registers;
+}
+
+static void case_is_killed_while_a_nic_works(void)
+{
+	volatile uint32_t *registers = map_e1000();
+
+	registers[0x100 / 4] |= 2;
+	registers[0x400 / 4] |= 2;
+	CHECK(registers[0x100 / 4] & 2 && registers[0x400 / 4] & 2);
+	kill(getpid(), SIGKILL);
+}
+
+static void case_finds_a_nic_at_rest(void)
+{
+	volatile uint32_t *registers = map_e1000();
+
+	CHECK(!(registers[0x100 / 4] & 2) && !(registers[0x400 / 4] & 2));
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -397,6 +428,8 @@ static const struct {
 	{"delivers-interrupts", case_delivers_interrupts},
 	{"keeps-interrupts-enabled", case_keeps_interrupts_enabled},
 	{"outlives-a-child", case_outlives_a_child},
+	{"is-killed-while-a-nic-works", case_is_killed_while_a_nic_works},
+	{"finds-a-nic-at-rest", case_finds_a_nic_at_rest},
 	{"moves-data", case_moves_data},
 };
 

@@ -101,6 +101,12 @@ rump@leaves-devices-alone-when-a-child-of-the-process-ends()
 	"$kernel_side" outlives-a-child
 }
 
+rump@finds-a-device-at-rest-whose-last-driver-was-killed()
+{
+	expect_fail 137 "" "$kernel_side" is-killed-while-a-nic-works
+	"$kernel_side" finds-a-nic-at-rest
+}
+
 rump@moves-data-both-ways()
 {
 	"$kernel_side" moves-data
