@@ -65,7 +65,7 @@ static int reset(struct usrpci_dev *dev)
 	if (usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)
 		return driver_is_vfio(info->driver) ? 0
 						    : usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
-	error = model_reset(dev);
+	error = usrpci_dev_reset(dev, USRPCI_RESET_MODEL);
 	if (error == -EOPNOTSUPP)
 		log_info(usrpci_dev_ctx(dev), usrpci_dev_name(dev),
 			 "it has no reset: its next driver finds it as it was left");

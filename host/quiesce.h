@@ -11,8 +11,4 @@
  */
 int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
 
-/* Resets a device of a model that it knows. Errors, not logged: -EOPNOTSUPP (it does not know it).
- */
-int model_reset(struct usrpci_dev *dev);
-
 #endif

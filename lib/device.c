@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "fault.h"
+#include "model_reset.h"
 
 #define LOG_SUBJECT "device"
 #include "log.h"
@@ -196,6 +197,8 @@ int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 	uint32_t feature = kind == USRPCI_RESET_BUS ? USRPCI_FEATURE_HOT_RESET
 						    : USRPCI_FEATURE_RESET;
 
+	if (kind == USRPCI_RESET_MODEL)
+		return model_reset(dev);
 	if (kind != USRPCI_RESET_FUNCTION && kind != USRPCI_RESET_BUS)
 		return -EINVAL;
 	if (!dev->ops->reset || !(usrpci_dev_features(dev) & feature))

@@ -67,6 +67,19 @@ static bool has_device(const struct usrpci_addr *addr)
 	return false;
 }
 
+/*
+ * What drove a device before may have been killed, and nothing but bus mastering taken from it.
+ * NetBSD's drivers allow that again long before they reset the device, which would meanwhile go on
+ * with rings in memory that is somebody else's by now.
+ */
+static void bring_to_rest(struct usrpci_dev *dev)
+{
+	usrpci_dev_set_bus_master(dev, false);
+	if (usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)
+		usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
+	usrpci_dev_reset(dev, USRPCI_RESET_MODEL);
+}
+
 static void add_device(const char *name)
 {
 	struct rump_function added = {0};
@@ -88,7 +101,7 @@ static void add_device(const char *name)
 		if ((added.bar_info[i].flags & USRPCI_BAR_64BIT) && i + 1 < USRPCI_BARS)
 			added.bar_value[i + 1] = (uint32_t)(added.bar_info[i].address >> 32);
 	}
-	rump_bring_to_rest(added.dev);
+	bring_to_rest(added.dev);
 	insert_function(slot, &added);
 	the_bus.functions++;
 }

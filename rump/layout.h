@@ -43,9 +43,6 @@ struct rump_bus {
  */
 struct rump_bus *rump_bus(void);
 
-/* Makes a device forget what earlier drivers had it do (rest.c). What fails was printed. */
-void rump_bring_to_rest(struct usrpci_dev *dev);
-
 /* Whether the rump kernel's threads may execute port instructions. */
 bool rump_ports_allowed(void);
 

@@ -137,11 +137,14 @@ int usrpci_dev_set_bus_master(struct usrpci_dev *dev, bool on);
 enum usrpci_reset {
 	USRPCI_RESET_FUNCTION, /**< this function alone: FLR, D3hot or what the device has */
 	USRPCI_RESET_BUS,      /**< every function behind the same bridge or slot */
+	USRPCI_RESET_MODEL,    /**< by its own registers: Intel 8254x and 82574L, virtio */
 };
 
 /**
  * Resets the device. Its registers, rings and interrupts are as after power-on; configuration space
  * (BARs, command) is as before. The caller owns all functions that the reset takes along.
+ *
+ * USRPCI_RESET_MODEL is for devices that PCI cannot reset, or that keep their rings when it does.
  *
  * Errors: -EOPNOTSUPP (the device or its backend has no such reset); -EPERM (a function of the bus
  * belongs to somebody else); -ENODEV; -ETIMEDOUT.

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Resets for models that PCI gives none: as long as their rings stay set up they go on with them,
- * at addresses that mean other memory by then, as soon as the next driver allows them transactions,
- * which Linux's drivers do before they reset the device.
+ * Resets for models that PCI gives none, or one that leaves rings set up (QEMU's 82574L): they
+ * would go on with them, at addresses that mean other memory by then, as soon as the next driver
+ * allows them transactions, which Linux's and NetBSD's drivers do before they reset the device.
  *
- * Intel 8254x: Intel's "PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's
- * Manual", 13.4.1 (CTRL.RST). Virtio: "Virtual I/O Device (VIRTIO) Version 1.2", 4.1.4.3
- * (device_status).
+ * Intel 8254x, 82574L: Intel's "PCI/PCI-X Family of Gigabit Ethernet Controllers Software
+ * Developer's Manual", 13.4.1 (CTRL.RST). Virtio: "Virtual I/O Device (VIRTIO)
+ * Version 1.2", 4.1.4.3 (device_status).
  */
 
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
+#include <time.h>
 
-#include <usrpci/bar.h>
-#include <usrpci/config.h>
-
-#include "quiesce.h"
+#include "backend.h"
+#include "model_reset.h"
 
 #define RESET_MS    100
 #define CAPS_MAX    64
@@ -32,15 +31,16 @@
 /* Both say by zeroes that the reset is done; all ones come from a device that is gone. */
 static int await_zero(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t mask)
 {
-	uint64_t end = clock_ms() + RESET_MS, value = 0;
+	const struct timespec pause = {.tv_nsec = 1000000};
+	uint64_t value = 0;
 	int error;
 
-	do {
-		sleep_ms(1);
+	for (unsigned int ms = 0; ms < RESET_MS; ms++) {
+		nanosleep(&pause, NULL);
 		error = usrpci_bar_read(bar, offset, width, &value);
 		if (error || !(value & mask))
 			return error;
-	} while (clock_ms() < end);
+	}
 	return -ETIMEDOUT;
 }
 
@@ -111,7 +111,7 @@ static int reset_virtio(struct usrpci_dev *dev)
 
 static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 {
-	static const uint16_t models_8254x[] = {0x1004, 0x100e, 0x100f};
+	static const uint16_t models_8254x[] = {0x1004, 0x100e, 0x100f, 0x10d3};
 
 	if (info->vendor == 0x1af4 && info->device >= 0x1000 && info->device <= 0x107f)
 		return reset_virtio;
