@@ -281,20 +281,27 @@ static void serve_signal(struct server *server)
 		kill(server->lend->program, (int)info.ssi_signo);
 }
 
+/* Only what is open is polled: poll(2) refuses a list that is longer than RLIMIT_NOFILE. */
 static void serve_once(struct server *server)
 {
 	struct pollfd polls[CLIENTS_MAX + 2] = {
 		{.fd = server->signals, .events = POLLIN},
 		{.fd = server->hello, .events = POLLIN},
 	};
+	int clients[CLIENTS_MAX];
+	unsigned int count = 0;
 
-	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
-		polls[i + 2] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
-	if (poll(polls, CLIENTS_MAX + 2, -1) < 0)
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		if (server->clients[i] < 0)
+			continue;
+		polls[count + 2] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
+		clients[count++] = i;
+	}
+	if (poll(polls, count + 2, -1) < 0)
 		return;
-	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
-		if (polls[i + 2].revents && !serve_client(server, (int)i))
-			drop(server, (int)i);
+	for (unsigned int i = 0; i < count; i++) {
+		if (polls[i + 2].revents && !serve_client(server, clients[i]))
+			drop(server, clients[i]);
 	}
 	if (polls[1].revents)
 		serve_hello(server, polls[1].revents);

@@ -296,3 +296,11 @@ run@works-where-no-hugetlbfs-is-mounted()
 	umount /run/usrpci/hugetlbfs
 	mount -t hugetlbfs none /dev/hugepages
 }
+
+run@works-with-few-descriptors()
+{
+	(
+		ulimit -n 20
+		expect_output "equal" timeout 20 usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
+	)
+}
