@@ -206,7 +206,8 @@ static bool kill_children(void)
 	text[got] = '\0';
 	if (file)
 		fclose(file);
-	for (long pid; (pid = strtol(at, &end, 10)) > 0; at = end)
+	/* A space ends each; a number without it is cut off, and somebody else's. */
+	for (long pid; (pid = strtol(at, &end, 10)) > 0 && *end == ' '; at = end)
 		kill((pid_t)pid, SIGKILL);
 	return got > 0;
 }

@@ -304,3 +304,19 @@ run@works-with-few-descriptors()
 		expect_output "equal" timeout 20 usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
 	)
 }
+
+# The list of a process's children is longer than what is read of it at once, so that a number is
+# cut: 31369 to 313.
+run@ends-a-thousand-processes-and-no-other()
+{
+	local strangers=()
+	echo 299 >/proc/sys/kernel/ns_last_pid
+	for _ in $(seq 40); do
+		sleep 1000 &
+		strangers+=($!)
+	done
+	echo 30000 >/proc/sys/kernel/ns_last_pid
+	lend "$edu" -- sh -c 'seq 800 | while read -r _; do (sleep 1000 &); done'
+	[ "$(jobs -r | wc -l)" = 40 ]
+	kill "${strangers[@]}"
+}
