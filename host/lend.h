@@ -26,10 +26,13 @@
 #define LEND_NOBODY (-1)
 #define LEND_STUCK  (-2) /* it could not be taken back safely, and is not lent again */
 
+/* The device of a file that is no device's: an empty container reaches none. */
+#define LEND_SHARED UINT_MAX
+
 /* A file that may be opened for the program. */
 struct lend_file {
 	char path[96];
-	unsigned int device;
+	unsigned int device; /* or LEND_SHARED */
 	int fd; /* held open for as long as devices are lent; -1: opened for each who asks */
 };
 
@@ -65,7 +68,7 @@ void lend_files_close(struct lend *lend);
 
 /*
  * Finds a file of the list by its path and opens it: a descriptor, which is the caller's to close;
- * device says whose it is. -ENOENT when it is not in the list.
+ * device says whose it is, or LEND_SHARED. -ENOENT when it is not in the list.
  */
 int lend_file_get(struct lend *lend, const char *path, unsigned int *device);
 

@@ -82,9 +82,9 @@ static int list_vfio(struct lend *lend, unsigned int index)
 	char **names;
 	int count;
 
-	list(lend, index, "/dev/vfio/vfio");
+	list(lend, LEND_SHARED, "/dev/vfio/vfio");
 	list(lend, index, "/dev/vfio/%d", device->info.iommu_group);
-	list(lend, index, "/dev/iommu");
+	list(lend, LEND_SHARED, "/dev/iommu");
 	count = dir_list(lend->host->ctx, &names, PCI_DEVICES "/%s/vfio-dev", device->name);
 	for (int i = 0; i < count; i++)
 		list(lend, index, "/dev/vfio/devices/%s", names[i]);

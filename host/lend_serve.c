@@ -121,18 +121,20 @@ static int serve_open(struct server *server, int client, const struct broker_req
 {
 	struct lend *lend = server->lend;
 	unsigned int device = 0;
-	int got;
+	int got, *owner;
 
 	if (!memchr(request->path, '\0', sizeof(request->path)))
 		return -EPROTO;
 	got = lend_file_get(lend, request->path, &device);
 	if (got < 0)
 		return got;
-	if (lend->devices[device].client != LEND_NOBODY && lend->devices[device].client != client) {
+	owner = device == LEND_SHARED ? NULL : &lend->devices[device].client;
+	if (owner && *owner != LEND_NOBODY && *owner != client) {
 		close(got);
 		return -EBUSY;
 	}
-	lend->devices[device].client = client;
+	if (owner)
+		*owner = client;
 	*fd = got;
 	return 0;
 }

@@ -64,3 +64,11 @@ run-vfio@serves-a-program-that-opens-the-device-again()
 {
 	usrpci -q run "$edu" -- sh -c "'$examples/edu_dma' $edu && '$examples/edu_dma' $edu"
 }
+
+run-vfio@lends-two-devices-to-two-programs()
+{
+	rm -f /tmp/lend_drive
+	expect_output "lost: 0" usrpci -q run "$nic" "$edu" -- sh -c \
+		"'$drive' $edu & until test -e /tmp/lend_drive; do sleep 0.1; done
+		'$examples/ping' -c 3 -i 0.1 $nic; kill \$!"
+}
