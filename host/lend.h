@@ -9,6 +9,7 @@
  *	lend_child.c    the program's process: no privileges, and then no way to get any
  *	lend_serve.c    the protocol (util/broker.h); treats its peers as hostile
  *	lend_files.c    files of the devices, opened for the program
+ *	lend_terminal.c keeps the program from typing on root's terminal
  *	lend_note.c     what is lent, for others to see, and what a killed broker left behind
  *	lend_irq.c      counts interrupts, for usrpci ps
  */
@@ -77,6 +78,12 @@ int lend_file_get(struct lend *lend, const char *path, unsigned int *device);
  * or -errno; *status is its exit status when it could not be started at all, and 0 otherwise.
  */
 pid_t lend_child_start(struct lend *lend, int socket, int *status);
+
+/*
+ * lend_terminal.c: from here on this process and what it starts cannot put input into a terminal.
+ * It has no_new_privs. Returns 0 or a negative errno.
+ */
+int lend_terminal_guard(void);
 
 /* Ends what the program has left behind: children that it did not wait for. */
 void lend_child_end_all(struct lend *lend);

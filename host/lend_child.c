@@ -106,7 +106,7 @@ static int become(const struct identity *identity)
 	error = drop_capabilities();
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		error = -errno;
-	return error;
+	return error ? error : lend_terminal_guard();
 }
 
 static void set_environment(const struct identity *identity, int socket)

@@ -320,3 +320,9 @@ run@ends-a-thousand-processes-and-no-other()
 	[ "$(jobs -r | wc -l)" = 40 ]
 	kill "${strangers[@]}"
 }
+
+run@keeps-the-program-from-typing-on-the-terminal()
+{
+	local type="import fcntl; fcntl.ioctl(0, 0x5412, b'x')"
+	expect_fail 1 "not permitted" script -qec "usrpci -q run $edu -- python3 -c \"$type\"" /dev/null
+}
