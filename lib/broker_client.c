@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "broker.h"
@@ -35,7 +36,12 @@ static int await_reply(int socket)
 	do
 		ready = poll(&poller, 1, REPLY_MS);
 	while (ready < 0 && errno == EINTR);
-	return ready > 0 ? 0 : ready < 0 ? -errno : -ETIMEDOUT;
+	if (ready > 0)
+		return 0;
+	/* A reply that comes later must not be taken for that of another request. */
+	if (ready == 0)
+		shutdown(socket, SHUT_RDWR);
+	return ready < 0 ? -errno : -ETIMEDOUT;
 }
 
 static int check_reply(const struct broker_reply *reply, int fd)
