@@ -24,7 +24,6 @@
 #include "file.h"
 #include "journal.h"
 #include "lend.h"
-#include "quiesce.h"
 #include "move.h"
 #include "restore.h"
 #include "state.h"
@@ -50,17 +49,14 @@ static int look_again(struct lend *lend, struct lend_device *device)
 	return 0;
 }
 
-/* One that is with a driver for userspace already is not moved, so bind does not ask who has it. */
-static int check_unused(struct lend *lend, const struct lend_device *device)
+int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, bool force)
 {
 	struct target target;
-	int error;
+	int error = target_init(host, addr, &target);
 
-	if (!driver_is_userspace(device->info.driver))
-		return 0;
-	error = target_init(lend->host, &device->info.addr, &target);
-	return error ? error
-		     : target_is_free(lend->host, &target, false, lend->options->bind.force);
+	if (error || !driver_is_userspace(target.now.driver))
+		return error;
+	return target_is_free(host, &target, false, force);
 }
 
 /* From here on the device is in the list of what is to be given back. */
@@ -81,7 +77,10 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 			      "the driver %s does not lend devices to programs",
 			      device->info.driver[0] ? device->info.driver : "(none)");
 	device->interrupts = lend_interrupts(host, &device->info.addr, device->vfio);
-	return lend_note_write(lend, device);
+	/* Under vfio the kernel keeps the program from it. */
+	if (!device->vfio && !host->options.dry_run)
+		error = lend_config_save(host, &device->info.addr, &device->config);
+	return error ? error : lend_note_write(lend, device);
 }
 
 /* The lock keeps two from taking a device at once, and nobody sees it bound and without a note. */
@@ -101,7 +100,7 @@ static int take(struct lend *lend, struct lend_device *device, const struct usrp
 	device->client = LEND_NOBODY;
 	error = lend_note_check(host, addr);
 	if (!error)
-		error = check_unused(lend, device);
+		error = lend_check_unused(host, addr, lend->options->bind.force);
 	if (!error)
 		error = bind_device(lend, device);
 	state_unlock(host);
@@ -205,7 +204,8 @@ static int stop_all(struct lend *lend)
 	int first = 0;
 
 	for (size_t i = 0; i < lend->count; i++) {
-		int error = quiesce(lend->host, &lend->devices[i].info.addr);
+		const struct lend_device *device = &lend->devices[i];
+		int error = lend_stop(lend->host, &device->info.addr, &device->config);
 
 		first = first ? first : error;
 	}

@@ -8,6 +8,7 @@
  *	lend.c          takes devices, runs the program, gives them back
  *	lend_child.c    the program's process: no privileges, and then no way to get any
  *	lend_serve.c    the protocol (util/broker.h); treats its peers as hostile
+ *	lend_config.c   what a program may leave wrong in configuration space
  *	lend_files.c    files of the devices, opened for the program
  *	lend_terminal.c keeps the program from typing on root's terminal
  *	lend_note.c     what is lent, for others to see, and what a killed broker left behind
@@ -37,6 +38,12 @@ struct lend_file {
 	int fd; /* held open for as long as devices are lent; -1: opened for each who asks */
 };
 
+/* Configuration space as it was lent, in its own byte order. */
+struct lend_config {
+	uint8_t header[64];
+	bool saved;
+};
+
 struct lend_device {
 	struct usrpci_dev_info info; /* as it is lent */
 	char name[USRPCI_ADDR_STRLEN];
@@ -45,7 +52,8 @@ struct lend_device {
 	bool vfio;
 	unsigned int uio;    /* N of /dev/uioN */
 	uint64_t interrupts; /* counted by the kernel before */
-	int client;          /* index of the one that has it, or LEND_NOBODY or LEND_STUCK */
+	struct lend_config config;
+	int client; /* index of the one that has it, or LEND_NOBODY or LEND_STUCK */
 };
 
 struct lend {
@@ -110,6 +118,20 @@ int lend_notes_write(struct lend *lend);
 /* -EBUSY when another broker has the device, -EBADMSG when its note is damaged; logged. */
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/* lend_config.c: errors are logged, but for those of usrpci_config_read(). */
+int lend_config_save(struct usrpci_host *host, const struct usrpci_addr *addr,
+		     struct lend_config *config);
+
+/* Puts configuration space back, where it was saved, and stops the device as quiesce() does. */
+int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
+	      const struct lend_config *config);
+
+/*
+ * lend.c: -EBUSY, logged, when a driver for userspace has the device and a process has it open:
+ * bind does not ask about one that it need not move.
+ */
+int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, bool force);
 
 /* lend_irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);

@@ -15,7 +15,6 @@
 
 #include "file.h"
 #include "lend.h"
-#include "quiesce.h"
 #include "restore.h"
 #include "state.h"
 
@@ -23,7 +22,10 @@
 #include "log.h"
 
 #define NOTES   "lent"
-#define VERSION 1
+#define VERSION 2
+
+#define CONFIG_SIZE (2 * sizeof(((struct lend_config *)0)->header) + 1)
+#define NOTE_SIZE   768
 
 struct note {
 	struct usrpci_addr addr;
@@ -36,6 +38,7 @@ struct note {
 	uint64_t interrupts;
 	char driver[NAME_SIZE]; /* before; "-" for none */
 	char memory[64];        /* directory; "-" for none */
+	struct lend_config config;
 	char command[64];
 };
 
@@ -60,21 +63,46 @@ static const char *or_dash(const char *text)
 	return text[0] ? text : "-";
 }
 
+/* In hexadecimal, for a hand that has to put it back; "-" for none. */
+static const char *config_text(const struct lend_config *config, char text[CONFIG_SIZE])
+{
+	if (!config->saved)
+		return "-";
+	for (size_t i = 0; i < sizeof(config->header); i++)
+		sprintf(text + 2 * i, "%02x", config->header[i]);
+	return text;
+}
+
+static bool config_parse(const char *text, struct lend_config *config)
+{
+	config->saved = strcmp(text, "-") != 0;
+	if (!config->saved)
+		return true;
+	if (strlen(text) != CONFIG_SIZE - 1)
+		return false;
+	for (size_t i = 0; i < sizeof(config->header); i++) {
+		if (sscanf(text + 2 * i, "%2hhx", &config->header[i]) != 1)
+			return false;
+	}
+	return true;
+}
+
 int lend_note_write(struct lend *lend, const struct lend_device *device)
 {
 	const char *command = strrchr(lend->options->argv[0], '/');
-	char name[64], text[512];
+	char name[64], text[NOTE_SIZE], config[CONFIG_SIZE];
 
 	command = command ? command + 1 : lend->options->argv[0];
 	snprintf(name, sizeof(name), NOTES "/%s", device->name);
 	snprintf(text, sizeof(text),
 		 "usrpci-lent %d\nbroker %d %" PRIu64 "\nprogram %d\nsince %" PRId64
 		 "\nvfio %d\nkeep %d\nours %d\npages %zu\ninterrupts %" PRIu64
-		 "\nbefore %s\nmemory %s\ncommand %.60s\n",
+		 "\nbefore %s\nmemory %s\nconfig %s\ncommand %.60s\n",
 		 VERSION, getpid(), start_time(lend->host, getpid()), lend->program,
 		 (int64_t)lend->since, device->vfio, lend->options->keep, device->was_ours,
 		 device == lend->devices ? lend->reserved : 0, device->interrupts,
-		 or_dash(device->driver_before), or_dash(lend->memory_directory), command);
+		 or_dash(device->driver_before), or_dash(lend->memory_directory),
+		 config_text(&device->config, config), command);
 	return state_write(lend->host, name, text);
 }
 
@@ -97,21 +125,25 @@ int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr)
 
 static int parse(const char *text, struct note *note)
 {
+	char config[CONFIG_SIZE] = "";
 	int version = 0;
 	int fields = sscanf(text,
 			    "usrpci-lent %d broker %d %" SCNu64 " program %d since %" SCNd64
 			    " vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
-			    " before %31s memory %63s command %63[^\n]",
+			    " before %31s memory %63s config %128s command %63[^\n]",
 			    &version, &note->broker, &note->started, &note->program, &note->since,
 			    &note->vfio, &note->keep, &note->was_ours, &note->pages,
-			    &note->interrupts, note->driver, note->memory, note->command);
+			    &note->interrupts, note->driver, note->memory, config, note->command);
 
-	return version == VERSION && fields == 13 && note->broker > 0 ? 0 : -EBADMSG;
+	return version == VERSION && fields == 14 && config_parse(config, &note->config) &&
+			       note->broker > 0
+		       ? 0
+		       : -EBADMSG;
 }
 
 static int read_note(struct usrpci_host *host, const char *name, struct note *note)
 {
-	char text[512];
+	char text[NOTE_SIZE];
 	int error;
 
 	*note = (struct note){0};
@@ -275,12 +307,22 @@ static int recover_one(struct usrpci_host *host, const struct note *note)
 	return error ? error : lend_note_remove(host, &note->addr);
 }
 
+/* What the program has started may outlive the broker, and set the device going again. */
+static int stop_abandoned(struct usrpci_host *host, const struct note *note)
+{
+	int error = lend_stop(host, &note->addr, &note->config);
+
+	if (!error)
+		error = lend_check_unused(host, &note->addr, false);
+	return error == -ENODEV ? 0 : error;
+}
+
 static int recover(struct usrpci_host *host, struct note *notes, int count)
 {
 	int restored = 0, first = 0;
 
 	for (int i = 0; i < count; i++) {
-		int error = is_abandoned(host, &notes[i]) ? quiesce(host, &notes[i].addr) : 0;
+		int error = is_abandoned(host, &notes[i]) ? stop_abandoned(host, &notes[i]) : 0;
 
 		if (error)
 			return error;

@@ -26,7 +26,6 @@
 
 #include "broker.h"
 #include "lend.h"
-#include "quiesce.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
@@ -153,7 +152,7 @@ static void drop(struct server *server, int client)
 		if (device->client != client)
 			continue;
 		device->client = LEND_NOBODY;
-		if (device->vfio || !quiesce(lend->host, &device->info.addr))
+		if (device->vfio || !lend_stop(lend->host, &device->info.addr, &device->config))
 			continue;
 		device->client = LEND_STUCK;
 		stopped = false;

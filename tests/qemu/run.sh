@@ -326,3 +326,44 @@ run@keeps-the-program-from-typing-on-the-terminal()
 	local type="import fcntl; fcntl.ioctl(0, 0x5412, b'x')"
 	expect_fail 1 "not permitted" script -qec "usrpci -q run $edu -- python3 -c \"$type\"" /dev/null
 }
+
+lend_and_lose_registers()
+{
+	lend "$nic" -- sh -c "usrpci -q config $nic write 10 0 && usrpci -q config $nic write 3c.b 55
+		: >/tmp/lost; $1"
+}
+
+run@puts-configuration-space-back()
+{
+	lspci -xs "$nic" >"$scratch/config"
+	lend_and_lose_registers ""
+	expect_same "$(lspci -xs "$nic")" "$(cat "$scratch/config")"
+	works_with_its_kernel_driver "$nic"
+}
+
+run@puts-configuration-space-back-after-a-killed-broker()
+{
+	local broker
+	rm -f /tmp/lost
+	lend_and_lose_registers "exec sleep 1000" &
+	wait_for 20 test -e /tmp/lost
+	broker=$(pgrep -x usrpci)
+	kill -KILL "$broker"
+	wait_for 20 no_process sleep
+	usrpci -q restore --all
+	works_with_its_kernel_driver "$nic"
+}
+
+run@keeps-memory-that-a-killed-brokers-program-still-uses()
+{
+	rm -f /tmp/lend_drive
+	usrpci -q run "$edu" -- sh -c "setsid '$drive' $edu & wait" &
+	local broker=$!
+	wait_for 20 test -e /tmp/lend_drive
+	kill -KILL "$broker"
+	expect_fail 1 "lend_drive. has /dev/uio0 open" usrpci -q restore --all
+	[ -n "$(find /dev/hugepages -type f)" ]
+	pkill -KILL lend_drive
+	wait_for 20 no_process lend_drive
+	usrpci -q restore --all
+}
