@@ -168,6 +168,10 @@ static void check_hugepages(struct usrpci_host *host, struct findings *findings)
 		finding_add(findings, USRPCI_CHECK_OK, "hugepages", NULL,
 			    "%zu of %zu huge pages are free, %zu MiB", unused, total,
 			    free_bytes >> 20);
+	else if (count_groups(host))
+		finding_add(findings, USRPCI_CHECK_NOTE, "hugepages", "usrpci hugepages reserve 64",
+			    "none of %zu huge pages is free: vfio-pci does with ordinary ones",
+			    total);
 	else
 		finding_add(findings, USRPCI_CHECK_MISSING, "hugepages",
 			    "usrpci hugepages reserve 64", "none of %zu huge pages is free", total);

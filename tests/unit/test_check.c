@@ -128,6 +128,16 @@ static void huge_pages_that_are_all_in_use_are_missing(void **state)
 	assert_finding("hugepages", "none of 8", USRPCI_CHECK_MISSING, "usrpci hugepages reserve");
 }
 
+static void vfio_is_ready_without_huge_pages(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_pool(kernel, 0, 8, 0);
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/5/type", "DMA-FQ\n");
+	check(kernel, NULL);
+	assert_finding("hugepages", "none of 8", USRPCI_CHECK_NOTE, "usrpci hugepages reserve");
+}
+
 static void a_module_that_is_missing_is_told(void **state)
 {
 	struct kernel *kernel = *state;
@@ -273,6 +283,7 @@ int main(void)
 		TEST(a_check_changes_nothing),
 		TEST(a_device_that_is_not_there_is_an_error),
 		TEST(huge_pages_that_are_all_in_use_are_missing),
+		TEST(vfio_is_ready_without_huge_pages),
 		TEST(a_module_that_is_missing_is_told),
 		TEST(an_iommu_that_is_off_is_noted),
 		TEST(vfio_without_an_iommu_is_noted),
