@@ -23,7 +23,17 @@
 
 static const char *cure(int error)
 {
-	return error == -ENOSPC || error == -EDQUOT ? "make room on /run" : "run as root";
+	switch (error) {
+	case -ENOSPC:
+	case -EDQUOT:
+		return "make room on /run";
+	case -EROFS:
+		return "mount -o remount,rw /run";
+	case -EMFILE:
+		return "ulimit -n raises the limit";
+	default:
+		return "run as root";
+	}
 }
 
 /* Creates the directories that lead to a file below /run/usrpci. path has the root before it. */

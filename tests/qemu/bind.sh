@@ -217,6 +217,15 @@ bind@a-read-only-sysfs-is-told()
 	journal_is_empty
 }
 
+bind@a-read-only-run-is-told()
+{
+	mkdir -p /run/usrpci
+	mount -t tmpfs -o ro none /run/usrpci
+	expect_fail 1 'hint: mount -o remount,rw /run' usrpci bind "$nic"
+	umount /run/usrpci
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
 bind@a-tool-at-work-is-waited-for()
 {
 	local start=$SECONDS
