@@ -262,6 +262,7 @@ struct selection {
 	struct usrpci_hugepages **picked;
 	int count;
 	size_t page_size;
+	int node; /* -1: all */
 };
 
 static void selection_end(struct selection *selection)
@@ -270,11 +271,11 @@ static void selection_end(struct selection *selection)
 	free(selection->all.list);
 }
 
-/* Picks the pools of one size, and of one node unless node is -1. */
-static int selection_begin(struct usrpci_host *host, size_t page_size, int node,
-			   struct selection *selection)
+/* Picks the pools of one size and of selection->node. */
+static int selection_begin(struct usrpci_host *host, size_t page_size, struct selection *selection)
 {
 	int error = read_pools(host, &selection->all);
+	int node = selection->node;
 	int i;
 
 	if (error)
@@ -455,9 +456,9 @@ static int grow_or_undo(struct usrpci_host *host, struct selection *selection, s
 	return error ? error : failed;
 }
 
-static int reserve(struct usrpci_host *host, struct selection *selection, int node, size_t wanted)
+static int reserve(struct usrpci_host *host, struct selection *selection, size_t wanted)
 {
-	size_t spare = available(host, &selection->all, selection->page_size, node);
+	size_t spare = available(host, &selection->all, selection->page_size, selection->node);
 	size_t missing = wanted > spare ? wanted - spare : 0;
 	uint64_t memory = meminfo(host, "MemAvailable");
 	int error;
@@ -497,35 +498,31 @@ static int release(struct usrpci_host *host, struct selection *selection, size_t
 	return failed ? failed : total;
 }
 
-int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t page_size,
-				  int node)
+static int change(struct usrpci_host *host, size_t page_size, int node, size_t count,
+		  int (*how)(struct usrpci_host *host, struct selection *selection, size_t count))
 {
-	struct selection selection = {0};
+	struct selection selection = {.node = node};
 	int result = state_lock(host);
 
 	if (result)
 		return result;
-	result = selection_begin(host, page_size, node, &selection);
+	result = selection_begin(host, page_size, &selection);
 	if (!result)
-		result = reserve(host, &selection, node, count);
+		result = how(host, &selection, count);
 	selection_end(&selection);
 	state_unlock(host);
 	return result;
 }
 
+int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t page_size,
+				  int node)
+{
+	return change(host, page_size, node, count, reserve);
+}
+
 int hugepages_give_back(struct usrpci_host *host, size_t most, size_t page_size, int node)
 {
-	struct selection selection = {0};
-	int result = state_lock(host);
-
-	if (result)
-		return result;
-	result = selection_begin(host, page_size, node, &selection);
-	if (!result)
-		result = release(host, &selection, most);
-	selection_end(&selection);
-	state_unlock(host);
-	return result;
+	return change(host, page_size, node, most, release);
 }
 
 int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node)
