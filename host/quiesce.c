@@ -57,19 +57,22 @@ static int wait_until_idle(struct usrpci_dev *dev)
 	return -ETIMEDOUT;
 }
 
+/* By what PCI has, which vfio has used by now, and by what the model has: see usrpci_dev_reset().
+ */
 static int reset(struct usrpci_dev *dev)
 {
-	const struct usrpci_dev_info *info = usrpci_dev_info(dev);
-	int error;
+	bool has_reset = usrpci_dev_features(dev) & USRPCI_FEATURE_RESET;
+	int error = 0;
 
-	if (usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)
-		return driver_is_vfio(info->driver) ? 0
-						    : usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
+	if (has_reset && !driver_is_vfio(usrpci_dev_info(dev)->driver))
+		error = usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
+	if (error)
+		return error;
 	error = usrpci_dev_reset(dev, USRPCI_RESET_MODEL);
-	if (error == -EOPNOTSUPP)
+	if (error == -EOPNOTSUPP && !has_reset)
 		log_info(usrpci_dev_ctx(dev), usrpci_dev_name(dev),
 			 "it has no reset: its next driver finds it as it was left");
-	else if (error && error != -ENODEV)
+	else if (error && error != -EOPNOTSUPP && error != -ENODEV)
 		report(usrpci_dev_ctx(dev), error, usrpci_dev_name(dev), NULL,
 		       "its reset failed: its next driver finds it as it was left");
 	return error == -ENODEV ? error : 0;

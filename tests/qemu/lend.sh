@@ -103,6 +103,7 @@ kill_while_nic_receives()
 	address_up "$other" 10.0.9.2/24
 	ping -n -q -b -i 0.002 -I "$other" 10.0.9.255 >/dev/null 2>&1 &
 	flood=$!
+	usrpci -q bind "$wire"
 	for i in $(seq "$1"); do
 		usrpci -q run "$wire" -- "$examples/ping" -o 10.0.9.15 -p 10.0.9.2 -f -c 1000000 \
 			"$wire" >/dev/null &
@@ -113,5 +114,6 @@ kill_while_nic_receives()
 	done
 	kill "$flood"
 	wait "$flood" || true
+	usrpci -q restore "$wire"
 	quiet_interface "$peer"
 }

@@ -3,7 +3,7 @@
 #
 # run-vfio: devices behind an IOMMU are lent to a program and taken back
 #
-# vm: --iommu --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000@1 --nic e1000@1 --mem 512M
+# vm: --iommu --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000@1 --nic e1000@1 --mem 384M
 # case-deadline: 300
 
 nic=0000:00:01.0

@@ -4,7 +4,7 @@
 # run: devices are lent to a program and taken back, whatever happens to it
 #
 # vm: --nic e1000 --device edu,dma_mask=0xffffffff --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
-# vm: --nic e1000@1 --nic e1000@1 --append "hugepages=4" --mem 512M
+# vm: --nic e1000@1 --nic e1000@1 --append "hugepages=4" --mem 384M
 # case-deadline: 300
 
 nic=0000:00:01.0
