@@ -45,7 +45,7 @@ no_process()
 drive_edu()
 {
 	rm -f /tmp/lend_drive
-	usrpci -q run "$@" "$edu" -- "$drive" "$edu" &
+	usrpci -q run "$edu" -- "$drive" "$edu" &
 	broker=$!
 	wait_for 20 test -e /tmp/lend_drive
 }

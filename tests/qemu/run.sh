@@ -195,9 +195,9 @@ run@takes-the-name-of-an-interface()
 run@refuses-a-device-that-another-program-drives()
 {
 	usrpci -q bind "$edu"
-	sleep 1000 </dev/uio0 &
+	sleep 1000 3</dev/uio0 &
 	local other=$!
-	wait_for 5 test /dev/uio0 -ef "/proc/$other/fd/0"
+	wait_for 5 test /dev/uio0 -ef "/proc/$other/fd/3"
 	expect_fail 1 "$other \(sleep\) has /dev/uio0 open" usrpci -q run "$edu" -- true
 	lend --force "$edu" -- true
 	kill "$other"
@@ -241,7 +241,7 @@ run@stops-a-nic-that-has-no-reset-of-pcis()
 run@recovers-from-a-broker-that-is-killed()
 {
 	local broker
-	drive_edu --hugepages 4
+	drive_edu
 	kill -KILL "$broker"
 	wait "$broker" || true
 	wait_for 10 no_process lend_drive

@@ -40,7 +40,8 @@ int main(int argc, char **argv)
 		perror("no memory to look at");
 		return 2;
 	}
-	madvise(words, size, MADV_HUGEPAGE); /* fewer faults; what is scattered comes all the same */
+	/* Fewer faults; what is scattered comes all the same. */
+	madvise(words, size, MADV_HUGEPAGE);
 	memset(words, 0xa5, size);
 	usleep(1000 * (argc > 1 ? (unsigned int)atoi(argv[1]) : 20));
 	for (size_t i = 0; i < size / sizeof(*words); i++) {

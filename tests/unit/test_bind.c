@@ -501,7 +501,8 @@ static void a_device_in_use_is_refused_unless_forced(void **state)
 	kernel->items = &item;
 	kernel->item_count = 1;
 	assert_int_equal(bind_to(kernel, NIC, NULL), -EBUSY);
-	assert_logged(kernel->fixture, "in use: eth0 carries 192.0.2.1/24: hint: take the interface down");
+	assert_logged(kernel->fixture,
+		      "in use: eth0 carries 192.0.2.1/24: hint: take the interface down");
 	assert_int_equal(kernel->changes, 0);
 	kernel->item_count = -EIO;
 	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
