@@ -3,6 +3,7 @@
  * usrpci restore: devices back to what held them before usrpci first touched them.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,9 +23,13 @@ static int restore(struct cli *cli, const struct usrpci_addr *addr, struct libsc
 	struct usrpci_dev_info was = {0}, now = {0};
 	struct libscols_line *line;
 	char text[USRPCI_ADDR_STRLEN];
+	int error;
 
 	device_state(cli, addr, &was);
-	if (usrpci_host_restore(cli->host, addr))
+	error = usrpci_host_restore(cli->host, addr);
+	if (error == -ENODEV)
+		return STATUS_DONE; /* gone for good, which was said */
+	if (error)
 		return STATUS_FAILED;
 	if (cli->dry_run || !device_state(cli, addr, &now))
 		return STATUS_DONE;

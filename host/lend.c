@@ -228,13 +228,15 @@ static int give_all_back(struct lend *lend)
 }
 
 /*
- * A device that does not stop may still write: its memory is left to the file that it is in, and
- * the notes say whose it is.
+ * A device that does not stop, or that a process of the program can still reach, may still write:
+ * its memory is left to the file that it is in, and the notes say whose it is.
  */
 static int finish(struct lend *lend, bool started)
 {
 	int error = started ? stop_all(lend) : 0;
 
+	if (!error && lend->outlived)
+		error = -EBUSY;
 	if (error)
 		return error;
 	lend_files_close(lend);
@@ -259,9 +261,8 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	struct lend lend = {.host = host, .options = options, .since = time(NULL)};
 	int status, error;
 
-	error = usrpci_host_recover(host);
-	if (error < 0)
-		return error;
+	/* What fails there is said, and the devices that it is about are refused. */
+	usrpci_host_recover(host);
 	lend.devices = calloc(options->count, sizeof(*lend.devices));
 	if (!lend.devices)
 		return -ENOMEM;

@@ -67,6 +67,7 @@ struct lend {
 	char memory_directory[64];
 	size_t reserved; /* huge pages */
 	pid_t program;   /* 0: not started yet */
+	bool outlived;   /* processes of the program do not end */
 	time_t since;
 	sigset_t signals_before;
 };
@@ -93,7 +94,10 @@ pid_t lend_child_start(struct lend *lend, int socket, int *status);
  */
 int lend_terminal_guard(void);
 
-/* Ends what the program has left behind: children that it did not wait for. */
+/*
+ * Ends what the program has left behind: children that it did not wait for. Sets lend->outlived,
+ * with a warning, when some do not end.
+ */
 void lend_child_end_all(struct lend *lend);
 
 /*

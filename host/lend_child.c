@@ -225,5 +225,7 @@ void lend_child_end_all(struct lend *lend)
 			return;
 		sleep_ms(1);
 	}
-	log_warning(lend->host->ctx, NULL, NULL, "processes of the program do not end");
+	lend->outlived = true;
+	log_warning(lend->host->ctx, NULL, "usrpci restore --all when they have ended",
+		    "processes of the program do not end: its devices are not given back");
 }

@@ -34,6 +34,7 @@ struct note {
 	int program;
 	int64_t since;
 	unsigned int vfio, keep, was_ours;
+	bool stuck;   /* not of the file: it could not be stopped */
 	size_t pages; /* huge pages that the broker added, in the note of its first device */
 	uint64_t interrupts;
 	char driver[NAME_SIZE]; /* before; "-" for none */
@@ -197,8 +198,11 @@ int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
 	error = read_note(host, device, &note);
 	if (error)
 		return error;
-	if (is_abandoned(host, &note))
+	if (is_abandoned(host, &note) && host->options.dry_run)
 		return 0;
+	if (is_abandoned(host, &note))
+		return refuse(host->ctx, -EBUSY, device, "usrpci restore --all tries again",
+			      "what a killed broker left of it is not cleaned up");
 	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
 		      "it is lent to %s (broker %d)", note.command, note.broker);
 }
@@ -317,20 +321,28 @@ static int stop_abandoned(struct usrpci_host *host, const struct note *note)
 	return error == -ENODEV ? 0 : error;
 }
 
+/* A broker's memory is everybody's of its devices: one that does not stop may write to all of it.
+ */
+static bool has_stuck(const struct note *notes, int count, int broker)
+{
+	for (int i = 0; i < count; i++) {
+		if (notes[i].broker == broker && notes[i].stuck)
+			return true;
+	}
+	return false;
+}
+
 static int recover(struct usrpci_host *host, struct note *notes, int count)
 {
-	int restored = 0, first = 0;
+	int restored = 0, first = 0, error;
 
 	for (int i = 0; i < count; i++) {
-		int error = is_abandoned(host, &notes[i]) ? stop_abandoned(host, &notes[i]) : 0;
-
-		if (error)
-			return error;
+		error = is_abandoned(host, &notes[i]) ? stop_abandoned(host, &notes[i]) : 0;
+		notes[i].stuck = error;
+		first = first ? first : error;
 	}
 	for (int i = 0; i < count; i++) {
-		int error;
-
-		if (!is_abandoned(host, &notes[i]))
+		if (!is_abandoned(host, &notes[i]) || has_stuck(notes, count, notes[i].broker))
 			continue;
 		error = recover_one(host, &notes[i]);
 		restored += !error;

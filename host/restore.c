@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "driver.h"
+#include "file.h"
 #include "journal.h"
 #include "move.h"
 #include "node.h"
@@ -21,8 +22,9 @@ static int gone(struct usrpci_host *host, const struct usrpci_addr *addr, const 
 {
 	char name[USRPCI_ADDR_STRLEN];
 
+	log_warning(host->ctx, usrpci_addr_format(addr, name), NULL, "%s", why);
 	journal_drop(host, addr);
-	return refuse(host->ctx, -ENODEV, usrpci_addr_format(addr, name), NULL, "%s", why);
+	return -ENODEV;
 }
 
 static int bring_back(struct usrpci_host *host, struct target *target,
@@ -45,6 +47,13 @@ static int bring_back(struct usrpci_host *host, struct target *target,
 	return error;
 }
 
+static bool device_exists(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char name[USRPCI_ADDR_STRLEN];
+
+	return file_exists(host->ctx, PCI_DEVICES "/%s", usrpci_addr_format(addr, name));
+}
+
 static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, bool stopped)
 {
 	struct journal_record record;
@@ -56,9 +65,9 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 			      "usrpci never touched it: there is nothing to restore");
 	if (error)
 		return error;
-	error = target_init(host, addr, &target);
-	if (error == -ENODEV)
+	if (!device_exists(host, addr))
 		return gone(host, addr, "it is gone; its record is dropped");
+	error = target_init(host, addr, &target);
 	if (error)
 		return error;
 	if (record.entry.vendor != target.info.vendor || record.entry.device != target.info.device)

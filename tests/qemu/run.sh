@@ -281,7 +281,23 @@ run@survives-a-device-that-is-unplugged()
 	kill -TERM "$broker"
 	wait "$broker" || true
 	wait_for 20 is_not_lent 0000:01:00.0
-	rm -rf /run/usrpci/journal/0000:01:00.0
+	[ ! -e /run/usrpci/journal/0000:01:00.0 ]
+}
+
+run@goes-on-with-other-devices-while-a-killed-brokers-program-lives()
+{
+	rm -f /tmp/lend_drive
+	usrpci -q run "$edu" -- sh -c "setsid '$drive' $edu & wait" &
+	local broker=$!
+	wait_for 20 test -e /tmp/lend_drive
+	kill -KILL "$broker"
+	wait "$broker" || true
+	expect_output "\(lend_drive\) has" lend "$nic" -- true
+	expect_fail 1 "what a killed broker left of it is not cleaned up" usrpci -q run "$edu" -- true
+	[ -n "$(find /dev/hugepages -type f)" ]
+	pkill -KILL lend_drive
+	wait_for 10 no_process lend_drive
+	usrpci -q restore --all
 }
 
 run@survives-hostile-messages()
