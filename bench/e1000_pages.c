@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 	require(!e1000_open(dev, &descriptors, &nic), "e1000_open");
 	require(!e1000_start(nic), "e1000_start");
 	usrpci_dma_stats(ctx, &stats);
-	printf("e1000_pages %zu\n", stats.huge_pages);
+	printf("e1000_pages %zu\n", stats.pages);
 	e1000_close(nic);
 	usrpci_dev_close(dev);
 	usrpci_ctx_close(ctx);

@@ -277,9 +277,10 @@ static int run(struct ping *ping, struct usrpci_dev *dev)
 		error = resolve(ping);
 	if (!error) {
 		usrpci_dma_stats(usrpci_dev_ctx(dev), &stats);
-		printf("PING %s: %s on %s, %s, huge pages: %zu\n", ip_text(ping->peer.ip),
+		printf("PING %s: %s on %s, %s, memory: %zu x %zu KiB\n", ip_text(ping->peer.ip),
 		       e1000_name(ping->nic), usrpci_dev_name(dev),
-		       ping->irq == E1000_IRQ_NONE ? "polling" : "interrupts", stats.huge_pages);
+		       ping->irq == E1000_IRQ_NONE ? "polling" : "interrupts", stats.pages,
+		       stats.bytes_held / stats.pages / 1024);
 		error = exchange(ping);
 		summarize(ping);
 	}

@@ -31,7 +31,7 @@ struct dma_heap {
 	pthread_mutex_t growing; /* all below, and calls of the domain */
 	struct dma_chunk *chunks;
 	size_t count, capacity;
-	size_t huge_pages;
+	size_t pages;
 	const struct dma_chunk_request *wanted; /* while the domain grows, until it is found */
 	uint64_t found;
 };
@@ -59,7 +59,7 @@ static size_t give_back(struct dma_domain *domain, size_t i)
 	if (error)
 		return 0;
 	heap->chunks[i] = heap->chunks[--heap->count];
-	heap->huge_pages -= chunk.size / chunk.page_size;
+	heap->pages -= chunk.size / chunk.page_size;
 	domain->ops->shrink(domain, &chunk);
 	return chunk.size;
 }
@@ -113,7 +113,7 @@ static int add_chunk(struct dma_domain *domain, const struct dma_chunk *chunk)
 			      "cannot take over %zu bytes of DMA memory at %p", chunk->size,
 			      chunk->va);
 	heap->chunks[heap->count++] = *chunk;
-	heap->huge_pages += chunk->size / chunk->page_size;
+	heap->pages += chunk->size / chunk->page_size;
 	return !heap->wanted;
 }
 
@@ -431,7 +431,7 @@ void usrpci_dma_stats(struct usrpci_ctx *ctx, struct usrpci_dma_stats *result)
 		return;
 	pthread_mutex_lock(&heap->growing);
 	stats_locked(heap, &stats);
-	result->huge_pages = heap->huge_pages;
+	result->pages = heap->pages;
 	pthread_mutex_unlock(&heap->growing);
 	result->bytes_held = stats.held;
 	result->bytes_used = stats.used;

@@ -104,11 +104,11 @@ int usrpci_dma_physical(struct usrpci_ctx *ctx);
 int usrpci_dma_file(struct usrpci_ctx *ctx, const void *va, int *fd, uint64_t *offset);
 
 struct usrpci_dma_stats {
-	size_t huge_pages;   /**< pages held, of any size */
+	size_t pages;        /**< pages held, huge or not */
 	size_t bytes_held;   /**< memory held, bytes */
 	size_t bytes_used;   /**< in blocks, rounding included */
 	size_t blocks;       /**< live blocks */
-	size_t largest_free; /**< largest block that needs no further huge page, bytes */
+	size_t largest_free; /**< largest block that needs no further page, bytes */
 };
 
 void usrpci_dma_stats(struct usrpci_ctx *ctx, struct usrpci_dma_stats *stats);

@@ -81,7 +81,7 @@ static int alloc(struct usrpci_ctx *ctx, char **argument)
 	}
 	usrpci_dma_stats(ctx, &stats);
 	printf("0x%" PRIx64 " %d %zu\n", usrpci_dma_addr(ctx, block), kernel_node(block),
-	       stats.huge_pages);
+	       stats.pages);
 	return check(ctx, block, request.size);
 }
 

@@ -84,7 +84,7 @@ e1000@drives-an-82574l-both-ways()
 e1000@holds-one-huge-page()
 {
 	"$ping" --count 4 --interval 0.5 $am82540 >"$scratch/said" &
-	wait_for 10 grep -q 'huge pages: 1$' "$scratch/said"
+	wait_for 10 grep -q 'memory: 1 x 2048 KiB$' "$scratch/said"
 	grep -x 'HugePages_Free: *15' /proc/meminfo
 	wait $!
 }

@@ -160,7 +160,7 @@ static void bad_requests_are_refused_with_a_reason(void **state)
 	assert_logged(*state, "the alignment 3 is not a power of two");
 	assert_logged(*state, "the boundary 96 is not a power of two");
 	assert_logged(*state, "cannot lie inside a boundary");
-	assert_int_equal(stats_of(ctx).huge_pages, 0);
+	assert_int_equal(stats_of(ctx).pages, 0);
 	assert_int_equal(scatter.holds, 0);
 	usrpci_ctx_close(ctx);
 }
@@ -191,7 +191,7 @@ static void without_a_device_there_is_no_memory(void **state)
 	assert_int_equal(usrpci_dma_trim(ctx), 0);
 	assert_int_equal(usrpci_dma_size(ctx, &block), 0);
 	assert_false(usrpci_dma_contains(ctx, &block, 1));
-	assert_int_equal(stats_of(ctx).huge_pages, 0);
+	assert_int_equal(stats_of(ctx).pages, 0);
 	usrpci_dma_free(ctx, &block);
 	usrpci_dma_free(ctx, NULL);
 	assert_logged(*state, "no device is open yet");
@@ -240,11 +240,11 @@ static void many_blocks_share_a_page(void **state)
 
 	for (unsigned int i = 0; i < 512; i++)
 		get(ctx, 4096);
-	assert_int_equal(stats_of(ctx).huge_pages, 1);
+	assert_int_equal(stats_of(ctx).pages, 1);
 	assert_int_equal(stats_of(ctx).bytes_used, PAGE);
 	assert_int_equal(stats_of(ctx).largest_free, 0);
 	get(ctx, 1);
-	assert_int_equal(stats_of(ctx).huge_pages, 2);
+	assert_int_equal(stats_of(ctx).pages, 2);
 	usrpci_ctx_close(ctx);
 }
 
@@ -258,7 +258,7 @@ static void large_blocks_come_from_neighbours_and_the_rest_goes_back(void **stat
 
 	assert_ptr_equal(block, scatter.space + 7 * PAGE);
 	memset(block, 1, PAGE + 4096);
-	assert_int_equal(stats_of(ctx).huge_pages, 2);
+	assert_int_equal(stats_of(ctx).pages, 2);
 	assert_int_equal(scatter.holds, 2);
 	usrpci_ctx_close(ctx);
 }
@@ -529,7 +529,7 @@ static void device_addresses_are_what_the_kernel_says(void **state)
 		assert_int_equal(usrpci_dma_addr(physical->ctx, block),
 				 physical_address(physical, block));
 	}
-	assert_int_equal(stats_of(physical->ctx).huge_pages, 3);
+	assert_int_equal(stats_of(physical->ctx).pages, 3);
 }
 
 static void large_blocks_are_contiguous_or_refused_with_a_reason(void **state)
@@ -545,7 +545,7 @@ static void large_blocks_are_contiguous_or_refused_with_a_reason(void **state)
 		assert_int_equal(error, -ENOMEM);
 		assert_non_null(strstr(physical->log, "no 2 neighbours"));
 		assert_non_null(strstr(physical->log, "1 GiB"));
-		assert_int_equal(stats_of(physical->ctx).huge_pages, 0);
+		assert_int_equal(stats_of(physical->ctx).pages, 0);
 		print_message("# the kernel has no neighbouring huge pages\n");
 		return;
 	}
@@ -553,7 +553,7 @@ static void large_blocks_are_contiguous_or_refused_with_a_reason(void **state)
 	for (size_t i = 0; i < request.size; i += 4096)
 		assert_int_equal(physical_address(physical, block + i),
 				 usrpci_dma_addr(physical->ctx, block) + i);
-	assert_int_equal(stats_of(physical->ctx).huge_pages, 2);
+	assert_int_equal(stats_of(physical->ctx).pages, 2);
 }
 
 static void low_requests_get_low_memory_or_a_reason(void **state)
@@ -568,11 +568,11 @@ static void low_requests_get_low_memory_or_a_reason(void **state)
 	if (error) {
 		assert_int_equal(error, -ENOMEM);
 		assert_non_null(strstr(physical->log, "up to 0xffffffff"));
-		assert_int_equal(stats_of(physical->ctx).huge_pages, 0);
+		assert_int_equal(stats_of(physical->ctx).pages, 0);
 		return;
 	}
 	assert_true(usrpci_dma_addr(physical->ctx, block) + 4095 <= UINT32_MAX);
-	assert_int_equal(stats_of(physical->ctx).huge_pages, 1);
+	assert_int_equal(stats_of(physical->ctx).pages, 1);
 }
 
 static void exhaustion_says_how_to_get_more(void **state)
@@ -587,7 +587,7 @@ static void exhaustion_says_how_to_get_more(void **state)
 	while (!(error = usrpci_dma_alloc(physical->ctx, &request, &block)))
 		;
 	assert_int_equal(error, -ENOMEM);
-	assert_int_equal(stats_of(physical->ctx).huge_pages, free_pages);
+	assert_int_equal(stats_of(physical->ctx).pages, free_pages);
 	assert_non_null(strstr(physical->log, "2097152 bytes of DMA memory"));
 	assert_non_null(strstr(physical->log, "huge pages of 2048 kB are free"));
 	assert_non_null(strstr(physical->log, "usrpci hugepages reserve 1"));
@@ -673,7 +673,7 @@ static int alloc_without_capability(void)
 	status = error != -EPERM                        ? 1
 		 : !strstr(log, "CAP_SYS_ADMIN")        ? 2
 		 : !strstr(log, "setcap cap_sys_admin") ? 3
-		 : stats_of(ctx).huge_pages             ? 4
+		 : stats_of(ctx).pages                  ? 4
 							: 0;
 	usrpci_ctx_close(ctx);
 	return status;

@@ -174,7 +174,7 @@ static void ping(struct bench *bench, const char *name, enum e1000_irq irq)
 		assert_int_equal(sequence, i);
 	}
 	usrpci_dma_stats(bench->ctx, &stats);
-	assert_int_equal(stats.huge_pages, 1);
+	assert_int_equal(stats.pages, 1);
 }
 
 static void an_82540em_pings_by_intx(void **state)
