@@ -162,6 +162,10 @@ static int await_exec(const struct spawn *spawn, int status)
 		return 0;
 	if (got != sizeof(error) || error == 0)
 		error = EIO;
+	/* execvp(3) says EACCES when a directory of PATH cannot be searched, whatever the others
+	 * hold. */
+	if (error == EACCES && !strchr(spawn->argv[0], '/'))
+		error = ENOENT;
 	return report(spawn->ctx, -error, spawn->object,
 		      error == ENOENT ? "apt-get install qemu-system-x86, or set USRPCI_QEMU to "
 					"the path of qemu-system-x86_64"
