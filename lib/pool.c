@@ -70,7 +70,11 @@ struct usrpci_pool {
 	_Atomic size_t count;
 };
 
-static _Thread_local char thread_mark __attribute__((tls_model("initial-exec")));
+/*
+ * Where the stack is that this thread found last, in bytes from a pool's first: nearly always where
+ * it is in every pool. Its address tells threads apart.
+ */
+static _Thread_local size_t thread_place __attribute__((tls_model("initial-exec")));
 
 /* Where a thread's stack should be, and where it is when that place was taken. */
 static inline struct cache *cache_home(const struct usrpci_pool *pool, uintptr_t thread)
@@ -161,19 +165,19 @@ static inline bool cache_enter(struct cache *cache)
 	return false;
 }
 
-/* Enters the thread's stack if it is in its first place. */
-static inline bool cache_enter_home(const struct usrpci_pool *pool, struct cache **cache)
+/* Enters the thread's stack if it is where the last one was. */
+static inline bool cache_enter_place(const struct usrpci_pool *pool, struct cache **cache)
 {
-	uintptr_t thread = (uintptr_t)&thread_mark;
+	uintptr_t thread = (uintptr_t)&thread_place;
 
-	*cache = cache_home(pool, thread);
+	*cache = (struct cache *)((uintptr_t)pool->caches + thread_place);
 	return __builtin_expect(owner_of(*cache) == thread, true) && cache_enter(*cache);
 }
 
 /* Enters the thread's stack wherever it is. NULL: it has none, or it is revoked. */
 static __attribute__((noinline)) struct cache *cache_search(const struct usrpci_pool *pool)
 {
-	uintptr_t thread = (uintptr_t)&thread_mark;
+	uintptr_t thread = (uintptr_t)&thread_place;
 	struct cache *cache = cache_home(pool, thread);
 
 	for (unsigned int probe = 0; probe < PROBES; probe++) {
@@ -188,7 +192,7 @@ static inline struct cache *cache_enter_any(const struct usrpci_pool *pool)
 {
 	struct cache *cache;
 
-	return cache_enter_home(pool, &cache) ? cache : cache_search(pool);
+	return cache_enter_place(pool, &cache) ? cache : cache_search(pool);
 }
 
 static inline void *cache_pop(struct cache *cache)
@@ -230,14 +234,16 @@ static inline bool cache_push(struct cache *cache, void *buffer)
 /* This thread's stack, or one that becomes it, or NULL when its places are taken. */
 static struct cache *cache_find(struct usrpci_pool *pool)
 {
-	uintptr_t thread = (uintptr_t)&thread_mark;
+	uintptr_t thread = (uintptr_t)&thread_place;
 	struct cache *cache = cache_home(pool, thread);
 
 	for (unsigned int probe = 0; probe < PROBES && !pool->plain; probe++) {
 		if (!owner_of(cache))
 			atomic_store_explicit(&cache->owner, thread, memory_order_relaxed);
-		if (owner_of(cache) == thread)
+		if (owner_of(cache) == thread) {
+			thread_place = (uintptr_t)cache - (uintptr_t)pool->caches;
 			return cache;
+		}
 		cache = cache_next(pool, cache);
 	}
 	return NULL;
@@ -403,7 +409,7 @@ void *usrpci_pool_get(struct usrpci_pool *pool)
 	struct cache *cache;
 	void *buffer;
 
-	if (cache_enter_home(pool, &cache)) {
+	if (cache_enter_place(pool, &cache)) {
 		buffer = cache_pop(cache);
 		cache_leave(cache);
 		if (__builtin_expect(buffer != NULL, true))
@@ -417,7 +423,7 @@ void usrpci_pool_put(struct usrpci_pool *pool, void *buffer)
 	struct cache *cache;
 	bool done;
 
-	if (cache_enter_home(pool, &cache)) {
+	if (cache_enter_place(pool, &cache)) {
 		done = cache_push(cache, buffer);
 		cache_leave(cache);
 		if (__builtin_expect(done, true))
