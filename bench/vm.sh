@@ -44,7 +44,7 @@ give_back()
 lent()
 {
 	local round
-	for ((round = 0; round < 5; round++)); do
+	for ((round = 0; round < 9; round++)); do
 		"$@" | sed 's/^/direct /'
 		usrpci -q run --user nobody --hugepages 16 "$nic" -- "$@" | sed 's/^/lent /'
 	done | awk '
