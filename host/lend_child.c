@@ -194,7 +194,7 @@ pid_t lend_child_start(struct lend *lend, int socket, int *status)
 	return child;
 }
 
-static bool kill_children(void)
+static void kill_children(void)
 {
 	char path[64], text[4096], *at = text, *end;
 	FILE *file;
@@ -209,7 +209,6 @@ static bool kill_children(void)
 	/* A space ends each; a number without it is cut off, and somebody else's. */
 	for (long pid; (pid = strtol(at, &end, 10)) > 0 && *end == ' '; at = end)
 		kill((pid_t)pid, SIGKILL);
-	return got > 0;
 }
 
 /* Children of those that are killed become ours, until none is left. */

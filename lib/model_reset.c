@@ -122,6 +122,10 @@ static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 	return NULL;
 }
 
+/*
+ * Command is written only where it has to change: under vfio the kernel reads and writes it in two
+ * steps, between which its interrupt handler may have masked INTx there.
+ */
 int model_reset(struct usrpci_dev *dev)
 {
 	int (*reset)(struct usrpci_dev * dev) = find(usrpci_dev_info(dev));
@@ -136,6 +140,7 @@ int model_reset(struct usrpci_dev *dev)
 	if (error)
 		return error;
 	error = reset(dev);
-	failed = usrpci_config_write16(dev, PCI_COMMAND, command);
+	failed = usrpci_config_update16(dev, PCI_COMMAND, PCI_COMMAND_MEMORY,
+					command & PCI_COMMAND_MEMORY);
 	return error ? error : failed;
 }

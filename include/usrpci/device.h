@@ -107,9 +107,10 @@ const struct usrpci_dev_info *usrpci_dev_info(const struct usrpci_dev *dev);
 /** The name that messages use: "0000:03:00.0", "qemu:edu". Valid until the device is closed. */
 const char *usrpci_dev_name(const struct usrpci_dev *dev);
 
-/** The name of the backend in use: "uio", "vfio", "qemu", "broker", "fake", "sysfs". */
+/** The name of the backend in use: "uio", "vfio", "qemu", "fake", "sysfs". */
 const char *usrpci_dev_backend(const struct usrpci_dev *dev);
 
+/** The context that the device was opened in, which stays its caller's. */
 struct usrpci_ctx *usrpci_dev_ctx(const struct usrpci_dev *dev);
 
 /** What the backend of an open device can do, beside what all can. */
@@ -146,8 +147,9 @@ enum usrpci_reset {
  *
  * USRPCI_RESET_MODEL is for devices that PCI cannot reset, or that keep their rings when it does.
  *
- * Errors: -EOPNOTSUPP (the device or its backend has no such reset); -EPERM (a function of the bus
- * belongs to somebody else); -ENODEV; -ETIMEDOUT.
+ * Errors: -EOPNOTSUPP (the device or its backend has no such reset; not logged for a model that the
+ * library does not know); -EPERM (a function of the bus belongs to somebody else); -EINVAL (no such
+ * kind); -ENODEV; -ETIMEDOUT (a model's registers did not say within 100 ms that it is done).
  */
 int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind);
 

@@ -111,6 +111,7 @@ struct usrpci_dma_stats {
 	size_t largest_free; /**< largest block that needs no further page, bytes */
 };
 
+/** Fills stats with what the context holds now: all zero before its first DMA memory. */
 void usrpci_dma_stats(struct usrpci_ctx *ctx, struct usrpci_dma_stats *stats);
 
 /*

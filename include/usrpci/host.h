@@ -239,8 +239,11 @@ struct usrpci_lend_options {
  * root. Signals sent to the caller are passed on to it meanwhile.
  *
  * Returns the program's exit status, 128 + N when signal N ended it, 126 or 127 when it could not
- * be started. Errors: those of usrpci_host_bind() and usrpci_host_hugepages_reserve(); -ENOENT (no
- * such user); -EPERM.
+ * be started. Errors: those of usrpci_host_bind() and usrpci_host_hugepages_reserve(); -EBUSY (a
+ * device is lent, another program has it open, or what a killed broker left of it could not be
+ * cleaned up; or processes of the program do not end, and the devices stay as they are); -EBADMSG
+ * (a device's note is damaged); -EOPNOTSUPP (its driver is neither uio_pci_generic nor vfio's);
+ * -ENOENT (no such user); -EPERM.
  */
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options);
 
@@ -263,8 +266,11 @@ int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list);
  * Stops devices whose broker was killed, frees the DMA memory that it left, and restores them.
  * Called by usrpci_host_lend() first; harmless when there is nothing to do.
  *
- * Returns how many devices it restored. Errors: those of usrpci_host_restore(), after the others
- * were tried too.
+ * A broker's memory is freed, and its devices are restored, only when all of them could be stopped
+ * and no process has one open any more; usrpci_host_lend() refuses them until then.
+ *
+ * Returns how many devices it restored. Errors: the first of usrpci_host_restore()'s, after the
+ * others were tried too.
  */
 int usrpci_host_recover(struct usrpci_host *host);
 
