@@ -14,13 +14,14 @@
 #include "deadline.h"
 #include "e1000_private.h"
 
-#define ALL_ONES   UINT32_MAX
-#define RESET_MS   100
-#define EEPROM_MS  10
-#define MDIC_MS    10
-#define MASTER_MS  100
-#define DRAIN_MS   100
-#define IRQ_GAP_NS 256 /* unit of ITR */
+#define ALL_ONES    UINT32_MAX
+#define RESET_MS    100
+#define EEPROM_MS   10
+#define MDIC_MS     10
+#define MASTER_MS   100
+#define DRAIN_MS    100
+#define IRQ_GAP_NS  256  /* unit of ITR */
+#define THROTTLE_US 1000 /* QEMU's EITR is never less than 128 us */
 
 /* The parallel PCI controllers are held below 4 GiB: not all of their buses carry more. */
 static const struct e1000_model models[] = {
@@ -315,11 +316,16 @@ static int enable_irq(struct e1000 *nic)
 	return 0;
 }
 
+/* What the controller throttles it still sends when its timer has run out, and its vectors must be
+ * there until then (QEMU 7.2 aborts when MSI-X is off by that time). */
 static void disable_irq(struct e1000 *nic)
 {
 	reg_write(nic, IMC, ALL_ONES);
-	if (nic->has_irq)
+	if (nic->has_irq) {
+		reg_read(nic, STATUS);
+		nap_us(nic->options.irq_gap_us + THROTTLE_US);
 		usrpci_irq_disable(nic->dev, nic->irq);
+	}
 	nic->has_irq = false;
 }
 
