@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -65,12 +66,28 @@ static void call_handlers(struct rump_interrupt *interrupt)
 	rumpuser_component_unschedule();
 }
 
+/*
+ * A thread that wakes up takes the processor from the one that runs: here from one that is in the
+ * rump kernel, for whose virtual processor this thread then has to wait. As a batch thread it comes
+ * when that one sleeps or its time is up, or at once where a processor is idle. Real-time
+ * priorities, which threads inherit, are the user's wish and stay.
+ */
+static void do_not_preempt(void)
+{
+	struct sched_param parameters;
+	int policy;
+
+	if (!pthread_getschedparam(pthread_self(), &policy, &parameters) && policy == SCHED_OTHER)
+		pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
+}
+
 static void *interrupt_thread(void *arg)
 {
 	struct rump_interrupt *interrupt = arg;
 	struct usrpci_dev *dev = interrupt->function->dev;
 	int got;
 
+	do_not_preempt();
 	rumpuser_component_kthread();
 	do {
 		got = usrpci_irq_wait(dev, USRPCI_IRQ_INTX, 0, -1);
