@@ -3,12 +3,11 @@
  * What stands on the other side of a rump kernel in tests: TCP servers on the host's own network
  * stack, a disk's content, and a process that moves another's pages.
  *
- *	counterpart echo PORT		sends back what it gets
- *	counterpart sink PORT		compares what it gets, and answers the end with a byte
- *	counterpart source PORT BYTES	sends
- *	counterpart fill PATH BYTES	writes to a disk
- *	counterpart compare PATH BYTES	reads a disk, which must have that content
- *	counterpart collapse PID	every 0.3 s, until PID has ended
+ *	counterpart echo [ADDRESS:]PORT		sends back what it gets
+ *	counterpart sink [ADDRESS:]PORT		compares what it gets, and answers the end with a
+ *byte counterpart source [ADDRESS:]PORT BYTES	sends counterpart fill PATH BYTES	writes to a
+ *disk counterpart compare PATH BYTES	reads a disk, which must have that content counterpart
+ *collapse PID	every 0.3 s, until PID has ended
  */
 
 #include <arpa/inet.h>
@@ -16,9 +15,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -76,23 +77,39 @@ static void source(int fd, size_t bytes)
 			 bytes - done < BUFFER_SIZE ? bytes - done : BUFFER_SIZE);
 }
 
-static int listen_on(const char *port)
+static int listen_at(const char *where)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	struct sockaddr_in in = {.sin_family = AF_INET};
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+	char address[INET_ADDRSTRLEN] = "0.0.0.0";
+	const char *port = strchr(where, ':');
 
+	if (port)
+		snprintf(address, sizeof(address), "%.*s", (int)(port - where), where);
+	in.sin_port = htons((uint16_t)atoi(port ? port + 1 : where));
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    !inet_pton(AF_INET, address, &in.sin_addr) ||
 	    bind(fd, (struct sockaddr *)&in, sizeof(in)) || listen(fd, 8))
-		err(1, "port %s", port);
+		err(1, "%s", where);
 	return fd;
 }
 
-static void serve(const char *what, const char *port, size_t bytes)
+/* An echo's last piece must not wait until those before it are acknowledged. */
+static void send_at_once(int fd)
+{
+	int on = 1;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
+		err(1, "TCP_NODELAY");
+}
+
+static void serve(const char *what, const char *where, size_t bytes)
 {
 	static uint8_t buffer[BUFFER_SIZE];
-	int listener = listen_on(port), fd;
+	int listener = listen_at(where), fd;
 
 	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		send_at_once(fd);
 		if (!strcmp(what, "echo"))
 			echo(fd, buffer);
 		else if (!strcmp(what, "sink"))
@@ -242,7 +259,7 @@ int main(int argc, char **argv)
 		collapse(argv[2]);
 	else
 		errx(2,
-		     "usage: counterpart echo|sink|source PORT [BYTES] | fill|compare PATH BYTES | "
+		     "usage: counterpart echo|sink|source [ADDRESS:]PORT [BYTES] | fill|compare PATH BYTES | "
 		     "collapse PID");
 	return 0;
 }
