@@ -8,7 +8,7 @@
  * device status register whether requests of theirs are unanswered (7.5.3.5); posted writes are
  * pushed ahead of the answer to a read of configuration space (2.4.1), so after one they have
  * arrived. Then a reset, which makes it forget its rings: Linux's drivers allow transactions before
- * they reset a device. vfio has made it by now, where PCI has one.
+ * they reset a device.
  */
 
 #include <errno.h>
@@ -16,7 +16,6 @@
 
 #include <usrpci/config.h>
 
-#include "driver.h"
 #include "quiesce.h"
 
 #define LOG_SUBJECT "quiesce"
@@ -57,22 +56,17 @@ static int wait_until_idle(struct usrpci_dev *dev)
 	return -ETIMEDOUT;
 }
 
-/* By what PCI has, which vfio has used by now, and by what the model has: see usrpci_dev_reset().
- */
 static int reset(struct usrpci_dev *dev)
 {
-	bool has_reset = usrpci_dev_features(dev) & USRPCI_FEATURE_RESET;
-	int error = 0;
+	int error;
 
-	if (has_reset && !driver_is_vfio(usrpci_dev_info(dev)->driver))
-		error = usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
-	if (error)
-		return error;
-	error = usrpci_dev_reset(dev, USRPCI_RESET_MODEL);
-	if (error == -EOPNOTSUPP && !has_reset)
+	if (!(usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)) {
 		log_info(usrpci_dev_ctx(dev), usrpci_dev_name(dev),
 			 "it has no reset: its next driver finds it as it was left");
-	else if (error && error != -EOPNOTSUPP && error != -ENODEV)
+		return 0;
+	}
+	error = usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
+	if (error && error != -ENODEV)
 		report(usrpci_dev_ctx(dev), error, usrpci_dev_name(dev), NULL,
 		       "its reset failed: its next driver finds it as it was left");
 	return error == -ENODEV ? error : 0;

@@ -173,7 +173,9 @@ struct usrpci_ctx *usrpci_dev_ctx(const struct usrpci_dev *dev)
 
 uint32_t usrpci_dev_features(const struct usrpci_dev *dev)
 {
-	return dev->ops->features((struct usrpci_dev *)dev);
+	uint32_t bits = dev->ops->features((struct usrpci_dev *)dev);
+
+	return model_has_reset(&dev->info) ? bits | USRPCI_FEATURE_RESET : bits;
 }
 
 int usrpci_dev_set_bus_master(struct usrpci_dev *dev, bool on)
@@ -196,13 +198,16 @@ int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 {
 	uint32_t feature = kind == USRPCI_RESET_BUS ? USRPCI_FEATURE_HOT_RESET
 						    : USRPCI_FEATURE_RESET;
+	bool by_pci = dev->ops->reset && dev->ops->features(dev) & feature;
+	bool by_model = kind == USRPCI_RESET_FUNCTION && model_has_reset(&dev->info);
+	int error = 0;
 
-	if (kind == USRPCI_RESET_MODEL)
-		return model_reset(dev);
 	if (kind != USRPCI_RESET_FUNCTION && kind != USRPCI_RESET_BUS)
 		return -EINVAL;
-	if (!dev->ops->reset || !(usrpci_dev_features(dev) & feature))
+	if (!by_pci && !by_model)
 		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL, "no %s reset through %s",
 			      kind == USRPCI_RESET_BUS ? "bus" : "function", dev->ops->name);
-	return dev->ops->reset(dev, kind);
+	if (by_pci)
+		error = dev->ops->reset(dev, kind);
+	return error || !by_model ? error : model_reset(dev);
 }

@@ -122,6 +122,11 @@ static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 	return NULL;
 }
 
+bool model_has_reset(const struct usrpci_dev_info *info)
+{
+	return find(info) != NULL;
+}
+
 /*
  * Command is written only where it has to change: under vfio the kernel reads and writes it in two
  * steps, between which its interrupt handler may have masked INTx there.
@@ -130,11 +135,8 @@ int model_reset(struct usrpci_dev *dev)
 {
 	int (*reset)(struct usrpci_dev * dev) = find(usrpci_dev_info(dev));
 	uint16_t command = 0;
-	int error, failed;
+	int error = usrpci_config_read16(dev, PCI_COMMAND, &command), failed;
 
-	if (!reset)
-		return -EOPNOTSUPP;
-	error = usrpci_config_read16(dev, PCI_COMMAND, &command);
 	if (!error)
 		error = usrpci_config_update16(dev, PCI_COMMAND, 0, PCI_COMMAND_MEMORY);
 	if (error)

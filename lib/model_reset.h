@@ -2,9 +2,15 @@
 #ifndef USRPCI_LIB_MODEL_RESET_H
 #define USRPCI_LIB_MODEL_RESET_H
 
-struct usrpci_dev;
+#include <stdbool.h>
 
-/* USRPCI_RESET_MODEL. -EOPNOTSUPP, not logged, for models without one here. */
+struct usrpci_dev;
+struct usrpci_dev_info;
+
+/* Whether the model is one of those that are reset by their own registers. */
+bool model_has_reset(const struct usrpci_dev_info *info);
+
+/* Does so. Not for other models. */
 int model_reset(struct usrpci_dev *dev);
 
 #endif

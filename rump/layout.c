@@ -77,7 +77,6 @@ static void bring_to_rest(struct usrpci_dev *dev)
 	usrpci_dev_set_bus_master(dev, false);
 	if (usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)
 		usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
-	usrpci_dev_reset(dev, USRPCI_RESET_MODEL);
 }
 
 static void add_device(const char *name)

@@ -138,18 +138,18 @@ int usrpci_dev_set_bus_master(struct usrpci_dev *dev, bool on);
 enum usrpci_reset {
 	USRPCI_RESET_FUNCTION, /**< this function alone: FLR, D3hot or what the device has */
 	USRPCI_RESET_BUS,      /**< every function behind the same bridge or slot */
-	USRPCI_RESET_MODEL,    /**< by its own registers: Intel 8254x and 82574L, virtio */
 };
 
 /**
  * Resets the device. Its registers, rings and interrupts are as after power-on; configuration space
  * (BARs, command) is as before. The caller owns all functions that the reset takes along.
  *
- * USRPCI_RESET_MODEL is for devices that PCI cannot reset, or that keep their rings when it does.
+ * Models that PCI cannot reset, or that keep their rings when it does, are reset by their own
+ * registers as part of the function's reset: Intel 8254x and 82574L, virtio.
  *
- * Errors: -EOPNOTSUPP (the device or its backend has no such reset; not logged for a model that the
- * library does not know); -EPERM (a function of the bus belongs to somebody else); -EINVAL (no such
- * kind); -ENODEV; -ETIMEDOUT (a model's registers did not say within 100 ms that it is done).
+ * Errors: -EOPNOTSUPP (the device or its backend has no such reset); -EPERM (a function of the bus
+ * belongs to somebody else); -EINVAL (no such kind); -ENODEV; -ETIMEDOUT (a model's registers did
+ * not say within 100 ms that it is done).
  */
 int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind);
 
