@@ -135,24 +135,22 @@ int usrpci_config_write32(struct usrpci_dev *dev, unsigned int offset, uint32_t 
 }
 
 /*
- * Writes only the bytes that change: one thread may switch bus mastering, in the low byte of the
- * command register, while another unmasks INTx in its high byte.
+ * Writes the low byte alone where it can: one thread may switch bus mastering, in that byte of the
+ * command register, while another unmasks INTx in the high one. But never the high byte alone: QEMU
+ * looks at INTx only when the low one is written too, and else leaves the line as it was for good.
  */
 int usrpci_config_update16(struct usrpci_dev *dev, unsigned int offset, uint16_t clear,
 			   uint16_t set)
 {
-	uint16_t old, value, changed;
+	uint16_t old, value;
 	int error = usrpci_config_read16(dev, offset, &old);
 
 	if (error)
 		return error;
 	value = (uint16_t)((old & ~clear) | set);
-	changed = old ^ value;
-	if (changed == 0)
+	if (value == old)
 		return 0;
-	if ((changed & 0xff00) == 0)
+	if (value >> 8 == old >> 8)
 		return usrpci_config_write8(dev, offset, (uint8_t)value);
-	if ((changed & 0x00ff) == 0)
-		return usrpci_config_write8(dev, offset + 1, (uint8_t)(value >> 8));
 	return usrpci_config_write16(dev, offset, value);
 }

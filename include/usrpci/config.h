@@ -41,7 +41,7 @@ int usrpci_config_write8(struct usrpci_dev *dev, unsigned int offset, uint8_t va
 int usrpci_config_write16(struct usrpci_dev *dev, unsigned int offset, uint16_t value);
 int usrpci_config_write32(struct usrpci_dev *dev, unsigned int offset, uint32_t value);
 
-/** Clears and then sets bits of a 16-bit register; writes only the bytes that this changes. */
+/** Clears and then sets bits of a 16-bit register. Writes nothing, its low byte alone or both. */
 int usrpci_config_update16(struct usrpci_dev *dev, unsigned int offset, uint16_t clear,
 			   uint16_t set);
 

@@ -48,6 +48,18 @@ run-vfio@stops-a-nic-that-has-no-reset-of-pcis()
 	stop_a_nic_without_reset
 }
 
+# The cause is the link's. A line left asserted would be disabled for all devices that share it.
+run-vfio@silences-a-nic-whose-program-was-killed-with-an-interrupt-pending()
+{
+	local ims=0xd0 ics=0xc8 link=4
+	{
+		printf '%s\n' "open $nic" "map 0" "enable intx 1" "write 0 4 $ims $link" "write 0 4 $ics $link"
+		sleep 1
+		pkill -KILL -x probe
+	} | expect_fail 137 ok usrpci -q run "$nic" -- "$USRPCI_BUILD/tests/qemu/probe"
+	expect_output "lost: 0" usrpci -q run "$nic" -- "$examples/ping" -c 3 -i 0.1 --irq intx "$nic"
+}
+
 run-vfio@recovers-from-a-broker-that-is-killed()
 {
 	local broker

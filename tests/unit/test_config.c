@@ -152,6 +152,31 @@ static void an_update_writes_both_bytes_when_both_change(void **state)
 	assert_memory_equal(fake_config(dev) + 0x40, "\x01\x80", 2);
 }
 
+static size_t written_size;
+
+static int note_write(struct usrpci_dev *device, unsigned int offset, const void *bytes,
+		      size_t size)
+{
+	written_size = size;
+	memcpy(fake_config(device) + offset, bytes, size);
+	return 0;
+}
+
+static void an_update_never_writes_the_high_byte_alone(void **state)
+{
+	const struct backend_ops *fake = dev->ops;
+	struct backend_ops ops = *fake;
+
+	ops.config_write = note_write;
+	dev->ops = &ops;
+	assert_int_equal(usrpci_config_update16(dev, PCI_COMMAND, 0, PCI_COMMAND_INTX_DISABLE), 0);
+	assert_int_equal(written_size, 2);
+	assert_int_equal(usrpci_config_update16(dev, PCI_COMMAND, 0, PCI_COMMAND_MASTER), 0);
+	assert_int_equal(written_size, 1);
+	assert_memory_equal(fake_config(dev) + PCI_COMMAND, "\x04\x04", 2);
+	dev->ops = fake;
+}
+
 /* As if another thread unmasked INTx right after this one has read the command register. */
 static int read_before_unmask(struct usrpci_dev *device, unsigned int offset, void *buffer,
 			      size_t size)
@@ -215,6 +240,7 @@ int main(void)
 		TEST(a_device_that_is_gone_is_reported_once),
 		TEST(an_update_that_changes_nothing_writes_nothing),
 		TEST(an_update_writes_both_bytes_when_both_change),
+		TEST(an_update_never_writes_the_high_byte_alone),
 		TEST(an_update_leaves_the_other_byte_to_other_threads),
 		TEST(an_error_of_the_backend_comes_through),
 		TEST(the_extended_space_is_there_when_the_device_has_it),
