@@ -89,13 +89,14 @@ int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	      const struct lend_config *config)
 {
 	struct usrpci_dev *dev;
-	int error = config->saved ? open_device(host, addr, &dev) : -ENODEV;
+	int error = open_device(host, addr, &dev);
 
-	if (!error) {
+	if (error)
+		return error == -ENODEV ? 0 : error;
+	if (config->saved)
 		error = put_back(dev, config);
-		usrpci_dev_close(dev);
-	}
-	if (error && error != -ENODEV)
-		return error;
-	return quiesce(host, addr);
+	if (!error)
+		error = quiesce_open(dev);
+	usrpci_dev_close(dev);
+	return error == -ENODEV ? 0 : error;
 }

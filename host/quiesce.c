@@ -72,7 +72,7 @@ static int reset(struct usrpci_dev *dev)
 	return error == -ENODEV ? error : 0;
 }
 
-static int stop(struct usrpci_dev *dev)
+static int try_to_stop(struct usrpci_dev *dev)
 {
 	int error = mask_interrupts(dev), idle;
 
@@ -87,21 +87,24 @@ static int stop(struct usrpci_dev *dev)
 	return error ? error : idle;
 }
 
+int quiesce_open(struct usrpci_dev *dev)
+{
+	int error = try_to_stop(dev);
+
+	if (!error || error == -ENODEV)
+		return 0;
+	return report(usrpci_dev_ctx(dev), error, usrpci_dev_name(dev), NULL, "it does not stop");
+}
+
 int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
 	char name[USRPCI_ADDR_STRLEN];
 	struct usrpci_dev *dev;
-	int error;
+	int error = usrpci_dev_inspect(host->ctx, usrpci_addr_format(addr, name), &dev);
 
-	usrpci_addr_format(addr, name);
-	error = usrpci_dev_inspect(host->ctx, name, &dev);
-	if (error == -ENODEV)
-		return 0;
 	if (error)
-		return error;
-	error = stop(dev);
+		return error == -ENODEV ? 0 : error;
+	error = quiesce_open(dev);
 	usrpci_dev_close(dev);
-	if (!error || error == -ENODEV)
-		return 0;
-	return report(host->ctx, error, name, NULL, "it does not stop");
+	return error;
 }

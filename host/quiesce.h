@@ -11,4 +11,7 @@
  */
 int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
 
+/* The same, of a device that is open for inspection. */
+int quiesce_open(struct usrpci_dev *dev);
+
 #endif
