@@ -14,8 +14,9 @@
 
 #include "ctx.h"
 #include "domain.h"
-#include "fault.h"
 #include "domain_physical.h"
+#include "fault.h"
+#include "file.h"
 #include "heap.h"
 #include "lock.h"
 
@@ -127,13 +128,24 @@ static inline uint64_t alloc_locked(struct dma_heap *heap, const struct dma_chun
 	return addr;
 }
 
+/* Kernels without NUMA list no node; the whole machine is node 0 then. */
+static int check_node(const struct usrpci_ctx *ctx, int node)
+{
+	if (node <= 0 || file_exists(ctx, "/sys/devices/system/node/node%d", node))
+		return 0;
+	return report(ctx, -EINVAL, NULL, "lscpu lists the nodes", "there is no NUMA node %d",
+		      node);
+}
+
 /* Gets memory for a request and a block of it. The slow lock is held. */
 static int grow(struct dma_domain *domain, const struct dma_chunk_request *request, uint64_t *addr)
 {
 	struct dma_heap *heap = domain->heap;
 	size_t first = heap->count;
-	int error;
+	int error = check_node(domain->ctx, request->node);
 
+	if (error)
+		return error;
 	heap->wanted = request;
 	error = domain->ops->grow(domain, request, add_chunk);
 	if (!heap->wanted)

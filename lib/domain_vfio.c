@@ -187,7 +187,10 @@ static int report_refusal(struct vfio_domain *domain, size_t size, usrpci_dma_t 
 			      (unsigned long long)limit);
 	if (error == -ENOMEM && vfio_limits_memlock(domain) != RLIM_INFINITY)
 		return vfio_limits_report_memlock(domain, size);
-	return report(domain->base.ctx, error, NULL, NULL, "%zu bytes cannot be mapped", size);
+	return report(domain->base.ctx, error, NULL,
+		      error == -EFAULT ? "all of it must be memory that can be read and written"
+				       : NULL,
+		      "%zu bytes cannot be mapped", size);
 }
 
 static int grow(struct dma_domain *base, const struct dma_chunk_request *request,

@@ -41,10 +41,10 @@ struct usrpci_dma_request {
 /**
  * Allocates a block. It belongs to the caller until usrpci_dma_free() or the context is closed.
  *
- * Errors: -EINVAL (size 0, align or boundary not a power of two, boundary below size); -ENOMEM (no
- * huge pages are free, or none that are neighbours or below the limit: the message says which, how
- * much was asked and how to get more); -EPERM (physical addresses are hidden: CAP_SYS_ADMIN is
- * missing); -ENXIO (no device of the context is open).
+ * Errors: -EINVAL (size 0, align or boundary not a power of two, boundary below size, no such
+ * node); -ENOMEM (no huge pages are free, or none that are neighbours or below the limit: the
+ * message says which, how much was asked and how to get more); -EPERM (physical addresses are
+ * hidden: CAP_SYS_ADMIN is missing); -ENXIO (no device of the context is open).
  */
 int usrpci_dma_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *request,
 		     void **block);
@@ -75,8 +75,8 @@ size_t usrpci_dma_size(struct usrpci_ctx *ctx, const void *block);
  * choice. The memory must stay mapped until usrpci_dma_unmap(). Page aligned, whole pages.
  *
  * Errors: -EOPNOTSUPP (no IOMMU: only memory from usrpci_dma_alloc() is safe); -EINVAL; -EEXIST
- * (overlaps a mapping); -ENOSPC (limit of mappings); -ENOMEM (limit of locked memory; the message
- * has the line that raises it).
+ * (overlaps a mapping); -EFAULT (not all of it is memory that can be read and written); -ENOSPC
+ * (limit of mappings); -ENOMEM (limit of locked memory; the message has the line that raises it).
  */
 int usrpci_dma_map(struct usrpci_ctx *ctx, void *va, size_t size, usrpci_dma_t *addr);
 int usrpci_dma_unmap(struct usrpci_ctx *ctx, void *va, size_t size);

@@ -180,6 +180,8 @@ static void dma_of_own_memory(char **names)
 	edu_put(&edu, usrpci_dma_addr(edu.ctx, edu.block), EDU_SIZE);
 	check(!memcmp(own, edu.block, EDU_SIZE));
 	succeeds(usrpci_dma_unmap(edu.ctx, own, PAGE));
+	check(!munmap(own, PAGE));
+	check(usrpci_dma_map(edu.ctx, own, PAGE, &addr) == -EFAULT);
 	close_edu(&edu);
 }
 

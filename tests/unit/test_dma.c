@@ -141,11 +141,12 @@ static void bad_requests_are_refused_with_a_reason(void **state)
 		{.size = 64, .boundary = 96},
 		{.size = 65, .boundary = 64},
 		{.size = 64, .node = -1},
+		{.size = 64, .node = 999},
 	};
 	static const struct usrpci_dma_request large[] = {
 		{.size = SIZE_MAX},        {.size = SIZE_MAX - 63, .align = 1ul << 63},
 		{.size = 1ul << 48},       {.size = 64, .align = 1ul << 63},
-		{.size = 64, .limit = 63}, {.size = 64, .node = 999},
+		{.size = 64, .limit = 63},
 	};
 	struct scatter scatter;
 	struct usrpci_ctx *ctx = scatter_ctx(*state, &scatter, in_order);
@@ -160,6 +161,7 @@ static void bad_requests_are_refused_with_a_reason(void **state)
 	assert_logged(*state, "the alignment 3 is not a power of two");
 	assert_logged(*state, "the boundary 96 is not a power of two");
 	assert_logged(*state, "cannot lie inside a boundary");
+	assert_logged(*state, "there is no NUMA node 998");
 	assert_int_equal(stats_of(ctx).pages, 0);
 	assert_int_equal(scatter.holds, 0);
 	usrpci_ctx_close(ctx);
