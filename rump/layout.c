@@ -115,9 +115,8 @@ static void add_named(const char *names)
 
 		if (!*name)
 			continue;
-		if (!usrpci_dev_find(the_bus.ctx, name, &addr) && has_device(&addr))
-			continue;
-		add_device(name);
+		if (!usrpci_dev_find(the_bus.ctx, name, &addr) && !has_device(&addr))
+			add_device(name);
 	}
 	free(copy);
 }

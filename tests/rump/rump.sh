@@ -58,6 +58,11 @@ rump@passes-over-a-device-that-is-named-twice-or-does-not-exist()
 	expect_same "$(USRPCI_RUMP=00:02.0,00:1f.7,00:02.0 "$kernel_side" enumerates)" "0.0 11e81234"
 }
 
+rump@says-once-what-is-wrong-with-a-name()
+{
+	expect_same "$(USRPCI_RUMP=nonsense,00:02.0 "$kernel_side" enumerates 2>&1 | grep -c nonsense)" 1
+}
+
 rump@sizes-and-maps-bars-without-moving-them()
 {
 	local before
