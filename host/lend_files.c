@@ -43,18 +43,27 @@ __attribute__((format(printf, 3, 4))) static void list(struct lend *lend, unsign
 	lend->file_count++;
 }
 
-static int open_uio(struct lend *lend, struct lend_device *device)
+/* Opens what was listed last. */
+static int open_last(struct lend *lend, struct lend_device *device)
 {
 	struct usrpci_ctx *ctx = lend->host->ctx;
 	struct lend_file *file = &lend->files[lend->file_count - 1];
 
 	file->fd = file_open(ctx, O_RDWR, "%s", file->path);
-	if (file->fd < 0)
-		return report(ctx, file->fd, device->name, NULL, "cannot open %s", file->path);
-	if (flock(file->fd, LOCK_EX | LOCK_NB))
-		return refuse(ctx, -EBUSY, device->name, NULL, "another program has %s open",
-			      file->path);
-	return 0;
+	return file->fd < 0
+		       ? report(ctx, file->fd, device->name, NULL, "cannot open %s", file->path)
+		       : 0;
+}
+
+/* The lock of the library's uio backend; the program gets this descriptor, and the lock with it. */
+static int open_config(struct lend *lend, struct lend_device *device)
+{
+	int error = open_last(lend, device);
+
+	if (!error && flock(lend->files[lend->file_count - 1].fd, LOCK_EX | LOCK_NB))
+		return refuse(lend->host->ctx, -EBUSY, device->name, NULL,
+			      "another program has /dev/uio%u open", device->uio);
+	return error;
 }
 
 static int list_uio(struct lend *lend, unsigned int index)
@@ -62,18 +71,21 @@ static int list_uio(struct lend *lend, unsigned int index)
 	struct lend_device *device = &lend->devices[index];
 	char **names;
 	int count = dir_list(lend->host->ctx, &names, PCI_DEVICES "/%s/uio", device->name);
-	int found = count > 0 && sscanf(names[0], "uio%u", &device->uio) == 1;
+	int found = count > 0 && sscanf(names[0], "uio%u", &device->uio) == 1, error;
 
 	if (count >= 0)
 		free(names);
 	if (!found)
 		return report(lend->host->ctx, -ENODEV, device->name, NULL, "it has no uio device");
 	list(lend, index, PCI_DEVICES "/%s/config", device->name);
+	error = open_config(lend, device);
+	if (error)
+		return error;
 	list(lend, index, PCI_DEVICES "/%s/reset", device->name);
 	for (unsigned int bar = 0; bar < 6; bar++)
 		list(lend, index, PCI_DEVICES "/%s/resource%u", device->name, bar);
 	list(lend, index, "/dev/uio%u", device->uio);
-	return open_uio(lend, device);
+	return open_last(lend, device);
 }
 
 static int list_vfio(struct lend *lend, unsigned int index)

@@ -62,21 +62,30 @@ static int find_number(struct usrpci_dev *dev, unsigned int *number)
 	return found ? 0 : report(dev->ctx, -ENODEV, dev->name, NULL, "%s is empty", path);
 }
 
-static int open_uio(struct usrpci_dev *dev, unsigned int number)
+/*
+ * Of two programs one is refused. What is locked is the config file, and before /dev/uioN is
+ * opened, since the kernel switches bus mastering off whenever that is closed, whoever else has it
+ * open.
+ */
+static int lock_device(struct usrpci_dev *dev, const struct uio_dev *uio)
 {
-	int fd = file_open(dev->ctx, O_RDWR, "/dev/uio%u", number), error;
 	char hint[48];
 
-	if (fd < 0)
-		return report(dev->ctx, fd, dev->name, fd == -EACCES ? "run as root" : NULL,
-			      "cannot open /dev/uio%u", number);
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(uio->sysfs.config, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	snprintf(hint, sizeof(hint), "fuser -v /dev/uio%u shows it", uio->number);
+	return report(dev->ctx, errno == EWOULDBLOCK ? -EBUSY : -errno, dev->name, hint,
+		      "another program has /dev/uio%u open", uio->number);
+}
+
+static int open_uio(struct usrpci_dev *dev, unsigned int number)
+{
+	int fd = file_open(dev->ctx, O_RDWR, "/dev/uio%u", number);
+
+	if (fd >= 0)
 		return fd;
-	error = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	close(fd);
-	snprintf(hint, sizeof(hint), "fuser -v /dev/uio%u shows it", number);
-	return report(dev->ctx, error, dev->name, hint, "another program has /dev/uio%u open",
-		      number);
+	return report(dev->ctx, fd, dev->name, fd == -EACCES ? "run as root" : NULL,
+		      "cannot open /dev/uio%u", number);
 }
 
 static int attach_domain(struct usrpci_dev *dev)
@@ -96,24 +105,27 @@ static int open_device(struct usrpci_dev *dev)
 	error = find_number(dev, &uio->number);
 	if (error)
 		goto free_uio;
+	error = sysfs_attach(dev, &uio->sysfs);
+	if (error)
+		goto free_uio;
+	error = lock_device(dev, uio);
+	if (error)
+		goto detach;
 	uio->fd = open_uio(dev, uio->number);
 	error = uio->fd;
 	if (error < 0)
-		goto free_uio;
-	pthread_mutex_init(&uio->lock, NULL);
-	error = sysfs_attach(dev, &uio->sysfs);
-	if (error)
-		goto close_uio;
+		goto detach;
 	error = attach_domain(dev);
 	if (error)
-		goto detach;
+		goto close_uio;
+	pthread_mutex_init(&uio->lock, NULL);
 	dev->backend = uio;
 	return 0;
 
-detach:
-	sysfs_detach(&uio->sysfs);
 close_uio:
 	close(uio->fd);
+detach:
+	sysfs_detach(&uio->sysfs);
 free_uio:
 	free(uio);
 	return error;
@@ -123,8 +135,8 @@ static void close_device(struct usrpci_dev *dev)
 {
 	struct uio_dev *uio = dev->backend;
 
-	sysfs_detach(&uio->sysfs);
 	close(uio->fd);
+	sysfs_detach(&uio->sysfs);
 	free(uio);
 }
 

@@ -261,10 +261,12 @@ uio@bars-smaller-than-a-page-are-found-in-it()
 uio@a-second-opener-is-refused()
 {
 	use $edu
+	tell master on
 	output=$(echo "open $edu" | "$probe" 2>&1)
 	echo "$output"
 	grep -qx "error EBUSY" <<<"$output"
 	grep -q "another program has /dev/uio0 open" <<<"$output"
+	[ $((0x$(setpci -s $edu COMMAND) & 4)) = 4 ] || fail "bus mastering of the first was switched off"
 	tell close
 	output=$(echo "open $edu" | "$probe" 2>&1)
 	grep -qx ok <<<"$output"
