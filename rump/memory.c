@@ -50,6 +50,11 @@ int rump_heap_alloc(struct rump_bus *bus, size_t size, size_t align, void **bloc
 	return error;
 }
 
+bool rump_memory_is_short(void)
+{
+	return atomic_load_explicit(&failure_shown, memory_order_relaxed);
+}
+
 int rumpuser_malloc(size_t size, int align, void **memory)
 {
 	struct rump_bus *bus = rump_bus();

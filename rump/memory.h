@@ -8,4 +8,7 @@
  */
 int rump_heap_alloc(struct rump_bus *bus, size_t size, size_t align, void **block);
 
+/* That memory is short was said; the kernel asks for it again and again. */
+bool rump_memory_is_short(void);
+
 #endif

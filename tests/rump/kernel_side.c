@@ -258,6 +258,8 @@ static void case_survives_exhaustion(void)
 		count++;
 	CHECK(count > 0 && count < 4096);
 	CHECK(!blocks[count]);
+	for (unsigned int i = 0; i < 10; i++)
+		CHECK(rumpuser_malloc(1 << 20, 4096, &again));
 	rumpuser_free(blocks[0], 1 << 20);
 	CHECK(!rumpuser_malloc(1 << 20, 4096, &again));
 	printf("%u MiB\n", count);

@@ -122,6 +122,8 @@ rump@goes-on-after-memory-was-exhausted()
 {
 	expect_output "out of memory" prlimit --memlock=$((64 << 20)) \
 		setpriv --bounding-set=-ipc_lock "$kernel_side" survives-exhaustion
+	expect_same "$(grep -c "out of memory" <<<"$output")" 1
+	[ "$(grep -c "^usrpci-rump: " <<<"$output")" -le 4 ] || fail "the same is said again and again"
 	expect_same "$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages)" 32
 }
 
