@@ -142,10 +142,8 @@ static int grow(struct dma_domain *domain, const struct dma_chunk_request *reque
 {
 	struct dma_heap *heap = domain->heap;
 	size_t first = heap->count;
-	int error = check_node(domain->ctx, request->node);
+	int error;
 
-	if (error)
-		return error;
 	heap->wanted = request;
 	error = domain->ops->grow(domain, request, add_chunk);
 	if (!heap->wanted)
@@ -164,8 +162,10 @@ static __attribute__((noinline)) int
 alloc_slowly(struct dma_domain *domain, const struct dma_chunk_request *request, uint64_t *addr)
 {
 	struct dma_heap *heap = domain->heap;
-	int error = 0;
+	int error = check_node(domain->ctx, request->node);
 
+	if (error)
+		return error;
 	pthread_mutex_lock(&heap->growing);
 	*addr = alloc_locked(heap, request); /* another thread may have made room */
 	if (!*addr)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "hypercall.h"
 #include "layout.h"
@@ -172,5 +173,10 @@ void *rumpcomp_pci_map(unsigned long address, unsigned long length)
 /* Only a kernel side that was built with port I/O asks; layout.c got its threads the permission. */
 int rumpcomp_pci_iospace_init(void)
 {
-	return rump_ports_allowed() ? 0 : rumpuser_component_errtrans(EOPNOTSUPP);
+	if (rump_ports_allowed())
+		return 0;
+	if (!getenv("USRPCI_RUMP_PORTS"))
+		rump_message("I/O ports are off: USRPCI_RUMP_PORTS=1 is for drivers that need them "
+			     "(virtio, auich, eap, pcn), =0 for silence");
+	return rumpuser_component_errtrans(EOPNOTSUPP);
 }

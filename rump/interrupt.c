@@ -100,8 +100,19 @@ static void *interrupt_thread(void *arg)
 	return NULL;
 }
 
+/* Whoever unplugs or unbinds the device waits for this process: NetBSD's drivers cannot let go. */
+static void *request_thread(void *arg)
+{
+	struct usrpci_dev *dev = arg;
+
+	if (usrpci_irq_wait(dev, USRPCI_IRQ_REQUEST, 0, -1) > 0)
+		rump_message("%s: the host wants it back and waits: end this program",
+			     usrpci_dev_name(dev));
+	return NULL;
+}
+
 /* Signals are the program's: none may be delivered to a thread that it does not know. */
-static int start_thread(struct rump_interrupt *interrupt)
+static int start_thread(void *(*run)(void *), void *arg)
 {
 	pthread_t thread;
 	sigset_t all, before;
@@ -109,11 +120,18 @@ static int start_thread(struct rump_interrupt *interrupt)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, NULL, interrupt_thread, interrupt);
+	error = pthread_create(&thread, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!error)
 		pthread_detach(thread);
 	return -error;
+}
+
+static void watch_requests(struct usrpci_dev *dev)
+{
+	if (usrpci_irq_count(dev, USRPCI_IRQ_REQUEST) > 0 &&
+	    !usrpci_irq_enable(dev, USRPCI_IRQ_REQUEST, 1))
+		start_thread(request_thread, dev);
 }
 
 /* Called with the lock held. */
@@ -129,10 +147,11 @@ static int start_interrupt(struct rump_function *function, struct rump_handler *
 	error = usrpci_irq_enable(function->dev, USRPCI_IRQ_INTX, 1);
 	if (error)
 		goto free_interrupt;
-	error = start_thread(new);
+	error = start_thread(interrupt_thread, new);
 	if (error)
 		goto disable_interrupt;
 	function->interrupt = new;
+	watch_requests(function->dev);
 	return 0;
 
 disable_interrupt:

@@ -58,9 +58,9 @@ bool rump_memory_is_short(void)
 int rumpuser_malloc(size_t size, int align, void **memory)
 {
 	struct rump_bus *bus = rump_bus();
+	bool first = !atomic_exchange_explicit(&malloc_is_ours, true, memory_order_relaxed);
 	int error;
 
-	atomic_store_explicit(&malloc_is_ours, true, memory_order_relaxed);
 	/* The caller looks at the pointer, not at the result, when it may not wait. */
 	*memory = NULL;
 	if (!bus)
@@ -69,6 +69,12 @@ int rumpuser_malloc(size_t size, int align, void **memory)
 		error = rump_heap_alloc(bus, size, (size_t)align, memory);
 	if (!error)
 		return 0;
+	/* The kernel would dereference what it did not get. */
+	if (first) {
+		rump_message("the kernel cannot start without memory: it needs two huge pages at "
+			     "least (usrpci hugepages reserve N)");
+		exit(1);
+	}
 	if (!atomic_exchange(&failure_shown, true))
 		rump_message(
 			"out of memory: the kernel waits until some is freed; give it more huge "

@@ -119,8 +119,10 @@ static int ping_once(int fd, const struct netbsd_sockaddr_in *to, uint16_t seque
 
 	memcpy(request.data, pattern_at(sequence), sizeof(request.data));
 	request.checksum = checksum(&request, sizeof(request));
-	if (rump_sys_sendto(fd, &request, sizeof(request), 0, (const void *)to, sizeof(*to)) < 0)
+	if (rump_sys_sendto(fd, &request, sizeof(request), 0, (const void *)to, sizeof(*to)) < 0) {
+		usleep(100000); /* an interface that is gone fails at once, again and again */
 		return -1;
+	}
 	return await_reply(fd, sequence);
 }
 

@@ -338,6 +338,19 @@ static void case_keeps_interrupts_enabled(void)
 	}
 }
 
+static void case_holds_a_device(void)
+{
+	establish_edu(find(EDU), edu_interrupt);
+	puts("holding");
+	fflush(stdout);
+	pause();
+}
+
+static void case_asks_for_ports(void)
+{
+	CHECK(rumpcomp_pci_iospace_init() != 0);
+}
+
 static void case_outlives_a_child(void)
 {
 	struct place at = find(EDU);
@@ -429,6 +442,8 @@ static const struct {
 	{"refuses-other-memory", driver_that_loads_its_stack},
 	{"delivers-interrupts", case_delivers_interrupts},
 	{"keeps-interrupts-enabled", case_keeps_interrupts_enabled},
+	{"holds-a-device", case_holds_a_device},
+	{"asks-for-ports", case_asks_for_ports},
 	{"outlives-a-child", case_outlives_a_child},
 	{"is-killed-while-a-nic-works", case_is_killed_while_a_nic_works},
 	{"finds-a-nic-at-rest", case_finds_a_nic_at_rest},

@@ -262,7 +262,7 @@ stop_server()
 
 netbsd@takes-the-place-of-built-in-hypercalls-by-preloading()
 {
-	export USRPCI_RUMP=00:01.0 RUMP_VERBOSE=1
+	export USRPCI_RUMP=00:01.0 RUMP_VERBOSE=1 USRPCI_RUMP_PORTS=0
 	LD_PRELOAD=libusrpci-rump.so start_server
 	grep '^HugetlbPages:.*[1-9]' /proc/$kernel/status
 	stop_server

@@ -127,6 +127,36 @@ rump@goes-on-after-memory-was-exhausted()
 	expect_same "$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages)" 32
 }
 
+rump@does-not-start-without-memory()
+{
+	echo 0 >/proc/sys/vm/nr_hugepages
+	expect_fail 1 "cannot start without memory" prlimit --memlock=65536 \
+		setpriv --bounding-set=-ipc_lock "$kernel_side" enumerates
+	echo 32 >/proc/sys/vm/nr_hugepages
+}
+
+rump@says-how-ports-are-allowed()
+{
+	expect_output "USRPCI_RUMP_PORTS=1" "$kernel_side" asks-for-ports
+	expect_same "$(USRPCI_RUMP_PORTS=0 "$kernel_side" asks-for-ports 2>&1)" ""
+}
+
+# Under vfio the host waits until the program has ended; under uio the device is gone at once.
+rump@says-that-a-device-is-wanted-back()
+{
+	local kernel host
+	"$kernel_side" holds-a-device >"$scratch/said" 2>&1 &
+	kernel=$!
+	wait_for 10 grep -qx holding "$scratch/said"
+	echo 0000:00:02.0 >"/sys/bus/pci/drivers/$driver/unbind" &
+	host=$!
+	wait_for 20 grep -Eq "0000:00:02.0: (the host wants it back|no more interrupts)" "$scratch/said"
+	kill $kernel
+	wait $kernel || true
+	wait $host
+	expect_same "$(driver_of 0000:00:02.0)" ""
+}
+
 rump@stops-a-driver-that-hands-out-other-memory()
 {
 	expect_fail 134 "which is not kernel memory" "$kernel_side" refuses-other-memory
