@@ -97,7 +97,7 @@ dma@memory-comes-from-the-node-that-was-asked()
 
 dma@a-node-that-is-not-there-is-an-error()
 {
-	expect_fail 1 "error ENOMEM" cases size=4096 node=9
+	expect_fail 1 "there is no NUMA node 8" cases size=4096 node=9
 }
 
 dma@devices-of-32-bits-get-low-memory()
