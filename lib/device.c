@@ -198,12 +198,13 @@ int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 {
 	uint32_t feature = kind == USRPCI_RESET_BUS ? USRPCI_FEATURE_HOT_RESET
 						    : USRPCI_FEATURE_RESET;
-	bool by_pci = dev->ops->reset && dev->ops->features(dev) & feature;
-	bool by_model = kind == USRPCI_RESET_FUNCTION && model_has_reset(&dev->info);
+	bool by_pci, by_model;
 	int error = 0;
 
 	if (kind != USRPCI_RESET_FUNCTION && kind != USRPCI_RESET_BUS)
 		return -EINVAL;
+	by_pci = dev->ops->reset && dev->ops->features(dev) & feature;
+	by_model = kind == USRPCI_RESET_FUNCTION && model_has_reset(&dev->info);
 	if (!by_pci && !by_model)
 		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL, "no %s reset through %s",
 			      kind == USRPCI_RESET_BUS ? "bus" : "function", dev->ops->name);

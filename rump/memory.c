@@ -58,7 +58,6 @@ bool rump_memory_is_short(void)
 int rumpuser_malloc(size_t size, int align, void **memory)
 {
 	struct rump_bus *bus = rump_bus();
-	bool first = !atomic_exchange_explicit(&malloc_is_ours, true, memory_order_relaxed);
 	int error;
 
 	/* The caller looks at the pointer, not at the result, when it may not wait. */
@@ -67,10 +66,12 @@ int rumpuser_malloc(size_t size, int align, void **memory)
 		error = -posix_memalign(memory, align > 16 ? (size_t)align : 16, size);
 	else
 		error = rump_heap_alloc(bus, size, (size_t)align, memory);
-	if (!error)
+	if (!error) {
+		atomic_store_explicit(&malloc_is_ours, true, memory_order_relaxed);
 		return 0;
-	/* The kernel would dereference what it did not get. */
-	if (first) {
+	}
+	/* Nothing was ever got: the kernel would dereference what it did not get. */
+	if (!atomic_load_explicit(&malloc_is_ours, memory_order_relaxed)) {
 		rump_message("the kernel cannot start without memory: it needs two huge pages at "
 			     "least (usrpci hugepages reserve N)");
 		exit(1);

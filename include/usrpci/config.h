@@ -41,7 +41,10 @@ int usrpci_config_write8(struct usrpci_dev *dev, unsigned int offset, uint8_t va
 int usrpci_config_write16(struct usrpci_dev *dev, unsigned int offset, uint16_t value);
 int usrpci_config_write32(struct usrpci_dev *dev, unsigned int offset, uint32_t value);
 
-/** Clears and then sets bits of a 16-bit register. Writes nothing, its low byte alone or both. */
+/**
+ * Clears and then sets bits of a 16-bit register. Writes nothing when that changes nothing, the low
+ * byte alone when only that changes, else both. Errors: as for reading.
+ */
 int usrpci_config_update16(struct usrpci_dev *dev, unsigned int offset, uint16_t clear,
 			   uint16_t set);
 

@@ -34,9 +34,9 @@ says_why_the_first_case_failed()
 {
 	local output
 	output=$("$USRPCI_SOURCE/tests/summary" "$scratch/build")
-	[ "$(head -n 3 <<<"$output")" = "failed: t: b
-    # why
-failed: t: c" ] || echo "$output"
+	[ "$(head -n 3 <<<"$output")" = "failed: t: b: # why
+    # and where
+failed: t: c: # too" ] || echo "$output"
 }
 
 ran p:t OK 0 '1..2\nok 1 - a\nok 2 - b\n'
@@ -60,7 +60,7 @@ check "a test skipped as a whole is one skipped case" totals 0 "1 passed, 0 fail
 ran p:t ERROR 1 '1..3\nok 1 - a\n'
 check "cases that were announced and did not run are a failure" totals 1 "1 passed, 1 failed, 0 skipped"
 
-ran p:t ERROR 1 '1..3\nok 1 - a\n# of a\nnot ok 2 - b\n# why\nnot ok 3 - c\n# too\n'
+ran p:t ERROR 1 '1..3\nok 1 - a\n# of a\nnot ok 2 - b\n# why\n# and where\nnot ok 3 - c\n# too\n# much\n'
 check "the first failed case says why" says_why_the_first_case_failed
 check "failed cases are all counted" totals 1 "1 passed, 2 failed, 0 skipped"
 
