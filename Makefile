@@ -68,7 +68,7 @@ check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 check-kernel: packages-KERNEL build
 	@kernel=$$(tests/qemu/kernel-build) && status=0 && \
 	for suite in iommufd noiommu; do \
-		USRPCI_KERNEL=$$kernel tests/qemu/run tests/qemu/kernel_$$suite.sh || status=1; \
+		USRPCI_KERNEL=$$kernel tests/qemu/run tests/qemu/suites/kernel_$$suite.sh || status=1; \
 	done; exit $$status
 
 # Under uio and vfio, then beside the hypercalls that the rump kernel was built with.
@@ -80,7 +80,7 @@ check-rump: packages-CHECK build
 	@RUMP_PREFIX=$(RUMP_PREFIX) tests/rump/table
 
 demo: packages-BUILD packages-VM build
-	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard demo/story),lspci -nnk)
+	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard contrib/demo/story),lspci -nnk)
 
 first-driver: packages-FIRST
 	@tests/first-driver

@@ -17,8 +17,8 @@
 #include "driver.h"
 #include "group.h"
 #include "journal.h"
-#include "move.h"
-#include "node.h"
+#include "target.h"
+#include "vfio_node.h"
 #include "state.h"
 
 #define LOG_SUBJECT "bind"

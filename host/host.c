@@ -11,7 +11,7 @@
 
 #include "base.h"
 #include "host.h"
-#include "lazy.h"
+#include "libraries.h"
 
 static const struct host_kernel running_kernel = {
 	.perform = apply_perform,

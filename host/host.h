@@ -9,7 +9,7 @@
 #include <usrpci/host.h>
 
 #include "apply.h"
-#include "net.h"
+#include "guard/netlink.h"
 
 /* Longest kernel driver, module, interface and block device names that are handled, with zero. */
 #define NAME_SIZE 32

@@ -14,7 +14,7 @@
 #include "base.h"
 #include "file.h"
 #include "host.h"
-#include "lazy.h"
+#include "libraries.h"
 #include "modules.h"
 
 #define LOG_SUBJECT "module"

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "file.h"
-#include "guard.h"
+#include "guard/guard.h"
 #include "host.h"
 
 static struct udev_hwdb *open_hwdb(struct usrpci_host *host)

@@ -10,8 +10,8 @@
 #include "driver.h"
 #include "file.h"
 #include "journal.h"
-#include "move.h"
-#include "node.h"
+#include "target.h"
+#include "vfio_node.h"
 #include "restore.h"
 #include "state.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "backend.h"
-#include "domain.h"
+#include "dma/domain.h"
 
 #define LOG_SUBJECT "backend"
 #include "log.h"

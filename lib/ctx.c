@@ -11,10 +11,10 @@
 #include <usrpci/device.h>
 
 #include "backend.h"
-#include "broker_client.h"
+#include "lent.h"
 #include "ctx.h"
-#include "domain.h"
-#include "fault.h"
+#include "dma/domain.h"
+#include "fault/fault.h"
 
 #define LOG_SUBJECT "ctx"
 #include "log.h"

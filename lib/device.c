@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "backend.h"
-#include "fault.h"
-#include "model_reset.h"
+#include "fault/fault.h"
+#include "quirks.h"
 
 #define LOG_SUBJECT "device"
 #include "log.h"

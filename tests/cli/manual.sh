@@ -53,8 +53,8 @@ commands_are_in_the_manual()
 options_are_completed()
 {
 	local command option
-	# shellcheck source=completion/usrpci
-	. "$USRPCI_SOURCE/completion/usrpci"
+	# shellcheck source=contrib/completion/usrpci
+	. "$USRPCI_SOURCE/contrib/completion/usrpci"
 	for command in $(commands); do
 		for option in $(options "$command"); do
 			COMP_WORDS=("$usrpci" "$command" "--")
@@ -71,8 +71,8 @@ completes()
 {
 	local wanted=$1
 	shift
-	# shellcheck source=completion/usrpci
-	. "$USRPCI_SOURCE/completion/usrpci"
+	# shellcheck source=contrib/completion/usrpci
+	. "$USRPCI_SOURCE/contrib/completion/usrpci"
 	COMP_WORDS=("$usrpci" "$@")
 	COMP_CWORD=$#
 	COMPREPLY=()

@@ -8,7 +8,7 @@
 #include <e1000/e1000.h>
 #include <e1000/e1000_reg.h>
 
-#include "fake.h"
+#include "fake/fake.h"
 #include "fuzz.h"
 
 #define BAR_SIZE (128 << 10)

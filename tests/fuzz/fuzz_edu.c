@@ -8,7 +8,7 @@
 #include <edu/edu.h>
 #include <edu/edu_reg.h>
 
-#include "fake.h"
+#include "fake/fake.h"
 #include "fuzz.h"
 
 #define BLOCK 8192

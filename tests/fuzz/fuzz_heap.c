@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "fuzz.h"
-#include "heap.h"
+#include "dma/heap.h"
 
 #define PIECE          (UINT64_C(64) << 10)
 #define PIECES         16

@@ -4,7 +4,7 @@
 # lend.sh: what the suites of "usrpci run" share; sourced by them. They set nic, edu and, for two
 # NICs that are connected with each other, wire and peer.
 #
-# USRPCI_KILLS=1000 USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/run.sh is the long run.
+# USRPCI_KILLS=1000 USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/suites/lend_run.sh is the long run.
 
 examples=$USRPCI_BUILD/examples
 drive=$USRPCI_BUILD/tests/qemu/lend_drive

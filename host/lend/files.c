@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The files of devices that are lent. The program asks for a path and gets a file if the path is,
+ * to the letter, one of those that were listed before it started; nothing it sends is used as a
+ * path.
+ *
+ * /dev/uioN is opened once and stays open: the kernel switches bus mastering off on its last close,
+ * and the lock on it keeps others away.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "driver.h"
+#include "file.h"
+#include "lend/lend.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+__attribute__((format(printf, 3, 4))) static void list(struct lend *lend, unsigned int device,
+						       const char *format, ...)
+{
+	struct lend_file *file = &lend->files[lend->file_count];
+	va_list args;
+	int length;
+
+	if (lend->file_count == LEND_FILES_MAX)
+		return;
+	va_start(args, format);
+	length = vsnprintf(file->path, sizeof(file->path), format, args);
+	va_end(args);
+	if (length < 0 || (size_t)length >= sizeof(file->path))
+		return;
+	file->device = device;
+	file->fd = -1;
+	lend->file_count++;
+}
+
+/* Opens what was listed last. */
+static int open_last(struct lend *lend, struct lend_device *device)
+{
+	struct usrpci_ctx *ctx = lend->host->ctx;
+	struct lend_file *file = &lend->files[lend->file_count - 1];
+
+	file->fd = file_open(ctx, O_RDWR, "%s", file->path);
+	return file->fd < 0
+		       ? report(ctx, file->fd, device->name, NULL, "cannot open %s", file->path)
+		       : 0;
+}
+
+/* The lock of the library's uio backend; the program gets this descriptor, and the lock with it. */
+static int open_config(struct lend *lend, struct lend_device *device)
+{
+	int error = open_last(lend, device);
+
+	if (!error && flock(lend->files[lend->file_count - 1].fd, LOCK_EX | LOCK_NB))
+		return refuse(lend->host->ctx, -EBUSY, device->name, NULL,
+			      "another program has /dev/uio%u open", device->uio);
+	return error;
+}
+
+static int list_uio(struct lend *lend, unsigned int index)
+{
+	struct lend_device *device = &lend->devices[index];
+	char **names;
+	int count = dir_list(lend->host->ctx, &names, PCI_DEVICES "/%s/uio", device->name);
+	int found = count > 0 && sscanf(names[0], "uio%u", &device->uio) == 1, error;
+
+	if (count >= 0)
+		free(names);
+	if (!found)
+		return report(lend->host->ctx, -ENODEV, device->name, NULL, "it has no uio device");
+	list(lend, index, PCI_DEVICES "/%s/config", device->name);
+	error = open_config(lend, device);
+	if (error)
+		return error;
+	list(lend, index, PCI_DEVICES "/%s/reset", device->name);
+	for (unsigned int bar = 0; bar < 6; bar++)
+		list(lend, index, PCI_DEVICES "/%s/resource%u", device->name, bar);
+	list(lend, index, "/dev/uio%u", device->uio);
+	return open_last(lend, device);
+}
+
+static int list_vfio(struct lend *lend, unsigned int index)
+{
+	struct lend_device *device = &lend->devices[index];
+	char **names;
+	int count;
+
+	list(lend, LEND_SHARED, "/dev/vfio/vfio");
+	list(lend, index, "/dev/vfio/%d", device->info.iommu_group);
+	list(lend, LEND_SHARED, "/dev/iommu");
+	count = dir_list(lend->host->ctx, &names, PCI_DEVICES "/%s/vfio-dev", device->name);
+	for (int i = 0; i < count; i++)
+		list(lend, index, "/dev/vfio/devices/%s", names[i]);
+	if (count >= 0)
+		free(names);
+	return 0;
+}
+
+int lend_files_open(struct lend *lend)
+{
+	int error = 0;
+
+	for (unsigned int i = 0; !error && i < lend->count; i++)
+		error = lend->devices[i].vfio ? list_vfio(lend, i) : list_uio(lend, i);
+	if (!error && lend->file_count == LEND_FILES_MAX)
+		error = refuse(lend->host->ctx, -E2BIG, NULL, NULL, "too many devices at once");
+	return error;
+}
+
+void lend_files_close(struct lend *lend)
+{
+	for (size_t i = 0; i < lend->file_count; i++) {
+		if (lend->files[i].fd >= 0)
+			close(lend->files[i].fd);
+	}
+	lend->file_count = 0;
+}
+
+/* Some are writable only: reset. */
+static int open_file(struct usrpci_ctx *ctx, const char *path)
+{
+	int fd = file_open(ctx, O_RDWR, "%s", path);
+
+	return fd == -EACCES ? file_open(ctx, O_WRONLY, "%s", path) : fd;
+}
+
+int lend_file_get(struct lend *lend, const char *path, unsigned int *device)
+{
+	for (size_t i = 0; i < lend->file_count; i++) {
+		struct lend_file *file = &lend->files[i];
+		int fd;
+
+		if (strcmp(path, file->path))
+			continue;
+		*device = file->device;
+		if (file->fd < 0)
+			return open_file(lend->host->ctx, file->path);
+		fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 3);
+		return fd < 0 ? -errno : fd;
+	}
+	return -ENOENT;
+}

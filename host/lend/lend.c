@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Lends devices to a program: takes them, runs it, and puts everything back, whatever happens to
+ * it. DMA memory is this process's, in a named file where there is no IOMMU, so that it outlives
+ * the program, and this process too if that is killed: lend_note.c then has what is needed to clean
+ * up.
+ *
+ * At the end: the program and all it started are ended, each device is stopped (quiesce.c), and
+ * only then is memory given back, then huge pages, then the devices.
+ */
+
+#include <errno.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <usrpci/dma.h>
+
+#include "base.h"
+#include "driver.h"
+#include "file.h"
+#include "journal.h"
+#include "lend/lend.h"
+#include "target.h"
+#include "restore.h"
+#include "state.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+#define HUGEPAGES_DEFAULT 8
+#define OWN_HUGETLBFS     STATE_DIR "/hugetlbfs"
+
+/* A dry run has changed nothing: there the driver is the one that bind would have chosen. */
+static int look_again(struct lend *lend, struct lend_device *device)
+{
+	struct usrpci_host *host = lend->host;
+	const char *driver = lend->options->bind.driver;
+
+	if (!host->options.dry_run)
+		return usrpci_dev_lookup(host->ctx, &device->info.addr, &device->info);
+	if (!driver)
+		driver = driver_default(host, &device->info);
+	snprintf(device->info.driver, sizeof(device->info.driver), "%s", driver);
+	driver_spell(host, device->info.driver);
+	return 0;
+}
+
+int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, bool force)
+{
+	struct target target;
+	int error = target_init(host, addr, &target);
+
+	if (error || !driver_is_userspace(target.now.driver))
+		return error;
+	return target_is_free(host, &target, false, force);
+}
+
+/* From here on the device is in the list of what is to be given back. */
+static int bind_device(struct lend *lend, struct lend_device *device)
+{
+	struct usrpci_host *host = lend->host;
+	int error = usrpci_host_bind(host, &device->info.addr, &lend->options->bind);
+
+	if (error)
+		return error;
+	lend->count++;
+	error = look_again(lend, device);
+	if (error)
+		return error;
+	device->vfio = driver_is_vfio(device->info.driver);
+	if (!device->vfio && strcmp(device->info.driver, "uio_pci_generic"))
+		return refuse(host->ctx, -EOPNOTSUPP, device->name, NULL,
+			      "the driver %s does not lend devices to programs",
+			      device->info.driver[0] ? device->info.driver : "(none)");
+	device->interrupts = lend_interrupts(host, &device->info.addr, device->vfio);
+	/* Under vfio the kernel keeps the program from it. */
+	if (!device->vfio && !host->options.dry_run)
+		error = lend_config_save(host, &device->info.addr, &device->config);
+	return error ? error : lend_note_write(lend, device);
+}
+
+/* The lock keeps two from taking a device at once, and nobody sees it bound and without a note. */
+static int take(struct lend *lend, struct lend_device *device, const struct usrpci_addr *addr)
+{
+	struct usrpci_host *host = lend->host;
+	int error = usrpci_dev_lookup(host->ctx, addr, &device->info);
+
+	if (error)
+		return error;
+	error = state_lock(host);
+	if (error)
+		return error;
+	usrpci_addr_format(addr, device->name);
+	strcpy(device->driver_before, device->info.driver);
+	device->was_ours = journal_has(host, addr);
+	device->client = LEND_NOBODY;
+	error = lend_note_check(host, addr);
+	if (!error)
+		error = lend_check_unused(host, addr, lend->options->bind.force);
+	if (!error)
+		error = bind_device(lend, device);
+	state_unlock(host);
+	return error;
+}
+
+static int give_back(struct lend *lend, const struct lend_device *device)
+{
+	if (lend->options->keep || !strcmp(device->driver_before, device->info.driver))
+		return 0;
+	return restore_lent(lend->host, &device->info.addr, device->driver_before,
+			    device->was_ours);
+}
+
+static bool has_pages_of_2m(const struct mntent *entry)
+{
+	const char *size = hasmntopt(entry, "pagesize");
+
+	return !strcmp(entry->mnt_type, "hugetlbfs") &&
+	       (!size || !strncmp(size, "pagesize=2M", 11));
+}
+
+/* Where there is a hugetlbfs with the right pages; "" when there is none. */
+static void find_hugetlbfs(char *directory, size_t size)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent *entry;
+
+	directory[0] = '\0';
+	while (mounts && !directory[0] && (entry = getmntent(mounts))) {
+		if (has_pages_of_2m(entry) && strlen(entry->mnt_dir) < size)
+			strcpy(directory, entry->mnt_dir);
+	}
+	if (mounts)
+		endmntent(mounts);
+}
+
+static int ensure_hugetlbfs(struct lend *lend)
+{
+	struct usrpci_host *host = lend->host;
+	int error;
+
+	find_hugetlbfs(lend->memory_directory, sizeof(lend->memory_directory));
+	if (lend->memory_directory[0])
+		return 0;
+	strcpy(lend->memory_directory, OWN_HUGETLBFS);
+	error = apply_mount(host, "a place for DMA memory", "hugetlbfs", OWN_HUGETLBFS,
+			    "pagesize=2M,mode=0700");
+	if (error)
+		return report(host->ctx, error, OWN_HUGETLBFS, NULL, "cannot mount a hugetlbfs");
+	return 0;
+}
+
+static bool needs_memory(const struct lend *lend)
+{
+	for (size_t i = 0; i < lend->count; i++) {
+		if (!lend->devices[i].vfio)
+			return true;
+	}
+	return false;
+}
+
+static int open_memory(struct lend *lend)
+{
+	const struct ctx_base *base = ctx_base(lend->host->ctx);
+	struct usrpci_ctx_options options = {
+		.log = base->log,
+		.log_data = base->log_data,
+		.log_level = base->log_level,
+		.page_size = LEND_PAGE_SIZE,
+		.dma_directory = lend->memory_directory,
+	};
+	size_t pages = lend->options->hugepages ? lend->options->hugepages : HUGEPAGES_DEFAULT;
+	int error = ensure_hugetlbfs(lend);
+
+	if (error)
+		return error;
+	error = usrpci_host_hugepages_reserve(lend->host, pages, LEND_PAGE_SIZE, -1);
+	if (error < 0)
+		return error;
+	lend->reserved = (size_t)error;
+	if (lend->host->options.dry_run)
+		return 0;
+	error = lend_notes_write(lend);
+	if (error)
+		return error;
+	error = usrpci_ctx_open(&options, &lend->memory);
+	return error ? error : usrpci_dma_physical(lend->memory);
+}
+
+static void close_memory(struct lend *lend)
+{
+	usrpci_ctx_close(lend->memory);
+	lend->memory = NULL;
+	if (lend->reserved)
+		hugepages_give_back(lend->host, lend->reserved, LEND_PAGE_SIZE, -1);
+}
+
+static int stop_all(struct lend *lend)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < lend->count; i++) {
+		const struct lend_device *device = &lend->devices[i];
+		int error = lend_stop(lend->host, &device->info.addr, &device->config);
+
+		first = first ? first : error;
+	}
+	return first;
+}
+
+static int give_all_back(struct lend *lend)
+{
+	int first = 0;
+
+	while (lend->count > 0) {
+		const struct lend_device *device = &lend->devices[--lend->count];
+		int error = give_back(lend, device);
+
+		if (!error)
+			error = lend_note_remove(lend->host, &device->info.addr);
+		first = first ? first : error;
+	}
+	return first;
+}
+
+/*
+ * A device that does not stop, or that a process of the program can still reach, may still write:
+ * its memory is left to the file that it is in, and the notes say whose it is.
+ */
+static int finish(struct lend *lend, bool started)
+{
+	int error = started ? stop_all(lend) : 0;
+
+	if (!error && lend->outlived)
+		error = -EBUSY;
+	if (error)
+		return error;
+	lend_files_close(lend);
+	close_memory(lend);
+	return give_all_back(lend);
+}
+
+static int prepare(struct lend *lend)
+{
+	const struct usrpci_lend_options *options = lend->options;
+	int error = 0;
+
+	for (size_t i = 0; !error && i < options->count; i++)
+		error = take(lend, &lend->devices[i], &options->addrs[i]);
+	if (!error && needs_memory(lend))
+		error = open_memory(lend);
+	return error || lend->host->options.dry_run ? error : lend_files_open(lend);
+}
+
+int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options)
+{
+	struct lend lend = {.host = host, .options = options, .since = time(NULL)};
+	int status, error;
+
+	/* What fails there is said, and the devices that it is about are refused. */
+	usrpci_host_recover(host);
+	lend.devices = calloc(options->count, sizeof(*lend.devices));
+	if (!lend.devices)
+		return -ENOMEM;
+	lend_signals_block(&lend);
+	status = prepare(&lend);
+	error = status;
+	if (!error && !host->options.dry_run)
+		status = lend_serve(&lend);
+	error = host->options.dry_run ? 0 : finish(&lend, !error);
+	lend_signals_restore(&lend);
+	free(lend.devices);
+	return error && status >= 0 ? error : status;
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What is lent: a note a device below /run/usrpci/lent, for usrpci ps, and for whoever has to clean
+ * up after a broker that was killed. It says who the broker is by its number and the time it was
+ * started, since numbers come again.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "lend/lend.h"
+#include "restore.h"
+#include "state.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+#define NOTES   "lent"
+#define VERSION 2
+
+#define CONFIG_SIZE (2 * sizeof(((struct lend_config *)0)->header) + 1)
+#define NOTE_SIZE   768
+
+struct note {
+	struct usrpci_addr addr;
+	int broker;
+	uint64_t started; /* clock ticks after boot */
+	int program;
+	int64_t since;
+	unsigned int vfio, keep, was_ours;
+	bool stuck;   /* not of the file: it could not be stopped */
+	size_t pages; /* huge pages that the broker added, in the note of its first device */
+	uint64_t interrupts;
+	char driver[NAME_SIZE]; /* before; "-" for none */
+	char memory[64];        /* directory; "-" for none */
+	struct lend_config config;
+	char command[64];
+};
+
+/* Field 22 of /proc/PID/stat, counted from behind the command's name, which may hold anything. 0:
+ * no such process. */
+static uint64_t start_time(struct usrpci_host *host, int pid)
+{
+	char text[1024];
+	const char *at;
+	uint64_t ticks = 0;
+
+	if (file_read(host->ctx, text, sizeof(text), "/proc/%d/stat", pid) < 0)
+		return 0;
+	at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, " %" SCNu64, &ticks) == 1 ? ticks : 0;
+}
+
+static const char *or_dash(const char *text)
+{
+	return text[0] ? text : "-";
+}
+
+/* In hexadecimal, for a hand that has to put it back; "-" for none. */
+static const char *config_text(const struct lend_config *config, char text[CONFIG_SIZE])
+{
+	if (!config->saved)
+		return "-";
+	for (size_t i = 0; i < sizeof(config->header); i++)
+		sprintf(text + 2 * i, "%02x", config->header[i]);
+	return text;
+}
+
+static bool config_parse(const char *text, struct lend_config *config)
+{
+	config->saved = strcmp(text, "-") != 0;
+	if (!config->saved)
+		return true;
+	if (strlen(text) != CONFIG_SIZE - 1)
+		return false;
+	for (size_t i = 0; i < sizeof(config->header); i++) {
+		if (sscanf(text + 2 * i, "%2hhx", &config->header[i]) != 1)
+			return false;
+	}
+	return true;
+}
+
+int lend_note_write(struct lend *lend, const struct lend_device *device)
+{
+	const char *command = strrchr(lend->options->argv[0], '/');
+	char name[64], text[NOTE_SIZE], config[CONFIG_SIZE];
+
+	command = command ? command + 1 : lend->options->argv[0];
+	snprintf(name, sizeof(name), NOTES "/%s", device->name);
+	snprintf(text, sizeof(text),
+		 "usrpci-lent %d\nbroker %d %" PRIu64 "\nprogram %d\nsince %" PRId64
+		 "\nvfio %d\nkeep %d\nours %d\npages %zu\ninterrupts %" PRIu64
+		 "\nbefore %s\nmemory %s\nconfig %s\ncommand %.60s\n",
+		 VERSION, getpid(), start_time(lend->host, getpid()), lend->program,
+		 (int64_t)lend->since, device->vfio, lend->options->keep, device->was_ours,
+		 device == lend->devices ? lend->reserved : 0, device->interrupts,
+		 or_dash(device->driver_before), or_dash(lend->memory_directory),
+		 config_text(&device->config, config), command);
+	return state_write(lend->host, name, text);
+}
+
+int lend_notes_write(struct lend *lend)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && i < lend->count; i++)
+		error = lend_note_write(lend, &lend->devices[i]);
+	return error;
+}
+
+int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char device[USRPCI_ADDR_STRLEN], name[64];
+
+	snprintf(name, sizeof(name), NOTES "/%s", usrpci_addr_format(addr, device));
+	return state_remove(host, name);
+}
+
+static int parse(const char *text, struct note *note)
+{
+	char config[CONFIG_SIZE] = "";
+	int version = 0;
+	int fields = sscanf(text,
+			    "usrpci-lent %d broker %d %" SCNu64 " program %d since %" SCNd64
+			    " vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
+			    " before %31s memory %63s config %128s command %63[^\n]",
+			    &version, &note->broker, &note->started, &note->program, &note->since,
+			    &note->vfio, &note->keep, &note->was_ours, &note->pages,
+			    &note->interrupts, note->driver, note->memory, config, note->command);
+
+	return version == VERSION && fields == 14 && config_parse(config, &note->config) &&
+			       note->broker > 0
+		       ? 0
+		       : -EBADMSG;
+}
+
+static int read_note(struct usrpci_host *host, const char *name, struct note *note)
+{
+	char text[NOTE_SIZE];
+	int error;
+
+	*note = (struct note){0};
+	if (usrpci_addr_parse(name, &note->addr))
+		return -EINVAL;
+	error = file_read(host->ctx, text, sizeof(text), STATE_DIR "/" NOTES "/%s", name);
+	if (error >= 0)
+		error = parse(text, note);
+	if (error == -EBADMSG)
+		log_error(host->ctx, name, "look at it and remove it", "%s/%s is damaged",
+			  STATE_DIR "/" NOTES, name);
+	return error;
+}
+
+/* Reads all notes that can be read. Returns the count; the list is the caller's. */
+static int read_notes(struct usrpci_host *host, struct note **result)
+{
+	char **names;
+	int found = dir_list(host->ctx, &names, STATE_DIR "/" NOTES), count = 0;
+	struct note *notes;
+
+	*result = NULL;
+	if (found < 0)
+		return found == -ENOENT ? 0 : found;
+	notes = calloc((size_t)found + 1, sizeof(*notes));
+	for (int i = 0; notes && i < found; i++) {
+		if (!read_note(host, names[i], &notes[count]))
+			count++;
+	}
+	free(names);
+	*result = notes;
+	return notes ? count : -ENOMEM;
+}
+
+static bool is_abandoned(struct usrpci_host *host, const struct note *note)
+{
+	uint64_t started = start_time(host, note->broker);
+
+	return !started || started != note->started;
+}
+
+int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char device[USRPCI_ADDR_STRLEN];
+	struct note note;
+	int error;
+
+	usrpci_addr_format(addr, device);
+	if (!file_exists(host->ctx, STATE_DIR "/" NOTES "/%s", device))
+		return 0;
+	error = read_note(host, device, &note);
+	if (error)
+		return error;
+	if (is_abandoned(host, &note) && host->options.dry_run)
+		return 0;
+	if (is_abandoned(host, &note))
+		return refuse(host->ctx, -EBUSY, device, "usrpci restore --all tries again",
+			      "what a killed broker left of it is not cleaned up");
+	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
+		      "it is lent to %s (broker %d)", note.command, note.broker);
+}
+
+/* Calls fn for each file of DMA memory that a broker has made. */
+static void each_memory(struct usrpci_host *host, const struct note *note,
+			void (*fn)(struct usrpci_host *host, const char *path, void *data),
+			void *data)
+{
+	char **names, prefix[32], path[PATH_SIZE];
+	int count = dir_list(host->ctx, &names, "%s", note->memory);
+
+	snprintf(prefix, sizeof(prefix), "usrpci-%d-", note->broker);
+	for (int i = 0; i < count; i++) {
+		if (strncmp(names[i], prefix, strlen(prefix)))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", note->memory, names[i]);
+		fn(host, path, data);
+	}
+	if (count >= 0)
+		free(names);
+}
+
+static void add_size(struct usrpci_host *host, const char *path, void *data)
+{
+	char full[PATH_SIZE];
+	struct stat status;
+
+	if (!path_format(host->ctx, full, "%s", path) && !stat(full, &status))
+		*(uint64_t *)data += (uint64_t)status.st_blocks * 512;
+}
+
+static void remove_memory(struct usrpci_host *host, const char *path, void *data)
+{
+	int error = apply_remove(host, "free DMA memory of a broker that was killed", path);
+
+	if (error)
+		*(int *)data = report(host->ctx, error, path, NULL, "cannot remove it");
+}
+
+/* What vfio pins is the program's locked memory. */
+static uint64_t locked_memory(struct usrpci_host *host, int pid)
+{
+	char text[4096];
+	const char *line;
+	uint64_t kib = 0;
+
+	if (file_read(host->ctx, text, sizeof(text), "/proc/%d/status", pid) < 0)
+		return 0;
+	line = strstr(text, "\nVmLck:");
+	return line && sscanf(line, "\nVmLck: %" SCNu64, &kib) == 1 ? kib << 10 : 0;
+}
+
+static void describe(struct usrpci_host *host, const struct note *note, struct usrpci_lent *lent)
+{
+	uint64_t now = lend_interrupts(host, &note->addr, note->vfio);
+
+	*lent = (struct usrpci_lent){
+		.addr = note->addr,
+		.broker = note->broker,
+		.program = note->program,
+		.since = note->since,
+		.interrupts = now > note->interrupts ? now - note->interrupts : 0,
+		.abandoned = is_abandoned(host, note),
+	};
+	memcpy(lent->command, note->command, sizeof(lent->command));
+	if (note->vfio)
+		lent->dma_bytes = locked_memory(host, note->program);
+	else
+		each_memory(host, note, add_size, &lent->dma_bytes);
+}
+
+int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list)
+{
+	struct note *notes;
+	int count = read_notes(host, &notes);
+
+	if (count < 0)
+		return count;
+	*list = calloc((size_t)count + 1, sizeof(**list));
+	for (int i = 0; *list && i < count; i++)
+		describe(host, &notes[i], &(*list)[i]);
+	free(notes);
+	return *list ? count : -ENOMEM;
+}
+
+static int give_back(struct usrpci_host *host, const struct note *note)
+{
+	const char *before = strcmp(note->driver, "-") ? note->driver : "";
+
+	return note->keep ? 0 : restore_lent(host, &note->addr, before, note->was_ours);
+}
+
+/* All devices of a broker are stopped before any of its memory is freed. */
+static int recover_one(struct usrpci_host *host, const struct note *note)
+{
+	int error = 0;
+
+	each_memory(host, note, remove_memory, &error);
+	if (!error && note->pages) {
+		error = hugepages_give_back(host, note->pages, LEND_PAGE_SIZE, -1);
+		error = error < 0 ? error : 0;
+	}
+	if (!error)
+		error = give_back(host, note);
+	return error ? error : lend_note_remove(host, &note->addr);
+}
+
+/* What the program has started may outlive the broker, and set the device going again. */
+static int stop_abandoned(struct usrpci_host *host, const struct note *note)
+{
+	int error = lend_stop(host, &note->addr, &note->config);
+
+	if (!error)
+		error = lend_check_unused(host, &note->addr, false);
+	return error == -ENODEV ? 0 : error;
+}
+
+/* A broker's memory is everybody's of its devices: one that does not stop may write to all of it.
+ */
+static bool has_stuck(const struct note *notes, int count, int broker)
+{
+	for (int i = 0; i < count; i++) {
+		if (notes[i].broker == broker && notes[i].stuck)
+			return true;
+	}
+	return false;
+}
+
+static int recover(struct usrpci_host *host, struct note *notes, int count)
+{
+	int restored = 0, first = 0, error;
+
+	for (int i = 0; i < count; i++) {
+		error = is_abandoned(host, &notes[i]) ? stop_abandoned(host, &notes[i]) : 0;
+		notes[i].stuck = error;
+		first = first ? first : error;
+	}
+	for (int i = 0; i < count; i++) {
+		if (!is_abandoned(host, &notes[i]) || has_stuck(notes, count, notes[i].broker))
+			continue;
+		error = recover_one(host, &notes[i]);
+		restored += !error;
+		first = first ? first : error;
+	}
+	return first ? first : restored;
+}
+
+int usrpci_host_recover(struct usrpci_host *host)
+{
+	struct note *notes;
+	int count, result;
+
+	if (!file_exists(host->ctx, STATE_DIR "/" NOTES))
+		return 0;
+	result = state_lock(host);
+	if (result)
+		return result;
+	count = read_notes(host, &notes);
+	result = count < 0 ? count : recover(host, notes, count);
+	if (count >= 0)
+		free(notes);
+	state_unlock(host);
+	return result;
+}

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The broker's side of util/broker.h, and signals, until the program has ended.
+ *
+ * Peers are hostile: requests have one size, are checked whole before anything is done, name files
+ * only by comparison with a list, and pages only by number; a peer that breaks the rules, or does
+ * not read its replies, is dropped. Nothing here blocks on a peer.
+ *
+ * A device belongs to the peer that opened it. When that one is gone the device is stopped; its
+ * pages are kept for the next, and go back to the kernel only when no process of the program is
+ * left, because such a process may still reach the registers.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <usrpci/dma.h>
+
+#include "broker.h"
+#include "lend/lend.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+#define CLIENTS_MAX 64
+
+struct page {
+	void *block;
+	uint64_t offset;
+	int client; /* LEND_NOBODY: kept for the next */
+};
+
+struct server {
+	struct lend *lend;
+	int signals;
+	int hello;
+	int clients[CLIENTS_MAX]; /* sockets; -1: none */
+	struct page *pages;
+	size_t page_count;
+	bool ended;
+	int wait_status;
+};
+
+static struct page *find_page(struct server *server, int client, uint64_t offset)
+{
+	for (size_t i = 0; i < server->page_count; i++) {
+		struct page *page = &server->pages[i];
+
+		if (page->client == client && (client == LEND_NOBODY || page->offset == offset))
+			return page;
+	}
+	return NULL;
+}
+
+static int add_page(struct server *server, struct page **result)
+{
+	const struct usrpci_dma_request request = {.size = LEND_PAGE_SIZE, .align = LEND_PAGE_SIZE};
+	size_t limit = server->lend->options->hugepages;
+	struct page *pages, new = {.client = LEND_NOBODY};
+	int error, fd;
+
+	if (limit && server->page_count >= limit)
+		return -ENOMEM;
+	pages = realloc(server->pages, (server->page_count + 1) * sizeof(*pages));
+	if (!pages)
+		return -ENOMEM;
+	server->pages = pages;
+	error = usrpci_dma_alloc(server->lend->memory, &request, &new.block);
+	if (!error)
+		error = usrpci_dma_file(server->lend->memory, new.block, &fd, &new.offset);
+	if (error)
+		return error;
+	pages[server->page_count] = new;
+	*result = &pages[server->page_count++];
+	return 0;
+}
+
+static int serve_page(struct server *server, int client, const struct broker_request *request,
+		      struct broker_reply *reply, int *fd)
+{
+	struct page *page;
+	int error = 0;
+
+	if (!server->lend->memory || request->page_size != LEND_PAGE_SIZE || request->node >= 0)
+		return -ENOMEM;
+	page = find_page(server, LEND_NOBODY, 0);
+	if (page)
+		memset(page->block, 0, LEND_PAGE_SIZE); /* what another context left */
+	else
+		error = add_page(server, &page);
+	if (!error)
+		error = usrpci_dma_file(server->lend->memory, page->block, fd, &reply->offset);
+	if (error)
+		return error;
+	page->client = client;
+	reply->pa = usrpci_dma_addr(server->lend->memory, page->block);
+	return 0;
+}
+
+static int serve_free(struct server *server, int client, const struct broker_request *request)
+{
+	struct page *page = find_page(server, client, request->offset);
+
+	if (!page || request->page_size != LEND_PAGE_SIZE)
+		return -EINVAL;
+	page->client = LEND_NOBODY;
+	return 0;
+}
+
+static int serve_open(struct server *server, int client, const struct broker_request *request,
+		      int *fd)
+{
+	struct lend *lend = server->lend;
+	unsigned int device = 0;
+	int got, *owner;
+
+	if (!memchr(request->path, '\0', sizeof(request->path)))
+		return -EPROTO;
+	got = lend_file_get(lend, request->path, &device);
+	if (got < 0)
+		return got;
+	owner = device == LEND_SHARED ? NULL : &lend->devices[device].client;
+	if (owner && *owner != LEND_NOBODY && *owner != client) {
+		close(got);
+		return -EBUSY;
+	}
+	if (owner)
+		*owner = client;
+	*fd = got;
+	return 0;
+}
+
+/* A device that does not stop may still write to any page of its client. */
+static void drop(struct server *server, int client)
+{
+	struct lend *lend = server->lend;
+	bool stopped = true;
+
+	close(server->clients[client]);
+	server->clients[client] = -1;
+	for (size_t i = 0; i < lend->count; i++) {
+		struct lend_device *device = &lend->devices[i];
+
+		if (device->client != client)
+			continue;
+		device->client = LEND_NOBODY;
+		if (device->vfio || !lend_stop(lend->host, &device->info.addr, &device->config))
+			continue;
+		device->client = LEND_STUCK;
+		stopped = false;
+	}
+	for (size_t i = 0; i < server->page_count; i++) {
+		if (server->pages[i].client == client)
+			server->pages[i].client = stopped ? LEND_NOBODY : LEND_STUCK;
+	}
+}
+
+static bool is_valid(const struct broker_request *request)
+{
+	return request->magic == BROKER_MAGIC && request->version == BROKER_VERSION;
+}
+
+/* Answers; false when the peer is to be dropped. */
+static bool serve_client(struct server *server, int client)
+{
+	struct broker_reply reply = {
+		.magic = BROKER_MAGIC,
+		.version = BROKER_VERSION,
+		.node = -1,
+	};
+	int socket = server->clients[client], sent = -1, passed, error;
+	struct broker_request request;
+
+	error = broker_receive(socket, &request, sizeof(request), &passed);
+	if (passed >= 0)
+		close(passed);
+	if (error == -EAGAIN)
+		return true;
+	if (error || !is_valid(&request))
+		return false;
+	switch (request.op) {
+	case BROKER_OPEN:
+		reply.error = serve_open(server, client, &request, &sent);
+		break;
+	case BROKER_PAGE:
+		reply.error = serve_page(server, client, &request, &reply, &sent);
+		break;
+	case BROKER_FREE:
+		reply.error = serve_free(server, client, &request);
+		break;
+	default:
+		return false;
+	}
+	reply.has_file = sent >= 0;
+	error = broker_send(socket, &reply, sizeof(reply), sent);
+	/* A page's file stays open here. */
+	if (sent >= 0 && request.op == BROKER_OPEN)
+		close(sent);
+	return !error;
+}
+
+static int new_client(struct server *server)
+{
+	int pair[2], client = 0;
+
+	while (client < CLIENTS_MAX && server->clients[client] >= 0)
+		client++;
+	if (client == CLIENTS_MAX)
+		return -EMFILE;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	if (fcntl(pair[0], F_SETFL, O_NONBLOCK)) {
+		close(pair[0]);
+		close(pair[1]);
+		return -EIO;
+	}
+	server->clients[client] = pair[0];
+	return pair[1];
+}
+
+/* The inherited socket says hello for everybody who has it, so a bad message there costs nobody
+ * else. */
+static void serve_hello(struct server *server, short events)
+{
+	struct broker_reply reply = {
+		.magic = BROKER_MAGIC,
+		.version = BROKER_VERSION,
+		.node = -1,
+	};
+	struct broker_request request;
+	int passed, sent, error;
+
+	error = broker_receive(server->hello, &request, sizeof(request), &passed);
+	if (passed >= 0)
+		close(passed);
+	/* An empty message looks like the end, which only the poll tells apart. */
+	if (error == -EPIPE && events & POLLHUP) {
+		close(server->hello);
+		server->hello = -1;
+	}
+	if (error)
+		return;
+	sent = is_valid(&request) && request.op == BROKER_HELLO ? new_client(server) : -EPROTO;
+	reply.error = sent < 0 ? sent : 0;
+	reply.has_file = sent >= 0;
+	broker_send(server->hello, &reply, sizeof(reply), sent);
+	if (sent >= 0)
+		close(sent);
+}
+
+static void reap(struct server *server)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != server->lend->program)
+			continue;
+		server->ended = true;
+		server->wait_status = status;
+	}
+}
+
+/* What the terminal sends goes to the whole foreground group, the program included. */
+static void serve_signal(struct server *server)
+{
+	struct signalfd_siginfo info;
+
+	if (read(server->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(server);
+	else if (info.ssi_code <= 0 || info.ssi_signo == SIGHUP)
+		kill(server->lend->program, (int)info.ssi_signo);
+}
+
+/* Only what is open is polled: poll(2) refuses a list that is longer than RLIMIT_NOFILE. */
+static void serve_once(struct server *server)
+{
+	struct pollfd polls[CLIENTS_MAX + 2] = {
+		{.fd = server->signals, .events = POLLIN},
+		{.fd = server->hello, .events = POLLIN},
+	};
+	int clients[CLIENTS_MAX];
+	unsigned int count = 0;
+
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		if (server->clients[i] < 0)
+			continue;
+		polls[count + 2] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
+		clients[count++] = i;
+	}
+	if (poll(polls, count + 2, -1) < 0)
+		return;
+	for (unsigned int i = 0; i < count; i++) {
+		if (polls[i + 2].revents && !serve_client(server, clients[i]))
+			drop(server, clients[i]);
+	}
+	if (polls[1].revents)
+		serve_hello(server, polls[1].revents);
+	if (polls[0].revents)
+		serve_signal(server);
+}
+
+static void list_signals(sigset_t *signals)
+{
+	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+				     SIGUSR2, SIGALRM, SIGCONT, SIGCHLD};
+
+	sigemptyset(signals);
+	for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++)
+		sigaddset(signals, passed[i]);
+}
+
+void lend_signals_block(struct lend *lend)
+{
+	sigset_t signals;
+
+	list_signals(&signals);
+	sigprocmask(SIG_BLOCK, &signals, &lend->signals_before);
+}
+
+/* What came meanwhile was for the program, and has been told by its status. */
+void lend_signals_restore(const struct lend *lend)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &lend->signals_before, NULL);
+}
+
+/* A signal that ends programs and came before there was one; 0: none. */
+static int early_signal(void)
+{
+	static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	sigset_t pending;
+
+	sigpending(&pending);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++) {
+		if (sigismember(&pending, ending[i]))
+			return ending[i];
+	}
+	return 0;
+}
+
+static int open_signals(void)
+{
+	sigset_t signals;
+	int fd;
+
+	list_signals(&signals);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static int run(struct server *server)
+{
+	struct lend *lend = server->lend;
+	int pair[2], status = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	server->hello = pair[0];
+	fcntl(server->hello, F_SETFL, O_NONBLOCK);
+	lend->program = lend_child_start(lend, pair[1], &status);
+	close(pair[1]);
+	if (lend->program < 0)
+		return status ? status : lend->program;
+	/* The notes say already what cleaning up needs; only usrpci ps would miss the program. */
+	lend_notes_write(lend);
+	while (!server->ended)
+		serve_once(server);
+	return WIFSIGNALED(server->wait_status) ? 128 + WTERMSIG(server->wait_status)
+						: WEXITSTATUS(server->wait_status);
+}
+
+int lend_serve(struct lend *lend)
+{
+	struct server server = {.lend = lend, .hello = -1};
+	int status = early_signal();
+
+	if (status)
+		return 128 + status;
+	memset(server.clients, -1, sizeof(server.clients));
+	server.signals = open_signals();
+	status = server.signals < 0 ? server.signals : run(&server);
+	lend_child_end_all(lend);
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		if (server.clients[i] >= 0)
+			close(server.clients[i]);
+	}
+	if (server.hello >= 0)
+		close(server.hello);
+	if (server.signals >= 0)
+		close(server.signals);
+	free(server.pages);
+	return status;
+}

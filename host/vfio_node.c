@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Lends a vfio group's node to a user, and takes it back. Leaves out /dev/vfio/vfio, which is
+ * everybody's, and what udev rules may say about the node after that.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "file.h"
+#include "vfio_node.h"
+
+#define LOG_SUBJECT "node"
+#include "log.h"
+
+static int node_stat(struct usrpci_host *host, const char *path, struct journal_node *node)
+{
+	char full[PATH_SIZE];
+	struct stat status;
+	int error = path_format(host->ctx, full, "%s", path);
+
+	if (!error && stat(full, &status))
+		error = -errno;
+	if (error)
+		return error;
+	*node = (struct journal_node){
+		.uid = status.st_uid, .gid = status.st_gid, .mode = status.st_mode & 07777};
+	snprintf(node->path, sizeof(node->path), "%s", path);
+	return 0;
+}
+
+/* The kernel makes the node when the group's first device comes to vfio; a dry run believes it. */
+static int node_wait(struct usrpci_host *host, const char *path, struct journal_node *node)
+{
+	uint64_t end = clock_ms() + host->settle_ms;
+	int error;
+
+	*node = (struct journal_node){.mode = 0600};
+	snprintf(node->path, sizeof(node->path), "%s", path);
+	while ((error = node_stat(host, path, node)) == -ENOENT) {
+		if (host->options.dry_run)
+			return 0;
+		if (clock_ms() >= end)
+			break;
+		sleep_ms(5);
+	}
+	return error ? report(host->ctx, error, path, NULL, "the group has no node") : 0;
+}
+
+/* What the node was, as another device of its group has it recorded, or as it was found. */
+static int node_record(struct usrpci_host *host, const struct usrpci_addr *addr,
+		       const struct journal_node *found)
+{
+	struct journal_record record;
+	int error = journal_read(host, addr, &record);
+
+	if (error || record.node.path[0])
+		return error;
+	if (journal_find_node(host, addr, found->path, &record.node))
+		record.node = *found;
+	return journal_write(host, &record);
+}
+
+static int set_node(struct usrpci_host *host, const char *why, const struct journal_node *now,
+		    const struct journal_node *wanted)
+{
+	int error = 0;
+
+	if (now->uid != wanted->uid || now->gid != wanted->gid)
+		error = apply_owner(host, why, now->path,
+				    now->uid == wanted->uid ? (uid_t)-1 : wanted->uid,
+				    now->gid == wanted->gid ? (gid_t)-1 : wanted->gid);
+	if (!error && now->mode != wanted->mode)
+		error = apply_mode(host, why, now->path, wanted->mode);
+	if (error)
+		return report(host->ctx, error, now->path, NULL, "cannot change who may open it");
+	return 0;
+}
+
+int node_give(struct usrpci_host *host, const struct usrpci_dev_info *info, uid_t uid, gid_t gid)
+{
+	struct journal_node found, wanted;
+	char path[sizeof(found.path)];
+	int error;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", info->iommu_group);
+	error = node_wait(host, path, &found);
+	if (!error && !host->options.dry_run)
+		error = node_record(host, &info->addr, &found);
+	if (error)
+		return error;
+	wanted = found;
+	if (uid != (uid_t)-1)
+		wanted.uid = uid;
+	if (gid != (gid_t)-1) {
+		wanted.gid = gid;
+		wanted.mode |= 0060;
+	}
+	return set_node(host, "let a user open the group", &found, &wanted);
+}
+
+int node_return(struct usrpci_host *host, const struct journal_record *record)
+{
+	const struct journal_node *was = &record->node;
+	struct journal_node now, other;
+
+	if (!was->path[0] || node_stat(host, was->path, &now) ||
+	    !journal_find_node(host, &record->entry.addr, was->path, &other))
+		return 0;
+	return set_node(host, "give the group's node back", &now, was);
+}

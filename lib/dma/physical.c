@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The domain of devices without an IOMMU: a device address is a physical address. Each huge page is
+ * mapped at BASE + its physical address, so neighbours in memory are neighbours in the program, and
+ * gaps are real. Contexts never collide, since no page is in two of them.
+ *
+ * Pages come from a memory file for each size. fallocate(2) gets them, because it reports a
+ * shortage or a control group's limit, which touching a mapping answers with SIGBUS. The kernel
+ * cannot be asked for certain addresses: when a request needs neighbours, or low addresses, pages
+ * are added until it can be met; dma.c gives back what was of no use. Leaves out raising the
+ * kernel's number of huge pages, which is the host library's.
+ *
+ * Huge pages are not swapped or compacted away, but can be moved: by memory hot-remove, by a
+ * request of another program. So addresses are verified in their final mapping, and again when a
+ * page is given back.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "lent.h"
+#include "ctx.h"
+#include "dma/domain.h"
+#include "dma/physical.h"
+#include "file.h"
+#include "dma/hugepage.h"
+#include "dma/pagemap.h"
+
+#define LOG_SUBJECT "dma"
+#include "log.h"
+
+/* Free in plain programs, under valgrind and under ASan; TSan admits addresses of its choice only.
+ */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define BASE UINT64_C(0x7e8000000000)
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define BASE UINT64_C(0x7e8000000000)
+#endif
+#ifndef BASE
+#define BASE (UINT64_C(1) << 45)
+#endif
+
+#define PAGE_SIZES  2
+#define LIMIT_TRIES 2048 /* pages looked at for one below a limit */
+
+#define POLICY_BIND     2 /* MPOL_BIND of linux/mempolicy.h, which not every system has */
+#define POLICY_OF_PAGE  3 /* MPOL_F_NODE | MPOL_F_ADDR */
+#define POLICY_MAX_NODE 1024
+
+struct page_file {
+	uint64_t page_size;
+	int fd; /* -1: not open */
+	uint64_t end;
+};
+
+struct physical {
+	struct dma_domain domain;
+	int pagemap; /* -1: not open */
+	struct page_file files[PAGE_SIZES];
+};
+
+static struct physical *physical_of(struct dma_domain *domain)
+{
+	return (struct physical *)domain;
+}
+
+static int name_file(const struct usrpci_ctx *ctx, const struct page_file *file,
+		     char path[PATH_SIZE])
+{
+	int length = snprintf(path, PATH_SIZE, "%s/usrpci-%d-%p-%" PRIu64 "kB", ctx->dma_directory,
+			      getpid(), (const void *)ctx, file->page_size >> 10);
+
+	return length < 0 || length >= PATH_SIZE ? -ENAMETOOLONG : 0;
+}
+
+static int open_named(struct usrpci_ctx *ctx, struct page_file *file)
+{
+	struct statfs status;
+	char path[PATH_SIZE];
+	int error = name_file(ctx, file, path);
+
+	if (error)
+		return error;
+	/* A hugetlbfs has pages of one size. */
+	if (statfs(ctx->dma_directory, &status))
+		return report(ctx, -errno, ctx->dma_directory, NULL, "no place for DMA memory");
+	if ((uint64_t)status.f_bsize != file->page_size)
+		return -ENOMEM;
+	file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return file->fd < 0 ? report(ctx, -errno, path, NULL, "cannot create it for DMA memory")
+			    : 0;
+}
+
+static int file_ensure(struct physical *physical, struct page_file *file)
+{
+	unsigned int shift = (unsigned int)__builtin_ctzll(file->page_size);
+
+	if (file->fd >= 0)
+		return 0;
+	if (physical->domain.ctx->dma_directory)
+		return open_named(physical->domain.ctx, file);
+	file->fd = memfd_create("usrpci-dma", MFD_CLOEXEC | MFD_HUGETLB | shift << MAP_HUGE_SHIFT);
+	return file->fd < 0 ? -errno : 0;
+}
+
+static void file_close(struct physical *physical, struct page_file *file)
+{
+	struct usrpci_ctx *ctx = physical->domain.ctx;
+	char path[PATH_SIZE];
+
+	if (file->fd < 0)
+		return;
+	if (ctx->dma_directory && !name_file(ctx, file, path))
+		unlink(path);
+	close(file->fd);
+}
+
+static struct page_file *file_of(struct physical *physical, uint64_t page_size)
+{
+	struct page_file *file = physical->files;
+
+	while (file->page_size != page_size)
+		file++;
+	return file;
+}
+
+struct policy {
+	int mode;
+	unsigned long nodes[POLICY_MAX_NODE / (8 * sizeof(unsigned long))];
+};
+
+static int policy_get(struct policy *policy)
+{
+	return syscall(SYS_get_mempolicy, &policy->mode, policy->nodes, POLICY_MAX_NODE, NULL, 0)
+		       ? -errno
+		       : 0;
+}
+
+static int policy_set(const struct policy *policy)
+{
+	return syscall(SYS_set_mempolicy, policy->mode, policy->nodes, POLICY_MAX_NODE + 1) ? -errno
+											    : 0;
+}
+
+static struct policy policy_of_node(int node)
+{
+	struct policy policy = {.mode = POLICY_BIND};
+	const unsigned int bits = 8 * sizeof(*policy.nodes);
+
+	policy.nodes[(unsigned int)node / bits] = 1UL << ((unsigned int)node % bits);
+	return policy;
+}
+
+static int node_of(void *va)
+{
+	int node;
+
+	return syscall(SYS_get_mempolicy, &node, NULL, 0, va, POLICY_OF_PAGE) ? -1 : node;
+}
+
+static void punch(const struct page_file *file, uint64_t offset)
+{
+	fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+		  (off_t)file->page_size);
+}
+
+/* Gives a page back to who it came from. */
+static void release_page(struct physical *physical, const struct page_file *file, uint64_t offset)
+{
+	struct usrpci_ctx *ctx = physical->domain.ctx;
+
+	if (ctx->broker)
+		broker_put_page(ctx, file->page_size, offset);
+	else
+		punch(file, offset);
+}
+
+static void *map_page(const struct page_file *file, void *va, int flags, uint64_t offset)
+{
+	return mmap(va, file->page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | flags,
+		    file->fd, (off_t)offset);
+}
+
+static int fill(const struct page_file *file, uint64_t offset)
+{
+	int error;
+
+	do
+		error = fallocate(file->fd, 0, (off_t)offset, (off_t)file->page_size) ? -errno : 0;
+	while (error == -EINTR);
+	return error;
+}
+
+/*
+ * As fill(), from one node. For hugetlbfs it is the thread's policy that counts when a file is
+ * filled, not the mapping's or the file's.
+ */
+static int fill_from_node(const struct page_file *file, uint64_t offset, int node)
+{
+	struct policy before, bound;
+	int error;
+
+	if (node < 0)
+		return fill(file, offset);
+	if (node >= POLICY_MAX_NODE)
+		return -ENOMEM;
+	bound = policy_of_node(node);
+	if (policy_get(&before) || policy_set(&bound))
+		return -ENOMEM;
+	error = fill(file, offset);
+	policy_set(&before);
+	return error;
+}
+
+/*
+ * Has the kernel fill the file at an offset, and finds out what it took. Errors: -ENOMEM or -ENOSPC
+ * (nothing to be had; not logged); others are logged.
+ */
+static int obtain(struct physical *physical, const struct page_file *file, uint64_t offset,
+		  int node, uint64_t *pa, int *got_node)
+{
+	int error = fill_from_node(file, offset, node);
+	void *va;
+
+	if (error)
+		return error;
+	va = map_page(file, NULL, 0, offset);
+	if (va == MAP_FAILED)
+		return -errno;
+	/* The page map shows what was touched. A store, since valgrind drops idle loads. */
+	*(volatile char *)va = 0;
+	error = pagemap_read(physical->domain.ctx, physical->pagemap, va, pa);
+	*got_node = node_of(va);
+	munmap(va, file->page_size);
+	return error;
+}
+
+/* Maps a page where its address says, and sees that it is still that page. */
+static int place(struct physical *physical, const struct page_file *file, uint64_t offset,
+		 uint64_t pa)
+{
+	struct usrpci_ctx *ctx = physical->domain.ctx;
+	void *want = (void *)(uintptr_t)(BASE + pa), *va;
+	uint64_t now;
+	int error;
+
+	va = map_page(file, want, MAP_FIXED_NOREPLACE | MAP_POPULATE, offset);
+	if (va == MAP_FAILED)
+		return report(ctx, -errno, NULL, NULL,
+			      "cannot map the huge page with physical address 0x%" PRIx64 " at %p",
+			      pa, want);
+	if (va != want) {
+		munmap(va, file->page_size);
+		return report(ctx, -EEXIST, NULL, NULL, "the address %p is in use", want);
+	}
+	madvise(va, file->page_size, MADV_DONTFORK);
+	if (ctx->broker) /* has verified it, and this process may not */
+		return 0;
+	error = pagemap_read(ctx, physical->pagemap, va, &now);
+	if (!error && now != pa)
+		error = report(ctx, -EAGAIN, NULL, NULL,
+			       "a huge page moved from physical address 0x%" PRIx64 " to 0x%" PRIx64
+			       " while it was mapped",
+			       pa, now);
+	if (error)
+		munmap(va, file->page_size);
+	return error;
+}
+
+/* Gets a page that the broker of a lent device holds. */
+static int fill_lent(struct physical *physical, struct page_file *file, int node, uint64_t *offset,
+		     uint64_t *pa, int *got_node)
+{
+	struct broker_page page;
+	int error = broker_get_page(physical->domain.ctx, file->page_size, node, &page);
+
+	if (error)
+		return error;
+	if (file->fd < 0)
+		file->fd = page.fd;
+	else
+		close(page.fd);
+	*offset = page.offset;
+	*pa = page.pa;
+	*got_node = page.node;
+	return 0;
+}
+
+/* Gets a page of this process's own. */
+static int fill_own(struct physical *physical, struct page_file *file, int node, uint64_t *offset,
+		    uint64_t *pa, int *got_node)
+{
+	int error = file_ensure(physical, file);
+
+	if (error)
+		return error;
+	*offset = file->end;
+	error = obtain(physical, file, *offset, node, pa, got_node);
+	if (error)
+		punch(file, *offset);
+	else
+		file->end += file->page_size;
+	return error;
+}
+
+/* Gets a page and maps it. */
+static int take_page(struct physical *physical, struct page_file *file, int node,
+		     struct dma_chunk *chunk)
+{
+	uint64_t offset = 0, pa = 0;
+	int got_node = -1, error;
+
+	if (physical->domain.ctx->broker)
+		error = fill_lent(physical, file, node, &offset, &pa, &got_node);
+	else
+		error = fill_own(physical, file, node, &offset, &pa, &got_node);
+	if (error)
+		return error;
+	if (node >= 0 && got_node >= 0 && got_node != node)
+		error = -ENOMEM;
+	if (!error)
+		error = place(physical, file, offset, pa);
+	if (error) {
+		release_page(physical, file, offset);
+		return error;
+	}
+	*chunk = (struct dma_chunk){(void *)(uintptr_t)(BASE + pa), file->page_size,
+				    file->page_size, got_node, offset};
+	return 0;
+}
+
+static void physical_shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
+{
+	struct physical *physical = physical_of(domain);
+	uint64_t pa;
+
+	if (!domain->ctx->broker && !pagemap_read(domain->ctx, physical->pagemap, chunk->va, &pa) &&
+	    pa != (uintptr_t)chunk->va - BASE)
+		log_error(domain->ctx, NULL, NULL,
+			  "a huge page moved from physical address 0x%" PRIx64 " to 0x%" PRIx64
+			  " while it was in use: what devices wrote there is lost",
+			  (uint64_t)(uintptr_t)chunk->va - BASE, pa);
+	munmap(chunk->va, chunk->size);
+	release_page(physical, file_of(physical, chunk->page_size), chunk->cookie);
+}
+
+/* How many pages are worth looking at. */
+static uint64_t tries(const struct dma_chunk_request *request, uint64_t page_size)
+{
+	uint64_t pages = (request->size + page_size - 1) / page_size;
+
+	if (request->limit < UINT64_MAX && LIMIT_TRIES > pages)
+		pages = LIMIT_TRIES;
+	return pages > 1 ? 64 + 8 * pages : 1;
+}
+
+static int pagemap_ensure(struct physical *physical)
+{
+	int fd;
+
+	if (physical->pagemap >= 0 || physical->domain.ctx->broker)
+		return 0;
+	fd = pagemap_open(physical->domain.ctx);
+	if (fd < 0)
+		return fd;
+	physical->pagemap = fd;
+	return 0;
+}
+
+/*
+ * Adds pages of one size until the request can be met: 0. Otherwise -ENOMEM, not logged, or another
+ * error, logged. Counts the pages.
+ */
+static int grow_by(struct physical *physical, struct page_file *file,
+		   const struct dma_chunk_request *request,
+		   int (*add)(struct dma_domain *, const struct dma_chunk *), uint64_t *added)
+{
+	uint64_t most = tries(request, file->page_size);
+	struct dma_chunk chunk;
+	int error;
+
+	error = pagemap_ensure(physical);
+	if (error)
+		return error;
+	for (; *added < most; ++*added) {
+		error = take_page(physical, file, request->node, &chunk);
+		if (error == -ENOSPC || error == -EINVAL || error == -ENODEV)
+			return -ENOMEM;
+		if (error)
+			return error;
+		error = add(&physical->domain, &chunk);
+		if (error < 0)
+			physical_shrink(&physical->domain, &chunk);
+		if (error)
+			return error < 0 ? error : 0;
+	}
+	return -ENOMEM;
+}
+
+/* Says what was asked for, and why no page, or none of those that were to be had, will do. */
+static int report_shortage(struct physical *physical, const struct dma_chunk_request *request,
+			   uint64_t page_size, uint64_t added)
+{
+	const struct usrpci_ctx *ctx = physical->domain.ctx;
+	uint64_t pages = (request->size + page_size - 1) / page_size;
+	char what[96], pool[256], hint[64], node[24] = "";
+	bool limited = request->limit < UINT64_MAX;
+
+	snprintf(what, sizeof(what), "%zu bytes of DMA memory", request->size);
+	if (limited)
+		snprintf(what, sizeof(what), "%zu bytes of DMA memory up to 0x%" PRIx64,
+			 request->size, (uint64_t)request->limit);
+	if (!added) {
+		hugepage_describe(ctx, page_size, request->node, pool, sizeof(pool));
+		if (request->node >= 0)
+			snprintf(node, sizeof(node), " --node %d", request->node);
+		snprintf(hint, sizeof(hint), "usrpci hugepages reserve %" PRIu64 "%s", pages, node);
+		return report(ctx, -ENOMEM, NULL, hint, "cannot get %s: %s", what, pool);
+	}
+	if (limited)
+		return report(ctx, -ENOMEM, NULL,
+			      "low memory goes first: reserve huge pages when the system starts",
+			      "cannot get %s: the %" PRIu64 " huge pages that could be had are not "
+			      "there, or not enough of them neighbours",
+			      what, added);
+	return report(ctx, -ENOMEM, NULL,
+		      "reserve huge pages when the system starts, or pages of 1 GiB",
+		      "cannot get %s: among the %" PRIu64 " huge pages that could be had are no "
+		      "%" PRIu64 " neighbours",
+		      what, added, pages);
+}
+
+/* Whether there are large pages to be had at all: trying would make a file for them. */
+static bool large_are_free(const struct physical *physical)
+{
+	struct hugepage_pool pool;
+
+	return physical->files[1].page_size &&
+	       !hugepage_pool(physical->domain.ctx, physical->files[1].page_size, -1, &pool) &&
+	       pool.free > 0;
+}
+
+static int physical_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
+			 int (*add)(struct dma_domain *, const struct dma_chunk *))
+{
+	struct physical *physical = physical_of(domain);
+	struct page_file *small = &physical->files[0], *large = &physical->files[1];
+	bool large_first = request->size > small->page_size && large_are_free(physical);
+	uint64_t added = 0, added_large = 0;
+	int error = -ENOMEM;
+
+	if (large_first)
+		error = grow_by(physical, large, request, add, &added_large);
+	if (error == -ENOMEM)
+		error = grow_by(physical, small, request, add, &added);
+	if (error == -ENOMEM && !large_first && large_are_free(physical))
+		error = grow_by(physical, large, request, add, &added_large);
+	if (error == -ENOMEM)
+		return report_shortage(physical, request, small->page_size, added + added_large);
+	return error;
+}
+
+static int physical_file(struct dma_domain *domain, const struct dma_chunk *chunk, int *fd,
+			 uint64_t *offset)
+{
+	*fd = file_of(physical_of(domain), chunk->page_size)->fd;
+	*offset = chunk->cookie;
+	return 0;
+}
+
+static void physical_destroy(struct dma_domain *domain)
+{
+	struct physical *physical = physical_of(domain);
+
+	for (unsigned int i = 0; i < PAGE_SIZES; i++)
+		file_close(physical, &physical->files[i]);
+	if (physical->pagemap >= 0)
+		close(physical->pagemap);
+	free(physical);
+}
+
+/* No map: without an IOMMU, memory of the program may be moved or swapped below a device. */
+static const struct dma_domain_ops physical_ops = {
+	.name = "physical",
+	.grow = physical_grow,
+	.shrink = physical_shrink,
+	.file = physical_file,
+	.destroy = physical_destroy,
+};
+
+int domain_physical_attach(struct usrpci_ctx *ctx)
+{
+	struct physical *physical;
+	int error;
+
+	if (ctx->domain && ctx->domain->ops == &physical_ops)
+		return 0;
+	if (ctx->domain)
+		return report(
+			ctx, -EXDEV, NULL, NULL,
+			"the context's devices are behind an IOMMU or emulated (%s): open this "
+			"one in a context of its own",
+			ctx->domain->ops->name);
+	physical = calloc(1, sizeof(*physical));
+	if (!physical)
+		return -ENOMEM;
+	physical->domain.ops = &physical_ops;
+	physical->domain.ctx = ctx;
+	physical->pagemap = physical->files[0].fd = physical->files[1].fd = -1;
+	physical->files[0].page_size = ctx->page_size ? ctx->page_size : HUGEPAGE_2M;
+	physical->files[1].page_size = ctx->page_size ? 0 : HUGEPAGE_1G;
+	error = dma_attach(ctx, &physical->domain, BASE);
+	if (error)
+		physical_destroy(&physical->domain);
+	return error;
+}

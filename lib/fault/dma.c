@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * DMA memory that is late or torn. The pages that the device writes are moved out of the driver's
+ * sight; where they were, the driver has a copy. What the driver changes goes to the device's pages
+ * before each access to a register and with every tick of a thread; what the device changes comes
+ * back a tick after it was seen. Works with any domain whose memory is a shared mapping.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "dma/domain.h"
+#include "fault/fault.h"
+
+#define LOG_SUBJECT "fault"
+#include "log.h"
+
+#define PAGE  4096
+#define WORDS (PAGE / sizeof(uint32_t))
+
+/* A chunk, by words: four copies of it. */
+struct shadow {
+	struct shadow *next;
+	struct dma_chunk chunk;
+	uint32_t *driver;  /* where the driver has always had it */
+	uint32_t *device;  /* the pages themselves */
+	uint32_t *agreed;  /* what both had when they were last compared */
+	uint32_t *seen;    /* what the device had at the last tick */
+	uint32_t copies[]; /* of the last two */
+};
+
+struct fault_memory {
+	struct dma_domain_ops ops; /* stand in for the domain's own */
+	const struct dma_domain_ops *inner;
+	struct dma_domain *domain;
+	int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk); /* during grow */
+	pthread_mutex_t lock;                                                 /* guards the rest */
+	struct shadow *shadows;
+	pthread_t pump;
+	pthread_cond_t stopping;
+	bool stop;
+	bool torn;
+	unsigned int ms;
+};
+
+static struct fault_memory *memory_of(struct dma_domain *domain)
+{
+	return (struct fault_memory *)domain->ops;
+}
+
+/* Driver and device write at the same time as this reads: word by word, as over a bus. */
+static uint32_t load(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static void store(uint32_t *word, uint32_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+static void push_page(struct shadow *shadow, size_t first)
+{
+	uint32_t word;
+
+	for (size_t i = first; i < first + WORDS; i++) {
+		word = load(&shadow->driver[i]);
+		if (word == shadow->agreed[i])
+			continue;
+		store(&shadow->device[i], word);
+		shadow->agreed[i] = word;
+		shadow->seen[i] = word;
+	}
+}
+
+static void push(struct shadow *shadow)
+{
+	size_t words = shadow->chunk.size / sizeof(uint32_t);
+
+	for (size_t i = 0; i < words; i += WORDS)
+		if (memcmp(&shadow->driver[i], &shadow->agreed[i], PAGE) != 0)
+			push_page(shadow, i);
+}
+
+static void show(struct shadow *shadow, size_t i, uint32_t word)
+{
+	store(&shadow->driver[i], word);
+	shadow->agreed[i] = word;
+}
+
+/* Torn: odd words now, even ones a tick later. A descriptor's status is mostly in an odd one. */
+static void pull_page(struct shadow *shadow, size_t first, bool torn)
+{
+	uint32_t word;
+
+	for (size_t i = first; i < first + WORDS; i++) {
+		if (shadow->seen[i] != shadow->agreed[i])
+			show(shadow, i, shadow->seen[i]);
+		word = load(&shadow->device[i]);
+		shadow->seen[i] = word;
+		if (torn && i % 2 && word != shadow->agreed[i])
+			show(shadow, i, word);
+	}
+}
+
+static void pull(struct shadow *shadow, bool torn)
+{
+	size_t words = shadow->chunk.size / sizeof(uint32_t);
+
+	for (size_t i = 0; i < words; i += WORDS)
+		if (memcmp(&shadow->device[i], &shadow->seen[i], PAGE) != 0 ||
+		    memcmp(&shadow->seen[i], &shadow->agreed[i], PAGE) != 0)
+			pull_page(shadow, i, torn);
+}
+
+void fault_memory_push(struct fault_memory *memory)
+{
+	pthread_mutex_lock(&memory->lock);
+	for (struct shadow *shadow = memory->shadows; shadow; shadow = shadow->next)
+		push(shadow);
+	pthread_mutex_unlock(&memory->lock);
+}
+
+static void tick(struct fault_memory *memory)
+{
+	for (struct shadow *shadow = memory->shadows; shadow; shadow = shadow->next) {
+		push(shadow);
+		pull(shadow, memory->torn);
+	}
+}
+
+static void *pump(void *data)
+{
+	struct fault_memory *memory = data;
+	struct timespec next;
+
+	pthread_mutex_lock(&memory->lock);
+	while (!memory->stop) {
+		tick(memory);
+		clock_gettime(CLOCK_MONOTONIC, &next);
+		next.tv_nsec += memory->ms * 1000000L;
+		next.tv_sec += next.tv_nsec / 1000000000;
+		next.tv_nsec %= 1000000000;
+		pthread_cond_clockwait(&memory->stopping, &memory->lock, CLOCK_MONOTONIC, &next);
+	}
+	pthread_mutex_unlock(&memory->lock);
+	return NULL;
+}
+
+/* A second mapping of the same pages takes their place for the device; the first becomes a copy. */
+static int split(struct shadow *shadow)
+{
+	size_t size = shadow->chunk.size;
+	void *va = shadow->chunk.va;
+
+	shadow->device = mremap(va, 0, size, MREMAP_MAYMOVE);
+	if (shadow->device == MAP_FAILED)
+		return -errno;
+	if (mmap(va, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED) {
+		munmap(shadow->device, size);
+		return -ENOMEM;
+	}
+	shadow->driver = va;
+	memcpy(shadow->driver, shadow->device, size);
+	memcpy(shadow->agreed, shadow->device, size);
+	memcpy(shadow->seen, shadow->device, size);
+	return 0;
+}
+
+static int make_shadow(const struct dma_chunk *chunk, struct shadow **result)
+{
+	struct shadow *shadow = calloc(1, sizeof(*shadow) + 2 * chunk->size);
+	int error;
+
+	if (!shadow)
+		return -ENOMEM;
+	shadow->chunk = *chunk;
+	shadow->agreed = shadow->copies;
+	shadow->seen = shadow->copies + chunk->size / sizeof(*shadow->copies);
+	error = split(shadow);
+	if (error)
+		free(shadow);
+	else
+		*result = shadow;
+	return error;
+}
+
+static int add_shadow(struct fault_memory *memory, const struct dma_chunk *chunk)
+{
+	struct shadow *shadow;
+	int error = make_shadow(chunk, &shadow);
+
+	if (error)
+		return report(memory->domain->ctx, error, "DMA memory", NULL,
+			      "cannot put a copy between the driver and %zu bytes", chunk->size);
+	pthread_mutex_lock(&memory->lock);
+	shadow->next = memory->shadows;
+	memory->shadows = shadow;
+	pthread_mutex_unlock(&memory->lock);
+	return 0;
+}
+
+static struct shadow *remove_shadow(struct fault_memory *memory, const struct dma_chunk *chunk)
+{
+	struct shadow **link = &memory->shadows, *shadow;
+
+	pthread_mutex_lock(&memory->lock);
+	while (*link && (*link)->chunk.va != chunk->va)
+		link = &(*link)->next;
+	shadow = *link;
+	if (shadow)
+		*link = shadow->next;
+	pthread_mutex_unlock(&memory->lock);
+	return shadow;
+}
+
+/* Puts the pages back where they were. */
+static void drop_shadow(struct fault_memory *memory, const struct dma_chunk *chunk)
+{
+	struct shadow *shadow = remove_shadow(memory, chunk);
+
+	if (!shadow)
+		return;
+	mremap(shadow->device, chunk->size, chunk->size, MREMAP_MAYMOVE | MREMAP_FIXED, chunk->va);
+	free(shadow);
+}
+
+static int add(struct dma_domain *domain, const struct dma_chunk *chunk)
+{
+	struct fault_memory *memory = memory_of(domain);
+	int error = add_shadow(memory, chunk), taken;
+
+	if (error)
+		return error;
+	taken = memory->add(domain, chunk);
+	if (taken < 0)
+		drop_shadow(memory, chunk);
+	return taken;
+}
+
+static int grow(struct dma_domain *domain, const struct dma_chunk_request *request,
+		int (*add_inner)(struct dma_domain *domain, const struct dma_chunk *chunk))
+{
+	struct fault_memory *memory = memory_of(domain);
+
+	memory->add = add_inner;
+	return memory->inner->grow(domain, request, add);
+}
+
+static void shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
+{
+	struct fault_memory *memory = memory_of(domain);
+
+	drop_shadow(memory, chunk);
+	memory->inner->shrink(domain, chunk);
+}
+
+int fault_memory_wrap(struct dma_domain *domain, unsigned int ms, bool torn,
+		      struct fault_memory **result)
+{
+	struct fault_memory *memory = calloc(1, sizeof(*memory));
+	int error = memory ? 0 : -ENOMEM;
+
+	if (!error) {
+		*memory = (struct fault_memory){
+			.ops = *domain->ops, .inner = domain->ops, .torn = torn, .ms = ms};
+		memory->ops.grow = grow;
+		memory->ops.shrink = shrink;
+		memory->domain = domain;
+		pthread_mutex_init(&memory->lock, NULL);
+		pthread_cond_init(&memory->stopping, NULL);
+		error = -pthread_create(&memory->pump, NULL, pump, memory);
+	}
+	if (error) {
+		free(memory);
+		return report(domain->ctx, error, "DMA memory", NULL, "cannot make it late");
+	}
+	domain->ops = &memory->ops;
+	*result = memory;
+	return 0;
+}
+
+/* The domain is gone, and with it the chunks. */
+void fault_memory_free(struct fault_memory *memory)
+{
+	if (!memory)
+		return;
+	pthread_mutex_lock(&memory->lock);
+	memory->stop = true;
+	pthread_cond_signal(&memory->stopping);
+	pthread_mutex_unlock(&memory->lock);
+	pthread_join(memory->pump, NULL);
+	pthread_cond_destroy(&memory->stopping);
+	pthread_mutex_destroy(&memory->lock);
+	free(memory);
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * BARs of a device that was plugged in: how large they are, and where in the windows of its slot
+ * they are put. Follows PCI Local Bus 3.0, 6.2.5.1.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/pci_regs.h>
+
+#include "qemu/qemu.h"
+
+#define LOG_SUBJECT "qemu"
+#include "log.h"
+
+/* The next free addresses of a slot's windows while its BARs are assigned. */
+struct window {
+	uint64_t next, end;
+};
+
+static bool take(struct window *window, struct usrpci_bar_info *bar)
+{
+	uint64_t start = (window->next + bar->size - 1) & ~(bar->size - 1);
+
+	if (start < window->next || start > window->end || bar->size > window->end - start)
+		return false;
+	bar->address = start;
+	window->next = start + bar->size;
+	return true;
+}
+
+struct windows {
+	struct window io, memory32, memory64;
+};
+
+static struct windows slot_windows(unsigned int slot)
+{
+	uint64_t io = QEMU_IO * (slot + 1), m32 = qemu_window32(slot), m64 = qemu_window64(slot);
+
+	return (struct windows){
+		.io = {io, io + QEMU_IO},
+		.memory32 = {m32, m32 + QEMU_BAR32_WINDOW},
+		.memory64 = {m64, m64 + QEMU_BAR64_WINDOW},
+	};
+}
+
+static bool place(struct windows *windows, struct usrpci_bar_info *bar)
+{
+	if (bar->flags & USRPCI_BAR_IO)
+		return take(&windows->io, bar);
+	if (bar->flags & USRPCI_BAR_64BIT && take(&windows->memory64, bar))
+		return true;
+	return take(&windows->memory32, bar);
+}
+
+/* Writes all ones and sees which bits stay 0 (PCI Local Bus 3.0, 6.2.5.1). Decoding is off. */
+static int probe(struct qemu *qemu, unsigned int bus, unsigned int offset, uint32_t *mask)
+{
+	int error = qemu_config_write(qemu, bus, 0, offset, 4, UINT32_MAX);
+
+	return error ? error : qemu_config_read(qemu, bus, 0, offset, 4, mask);
+}
+
+static uint32_t bar_flags(uint32_t low)
+{
+	if (low & PCI_BASE_ADDRESS_SPACE_IO)
+		return USRPCI_BAR_IO;
+	return (low & PCI_BASE_ADDRESS_MEM_TYPE_64 ? USRPCI_BAR_64BIT : 0) |
+	       (low & PCI_BASE_ADDRESS_MEM_PREFETCH ? USRPCI_BAR_PREFETCH : 0);
+}
+
+static int size_bar(struct qemu *qemu, unsigned int bus, unsigned int index,
+		    struct usrpci_bar_info *bar)
+{
+	unsigned int offset = PCI_BASE_ADDRESS_0 + 4 * index;
+	uint32_t low = 0, high = UINT32_MAX;
+	uint64_t mask;
+	int error = probe(qemu, bus, offset, &low);
+
+	*bar = (struct usrpci_bar_info){.flags = bar_flags(low)};
+	if (!error && bar->flags & USRPCI_BAR_64BIT)
+		error = probe(qemu, bus, offset + 4, &high);
+	if (error || low == 0)
+		return error;
+	mask = low &
+	       (bar->flags & USRPCI_BAR_IO ? PCI_BASE_ADDRESS_IO_MASK : PCI_BASE_ADDRESS_MEM_MASK);
+	mask = (uint32_t)mask | (uint64_t)high << 32;
+	/* Upper bits of an I/O BAR may be fixed to 0. */
+	if (bar->flags & USRPCI_BAR_IO)
+		mask |= 0xffff0000;
+	bar->size = ~mask + 1;
+	return 0;
+}
+
+int qemu_write_bars(struct qemu *qemu, unsigned int slot, const struct usrpci_bar_info *bars)
+{
+	unsigned int bus = qemu_slot_bus(slot), offset;
+	int error = 0;
+
+	for (unsigned int i = 0; i < USRPCI_BARS && !error; i++) {
+		offset = PCI_BASE_ADDRESS_0 + 4 * i;
+		if (bars[i].size == 0)
+			continue;
+		error = qemu_config_write(qemu, bus, 0, offset, 4, (uint32_t)bars[i].address);
+		if (!error && bars[i].flags & USRPCI_BAR_64BIT)
+			error = qemu_config_write(qemu, bus, 0, offset + 4, 4,
+						  (uint32_t)(bars[i].address >> 32));
+	}
+	return error;
+}
+
+/* The largest first, so that alignment wastes nothing. */
+static unsigned int next_largest(const struct usrpci_bar_info *bars)
+{
+	unsigned int largest = USRPCI_BARS;
+
+	for (unsigned int i = 0; i < USRPCI_BARS; i++)
+		if (bars[i].address == 0 && bars[i].size > 0 &&
+		    (largest == USRPCI_BARS || bars[i].size > bars[largest].size))
+			largest = i;
+	return largest;
+}
+
+static int place_all(struct qemu_dev *device, struct usrpci_bar_info *bars)
+{
+	struct windows windows = slot_windows(device->slot);
+	unsigned int i;
+
+	while ((i = next_largest(bars)) < USRPCI_BARS)
+		if (!place(&windows, &bars[i]))
+			return report(device->dev->ctx, -ENOSPC, device->dev->name, NULL,
+				      "BAR %u of %" PRIu64 " bytes does not fit its slot", i,
+				      bars[i].size);
+	return 0;
+}
+
+int qemu_assign_bars(struct qemu_dev *device)
+{
+	struct usrpci_bar_info *bars = device->dev->bars;
+	unsigned int bus = qemu_slot_bus(device->slot);
+	int error = 0;
+
+	for (unsigned int i = 0; i < USRPCI_BARS && !error; i++) {
+		error = size_bar(device->qemu, bus, i, &bars[i]);
+		if (bars[i].flags & USRPCI_BAR_64BIT && ++i < USRPCI_BARS)
+			bars[i] = (struct usrpci_bar_info){0};
+	}
+	if (!error)
+		error = place_all(device, bars);
+	return error ? error : qemu_write_bars(device->qemu, device->slot, bars);
+}

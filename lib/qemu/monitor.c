@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * QEMU's monitor: commands of the human monitor, whose syntax for devices is that of the command
+ * line, wrapped in QMP, which says where an answer ends. Leaves out JSON beyond the strings that
+ * this needs, and events. Follows QEMU's manual, "QEMU Machine Protocol".
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "qemu/qemu.h"
+
+/*
+ * Reads lines until one is a reply; events in between are of no interest. Returns the reply, to be
+ * freed, and its length. NULL: errno says why, 0 at the end of the stream.
+ */
+static char *read_reply(FILE *monitor)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	errno = 0;
+	while (getline(&line, &size, monitor) > 0)
+		if (!strncmp(line, "{\"return\"", 9) || !strncmp(line, "{\"error\"", 8))
+			return line;
+	free(line);
+	return NULL;
+}
+
+static int monitor_error(int error)
+{
+	return error == EAGAIN ? -ETIMEDOUT : error == ENOMEM ? -ENOMEM : -ENODEV;
+}
+
+int qemu_monitor_execute(FILE *monitor, const char *command, size_t length, char **reply)
+{
+	if (send(fileno(monitor), command, length, MSG_NOSIGNAL) != (ssize_t)length)
+		return monitor_error(errno);
+	*reply = read_reply(monitor);
+	return *reply ? 0 : monitor_error(errno);
+}
+
+/* The start of the text of a string in JSON becomes its text; what is not ASCII becomes '?'. */
+static void decode_string(const char *json, char *text, size_t size)
+{
+	static const char letters[] = "nrt", meanings[] = "\n\r\t";
+	const char *letter;
+	size_t length = 0;
+
+	for (; *json && *json != '"' && length < size - 1; json++) {
+		if (*json != '\\' || !json[1]) {
+			text[length++] = *json;
+			continue;
+		}
+		json++;
+		letter = strchr(letters, *json);
+		text[length++] = letter ? meanings[letter - letters] : *json;
+	}
+	text[length] = '\0';
+}
+
+/* Writes command as a string in JSON. */
+static int encode_string(const char *command, char *json, size_t size)
+{
+	size_t length = 0;
+
+	for (; *command; command++) {
+		if ((unsigned char)*command < ' ')
+			return -EINVAL;
+		if (length + 3 > size)
+			return -E2BIG;
+		if (*command == '"' || *command == '\\')
+			json[length++] = '\\';
+		json[length++] = *command;
+	}
+	json[length] = '\0';
+	return 0;
+}
+
+static void parse_reply(const char *reply, char *text, size_t size)
+{
+	const char *string = strstr(reply, "\"desc\": \"");
+
+	if (!strncmp(reply, "{\"return\": \"", 12))
+		string = reply + 12;
+	else if (string)
+		string += 9;
+	decode_string(string ? string : "", text, size);
+	text[strcspn(text, "\r\n")] = '\0';
+}
+
+int qemu_monitor(struct qemu *qemu, const char *command, char *text, size_t size)
+{
+	char json[1024], request[1152], *reply;
+	int error = encode_string(command, json, sizeof(json)), length;
+
+	if (error)
+		return error;
+	length = snprintf(request, sizeof(request),
+			  "{\"execute\": \"human-monitor-command\", "
+			  "\"arguments\": {\"command-line\": \"%s\"}}\n",
+			  json);
+	error = qemu_monitor_execute(qemu->process.monitor, request, (size_t)length, &reply);
+	if (error)
+		return error;
+	parse_reply(reply, text, size);
+	free(reply);
+	return 0;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The request to give a device back: somebody asks QEMU to unplug it, with device_del at a monitor
+ * of his own. QEMU presses the attention button of the slot, and waits until the slot is switched
+ * off, which closing the device does. The root port's own MSI-X tells of the button. Follows the
+ * PCI Express Base Specification 4.0, 6.7.3.
+ */
+
+#include <linux/pci_regs.h>
+
+#include "qemu/qemu.h"
+
+#define BUTTON (PCI_EXP_SLTCTL_ABPE | PCI_EXP_SLTCTL_HPIE)
+
+/* Of a root port's BAR 0, which holds its MSI-X table from the start on. */
+#define PORT_BAR_SIZE 0x1000
+
+static uint64_t port_bar(unsigned int slot)
+{
+	return QEMU_PORT_BARS + (uint64_t)slot * PORT_BAR_SIZE;
+}
+
+static int update_port(struct qemu_dev *device, unsigned int offset, uint32_t clear, uint32_t set)
+{
+	unsigned int port = qemu_slot_port(device->slot);
+	uint32_t value;
+	int error = qemu_config_read(device->qemu, 0, port, offset, 2, &value);
+
+	return error ? error
+		     : qemu_config_write(device->qemu, 0, port, offset, 2, (value & ~clear) | set);
+}
+
+static unsigned int port_cap(struct qemu_dev *device, uint8_t id)
+{
+	return qemu_find_cap(device->qemu, 0, qemu_slot_port(device->slot), id);
+}
+
+static int program_entry(struct qemu_dev *device)
+{
+	uint64_t bar = port_bar(device->slot);
+	const uint32_t entry[] = {QEMU_DOORBELL_ADDRESS, 0, device->request.first, 0};
+	int error = qemu_config_write(device->qemu, 0, qemu_slot_port(device->slot),
+				      PCI_BASE_ADDRESS_0, 4, (uint32_t)bar);
+
+	for (unsigned int i = 0; i < 4 && !error; i++)
+		error = qemu_write(device->qemu, QTEST_MEMORY, bar + 4 * i, 4, entry[i]);
+	return error;
+}
+
+int qemu_request_enable(struct qemu_dev *device)
+{
+	unsigned int express = port_cap(device, PCI_CAP_ID_EXP);
+	int error = qemu_reserve_vectors(device, 1, 1, &device->request);
+
+	if (!error)
+		error = program_entry(device);
+	if (!error)
+		error = update_port(device, port_cap(device, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS, 0,
+				    PCI_MSIX_FLAGS_ENABLE);
+	/* Written ones clear what was there before. */
+	if (!error)
+		error = update_port(device, express + PCI_EXP_SLTSTA, 0, PCI_EXP_SLTSTA_ABP);
+	return error ? error : update_port(device, express + PCI_EXP_SLTCTL, 0, BUTTON);
+}
+
+void qemu_request_disable(struct qemu_dev *device)
+{
+	update_port(device, port_cap(device, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL, BUTTON, 0);
+	qemu_release_vectors(device, &device->request);
+}

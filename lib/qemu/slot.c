@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The machine's slots: a PCI Express root port each, with bus numbers and windows of its own, into
+ * which any model can be plugged while the machine runs. What firmware and an operating system do
+ * in a computer is done here: configuration space, bus numbers, windows, slot power; BARs are
+ * qemu_bar.c's. Follows the PCI Express Base Specification 4.0, 6.7 and 7.5, and Intel's Q35 data
+ * sheet for PCIEXBAR.
+ */
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "qemu/qemu.h"
+
+#define LOG_SUBJECT "qemu"
+#include "log.h"
+
+/* Where configuration space lies: a register of the host bridge, device 0 on bus 0. */
+#define PCIEXBAR        0x60
+#define PCIEXBAR_ENABLE 1
+#define CONFIG_ADDRESS  0xcf8
+#define CONFIG_DATA     0xcfc
+
+/* Slot control: power and its indicator, on and off (7.5.3.10). */
+#define SLOT_POWER (PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_AIC)
+#define SLOT_ON    (PCI_EXP_SLTCTL_PWR_ON | PCI_EXP_SLTCTL_PWR_IND_ON | PCI_EXP_SLTCTL_ATTN_IND_OFF)
+#define SLOT_OFF   (PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_ATTN_IND_OFF)
+
+/* How often, and after what time, a device is asked for that QEMU refused. */
+#define PLUG_TRIES    40
+#define PLUG_PAUSE_MS 5
+
+#define COMMAND_ALL (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
+
+unsigned int qemu_slot_bus(unsigned int slot)
+{
+	return slot + 1;
+}
+
+unsigned int qemu_slot_port(unsigned int slot)
+{
+	return slot + 1;
+}
+
+static uint64_t config_address(unsigned int bus, unsigned int device, unsigned int offset)
+{
+	return QEMU_ECAM + ((uint64_t)bus << 20) + (device << 15) + offset;
+}
+
+int qemu_config_read(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		     unsigned int width, uint32_t *value)
+{
+	uint64_t wide = 0;
+	int error = qemu_read(qemu, QTEST_MEMORY, config_address(bus, device, offset), width,
+			      &wide);
+
+	*value = (uint32_t)wide;
+	return error;
+}
+
+int qemu_config_write(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		      unsigned int width, uint32_t value)
+{
+	return qemu_write(qemu, QTEST_MEMORY, config_address(bus, device, offset), width, value);
+}
+
+int qemu_config_read_block(struct qemu *qemu, unsigned int bus, unsigned int offset, uint8_t *bytes,
+			   size_t size)
+{
+	uint64_t address = config_address(bus, 0, offset);
+	int error = 0;
+
+	for (size_t part; size > 0 && !error; size -= part, bytes += part, address += part) {
+		part = size < QTEST_BLOCK ? size : QTEST_BLOCK;
+		error = qemu_read_block(qemu, address, bytes, part);
+	}
+	return error;
+}
+
+int qemu_map_config(struct qemu *qemu)
+{
+	int error = qemu_write(qemu, QTEST_IO, CONFIG_ADDRESS, 4, 0x80000000 | PCIEXBAR);
+
+	return error ? error
+		     : qemu_write(qemu, QTEST_IO, CONFIG_DATA, 4, QEMU_ECAM | PCIEXBAR_ENABLE);
+}
+
+int qemu_dev_read_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			 uint32_t *value)
+{
+	return qemu_config_read(device->qemu, qemu_slot_bus(device->slot), 0, offset, width, value);
+}
+
+int qemu_dev_write_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			  uint32_t value)
+{
+	return qemu_config_write(device->qemu, qemu_slot_bus(device->slot), 0, offset, width,
+				 value);
+}
+
+int qemu_dev_update_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
+			   uint32_t clear, uint32_t set)
+{
+	uint32_t value;
+	int error = qemu_dev_read_config(device, offset, width, &value);
+
+	return error ? error : qemu_dev_write_config(device, offset, width, (value & ~clear) | set);
+}
+
+unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int device, uint8_t id)
+{
+	unsigned int offset = PCI_CAPABILITY_LIST;
+	uint32_t value;
+
+	for (unsigned int steps = 0; steps < 48; steps++) {
+		if (qemu_config_read(qemu, bus, device, offset, 1, &value) || value < 0x40 ||
+		    value == 0xff)
+			return 0;
+		offset = value & ~3U;
+		if (qemu_config_read(qemu, bus, device, offset, 1, &value))
+			return 0;
+		if (value == id)
+			return offset;
+		offset++;
+	}
+	return 0;
+}
+
+/* Windows are given in units of 1 MiB (memory) and 4 KiB (I/O): 7.5.1.3. */
+static uint32_t window16(uint64_t first, uint64_t size)
+{
+	return (uint32_t)(first >> 16 & 0xfff0) | ((uint32_t)((first + size - 1) & 0xfff00000));
+}
+
+static uint32_t window_io(unsigned int slot)
+{
+	uint32_t base = QEMU_IO * (slot + 1) >> 8;
+
+	return base | base << 8;
+}
+
+uint64_t qemu_window32(unsigned int slot)
+{
+	return slot == QEMU_DOORBELL ? QEMU_DOORBELL_BAR : QEMU_BAR32 + slot * QEMU_BAR32_WINDOW;
+}
+
+uint64_t qemu_window64(unsigned int slot)
+{
+	return QEMU_BAR64 + slot * QEMU_BAR64_WINDOW;
+}
+
+static int open_windows(struct qemu *qemu, unsigned int slot)
+{
+	unsigned int bus = qemu_slot_bus(slot);
+	uint64_t last64 = qemu_window64(slot) + QEMU_BAR64_WINDOW - 1;
+	const struct {
+		unsigned int offset, width;
+		uint32_t value;
+	} registers[] = {
+		{PCI_PRIMARY_BUS, 4, bus << 8 | bus << 16},
+		{PCI_IO_BASE, 2, window_io(slot)},
+		{PCI_MEMORY_BASE, 4, window16(qemu_window32(slot), QEMU_BAR32_WINDOW)},
+		{PCI_PREF_MEMORY_BASE, 4, window16(qemu_window64(slot), QEMU_BAR64_WINDOW)},
+		{PCI_PREF_BASE_UPPER32, 4, (uint32_t)(qemu_window64(slot) >> 32)},
+		{PCI_PREF_LIMIT_UPPER32, 4, (uint32_t)(last64 >> 32)},
+		{PCI_COMMAND, 2, COMMAND_ALL},
+	};
+	int error = 0;
+
+	for (size_t i = 0; i < sizeof(registers) / sizeof(*registers) && !error; i++)
+		error = qemu_config_write(qemu, 0, qemu_slot_port(slot), registers[i].offset,
+					  registers[i].width, registers[i].value);
+	return error;
+}
+
+static int set_power(struct qemu *qemu, unsigned int slot, uint32_t power)
+{
+	unsigned int port = qemu_slot_port(slot);
+	unsigned int offset = qemu_find_cap(qemu, 0, port, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL;
+	uint32_t control;
+	int error = qemu_config_read(qemu, 0, port, offset, 2, &control);
+
+	return error ? error
+		     : qemu_config_write(qemu, 0, port, offset, 2, (control & ~SLOT_POWER) | power);
+}
+
+/* "Error: Property 'e1000.foo' not found" */
+static int explain_refusal(struct qemu *qemu, const char *object, const char *refusal)
+{
+	bool model = strstr(refusal, "not a valid device model name");
+	bool fixed = strstr(refusal, "expects a pluggable device type");
+	const char *hint = "qemu-system-x86_64 -device MODEL,help lists a model's properties";
+
+	if (!strncmp(refusal, "Error: ", 7))
+		refusal += 7;
+	if (model)
+		hint = "qemu-system-x86_64 -device help lists the models";
+	else if (fixed)
+		hint = "only models that QEMU can plug into a running machine can be opened";
+	log_error(qemu->domain.ctx, object, hint, "QEMU refuses the device: %s", refusal);
+	return model ? -ENODEV : fixed ? -EOPNOTSUPP : -EINVAL;
+}
+
+/*
+ * Runs device_add. QEMU lets go of what an unplugged device used, a drive, a little later: what it
+ * refuses just after that is asked again.
+ */
+static int add_device(struct qemu *qemu, const char *command, char *reply, size_t size)
+{
+	const struct timespec pause = {.tv_nsec = PLUG_PAUSE_MS * 1000000};
+	int error = qemu_monitor(qemu, command, reply, size);
+
+	for (unsigned int i = 0; i < PLUG_TRIES && qemu->unplugged && !error && *reply; i++) {
+		nanosleep(&pause, NULL);
+		error = qemu_monitor(qemu, command, reply, size);
+	}
+	qemu->unplugged = false;
+	return error;
+}
+
+int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const char *what)
+{
+	/* Nothing runs option ROMs here; looking for their files costs time. */
+	const char *rom = strstr(what, "romfile=") ? "" : ",romfile=";
+	char command[1024], reply[256];
+	int error, length;
+
+	length = snprintf(command, sizeof(command), "device_add %s%s,id=slot%u,bus=port%u", what,
+			  rom, slot, slot);
+	if (length < 0 || (size_t)length >= sizeof(command))
+		return report(qemu->domain.ctx, -ENAMETOOLONG, object, NULL,
+			      "the device's properties are too long");
+	error = open_windows(qemu, slot);
+	if (error)
+		return error;
+	error = add_device(qemu, command, reply, sizeof(reply));
+	if (error == -ENODEV || error == -ETIMEDOUT)
+		return qemu_lost(qemu, error);
+	if (error)
+		return report(qemu->domain.ctx, error, object, NULL, "cannot ask QEMU for it");
+	if (*reply)
+		return explain_refusal(qemu, object, reply);
+	return set_power(qemu, slot, SLOT_ON);
+}
+
+/* QEMU takes a device away whose slot has been switched off. */
+void qemu_unplug(struct qemu *qemu, unsigned int slot)
+{
+	set_power(qemu, slot, SLOT_OFF);
+	qemu->unplugged = true;
+}
+
+static int pulse_reset(struct qemu *qemu, unsigned int slot)
+{
+	unsigned int port = qemu_slot_port(slot);
+	uint32_t control;
+	int error = qemu_config_read(qemu, 0, port, PCI_BRIDGE_CONTROL, 2, &control);
+
+	if (!error)
+		error = qemu_config_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
+					  control | PCI_BRIDGE_CTL_BUS_RESET);
+	if (!error)
+		error = qemu_config_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
+					  control & ~(uint32_t)PCI_BRIDGE_CTL_BUS_RESET);
+	return error;
+}
+
+int qemu_slot_reset(struct qemu *qemu, unsigned int slot)
+{
+	unsigned int bus = qemu_slot_bus(slot);
+	uint32_t command;
+	int error = qemu_config_read(qemu, bus, 0, PCI_COMMAND, 2, &command);
+
+	if (!error)
+		error = pulse_reset(qemu, slot);
+	if (!error)
+		error = qemu_write_bars(qemu, slot, qemu->slots[slot]->dev->bars);
+	if (!error)
+		error = qemu_config_write(qemu, bus, 0, PCI_COMMAND, 2, command);
+	return error;
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * DMA memory over an IOMMU. The context reserves a window of virtual addresses once; device
+ * address 0 stands for its start, so device address = virtual address - a constant, and only those
+ * addresses of the window get memory that the IOMMU can map. The heap's chunks take the lowest
+ * addresses; memory of the program, mapped on request, takes addresses from 4 GiB down to 2 GiB
+ * and then from the top, so that 32-bit devices reach both.
+ *
+ * Memory is pinned by being mapped, so ordinary pages serve where there are no huge ones. Leaves
+ * out mappings that only one direction may use.
+ */
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vfio/domain.h"
+
+#define LOG_SUBJECT "dma"
+#include "log.h"
+
+#define CHUNK_MIN     VFIO_CHUNK_MIN
+#define CALLER_LOWEST (UINT64_C(2) << 30)
+#define CALLER_BELOW  (UINT64_C(4) << 30)
+
+/* Ranges that overlap compare equal, so a search finds whatever is in the way. */
+static int compare_mappings(const void *a, const void *b)
+{
+	const struct mapping *left = a, *right = b;
+
+	if (left->va + left->size <= right->va)
+		return -1;
+	return left->va >= right->va + right->size;
+}
+
+static struct mapping *find_mapping(struct vfio_domain *domain, void *va, size_t size)
+{
+	const struct mapping key = {.va = va, .size = size};
+	struct mapping **node = tfind(&key, &domain->mappings, compare_mappings);
+
+	return node ? *node : NULL;
+}
+
+/* Maps memory at a device address and remembers it. The limits were checked before. */
+static int add_mapping(struct vfio_domain *domain, void *va, size_t size, uint64_t iova)
+{
+	struct mapping *mapping = malloc(sizeof(*mapping));
+	int error;
+
+	if (!mapping)
+		return -ENOMEM;
+	*mapping = (struct mapping){.va = va, .size = size, .iova = iova};
+	error = domain->iommu.ops->map(&domain->iommu, va, size, iova);
+	if (!error && !tsearch(mapping, &domain->mappings, compare_mappings)) {
+		domain->iommu.ops->unmap(&domain->iommu, iova, size);
+		error = -ENOMEM;
+	}
+	if (error) {
+		free(mapping);
+		return error;
+	}
+	domain->pinned += size;
+	domain->count++;
+	return 0;
+}
+
+static int remove_mapping(struct vfio_domain *domain, struct mapping *mapping)
+{
+	int error = domain->iommu.ops->unmap(&domain->iommu, mapping->iova, mapping->size);
+
+	if (error)
+		return report(domain->base.ctx, error, NULL, NULL, "cannot unmap %zu bytes at %p",
+			      mapping->size, (void *)mapping->va);
+	tdelete(mapping, &domain->mappings, compare_mappings);
+	iova_give(&domain->space, mapping->iova, mapping->size);
+	domain->pinned -= mapping->size;
+	domain->count--;
+	free(mapping);
+	return 0;
+}
+
+/* Back to a reservation without memory. If that fails, the memory is kept to no use, not lost. */
+static void drop_pages(struct vfio_domain *domain, void *va, size_t size)
+{
+	if (mmap(va, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		log_warning(domain->base.ctx, NULL, NULL, "%zu bytes at %p are not given back: %s",
+			    size, va, strerror(errno));
+}
+
+static int bind_to_node(void *va, size_t size, int node)
+{
+	unsigned long nodes[16] = {0};
+	const unsigned int bits = 8 * sizeof(*nodes);
+
+	if (node < 0)
+		return 0;
+	if ((size_t)node >= 8 * sizeof(nodes))
+		return -EINVAL;
+	nodes[node / bits] = 1ul << (node % bits);
+	return syscall(SYS_mbind, va, size, MPOL_BIND, nodes, 8 * sizeof(nodes) + 1, 0) ? -errno
+											: 0;
+}
+
+/* Shared, so that a fork leaves the device and the parent with the same pages. */
+static int get_pages(const struct dma_chunk *chunk, bool huge)
+{
+	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
+
+	if (huge)
+		flags |= MAP_HUGETLB | __builtin_ctzl(chunk->page_size) << MAP_HUGE_SHIFT;
+	if (mmap(chunk->va, chunk->size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+		return -errno;
+	return bind_to_node(chunk->va, chunk->size, chunk->node);
+}
+
+/* Where a chunk goes so that a block as requested can begin at its start. */
+static int place_chunk(struct vfio_domain *domain, const struct dma_chunk_request *request,
+		       struct dma_chunk *chunk)
+{
+	struct iova_request place = {
+		.size = chunk->size,
+		.align = chunk->page_size > CHUNK_MIN ? chunk->page_size : CHUNK_MIN,
+		.first = CHUNK_MIN,
+	};
+	uint64_t reach = request->limit - (request->size - 1), iova;
+	int error;
+
+	if (request->limit < request->size - 1 || chunk->size > domain->window_size)
+		return -ENOSPC;
+	place.last = domain->window_size - chunk->size;
+	if (place.last > reach)
+		place.last = reach;
+	if (place.align < request->align)
+		place.align = request->align;
+	/* Aligned to its size, a block crosses no boundary that is not below its size. */
+	while (request->boundary && place.align < request->size)
+		place.align *= 2;
+	error = iova_take_low(&domain->space, &place, &iova);
+	if (error)
+		return error;
+	chunk->va = domain->window + iova;
+	chunk->cookie = iova;
+	return 0;
+}
+
+static int grow_by(struct vfio_domain *domain, const struct dma_chunk_request *request,
+		   size_t page_size, bool huge,
+		   int (*add)(struct dma_domain *, const struct dma_chunk *))
+{
+	struct dma_chunk chunk = {.page_size = page_size, .node = request->node};
+	int error;
+
+	chunk.size = vfio_round_up(request->size,
+				   huge && page_size > CHUNK_MIN ? page_size : CHUNK_MIN);
+	error = place_chunk(domain, request, &chunk);
+	if (error)
+		return error;
+	error = get_pages(&chunk, huge);
+	if (!error)
+		error = add_mapping(domain, chunk.va, chunk.size, chunk.cookie);
+	if (error) {
+		drop_pages(domain, chunk.va, chunk.size);
+		iova_give(&domain->space, chunk.cookie, chunk.size);
+		return error;
+	}
+	error = add(&domain->base, &chunk);
+	if (error >= 0)
+		return 0;
+	remove_mapping(domain, find_mapping(domain, chunk.va, chunk.size));
+	drop_pages(domain, chunk.va, chunk.size);
+	return error;
+}
+
+/* Why neither huge nor ordinary pages met a request. */
+static int report_refusal(struct vfio_domain *domain, size_t size, usrpci_dma_t limit, int error)
+{
+	if (error == -ENOSPC)
+		return report(domain->base.ctx, -ENOMEM, NULL, NULL,
+			      "no %zu device addresses up to %#llx are free", size,
+			      (unsigned long long)limit);
+	if (error == -ENOMEM && vfio_limits_memlock(domain) != RLIM_INFINITY)
+		return vfio_limits_report_memlock(domain, size);
+	return report(domain->base.ctx, error, NULL,
+		      error == -EFAULT ? "all of it must be memory that can be read and written"
+				       : NULL,
+		      "%zu bytes cannot be mapped", size);
+}
+
+static int grow(struct dma_domain *base, const struct dma_chunk_request *request,
+		int (*add)(struct dma_domain *, const struct dma_chunk *))
+{
+	struct vfio_domain *domain = (struct vfio_domain *)base;
+	size_t huge_size = base->ctx->page_size ? base->ctx->page_size : CHUNK_MIN;
+	int error;
+
+	pthread_mutex_lock(&domain->lock);
+	error = vfio_limits_check(domain, vfio_round_up(request->size, CHUNK_MIN));
+	if (error)
+		goto unlock;
+	error = grow_by(domain, request, huge_size, true, add);
+	if (error)
+		error = grow_by(domain, request, domain->page, false, add);
+	if (error)
+		error = report_refusal(domain, request->size, request->limit, error);
+unlock:
+	pthread_mutex_unlock(&domain->lock);
+	return error;
+}
+
+static void shrink(struct dma_domain *base, const struct dma_chunk *chunk)
+{
+	struct vfio_domain *domain = (struct vfio_domain *)base;
+	struct mapping *mapping;
+
+	pthread_mutex_lock(&domain->lock);
+	mapping = find_mapping(domain, chunk->va, chunk->size);
+	/* What the kernel will not unmap stays reachable, so it must not become other memory. */
+	if (mapping && !remove_mapping(domain, mapping))
+		drop_pages(domain, chunk->va, chunk->size);
+	pthread_mutex_unlock(&domain->lock);
+}
+
+static int take_caller_address(struct vfio_domain *domain, size_t size, size_t align,
+			       uint64_t *iova)
+{
+	struct iova_request place = {
+		.size = size,
+		.align = align,
+		.first = CALLER_LOWEST,
+		.last = CALLER_BELOW - size,
+	};
+	int error = -ENOSPC;
+
+	if (size <= CALLER_BELOW - CALLER_LOWEST)
+		error = iova_take_high(&domain->space, &place, iova);
+	if (error != -ENOSPC)
+		return error;
+	place.first = CHUNK_MIN;
+	place.last = UINT64_MAX;
+	return iova_take_high(&domain->space, &place, iova);
+}
+
+static int map_caller(struct vfio_domain *domain, char *va, size_t size, usrpci_dma_t *addr)
+{
+	/* The IOMMU uses large pages where both addresses allow it. */
+	bool large = !((uintptr_t)va & (CHUNK_MIN - 1)) && size >= CHUNK_MIN;
+	uint64_t iova;
+	int error;
+
+	if (find_mapping(domain, va, size))
+		return report(domain->base.ctx, -EEXIST, NULL, NULL,
+			      "of %zu bytes at %p some are mapped already", size, (void *)va);
+	error = vfio_limits_check(domain, size);
+	if (error)
+		return error;
+	error = take_caller_address(domain, size, large ? CHUNK_MIN : domain->page, &iova);
+	if (error)
+		return report_refusal(domain, size, UINT64_MAX, error);
+	error = add_mapping(domain, va, size, iova);
+	if (error) {
+		iova_give(&domain->space, iova, size);
+		return report_refusal(domain, size, UINT64_MAX, error);
+	}
+	*addr = iova;
+	return 0;
+}
+
+static int map(struct dma_domain *base, void *va, size_t size, usrpci_dma_t *addr)
+{
+	struct vfio_domain *domain = (struct vfio_domain *)base;
+	int error;
+
+	pthread_mutex_lock(&domain->lock);
+	error = map_caller(domain, va, size, addr);
+	pthread_mutex_unlock(&domain->lock);
+	return error;
+}
+
+static bool in_window(const struct vfio_domain *domain, const char *va)
+{
+	return va >= domain->window && va < domain->window + domain->window_size;
+}
+
+static int unmap(struct dma_domain *base, void *va, size_t size)
+{
+	struct vfio_domain *domain = (struct vfio_domain *)base;
+	struct mapping *mapping;
+	int error;
+
+	pthread_mutex_lock(&domain->lock);
+	mapping = find_mapping(domain, va, size);
+	if (mapping && mapping->va == va && mapping->size == size && !in_window(domain, va))
+		error = remove_mapping(domain, mapping);
+	else
+		error = report(base->ctx, -EINVAL, NULL, NULL,
+			       "%zu bytes at %p are not what was mapped", size, va);
+	pthread_mutex_unlock(&domain->lock);
+	return error;
+}
+
+static void destroy(struct dma_domain *base)
+{
+	vfio_domain_close((struct vfio_domain *)base);
+}
+
+const struct dma_domain_ops vfio_domain_ops = {
+	.name = "vfio",
+	.grow = grow,
+	.shrink = shrink,
+	.map = map,
+	.unmap = unmap,
+	.destroy = destroy,
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_LIB_DOMAIN_VFIO_H
+#define USRPCI_LIB_DOMAIN_VFIO_H
+
+/*
+ * The vfio domain of a context, and the limits that the kernel sets it.
+ */
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "vfio/vfio.h"
+
+/* Memory that the devices can reach: a chunk of the heap, or the program's own. */
+struct mapping {
+	char *va;
+	size_t size;
+	uint64_t iova;
+};
+
+struct vfio_domain {
+	struct dma_domain base;
+	struct vfio_iommu iommu;
+	pthread_mutex_t lock; /* all below: opening a device and growing the heap meet here */
+	struct iova_space space;
+	char *window; /* stands for device address 0; reserved, memory only where there are chunks
+		       */
+	size_t window_size;
+	void *mappings;  /* tsearch(3), by virtual address */
+	size_t count;    /* of mappings */
+	size_t limit;    /* of count */
+	size_t pinned;   /* bytes */
+	size_t page;     /* ordinary page, bytes */
+	bool privileged; /* CAP_IPC_LOCK: the limit of locked memory does not hold */
+};
+
+/* Least memory that is mapped at once for the heap: a huge page of x86. */
+#define VFIO_CHUNK_MIN (UINT64_C(2) << 20)
+
+static inline size_t vfio_round_up(size_t size, size_t unit)
+{
+	return (size + unit - 1) / unit * unit;
+}
+
+extern const struct dma_domain_ops vfio_domain_ops;
+
+/* Frees a domain that no device is attached to. */
+void vfio_domain_close(struct vfio_domain *domain);
+
+/* Finds out what holds for this process. */
+void vfio_limits_read(struct vfio_domain *domain);
+
+/* Whether one more mapping of this size is allowed. Logs and returns -ENOSPC or -ENOMEM if not. */
+int vfio_limits_check(struct vfio_domain *domain, size_t size);
+
+/* RLIMIT_MEMLOCK in bytes; RLIM_INFINITY too where it does not hold. */
+rlim_t vfio_limits_memlock(const struct vfio_domain *domain);
+
+/* Logs that the kernel refused to pin memory for no reason but the limit; returns -ENOMEM. */
+int vfio_limits_report_memlock(struct vfio_domain *domain, size_t size);
+
+#endif

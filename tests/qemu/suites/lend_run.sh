@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# run: devices are lent to a program and taken back, whatever happens to it
+#
+# vm: --nic e1000 --device edu,dma_mask=0xffffffff --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
+# vm: --nic e1000@1 --nic e1000@1 --append "hugepages=4" --mem 384M
+# case-deadline: 300
+
+nic=0000:00:01.0
+edu=0000:00:02.0
+wire=0000:00:04.0
+peer=0000:00:05.0
+# shellcheck source=tests/qemu/lend.sh
+. "$USRPCI_SOURCE/tests/qemu/lend.sh"
+
+lend()
+{
+	usrpci -q run "$@"
+}
+
+state()
+{
+	local device
+	for device in "$nic" "$edu" "$wire"; do
+		echo "$device $(driver_of "$device") $(cat "/sys/bus/pci/devices/$device/driver_override")"
+	done
+	cat /proc/sys/vm/nr_hugepages
+	find /run/usrpci/lent /run/usrpci/journal -type f 2>/dev/null || true
+	find /dev/hugepages -type f
+}
+
+setup()
+{
+	state >"$scratch/before"
+}
+
+teardown()
+{
+	expect_same "$(state)" "$(cat "$scratch/before")" "the host afterwards"
+}
+
+lend_run@lends-edu-to-nobody()
+{
+	expect_output "equal" lend "$edu" -- "$examples/edu_dma" "$edu"
+}
+
+lend_run@lends-a-nic-whose-driver-works-again-afterwards()
+{
+	expect_output "lost: 0" lend "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
+	works_with_its_kernel_driver "$nic"
+}
+
+lend_run@gives-the-program-no-privileges()
+{
+	# shellcheck disable=SC2016
+	lend "$edu" -- sh -c 'cat /proc/self/status; id -un' >"$scratch/status"
+	grep -q '^CapEff:.*0000000000000000' "$scratch/status"
+	grep -q '^CapBnd:.*0000000000000000' "$scratch/status"
+	grep -q '^NoNewPrivs:.*1' "$scratch/status"
+	expect_same "$(tail -n 1 "$scratch/status")" nobody
+}
+
+lend_run@runs-as-the-user-that-is-named()
+{
+	expect_same "$(lend -u daemon "$edu" -- id -un)" daemon
+	expect_fail 1 "no such user" usrpci -q run -u no-such-user "$edu" -- id
+	expect_fail 1 "does not run as root" usrpci -q run -u root "$edu" -- id
+}
+
+lend_run@does-not-give-the-program-other-devices()
+{
+	expect_fail 1 "." usrpci -q run "$edu" -- "$examples/ping" -c 1 "$nic"
+}
+
+lend_run@hands-on-the-exit-status()
+{
+	expect_fail 7 "" usrpci -q run "$edu" -- sh -c 'exit 7'
+	expect_fail 137 "" usrpci -q run "$edu" -- sh -c 'kill -9 $$'
+	expect_fail 127 "No such file" usrpci -q run "$edu" -- /no/such/program
+	expect_fail 126 "Permission denied" usrpci -q run "$edu" -- /etc/passwd
+}
+
+lend_run@hands-on-signals()
+{
+	usrpci -q run "$edu" -- sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done' &
+	local broker=$! status=0
+	wait_for 20 is_lent "$edu"
+	kill -TERM "$broker"
+	wait "$broker" || status=$?
+	expect_same "$status" 9
+}
+
+lend_run@shows-who-has-what()
+{
+	usrpci -q run "$edu" "$nic" -- sleep 30 &
+	local broker=$!
+	wait_for 20 is_lent "$nic"
+	usrpci ps | tee "$scratch/ps"
+	grep -q "^$edu .*lent *sleep" "$scratch/ps"
+	usrpci --json ps | python3 -m json.tool >/dev/null
+	expect_fail 1 "in use|open" usrpci bind "$edu" --driver none
+	kill -TERM "$broker"
+	wait "$broker" || true
+}
+
+lend_run@lends-a-device-to-one-program-at-a-time()
+{
+	usrpci -q run "$edu" -- sleep 30 &
+	local broker=$!
+	wait_for 20 is_lent "$edu"
+	expect_fail 1 "it is lent to sleep" usrpci -q run "$edu" -- true
+	expect_fail 1 "it is lent to sleep" usrpci -q run "$nic" "$edu" -- true
+	expect_same "$(driver_of "$nic")" e1000
+	is_lent "$edu"
+	kill -TERM "$broker"
+	wait "$broker" || true
+}
+
+lend_run@shows-in-a-dry-run-what-it-would-change()
+{
+	expect_output "uio_pci_generic > .*$nic/driver_override" usrpci --dry-run run "$nic" -- false
+}
+
+lend_run@gives-a-device-back-whose-driver-cannot-lend-it()
+{
+	expect_fail 1 "does not lend" usrpci -q run --driver "" "$nic" -- true
+	expect_fail 1 "does not lend" usrpci -q run --driver pci-stub "$nic" -- true
+}
+
+lend_run@leaves-huge-pages-that-were-reserved-before()
+{
+	local before
+	before=$(cat /proc/sys/vm/nr_hugepages)
+	usrpci -q hugepages reserve 6
+	usrpci -q run --hugepages 8 "$edu" -- true
+	expect_same "$(cat /proc/sys/vm/nr_hugepages)" 6
+	usrpci -q hugepages release
+	expect_same "$(cat /proc/sys/vm/nr_hugepages)" "$before"
+}
+
+lend_run@gives-everything-back-when-it-is-interrupted-before-the-program-runs()
+{
+	local i broker
+	for i in 00 02 05 08 12 18 25 35 50; do
+		usrpci -q run "$nic" "$edu" -- sleep 30 &
+		broker=$!
+		sleep "0.$i"
+		kill -INT "$broker" || true
+		sleep 0.3
+		kill -TERM "$broker" || true
+		wait "$broker" || true
+		wait_for 10 test "$(driver_of "$nic")" = e1000
+		expect_same "$(state)" "$(cat "$scratch/before")" "the host after $i"
+	done
+}
+
+lend_run@leaves-a-note-whenever-it-is-killed()
+{
+	local i broker
+	for i in 02 05 08 11 14 17 20 25 30 40 60; do
+		usrpci -q run "$edu" -- sleep 30 &
+		broker=$!
+		sleep "0.$i"
+		kill -KILL "$broker"
+		wait "$broker" || true
+		wait_for 10 no_process sleep
+		usrpci -q restore --all
+		# Pages that came before the note could say so are usrpci's, but nobody's.
+		usrpci -q hugepages release
+		expect_same "$(state)" "$(cat "$scratch/before")" "the host after $i"
+	done
+}
+
+lend_run@gives-everything-back-when-its-terminal-is-closed()
+{
+	expect_output "^129$" python3 -c '
+import os, pty, sys, time
+broker, terminal = pty.fork()
+if broker == 0:
+    os.execvp("usrpci", ["usrpci", "-q", "run", sys.argv[1], "--", "sleep", "1000"])
+while not os.system("pgrep -x sleep >/dev/null") == 0:
+    time.sleep(0.1)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(broker, 0)[1]))' "$edu"
+	no_process sleep
+}
+
+lend_run@takes-the-name-of-an-interface()
+{
+	lend "$(interface_of "$nic")" -- test -e "/sys/bus/pci/devices/$nic/uio"
+	expect_same "$(driver_of "$nic")" e1000
+}
+
+lend_run@refuses-a-device-that-another-program-drives()
+{
+	usrpci -q bind "$edu"
+	sleep 1000 3</dev/uio0 &
+	local other=$!
+	wait_for 5 test /dev/uio0 -ef "/proc/$other/fd/3"
+	expect_fail 1 "$other \(sleep\) has /dev/uio0 open" usrpci -q run "$edu" -- true
+	lend --force "$edu" -- true
+	kill "$other"
+	wait "$other" || true
+	expect_same "$(driver_of "$edu")" uio_pci_generic
+	usrpci -q restore "$edu"
+}
+
+lend_run@refuses-a-device-whose-note-is-damaged()
+{
+	mkdir -p /run/usrpci/lent
+	echo nonsense >"/run/usrpci/lent/$edu"
+	expect_fail 1 "/run/usrpci/lent/$edu is damaged" usrpci -q run "$edu" -- true
+	expect_same "$(cat "/run/usrpci/lent/$edu")" nonsense
+	rm "/run/usrpci/lent/$edu"
+}
+
+lend_run@ends-what-the-program-leaves-behind()
+{
+	lend "$edu" -- sh -c 'setsid sleep 1000 & setsid sh -c "sleep 1001 & sleep 1002" & exit 0'
+	expect_same "$(pgrep -f '^sleep 100[012]$')" ""
+}
+
+lend_run@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-to-memory()
+{
+	kill_while_edu_writes "${USRPCI_KILLS:-5}"
+}
+
+lend_run@takes-a-nic-back-from-a-program-that-is-killed-while-it-receives()
+{
+	kill_while_nic_receives "${USRPCI_KILLS:-5}"
+	lend "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
+	works_with_its_kernel_driver "$nic"
+}
+
+lend_run@stops-a-nic-that-has-no-reset-of-pcis()
+{
+	stop_a_nic_without_reset
+}
+
+lend_run@recovers-from-a-broker-that-is-killed()
+{
+	local broker
+	drive_edu
+	kill -KILL "$broker"
+	wait "$broker" || true
+	wait_for 10 no_process lend_drive
+	expect_output "abandoned" usrpci ps
+	[ -n "$(find /dev/hugepages -type f)" ]
+	usrpci restore --all
+	expect_output "BusMaster-" lspci -vvs "$edu"
+}
+
+lend_run@recovers-when-both-are-killed-and-the-next-run-cleans-up()
+{
+	local broker
+	drive_edu
+	kill -KILL "$broker"
+	pkill -KILL lend_drive || true
+	wait "$broker" || true
+	lend "$edu" -- "$examples/edu_dma" "$edu"
+}
+
+lend_run@survives-a-program-that-stops-and-is-killed()
+{
+	local broker
+	drive_edu
+	pkill -STOP lend_drive
+	sleep 0.3
+	pkill -KILL lend_drive
+	wait "$broker" || true
+}
+
+lend_run@survives-a-device-that-is-unplugged()
+{
+	usrpci -q run 01:00.0 -- sleep 1000 &
+	local broker=$!
+	wait_for 20 is_lent 0000:01:00.0
+	"$here/monitor" device_del nic1
+	sleep 2
+	kill -TERM "$broker"
+	wait "$broker" || true
+	wait_for 20 is_not_lent 0000:01:00.0
+	[ ! -e /run/usrpci/journal/0000:01:00.0 ]
+}
+
+lend_run@goes-on-with-other-devices-while-a-killed-brokers-program-lives()
+{
+	rm -f /tmp/lend_drive
+	usrpci -q run "$edu" -- sh -c "setsid '$drive' $edu & wait" &
+	local broker=$!
+	wait_for 20 test -e /tmp/lend_drive
+	kill -KILL "$broker"
+	wait "$broker" || true
+	expect_output "\(lend_drive\) has" lend "$nic" -- true
+	expect_fail 1 "what a killed broker left of it is not cleaned up" usrpci -q run "$edu" -- true
+	[ -n "$(find /dev/hugepages -type f)" ]
+	pkill -KILL lend_drive
+	wait_for 10 no_process lend_drive
+	usrpci -q restore --all
+}
+
+lend_run@survives-hostile-messages()
+{
+	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-10}"
+}
+
+lend_run@works-where-no-hugetlbfs-is-mounted()
+{
+	umount /dev/hugepages
+	expect_output "equal" lend "$edu" -- "$examples/edu_dma" "$edu"
+	umount /run/usrpci/hugetlbfs
+	mount -t hugetlbfs none /dev/hugepages
+}
+
+lend_run@works-with-few-descriptors()
+{
+	(
+		ulimit -n 20
+		expect_output "equal" timeout 20 usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
+	)
+}
+
+# The list of a process's children is longer than what is read of it at once, so that a number is
+# cut: 31369 to 313.
+lend_run@ends-a-thousand-processes-and-no-other()
+{
+	local strangers=()
+	echo 299 >/proc/sys/kernel/ns_last_pid
+	for _ in $(seq 40); do
+		sleep 1000 &
+		strangers+=($!)
+	done
+	echo 30000 >/proc/sys/kernel/ns_last_pid
+	lend "$edu" -- sh -c 'seq 800 | while read -r _; do (sleep 1000 &); done'
+	[ "$(jobs -r | wc -l)" = 40 ]
+	kill "${strangers[@]}"
+}
+
+lend_run@keeps-the-program-from-typing-on-the-terminal()
+{
+	local type="import fcntl; fcntl.ioctl(0, 0x5412, b'x')"
+	expect_fail 1 "not permitted" script -qec "usrpci -q run $edu -- python3 -c \"$type\"" /dev/null
+}
+
+lend_and_lose_registers()
+{
+	lend "$nic" -- sh -c "usrpci -q config $nic write 10 0 && usrpci -q config $nic write 3c.b 55
+		: >/tmp/lost; $1"
+}
+
+lend_run@puts-configuration-space-back()
+{
+	lspci -xs "$nic" >"$scratch/config"
+	lend_and_lose_registers ""
+	expect_same "$(lspci -xs "$nic")" "$(cat "$scratch/config")"
+	works_with_its_kernel_driver "$nic"
+}
+
+lend_run@puts-configuration-space-back-after-a-killed-broker()
+{
+	local broker
+	rm -f /tmp/lost
+	lend_and_lose_registers "exec sleep 1000" &
+	wait_for 20 test -e /tmp/lost
+	broker=$(pgrep -x usrpci)
+	kill -KILL "$broker"
+	wait_for 20 no_process sleep
+	usrpci -q restore --all
+	works_with_its_kernel_driver "$nic"
+}
+
+lend_run@keeps-memory-that-a-killed-brokers-program-still-uses()
+{
+	rm -f /tmp/lend_drive
+	usrpci -q run "$edu" -- sh -c "setsid '$drive' $edu & wait" &
+	local broker=$!
+	wait_for 20 test -e /tmp/lend_drive
+	kill -KILL "$broker"
+	expect_fail 1 "lend_drive. has /dev/uio0 open" usrpci -q restore --all
+	[ -n "$(find /dev/hugepages -type f)" ]
+	pkill -KILL lend_drive
+	wait_for 20 no_process lend_drive
+	usrpci -q restore --all
+}

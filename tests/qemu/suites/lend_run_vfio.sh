@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# run-vfio: devices behind an IOMMU are lent to a program and taken back
+#
+# vm: --iommu --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000@1 --nic e1000@1 --mem 384M
+# case-deadline: 300
+
+nic=0000:00:01.0
+edu=0000:00:02.0
+wire=0000:00:03.0
+peer=0000:00:04.0
+# shellcheck source=tests/qemu/lend.sh
+. "$USRPCI_SOURCE/tests/qemu/lend.sh"
+
+lend_run_vfio@lends-edu-to-nobody()
+{
+	expect_output "through the backend vfio" usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
+	expect_same "$(driver_of "$edu")" ""
+}
+
+lend_run_vfio@gives-the-program-no-privileges-and-no-other-device()
+{
+	usrpci -q run "$edu" -- grep CapEff /proc/self/status | grep -q 0000000000000000
+	expect_fail 1 "." usrpci -q run "$edu" -- "$examples/ping" -c 1 "$nic"
+}
+
+lend_run_vfio@lends-a-nic-whose-driver-works-again-afterwards()
+{
+	expect_output "lost: 0" usrpci -q run "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
+	works_with_its_kernel_driver "$nic"
+}
+
+lend_run_vfio@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-to-memory()
+{
+	kill_while_edu_writes "${USRPCI_KILLS:-4}"
+}
+
+lend_run_vfio@takes-a-nic-back-from-a-program-that-is-killed-while-it-receives()
+{
+	kill_while_nic_receives "${USRPCI_KILLS:-4}"
+	expect_output "lost: 0" usrpci -q run "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
+	works_with_its_kernel_driver "$nic"
+}
+
+lend_run_vfio@stops-a-nic-that-has-no-reset-of-pcis()
+{
+	stop_a_nic_without_reset
+}
+
+# The cause is the link's. A line left asserted would be disabled for all devices that share it.
+lend_run_vfio@silences-a-nic-whose-program-was-killed-with-an-interrupt-pending()
+{
+	local ims=0xd0 ics=0xc8 link=4
+	{
+		printf '%s\n' "open $nic" "map 0" "enable intx 1" "write 0 4 $ims $link" "write 0 4 $ics $link"
+		sleep 1
+		pkill -KILL -x probe
+	} | expect_fail 137 ok usrpci -q run "$nic" -- "$USRPCI_BUILD/tests/qemu/probe"
+	expect_output "lost: 0" usrpci -q run "$nic" -- "$examples/ping" -c 3 -i 0.1 --irq intx "$nic"
+}
+
+lend_run_vfio@recovers-from-a-broker-that-is-killed()
+{
+	local broker
+	drive_edu
+	kill -KILL "$broker"
+	wait "$broker" || true
+	wait_for 10 no_process lend_drive
+	usrpci -q restore --all
+	expect_same "$(driver_of "$edu")" ""
+	expect_same "$(usrpci ps)" ""
+}
+
+lend_run_vfio@serves-a-program-that-opens-the-device-again()
+{
+	usrpci -q run "$edu" -- sh -c "'$examples/edu_dma' $edu && '$examples/edu_dma' $edu"
+}
+
+lend_run_vfio@lends-two-devices-to-two-programs()
+{
+	rm -f /tmp/lend_drive
+	expect_output "lost: 0" usrpci -q run "$nic" "$edu" -- sh -c \
+		"'$drive' $edu & until test -e /tmp/lend_drive; do sleep 0.1; done
+		'$examples/ping' -c 3 -i 0.1 $nic; kill \$!"
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The vfio domain over an IOMMU that only keeps books, and what is read from the kernel: no device
+ * and no privileges are needed. The kernel itself is met in tests/qemu/suites/vfio.sh.
+ */
+
+#include <errno.h>
+#include <linux/vfio.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "vfio/domain.h"
+
+#define MIB         (UINT64_C(1) << 20)
+#define WINDOW_SIZE (256 * MIB)
+#define PAGE        4096
+
+static const struct iova_range ranges[] = {{0, 0xfedfffff}, {0xfef00000, (UINT64_C(1) << 39) - 1}};
+
+/* The bookkeeping IOMMU: what is mapped, and an error for the next call. */
+static struct {
+	size_t mapped;
+	uint64_t last_iova;
+	size_t last_size;
+	int fail;
+} iommu;
+
+static int fake_map(struct vfio_iommu *self, void *va, size_t size, uint64_t iova)
+{
+	int error = iommu.fail;
+
+	iommu.fail = 0;
+	if (error)
+		return error;
+	iommu.mapped += size;
+	iommu.last_iova = iova;
+	iommu.last_size = size;
+	return 0;
+}
+
+static int fake_unmap(struct vfio_iommu *self, uint64_t iova, size_t size)
+{
+	iommu.mapped -= size;
+	return 0;
+}
+
+static void fake_close(struct vfio_iommu *self)
+{
+}
+
+static const struct vfio_iommu_ops fake_ops = {
+	.name = "fake",
+	.map = fake_map,
+	.unmap = fake_unmap,
+	.close = fake_close,
+};
+
+static char message[512], cure[512];
+
+static void keep_log(void *data, const struct usrpci_log_entry *entry)
+{
+	strncpy(message, entry->text, sizeof(message) - 1);
+	strncpy(cure, entry->hint ? entry->hint : "", sizeof(cure) - 1);
+}
+
+static int open_domain(void **state)
+{
+	const struct usrpci_ctx_options options = {.log = keep_log};
+	struct vfio_domain *domain = calloc(1, sizeof(*domain));
+	struct usrpci_ctx *ctx;
+
+	memset(&iommu, 0, sizeof(iommu));
+	message[0] = cure[0] = '\0';
+	assert_non_null(domain);
+	assert_int_equal(usrpci_ctx_open(&options, &ctx), 0);
+	domain->base.ops = &vfio_domain_ops;
+	domain->base.ctx = ctx;
+	domain->iommu.ops = &fake_ops;
+	domain->page = PAGE;
+	domain->limit = VFIO_NO_LIMIT;
+	domain->privileged = true;
+	pthread_mutex_init(&domain->lock, NULL);
+	assert_int_equal(iova_open(&domain->space, ranges, 2), 0);
+	domain->window_size = WINDOW_SIZE;
+	domain->window = mmap(NULL, WINDOW_SIZE, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(domain->window, MAP_FAILED);
+	*state = domain;
+	return 0;
+}
+
+static int close_domain(void **state)
+{
+	struct vfio_domain *domain = *state;
+	struct usrpci_ctx *ctx = domain->base.ctx;
+
+	vfio_domain_close(domain);
+	usrpci_ctx_close(ctx);
+	return 0;
+}
+
+static struct dma_chunk added;
+
+static int add(struct dma_domain *domain, const struct dma_chunk *chunk)
+{
+	added = *chunk;
+	return 1;
+}
+
+static int refuse(struct dma_domain *domain, const struct dma_chunk *chunk)
+{
+	return -ENOMEM;
+}
+
+static struct dma_chunk_request request_of(size_t size)
+{
+	return (struct dma_chunk_request){
+		.size = size, .align = 64, .limit = UINT64_MAX, .node = -1};
+}
+
+static uint64_t added_iova(const struct vfio_domain *domain)
+{
+	return (uint64_t)((char *)added.va - domain->window);
+}
+
+static void memory_comes_from_the_lowest_addresses_but_never_zero(void **state)
+{
+	struct vfio_domain *domain = *state;
+	struct dma_chunk_request request = request_of(PAGE);
+
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	assert_int_equal(added_iova(domain), 2 * MIB);
+	assert_int_equal(iommu.last_iova, 2 * MIB);
+	assert_int_equal(iommu.mapped, added.size);
+	memset(added.va, 1, added.size);
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	assert_int_equal(added_iova(domain), 4 * MIB);
+}
+
+static void memory_meets_alignment_limit_and_boundary(void **state)
+{
+	struct vfio_domain *domain = *state;
+	struct dma_chunk_request request = request_of(3 * MIB);
+
+	request.align = 16 * MIB;
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	assert_int_equal(added_iova(domain), 16 * MIB);
+	request.align = 64;
+	request.boundary = 4 * MIB;
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	assert_int_equal(added_iova(domain) % (4 * MIB), 0);
+	request.boundary = 0;
+	request.limit = 4 * MIB;
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), -ENOMEM);
+	assert_non_null(strstr(message, "device addresses"));
+	request.limit = PAGE;
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), -ENOMEM);
+}
+
+static void memory_given_back_is_unmapped_and_its_addresses_used_again(void **state)
+{
+	struct vfio_domain *domain = *state;
+	struct dma_chunk_request request = request_of(5 * MIB);
+
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	vfio_domain_ops.shrink(&domain->base, &added);
+	assert_int_equal(iommu.mapped, 0);
+	assert_int_equal(domain->pinned, 0);
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	assert_int_equal(added_iova(domain), 2 * MIB);
+}
+
+static void memory_that_the_heap_refuses_is_unmapped(void **state)
+{
+	struct vfio_domain *domain = *state;
+	struct dma_chunk_request request = request_of(PAGE);
+
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, refuse), -ENOMEM);
+	assert_int_equal(iommu.mapped, 0);
+	assert_int_equal(domain->count, 0);
+	assert_int_equal(domain->space.blocks, 0);
+}
+
+static char *own_memory(size_t size)
+{
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	return memory;
+}
+
+static void own_memory_gets_an_address_of_32_bits(void **state)
+{
+	struct vfio_domain *domain = *state;
+	char *memory = own_memory(4 * PAGE);
+	usrpci_dma_t addr, second;
+
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory, PAGE, &addr), 0);
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory + 2 * PAGE, 2 * PAGE, &second),
+			 0);
+	assert_true(addr + PAGE <= UINT64_C(1) << 32);
+	assert_true(second + 2 * PAGE <= addr || second >= addr + PAGE);
+	assert_int_equal(vfio_domain_ops.unmap(&domain->base, memory, PAGE), 0);
+	assert_int_equal(vfio_domain_ops.unmap(&domain->base, memory + 2 * PAGE, 2 * PAGE), 0);
+	assert_int_equal(iommu.mapped, 0);
+	munmap(memory, 4 * PAGE);
+}
+
+static void own_memory_is_mapped_once(void **state)
+{
+	struct vfio_domain *domain = *state;
+	char *memory = own_memory(4 * PAGE);
+	usrpci_dma_t addr;
+
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory + PAGE, 2 * PAGE, &addr), 0);
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory, 4 * PAGE, &addr), -EEXIST);
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory + 2 * PAGE, PAGE, &addr),
+			 -EEXIST);
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory, PAGE, &addr), 0);
+	assert_int_equal(iommu.mapped, 3 * PAGE);
+	munmap(memory, 4 * PAGE);
+}
+
+static void only_what_was_mapped_can_be_unmapped(void **state)
+{
+	struct vfio_domain *domain = *state;
+	struct dma_chunk_request request = request_of(PAGE);
+	char *memory = own_memory(2 * PAGE);
+	usrpci_dma_t addr;
+
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory, 2 * PAGE, &addr), 0);
+	assert_int_equal(vfio_domain_ops.unmap(&domain->base, memory, PAGE), -EINVAL);
+	assert_int_equal(vfio_domain_ops.unmap(&domain->base, memory + PAGE, PAGE), -EINVAL);
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	assert_int_equal(vfio_domain_ops.unmap(&domain->base, added.va, added.size), -EINVAL);
+	assert_int_equal(iommu.mapped, added.size + 2 * PAGE);
+	munmap(memory, 2 * PAGE);
+}
+
+static void a_refused_mapping_leaves_nothing_behind(void **state)
+{
+	struct vfio_domain *domain = *state;
+	char *memory = own_memory(PAGE);
+	usrpci_dma_t addr;
+
+	iommu.fail = -EFAULT;
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory, PAGE, &addr), -EFAULT);
+	assert_int_equal(domain->count, 0);
+	assert_int_equal(domain->space.blocks, 0);
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory, PAGE, &addr), 0);
+	munmap(memory, PAGE);
+}
+
+static void the_limit_of_mappings_is_reported(void **state)
+{
+	struct vfio_domain *domain = *state;
+	char *memory = own_memory(3 * PAGE);
+	usrpci_dma_t addr;
+
+	domain->limit = 2;
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory, PAGE, &addr), 0);
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory + PAGE, PAGE, &addr), 0);
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory + 2 * PAGE, PAGE, &addr),
+			 -ENOSPC);
+	assert_non_null(strstr(message, "all 2 mappings"));
+	assert_int_equal(vfio_domain_ops.unmap(&domain->base, memory, PAGE), 0);
+	assert_int_equal(vfio_domain_ops.map(&domain->base, memory + 2 * PAGE, PAGE, &addr), 0);
+	munmap(memory, 3 * PAGE);
+}
+
+static void the_limit_of_locked_memory_is_reported_with_its_cure(void **state)
+{
+	struct vfio_domain *domain = *state;
+	struct dma_chunk_request request = request_of(2 * MIB);
+	struct rlimit old, limit;
+	char want[64];
+
+	domain->privileged = false;
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &old), 0);
+	limit = old;
+	limit.rlim_cur = 3 * MIB;
+	if (old.rlim_max < limit.rlim_cur)
+		skip();
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), -ENOMEM);
+	assert_string_equal(message, "2097152 bytes more cannot be pinned: 2097152 are, and "
+				     "RLIMIT_MEMLOCK is 3145728: Cannot allocate memory");
+	snprintf(want, sizeof(want), "prlimit --pid %d --memlock=4194304:4194304", getpid());
+	assert_non_null(strstr(cure, want));
+	limit.rlim_cur = 4 * MIB;
+	if (old.rlim_max >= limit.rlim_cur) {
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+		assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
+	}
+	setrlimit(RLIMIT_MEMLOCK, &old);
+}
+
+/* A description of 64 bytes with capabilities at 16 and 40. */
+struct description {
+	uint8_t bytes[64];
+};
+
+static struct vfio_info_cap_header *header_at(struct description *info, size_t offset)
+{
+	return (struct vfio_info_cap_header *)(info->bytes + offset);
+}
+
+static uint32_t find(struct description *info, uint32_t first, uint16_t id, uint32_t size)
+{
+	uint8_t cap[64];
+
+	return vfio_find_cap(info, 64, first, id, cap, size);
+}
+
+static void capabilities_are_found_in_their_chain(void **state)
+{
+	struct description info = {{0}};
+	struct vfio_info_cap_header cap = {0};
+
+	*header_at(&info, 16) = (struct vfio_info_cap_header){.id = 7, .next = 40};
+	*header_at(&info, 40) = (struct vfio_info_cap_header){.id = 9, .version = 3};
+	assert_int_equal(find(&info, 16, 7, 8), 16);
+	assert_int_equal(find(&info, 16, 9, 24), 40);
+	assert_int_equal(vfio_find_cap(&info, 64, 16, 9, &cap, sizeof(cap)), 40);
+	assert_int_equal(cap.version, 3);
+	assert_int_equal(find(&info, 16, 8, 8), 0);
+	assert_int_equal(find(&info, 0, 7, 8), 0);
+}
+
+static void a_chain_that_makes_no_sense_ends(void **state)
+{
+	struct description info = {{0}};
+
+	*header_at(&info, 16) = (struct vfio_info_cap_header){.id = 7, .next = 16};
+	assert_int_equal(find(&info, 16, 9, 8), 0);
+	*header_at(&info, 16) = (struct vfio_info_cap_header){.id = 7, .next = 60};
+	assert_int_equal(find(&info, 16, 9, 8), 0);
+	*header_at(&info, 16) = (struct vfio_info_cap_header){.id = 7, .next = UINT32_MAX};
+	assert_int_equal(find(&info, 16, 9, 8), 0);
+	assert_int_equal(find(&info, 16, 7, 49), 0);
+	assert_int_equal(find(&info, UINT32_MAX - 3, 7, 8), 0);
+}
+
+#define domain_test(test) cmocka_unit_test_setup_teardown(test, open_domain, close_domain)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		domain_test(memory_comes_from_the_lowest_addresses_but_never_zero),
+		domain_test(memory_meets_alignment_limit_and_boundary),
+		domain_test(memory_given_back_is_unmapped_and_its_addresses_used_again),
+		domain_test(memory_that_the_heap_refuses_is_unmapped),
+		domain_test(own_memory_gets_an_address_of_32_bits),
+		domain_test(own_memory_is_mapped_once),
+		domain_test(only_what_was_mapped_can_be_unmapped),
+		domain_test(a_refused_mapping_leaves_nothing_behind),
+		domain_test(the_limit_of_mappings_is_reported),
+		domain_test(the_limit_of_locked_memory_is_reported_with_its_cure),
+		cmocka_unit_test(capabilities_are_found_in_their_chain),
+		cmocka_unit_test(a_chain_that_makes_no_sense_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
