@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -83,6 +84,28 @@ static int add_page(struct server *server, struct page **result)
 	return 0;
 }
 
+/*
+ * A page that a client gave back, without what it left there. The program has the file: a page that
+ * it has cut off or exchanged is not lent again.
+ */
+static struct page *find_renewed(struct server *server)
+{
+	struct page *page;
+
+	while ((page = find_page(server, LEND_NOBODY, 0))) {
+		int error = usrpci_dma_renew(server->lend->memory, page->block);
+
+		if (!error)
+			return page;
+		page->client = LEND_STUCK;
+		log_warning(server->lend->host->ctx, NULL, NULL,
+			    "the program has changed the file of its DMA memory; the page at "
+			    "offset 0x%" PRIx64 " is not used again: %s",
+			    page->offset, strerror(-error));
+	}
+	return NULL;
+}
+
 static int serve_page(struct server *server, int client, const struct broker_request *request,
 		      struct broker_reply *reply, int *fd)
 {
@@ -91,10 +114,8 @@ static int serve_page(struct server *server, int client, const struct broker_req
 
 	if (!server->lend->memory || request->page_size != LEND_PAGE_SIZE || request->node >= 0)
 		return -ENOMEM;
-	page = find_page(server, LEND_NOBODY, 0);
-	if (page)
-		memset(page->block, 0, LEND_PAGE_SIZE); /* what another context left */
-	else
+	page = find_renewed(server);
+	if (!page)
 		error = add_page(server, &page);
 	if (!error)
 		error = usrpci_dma_file(server->lend->memory, page->block, fd, &reply->offset);

@@ -103,6 +103,18 @@ int usrpci_dma_physical(struct usrpci_ctx *ctx);
  */
 int usrpci_dma_file(struct usrpci_ctx *ctx, const void *va, int *fd, uint64_t *offset);
 
+/**
+ * Clears one page of DMA memory, and verifies that it is still the page that its device address
+ * names. A process that was given the file of usrpci_dma_file() can cut the file short or exchange
+ * its pages; storing to such memory could raise SIGBUS, this function never does. va is the start
+ * of a huge page. After an error the page must not be used again.
+ *
+ * Errors: -EINVAL (va is not the start of a page of DMA memory of the context); -EFAULT (the file
+ * does not reach there any more); -ESTALE (the file has another page there now); -EOPNOTSUPP (this
+ * kind of domain has no files).
+ */
+int usrpci_dma_renew(struct usrpci_ctx *ctx, void *va);
+
 struct usrpci_dma_stats {
 	size_t pages;        /**< pages held, huge or not */
 	size_t bytes_held;   /**< memory held, bytes */

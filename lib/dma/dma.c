@@ -337,22 +337,29 @@ int usrpci_dma_physical(struct usrpci_ctx *ctx)
 	return error;
 }
 
-static int find_file(struct dma_domain *domain, const char *va, int *fd, uint64_t *offset)
+/* NULL when no chunk holds the address. The slow lock is held. */
+static const struct dma_chunk *find_chunk(const struct dma_heap *heap, const char *va)
 {
-	struct dma_heap *heap = domain->heap;
-
 	for (size_t i = 0; i < heap->count; i++) {
 		const struct dma_chunk *chunk = &heap->chunks[i];
 		const char *start = chunk->va;
-		int error;
 
-		if (va < start || va >= start + chunk->size)
-			continue;
-		error = domain->ops->file(domain, chunk, fd, offset);
-		*offset += error ? 0 : (uint64_t)(va - start);
-		return error;
+		if (va >= start && va < start + chunk->size)
+			return chunk;
 	}
-	return -EINVAL;
+	return NULL;
+}
+
+static int find_file(struct dma_domain *domain, const char *va, int *fd, uint64_t *offset)
+{
+	const struct dma_chunk *chunk = find_chunk(domain->heap, va);
+	int error;
+
+	if (!chunk)
+		return -EINVAL;
+	error = domain->ops->file(domain, chunk, fd, offset);
+	*offset += error ? 0 : (uint64_t)(va - (const char *)chunk->va);
+	return error;
 }
 
 int usrpci_dma_file(struct usrpci_ctx *ctx, const void *va, int *fd, uint64_t *offset)
@@ -366,6 +373,30 @@ int usrpci_dma_file(struct usrpci_ctx *ctx, const void *va, int *fd, uint64_t *o
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&heap->growing);
 	error = find_file(ctx->domain, va, fd, offset);
+	pthread_mutex_unlock(&heap->growing);
+	return error;
+}
+
+static int renew_page(struct dma_domain *domain, char *va)
+{
+	const struct dma_chunk *chunk = find_chunk(domain->heap, va);
+
+	if (!chunk || (uint64_t)(va - (const char *)chunk->va) % chunk->page_size)
+		return -EINVAL;
+	return domain->ops->renew(domain, chunk, va);
+}
+
+int usrpci_dma_renew(struct usrpci_ctx *ctx, void *va)
+{
+	struct dma_heap *heap = heap_of(ctx);
+	int error;
+
+	if (!heap)
+		return -EINVAL;
+	if (!ctx->domain->ops->renew)
+		return -EOPNOTSUPP;
+	pthread_mutex_lock(&heap->growing);
+	error = renew_page(ctx->domain, va);
 	pthread_mutex_unlock(&heap->growing);
 	return error;
 }

@@ -62,6 +62,12 @@ struct dma_domain_ops {
 	int (*map)(struct dma_domain *domain, void *va, size_t size, usrpci_dma_t *addr);
 	int (*unmap)(struct dma_domain *domain, void *va, size_t size);
 
+	/*
+	 * Clears the page at va, which is the start of one, and verifies that its device address
+	 * is still true; see usrpci_dma_renew(). NULL: there are no files.
+	 */
+	int (*renew)(struct dma_domain *domain, const struct dma_chunk *chunk, void *va);
+
 	/* The file behind a chunk, and the offset in it of the chunk's start. NULL: none. */
 	int (*file)(struct dma_domain *domain, const struct dma_chunk *chunk, int *fd,
 		    uint64_t *offset);

@@ -233,11 +233,11 @@ static int obtain(struct physical *physical, const struct page_file *file, uint6
 
 	if (error)
 		return error;
-	va = map_page(file, NULL, 0, offset);
+	/* The page map shows what is populated. A store would raise SIGBUS if a process that has
+	 * the file had cut it short meanwhile. */
+	va = map_page(file, NULL, MAP_POPULATE, offset);
 	if (va == MAP_FAILED)
 		return -errno;
-	/* The page map shows what was touched. A store, since valgrind drops idle loads. */
-	*(volatile char *)va = 0;
 	error = pagemap_read(physical->domain.ctx, physical->pagemap, va, pa);
 	*got_node = node_of(va);
 	munmap(va, file->page_size);
@@ -477,6 +477,31 @@ static int physical_file(struct dma_domain *domain, const struct dma_chunk *chun
 	return 0;
 }
 
+/* The kernel stores the zeros: where the file is too short now it says EFAULT, and nobody is
+ * killed. */
+static int clear_page(void *va, size_t size)
+{
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), error;
+	ssize_t count;
+
+	if (fd < 0)
+		return -errno;
+	count = read(fd, va, size);
+	error = count < 0 ? -errno : (size_t)count == size ? 0 : -EFAULT;
+	close(fd);
+	return error;
+}
+
+static int physical_renew(struct dma_domain *domain, const struct dma_chunk *chunk, void *va)
+{
+	uint64_t pa = (uint64_t)(uintptr_t)va - BASE, now;
+	int error = clear_page(va, chunk->page_size);
+
+	if (!error)
+		error = pagemap_read(domain->ctx, physical_of(domain)->pagemap, va, &now);
+	return error ? error : now == pa ? 0 : -ESTALE;
+}
+
 static void physical_destroy(struct dma_domain *domain)
 {
 	struct physical *physical = physical_of(domain);
@@ -494,6 +519,7 @@ static const struct dma_domain_ops physical_ops = {
 	.grow = physical_grow,
 	.shrink = physical_shrink,
 	.file = physical_file,
+	.renew = physical_renew,
 	.destroy = physical_destroy,
 };
 

@@ -305,6 +305,20 @@ lend_run@survives-hostile-messages()
 	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-10}"
 }
 
+lend_run@survives-a-program-that-cuts-the-file-of-its-memory()
+{
+	expect_output "the broker lives" lend "$edu" -- \
+		"$USRPCI_BUILD/tests/qemu/lend_file" cut
+	expect_output "is not used again" usrpci run "$edu" -- \
+		"$USRPCI_BUILD/tests/qemu/lend_file" cut
+}
+
+lend_run@does-not-lend-a-page-again-that-the-program-exchanged()
+{
+	expect_output "the exchange is noticed" lend "$edu" -- \
+		"$USRPCI_BUILD/tests/qemu/lend_file" exchange
+}
+
 lend_run@works-where-no-hugetlbfs-is-mounted()
 {
 	umount /dev/hugepages

@@ -200,6 +200,15 @@ static void without_a_device_there_is_no_memory(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static void memory_without_a_file_is_not_renewed(void **state)
+{
+	struct scatter scatter;
+	struct usrpci_ctx *ctx = scatter_ctx(*state, &scatter, in_order);
+
+	assert_int_equal(usrpci_dma_renew(ctx, get(ctx, PAGE)), -EOPNOTSUPP);
+	usrpci_ctx_close(ctx);
+}
+
 static void a_block_is_cleared_when_asked(void **state)
 {
 	struct scatter scatter;
@@ -612,6 +621,26 @@ static void closing_gives_every_page_back(void **state)
 	physical->ctx = physical_ctx(physical->log);
 }
 
+static void a_renewed_page_is_clear_or_refused(void **state)
+{
+	struct physical *physical = *state;
+	char *block, *cut;
+	uint64_t offset;
+	int fd;
+
+	need_pages(physical);
+	block = get(physical->ctx, PAGE);
+	cut = get(physical->ctx, PAGE);
+	memset(block, 1, PAGE);
+	assert_int_equal(usrpci_dma_renew(physical->ctx, block), 0);
+	assert_int_equal(block[0] | block[PAGE - 1], 0);
+	assert_int_equal(usrpci_dma_renew(physical->ctx, block + 4096), -EINVAL);
+	assert_int_equal(usrpci_dma_renew(physical->ctx, &offset), -EINVAL);
+	assert_int_equal(usrpci_dma_file(physical->ctx, cut, &fd, &offset), 0);
+	assert_int_equal(ftruncate(fd, (off_t)offset), 0);
+	assert_int_equal(usrpci_dma_renew(physical->ctx, cut), -EFAULT);
+}
+
 static void two_contexts_do_not_collide(void **state)
 {
 	struct physical *physical = *state;
@@ -719,6 +748,7 @@ int main(void)
 		TEST(bad_requests_are_refused_with_a_reason),
 		TEST(small_boundaries_are_kept),
 		TEST(without_a_device_there_is_no_memory),
+		TEST(memory_without_a_file_is_not_renewed),
 		TEST(a_block_is_cleared_when_asked),
 		TEST(wrong_frees_are_logged_and_ignored),
 		TEST(many_blocks_share_a_page),
@@ -734,6 +764,7 @@ int main(void)
 		REAL(low_requests_get_low_memory_or_a_reason),
 		REAL(exhaustion_says_how_to_get_more),
 		REAL(closing_gives_every_page_back),
+		REAL(a_renewed_page_is_clear_or_refused),
 		REAL(two_contexts_do_not_collide),
 		REAL(a_forked_child_does_not_have_the_memory),
 		REAL(hidden_addresses_name_the_capability),
