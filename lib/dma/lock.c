@@ -27,17 +27,23 @@ static bool try_acquire(struct lock *lock)
 	       !atomic_exchange_explicit(&lock->held, 1, memory_order_acquire);
 }
 
+void backoff_wait(struct backoff *backoff)
+{
+	if (backoff->spins < SPINS) {
+		backoff->spins++;
+		relax();
+		return;
+	}
+	backoff->nap = backoff->nap * 2 < NAP_LAST ? backoff->nap * 2 : NAP_LAST;
+	if (backoff->nap < NAP_FIRST)
+		backoff->nap = NAP_FIRST;
+	nanosleep(&(struct timespec){.tv_nsec = backoff->nap}, NULL);
+}
+
 void lock_wait(struct lock *lock)
 {
-	struct timespec nap = {.tv_nsec = NAP_FIRST};
+	struct backoff backoff = {0};
 
-	for (unsigned int i = 0; i < SPINS; i++) {
-		if (try_acquire(lock))
-			return;
-		relax();
-	}
-	while (!try_acquire(lock)) {
-		nanosleep(&nap, NULL);
-		nap.tv_nsec = nap.tv_nsec * 2 < NAP_LAST ? nap.tv_nsec * 2 : NAP_LAST;
-	}
+	while (!try_acquire(lock))
+		backoff_wait(&backoff);
 }

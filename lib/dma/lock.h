@@ -4,9 +4,10 @@
 
 /*
  * A lock for critical sections of some ten nanoseconds, where a mutex would cost more than the
- * work: one atomic exchange to take it, a plain store to give it back, none of both while the
- * process has a single thread. Who finds it taken spins for a moment, then naps, so that a holder
- * that lost its processor gets it back. Not recursive; nothing that blocks may be done under it.
+ * work: one atomic exchange to take it, a plain store to give it back, and neither while the
+ * process has a single thread. A thread that finds it taken spins for a moment, then naps, so that
+ * a holder that lost its processor gets it back, even from a thread of real-time priority. The lock
+ * is not recursive, and nothing that blocks may be done under it.
  */
 
 #include <stdatomic.h>
@@ -22,6 +23,16 @@
 struct lock {
 	atomic_uint held;
 };
+
+/* How long a thread has waited for another one; it starts as zeros. */
+struct backoff {
+	unsigned int spins;
+	long nap; /* nanoseconds */
+};
+
+/* Waits a little for another thread: it spins at first, then sleeps, longer each time up to 1 ms.
+ */
+void backoff_wait(struct backoff *backoff);
 
 void lock_wait(struct lock *lock);
 

@@ -293,9 +293,11 @@ static size_t collect(struct usrpci_pool *pool)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 	for (unsigned int i = 0; i < CACHES; i++) {
 		struct cache *cache = &pool->caches[i];
+		struct backoff backoff = {0};
 
+		/* The owner may need the very processor that this thread has. */
 		while (atomic_load_explicit(&cache->busy, memory_order_acquire))
-			sched_yield();
+			backoff_wait(&backoff);
 		lost += shared_push(pool, cache->buffers, settle(cache));
 		store_count(cache, 0);
 		atomic_store_explicit(&cache->revoked, false, memory_order_release);

@@ -7,12 +7,14 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake/fake.h"
@@ -421,6 +423,90 @@ static int forbid_membarrier(void)
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
+#define FIFO_ROUNDS  400
+#define SLOW_MS      400 /* far above a nap, and below what a spinning thread took */
+#define FIFO_BUFFERS 150
+
+struct contest {
+	struct usrpci_pool *pool;
+	atomic_bool ended;
+	unsigned int slow;
+	bool forbidden;
+};
+
+/* Both threads of a contest have one processor between them. */
+static void use_first_processor(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void *take_and_put_until_the_end(void *data)
+{
+	struct contest *contest = data;
+
+	use_first_processor();
+	while (!contest->ended) {
+		void *buffer = usrpci_pool_get(contest->pool);
+
+		if (buffer)
+			usrpci_pool_put(contest->pool, buffer);
+	}
+	return NULL;
+}
+
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void *take_all_at_once(void *data)
+{
+	const struct sched_param priority = {.sched_priority = 50};
+	struct contest *contest = data;
+	void *buffers[FIFO_BUFFERS];
+
+	use_first_processor();
+	contest->forbidden = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) != 0;
+	for (int i = 0; i < FIFO_ROUNDS && !contest->forbidden; i++) {
+		long start = milliseconds();
+		unsigned int got;
+
+		got = usrpci_pool_get_bulk(contest->pool, buffers, FIFO_BUFFERS);
+		contest->slow += milliseconds() - start > SLOW_MS;
+		usrpci_pool_put_bulk(contest->pool, buffers, got);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	contest->ended = true;
+	return NULL;
+}
+
+static void a_real_time_thread_does_not_starve_the_one_it_waits_for(void **state)
+{
+	struct place place = open_place(*state);
+	struct contest contest = {
+		.pool = create(&place,
+			       (struct usrpci_pool_options){.size = 256, .count = FIFO_BUFFERS}),
+	};
+	pthread_t low, high;
+
+	assert_int_equal(pthread_create(&low, NULL, take_and_put_until_the_end, &contest), 0);
+	assert_int_equal(pthread_create(&high, NULL, take_all_at_once, &contest), 0);
+	pthread_join(high, NULL);
+	pthread_join(low, NULL);
+	usrpci_pool_destroy(contest.pool);
+	close_place(&place);
+	if (contest.forbidden)
+		skip();
+	assert_int_equal(contest.slow, 0);
+}
+
 static void the_kernel_may_forbid_membarrier(void **state)
 {
 	struct place place = open_place(*state);
@@ -457,6 +543,7 @@ int main(void)
 		TEST(buffers_that_a_living_thread_keeps_can_be_had),
 		TEST(threads_that_end_strand_nothing),
 		TEST(no_buffer_is_had_by_two_threads),
+		TEST(a_real_time_thread_does_not_starve_the_one_it_waits_for),
 		TEST(the_kernel_may_forbid_membarrier),
 	};
 
