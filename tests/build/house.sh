@@ -80,6 +80,52 @@ arrows_point_down()
 	done
 }
 
+# may_reach FOLDER HEADER: whether a file of a folder of lib/ may include a header by that path.
+may_reach()
+{
+	local to=${2%/*}
+	[[ $2 == */* ]] || return 0 # the core's
+	case $1:$to in
+	"$to:$to" | vfio:dma | qemu:dma | fault:dma) ;;
+	# The core starts each backend, and failure injection stands before any of them.
+	lib:dma | lib:vfio | lib:qemu | lib:fault | dma:fault) ;;
+	*) return 1 ;;
+	esac
+}
+
+library_folders_keep_apart()
+{
+	local file header folder
+	cd "$1" || return
+	sources lib | xargs -r grep -HoE '^#[[:space:]]*include[[:space:]]*"[^"]+"' | sed 's/:[^"]*/ /; s/"//g' |
+		while read -r file header; do
+			folder=$(basename "$(dirname "$file")")
+			may_reach "$folder" "$header" || echo "$file: $header is not for $folder/"
+		done
+}
+
+private_headers_are_named_by_their_path()
+{
+	local file header layer
+	cd "$1" || return
+	sources lib host | xargs -r grep -HoE '^#[[:space:]]*include[[:space:]]*"[^"]+"' | sed 's/:[^"]*/ /; s/"//g' |
+		while read -r file header; do
+			layer=${file%%/*}
+			[ -e "$layer/$header" ] || [ -e "util/$header" ] || echo "$file: there is no $layer/$header"
+		done
+}
+
+no_folder_is_a_heap()
+{
+	local folder
+	cd "$1" || return
+	# shellcheck disable=SC2086
+	for folder in $(sources $layers tests include | xargs -r -n 1 dirname | sort -u); do
+		set -- "$folder"/*.[ch]
+		[ $# -le 30 ] || echo "$folder: $# C files"
+	done
+}
+
 one_place_writes_to_the_host()
 {
 	cd "$1" || return
@@ -143,7 +189,7 @@ every_command_has_a_man_page()
 	for command in cli/cmd_*.c; do
 		command=$(basename "${command#cli/cmd_}" .c)
 		compgen -G "man/usrpci-$command.[18]*" >/dev/null ||
-			echo "cli/cmd_$command.c: no man/usrpci-$command.1.scd"
+			echo "cli/cmd_$command.c: no man/usrpci-$command.8.scd"
 	done
 }
 
@@ -188,6 +234,15 @@ rule "include arrows only point down" arrows_point_down 5 \
 	host/a.c '#include "ctx.h"\n#include <usrpci/host.h>\n' \
 	drivers/e1000/a.c '#include "e1000.h"\n#include <usrpci/dma.h>\n#include <usrpci/host.h>\n' \
 	examples/a.c '#include "../lib/ctx.h"\n' util/a.c '#include "ctx.h"\n'
+rule "the folders of the library keep apart" library_folders_keep_apart 3 \
+	lib/ctx.c '#include "fault/fault.h"\n#include "vfio/vfio.h"\n' \
+	lib/dma/a.c '#include "dma/heap.h"\n#include "fault/fault.h"\n#include "vfio/vfio.h"\n' \
+	lib/vfio/a.c '#include "backend.h"\n#include "dma/domain.h"\n#include "qemu/qemu.h"\n' \
+	lib/qemu/a.c '#include "qemu/qemu.h"\n#include "fault/fault.h"\n'
+rule "private headers are named by their path" private_headers_are_named_by_their_path 1 \
+	lib/dma/heap.h '' util/log.h '' lib/dma/a.c '#include "dma/heap.h"\n#include "heap.h"\n#include "log.h"\n'
+mapfile -t heap < <(for number in {1..31}; do printf '%s\n\n' "lib/$number.c"; done)
+rule "no folder has more than 30 C files" no_folder_is_a_heap 1 "${heap[@]}" host/a.c ''
 rule "one place writes to the host" one_place_writes_to_the_host 3 \
 	host/apply.c 'open(path, O_WRONLY);\n' \
 	host/bind.c '/* O_WRONLY */\nopen(path, O_WRONLY);\nfopen(path, "re");\nfopen(path, "we");\n' \
