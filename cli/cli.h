@@ -124,8 +124,7 @@ bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci
 /* Opens a device, emulated ones included, to look at it. */
 int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev);
 
-/* The kernel driver that a device must not be touched behind the back of; NULL when there is none.
- */
+/* The kernel driver that has the device, which nobody else must touch then; NULL: there is none. */
 const char *kernel_driver(const struct usrpci_dev_info *info);
 
 /*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Gives devices to drivers. First everything is checked that can be known beforehand; then each
- * device is recorded in the journal and moved (move.c); if anything fails after that, all of them
+ * device is recorded in the journal and moved (target.c); if anything fails after that, all of them
  * go back to what they were before the call.
  */
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Loads libkmod and libmount at run time, see lazy.h.
+ * Loads libkmod and libmount at run time, see libraries.h.
  */
 
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_LAZY_H
-#define USRPCI_HOST_LAZY_H
+#ifndef USRPCI_HOST_LIBRARIES_H
+#define USRPCI_HOST_LIBRARIES_H
 
 /*
  * libkmod and libmount, loaded when they are first needed. They bring eight libraries along,

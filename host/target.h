@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_MOVE_H
-#define USRPCI_HOST_MOVE_H
+#ifndef USRPCI_HOST_TARGET_H
+#define USRPCI_HOST_TARGET_H
 
 /*
  * Moving a device from one driver to another: the way that bind, restore and rollback share.
@@ -48,8 +48,8 @@ int target_put_back(struct usrpci_host *host, struct target *target, const char 
 
 /*
  * 0 when nobody uses the device; -EBUSY otherwise, each use logged. Strangers in its IOMMU group
- * count where the driver that it is for needs the group. By force, a program that has it open
- * through vfio counts alone.
+ * count where the driver that it is for needs the group. With force, only a program that has the
+ * device open through vfio counts.
  */
 int target_is_free(struct usrpci_host *host, const struct target *target, bool group_counts,
 		   bool force);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_NODE_H
-#define USRPCI_HOST_NODE_H
+#ifndef USRPCI_HOST_VFIO_NODE_H
+#define USRPCI_HOST_VFIO_NODE_H
 
 /*
  * The node of a vfio group, /dev/vfio/GROUP: whoever may open it may have the group's devices.

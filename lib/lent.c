@@ -137,7 +137,7 @@ int broker_connect(struct usrpci_ctx *ctx)
 	if (error) {
 		free(broker);
 		return report(ctx, error, NULL, "unset " BROKER_ENV " to do without",
-			      "no usrpci run answers where " BROKER_ENV " says");
+			      BROKER_ENV " is set, but no usrpci run answers there");
 	}
 	pthread_mutex_init(&broker->lock, NULL);
 	ctx->broker = broker;

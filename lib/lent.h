@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_BROKER_CLIENT_H
-#define USRPCI_LIB_BROKER_CLIENT_H
+#ifndef USRPCI_LIB_LENT_H
+#define USRPCI_LIB_LENT_H
 
 /*
  * The program's side of lent devices: "usrpci run" opens what this process may not, and keeps the

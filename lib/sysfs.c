@@ -3,7 +3,7 @@
  * Configuration space and BARs through the files that the kernel has for every PCI device
  * (Documentation/PCI/sysfs-pci.rst). Memory BARs are mapped, I/O BARs are read and written at
  * offsets of their file, so no port privileges are needed. Interrupts and DMA are left out: they
- * need a driver, see backend_uio.c.
+ * need a driver, see uio.c.
  */
 
 #include <errno.h>

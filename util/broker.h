@@ -3,8 +3,8 @@
 #define USRPCI_UTIL_BROKER_H
 
 /*
- * The protocol between a program that devices are lent to (lib/broker.c) and the broker, "usrpci
- * run" (host/lend_serve.c), on a UNIX socket that keeps messages whole (SOCK_SEQPACKET).
+ * The protocol between a program that devices are lent to (lib/lent.c) and the broker, "usrpci
+ * run" (host/lend/serve.c), on a UNIX socket that keeps messages whole (SOCK_SEQPACKET).
  *
  * The program inherits one socket, whose descriptor USRPCI_BROKER names. On it each context says
  * hello and is answered with a socket of its own; everything else goes over that one. One request

@@ -52,7 +52,7 @@ static int open_path(const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Files for reading only are everybody's. */
+/* Opening a file for reading only needs no broker. */
 static int open_lent(const struct usrpci_ctx *ctx, const char *path, int flags)
 {
 	if (!ctx_base(ctx)->open_lent || (flags & O_ACCMODE) == O_RDONLY)

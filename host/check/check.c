@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Is this host ready? Looks at what userspace drivers trip over, says what it found and which
- * command mends it. Changes nothing. One device is looked at in check_device.c.
+ * command mends it. Changes nothing. One device is looked at in device.c.
  */
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_CHECK_H
-#define USRPCI_HOST_CHECK_H
+#ifndef USRPCI_HOST_CHECK_CHECK_H
+#define USRPCI_HOST_CHECK_CHECK_H
 
 /*
  * What the parts of the check share: the list of findings.

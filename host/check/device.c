@@ -38,7 +38,8 @@ static void check_driver(const struct usrpci_dev_info *info, const char *name,
 
 static void describe_cure(const struct usrpci_use *use, const char *name, char cure[200])
 {
-	/* What is put before and behind the object; of the others, before and behind the device. */
+	/* Text before and behind the object of the use, or of the device where a use has no object.
+	 */
 	static const struct {
 		const char *before, *behind;
 	} cures[] = {

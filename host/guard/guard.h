@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_GUARD_H
-#define USRPCI_HOST_GUARD_H
+#ifndef USRPCI_HOST_GUARD_GUARD_H
+#define USRPCI_HOST_GUARD_GUARD_H
 
 /*
  * The parts of the guard: each looks at one way to use a device and adds what it finds. They return

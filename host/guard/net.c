@@ -16,8 +16,9 @@
 #define LOG_SUBJECT "guard"
 #include "log.h"
 
-/* Interfaces on interfaces are rarely more than three deep; a loop cannot happen, a hostile /sys
- * can.
+/*
+ * Stacks of interfaces are rarely deeper than three. The kernel allows no loop, but a forged /sys
+ * (--root) could contain one.
  */
 #define DEPTH_MAX 8
 
@@ -30,7 +31,7 @@ static int guard_interface(struct usrpci_host *host, const char *interface,
 			   const struct net_table *table, unsigned int depth,
 			   struct use_list *list);
 
-/* "eth0": its own; "bond0 (above eth0)" is said once, where the upper one is found. */
+/* Asks the same of the interfaces above this one; each of them reports its own uses. */
 static int guard_uppers(struct usrpci_host *host, const char *interface,
 			const struct net_table *table, unsigned int depth, struct use_list *list)
 {

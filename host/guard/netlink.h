@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_NET_H
-#define USRPCI_HOST_NET_H
+#ifndef USRPCI_HOST_GUARD_NETLINK_H
+#define USRPCI_HOST_GUARD_NETLINK_H
 
 /*
  * What the kernel's network stack does with the interfaces: addresses and routes.

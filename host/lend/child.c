@@ -77,7 +77,7 @@ static const char *default_user(void)
 	return caller && strcmp(caller, "0") ? caller : "nobody";
 }
 
-/* The bounding set empties what a set-user-id program could have, were there no no_new_privs. */
+/* An empty bounding set leaves a set-user-id program nothing, even without no_new_privs. */
 static int drop_capabilities(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

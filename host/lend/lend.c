@@ -2,7 +2,7 @@
 /*
  * Lends devices to a program: takes them, runs it, and puts everything back, whatever happens to
  * it. DMA memory is this process's, in a named file where there is no IOMMU, so that it outlives
- * the program, and this process too if that is killed: lend_note.c then has what is needed to clean
+ * the program, and this process too if that is killed: note.c then has what is needed to clean
  * up.
  *
  * At the end: the program and all it started are ended, each device is stopped (quiesce.c), and
@@ -261,7 +261,7 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	struct lend lend = {.host = host, .options = options, .since = time(NULL)};
 	int status, error;
 
-	/* What fails there is said, and the devices that it is about are refused. */
+	/* A failure is logged there, and the devices that it concerns are refused below. */
 	usrpci_host_recover(host);
 	lend.devices = calloc(options->count, sizeof(*lend.devices));
 	if (!lend.devices)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_LEND_H
-#define USRPCI_HOST_LEND_H
+#ifndef USRPCI_HOST_LEND_LEND_H
+#define USRPCI_HOST_LEND_LEND_H
 
 /*
  * What the parts of lending share.
  *
  *	lend.c          takes devices, runs the program, gives them back
- *	lend_child.c    the program's process: no privileges, and then no way to get any
- *	lend_serve.c    the protocol (util/broker.h); treats its peers as hostile
- *	lend_config.c   what a program may leave wrong in configuration space
- *	lend_files.c    files of the devices, opened for the program
- *	lend_terminal.c keeps the program from typing on root's terminal
- *	lend_note.c     what is lent, for others to see, and what a killed broker left behind
- *	lend_irq.c      counts interrupts, for usrpci ps
+ *	child.c    the program's process: no privileges, and then no way to get any
+ *	serve.c    the protocol (util/broker.h); treats its peers as hostile
+ *	config.c   what a program may leave wrong in configuration space
+ *	files.c    files of the devices, opened for the program
+ *	terminal.c keeps the program from typing on root's terminal
+ *	note.c     what is lent, for others to see, and what a killed broker left behind
+ *	irq.c      counts interrupts, for usrpci ps
  */
 
 #include <limits.h>
@@ -72,7 +72,7 @@ struct lend {
 	sigset_t signals_before;
 };
 
-/* lend_files.c: lists and opens what can be lent. Errors are logged. */
+/* files.c: lists and opens what can be lent. Errors are logged. */
 int lend_files_open(struct lend *lend);
 void lend_files_close(struct lend *lend);
 
@@ -83,13 +83,13 @@ void lend_files_close(struct lend *lend);
 int lend_file_get(struct lend *lend, const char *path, unsigned int *device);
 
 /*
- * lend_child.c: starts the program with the socket that it asks the broker on. Returns its process,
+ * child.c: starts the program with the socket that it asks the broker on. Returns its process,
  * or -errno; *status is its exit status when it could not be started at all, and 0 otherwise.
  */
 pid_t lend_child_start(struct lend *lend, int socket, int *status);
 
 /*
- * lend_terminal.c: from here on this process and what it starts cannot put input into a terminal.
+ * terminal.c: from here on this process and what it starts cannot put input into a terminal.
  * It has no_new_privs. Returns 0 or a negative errno.
  */
 int lend_terminal_guard(void);
@@ -101,7 +101,7 @@ int lend_terminal_guard(void);
 void lend_child_end_all(struct lend *lend);
 
 /*
- * lend_serve.c: runs the program and serves it until it has ended. Returns its exit status as
+ * serve.c: runs the program and serves it until it has ended. Returns its exit status as
  * usrpci_host_lend() does, or a negative errno.
  */
 int lend_serve(struct lend *lend);
@@ -114,7 +114,7 @@ void lend_signals_block(struct lend *lend);
 void lend_signals_restore(const struct lend *lend);
 
 /*
- * lend_note.c: a device's note is written as soon as it is taken, and again when there is more to
+ * note.c: a device's note is written as soon as it is taken, and again when there is more to
  * know: where its memory is, which process the program.
  */
 int lend_note_write(struct lend *lend, const struct lend_device *device);
@@ -123,7 +123,7 @@ int lend_notes_write(struct lend *lend);
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
 
-/* lend_config.c: errors are logged, but for those of usrpci_config_read(). */
+/* config.c: errors are logged, but for those of usrpci_config_read(). */
 int lend_config_save(struct usrpci_host *host, const struct usrpci_addr *addr,
 		     struct lend_config *config);
 
@@ -137,7 +137,7 @@ int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
  */
 int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, bool force);
 
-/* lend_irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
+/* irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);
 
 #endif

@@ -349,7 +349,7 @@ void lend_signals_block(struct lend *lend)
 	sigprocmask(SIG_BLOCK, &signals, &lend->signals_before);
 }
 
-/* What came meanwhile was for the program, and has been told by its status. */
+/* Signals that arrived meanwhile were meant for the program; its exit status reports them. */
 void lend_signals_restore(const struct lend *lend)
 {
 	signal(SIGINT, SIG_IGN);

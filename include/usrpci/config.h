@@ -36,7 +36,7 @@ int usrpci_config_read8(struct usrpci_dev *dev, unsigned int offset, uint8_t *va
 int usrpci_config_read16(struct usrpci_dev *dev, unsigned int offset, uint16_t *value);
 int usrpci_config_read32(struct usrpci_dev *dev, unsigned int offset, uint32_t *value);
 
-/** Writes one register, with just its bytes. Errors: as for reading. */
+/** Writes one register with an access exactly as wide as the register. Errors: as for reading. */
 int usrpci_config_write8(struct usrpci_dev *dev, unsigned int offset, uint8_t value);
 int usrpci_config_write16(struct usrpci_dev *dev, unsigned int offset, uint16_t value);
 int usrpci_config_write32(struct usrpci_dev *dev, unsigned int offset, uint32_t value);

@@ -150,7 +150,7 @@ void usrpci_pool_destroy(struct usrpci_pool *pool);
 
 /**
  * Takes a buffer; NULL when none is left, in no thread's share either. Any thread may put back what
- * another took. NULL is put back by doing nothing.
+ * another took. Putting NULL does nothing, as with free(3).
  */
 void *usrpci_pool_get(struct usrpci_pool *pool);
 void usrpci_pool_put(struct usrpci_pool *pool, void *buffer);

@@ -117,9 +117,9 @@ struct usrpci_bind_options {
  *
  * Does nothing when the driver has the device already. The module stays loaded, whatever happens.
  *
- * force takes a device that is in use, that nobody can say of whether it is, or that has no
- * interrupt pin for uio_pci_generic; it never takes a bridge, nor a device that a program has open
- * through vfio, because the kernel would wait for that program without an end.
+ * With force, a device is taken even if it is in use, if its use cannot be determined, or if it has
+ * no interrupt pin for uio_pci_generic. A bridge is never taken, nor a device that a program has
+ * open through vfio, because the kernel would wait for that program without an end.
  *
  * Errors: -ENODEV; -EBUSY (in use, the uses are logged; or another tool holds the lock); -ENOENT
  * (no such driver or module); -EPERM, -EACCES or -EROFS; -EINVAL (no such user or group);

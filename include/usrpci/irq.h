@@ -32,8 +32,8 @@ enum usrpci_irq_type {
 int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
 
 /**
- * Enables count vectors of a type. Of INTx, MSI and MSI-X one at a time can be enabled; the two
- * events beside it. INTx comes unmasked.
+ * Enables count vectors of a type. INTx, MSI and MSI-X exclude each other; the two events can be
+ * enabled beside any of them. INTx starts unmasked.
  *
  * Errors: -EOPNOTSUPP (the backend cannot: uio has INTx only; or the device has no such interrupt);
  * -EINVAL (count is 0 or more than usrpci_irq_count()); -EBUSY (one is enabled already); -ENOSPC
@@ -41,7 +41,9 @@ int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
  */
 int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
 
-/** Disables a type; one that is not enabled is no error. Descriptors of its vectors are void then.
+/**
+ * Disables a type; a type that is not enabled is no error. Descriptors of its vectors are void
+ * afterwards.
  */
 int usrpci_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type);
 

@@ -149,9 +149,10 @@ static int grow(struct dma_domain *domain, const struct dma_chunk_request *reque
 	if (!heap->wanted)
 		error = 0;
 	else if (error >= 0)
-		error = report(domain->ctx, -ENOMEM, NULL, NULL,
-			       "cannot make %zu bytes of DMA memory of what was got",
-			       request->size);
+		error = report(
+			domain->ctx, -ENOMEM, NULL, NULL,
+			"the new memory does not hold %zu bytes in the way that was asked for",
+			request->size);
 	heap->wanted = NULL;
 	*addr = heap->found;
 	give_back_from(domain, first);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DOMAIN_H
-#define USRPCI_LIB_DOMAIN_H
+#ifndef USRPCI_LIB_DMA_DOMAIN_H
+#define USRPCI_LIB_DMA_DOMAIN_H
 
 /*
  * The DMA domain of a context: where DMA memory comes from and what a device address is. A backend
- * supplies the operations (domain_physical.c under uio, backend_vfio.c, backend_qemu.c, ...); dma.c
- * puts the heap on top and is their only caller, one thread at a time.
+ * supplies the operations (physical.c under uio, vfio/domain.c, qemu/ram.c); dma.c puts the heap on
+ * top and is their only caller, one thread at a time.
  *
  * Made by the context's first device, it lives until the context is closed: memory outlives
  * devices.

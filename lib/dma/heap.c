@@ -541,7 +541,10 @@ static inline struct block *search_victim(const struct zone *zone,
 	return zone->victim && fits(zone->victim, request, start) ? zone->victim : NULL;
 }
 
-/* As search_quickly(), when the first block of the first bin does not fit: for a limit, or: */
+/*
+ * The slow search, for when the first block of the first bin does not fit: because of a limit, an
+ * alignment or a boundary.
+ */
 static __attribute__((noinline)) struct block *
 search_closely(const struct zone *zone, const struct dma_chunk_request *request, unsigned int bin,
 	       uint64_t *start)
@@ -549,7 +552,8 @@ search_closely(const struct zone *zone, const struct dma_chunk_request *request,
 	struct block *block = search_bin(zone, bin, request, CANDIDATES, start);
 	uint64_t size = request->size, align = request->align;
 
-	/* Aligned to the next power of two it crosses no boundary, as none is below its size. */
+	/* A block that is aligned to the next power of two cannot cross a boundary: boundaries are
+	 * powers of two and no smaller than the block. */
 	if (request->boundary && align < size)
 		align = UINT64_C(1) << (64 - __builtin_clzll(size - 1));
 	if (!block && align <= HEAP_END) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_HEAP_H
-#define USRPCI_LIB_HEAP_H
+#ifndef USRPCI_LIB_DMA_HEAP_H
+#define USRPCI_LIB_DMA_HEAP_H
 
 /*
  * The allocator of DMA memory. It hands out ranges of device addresses and never touches what lies

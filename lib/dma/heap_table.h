@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_HEAP_TABLE_H
-#define USRPCI_LIB_HEAP_TABLE_H
+#ifndef USRPCI_LIB_DMA_HEAP_TABLE_H
+#define USRPCI_LIB_DMA_HEAP_TABLE_H
 
 /*
  * The heap's table: which pages are the heap's, and, for each granule, the used block that starts

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_HUGEPAGE_H
-#define USRPCI_LIB_HUGEPAGE_H
+#ifndef USRPCI_LIB_DMA_HUGEPAGE_H
+#define USRPCI_LIB_DMA_HUGEPAGE_H
 
 /* What the system has of huge pages, for choosing a size and for saying why there are none. */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_LOCK_H
-#define USRPCI_LIB_LOCK_H
+#ifndef USRPCI_LIB_DMA_LOCK_H
+#define USRPCI_LIB_DMA_LOCK_H
 
 /*
  * A lock for critical sections of some ten nanoseconds, where a mutex would cost more than the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_PAGEMAP_H
-#define USRPCI_LIB_PAGEMAP_H
+#ifndef USRPCI_LIB_DMA_PAGEMAP_H
+#define USRPCI_LIB_DMA_PAGEMAP_H
 
 #include <stdint.h>
 

@@ -429,13 +429,14 @@ static int report_shortage(struct physical *physical, const struct dma_chunk_req
 	if (limited)
 		return report(ctx, -ENOMEM, NULL,
 			      "low memory goes first: reserve huge pages when the system starts",
-			      "cannot get %s: the %" PRIu64 " huge pages that could be had are not "
-			      "there, or not enough of them neighbours",
+			      "cannot get %s: %" PRIu64
+			      " huge pages could be allocated, but they lie "
+			      "too high or are not contiguous",
 			      what, added);
 	return report(ctx, -ENOMEM, NULL,
 		      "reserve huge pages when the system starts, or pages of 1 GiB",
-		      "cannot get %s: among the %" PRIu64 " huge pages that could be had are no "
-		      "%" PRIu64 " neighbours",
+		      "cannot get %s: %" PRIu64 " huge pages could be allocated, but no %" PRIu64
+		      " of them are contiguous",
 		      what, added, pages);
 }
 

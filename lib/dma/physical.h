@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DOMAIN_PHYSICAL_H
-#define USRPCI_LIB_DOMAIN_PHYSICAL_H
+#ifndef USRPCI_LIB_DMA_PHYSICAL_H
+#define USRPCI_LIB_DMA_PHYSICAL_H
 
 #include <usrpci/ctx.h>
 

@@ -2,7 +2,7 @@
 /*
  * Fault injection: wraps the operations of a device's backend by ones that count, and do what the
  * plan says when the number is reached. The backend and the driver know nothing of it. Interrupts
- * take a way round through fault_irq.c; memory that is late or torn is in fault_dma.c.
+ * take a way round through irq.c; memory that is late or torn is in dma.c.
  */
 
 #include <errno.h>

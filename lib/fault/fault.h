@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_FAULT_H
-#define USRPCI_LIB_FAULT_H
+#ifndef USRPCI_LIB_FAULT_FAULT_H
+#define USRPCI_LIB_FAULT_FAULT_H
 
 /*
  * Faults, injected above any backend: what a driver must survive happens when a test says, not once
@@ -45,7 +45,7 @@ bool fault_alloc(struct usrpci_ctx *ctx);
 /* ctx.c: frees the plan, after the domain. */
 void fault_free(struct fault *fault);
 
-/* fault_irq.c: one type of interrupt of one device. The caller sets the first members. */
+/* irq.c: one type of interrupt of one device. The caller sets the first members. */
 struct fault_relay {
 	struct usrpci_dev *dev;
 	const struct backend_ops *inner;
@@ -68,7 +68,7 @@ void fault_relay_stop(struct fault_relay *relay);
 /* As backend_ops.irq_take(). */
 int fault_relay_take(struct fault_relay *relay, unsigned int vector);
 
-/* fault_dma.c */
+/* dma.c */
 
 struct fault_memory;
 

@@ -2,11 +2,11 @@
 /*
  * Interrupts under QEMU, as descriptors.
  *
- * Messages (qemu_msi.c, qemu_request.c) arrive as eventfds that QEMU writes to. INTx: the lines
+ * Messages (msi.c, request.c) arrive as eventfds that QEMU writes to. INTx: the lines
  * into the I/O APIC are reported on the qtest socket. Whoever reads there next, mostly the thread
  * that caused the interrupt by a register access, asks the devices on the line whether it is
  * theirs, masks it as a kernel would, and writes to its eventfd. While no command is under way the
- * watcher (qemu_machine.c) reads. Follows PCI Local Bus 3.0, 2.2.6 and 6.2.4.
+ * watcher (machine.c) reads. Follows PCI Local Bus 3.0, 2.2.6 and 6.2.4.
  */
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * MSI and MSI-X of a device under QEMU: what it has, and programming it to ring the doorbell
- * (qemu_doorbell.c). Follows PCI Local Bus 3.0, 6.8.
+ * (doorbell.c). Follows PCI Local Bus 3.0, 6.8.
  */
 
 #include <errno.h>

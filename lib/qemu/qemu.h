@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_QEMU_H
-#define USRPCI_LIB_QEMU_H
+#ifndef USRPCI_LIB_QEMU_QEMU_H
+#define USRPCI_LIB_QEMU_QEMU_H
 
 /*
  * One QEMU a context: the process, the machine in it, and the devices that are plugged into that.
  *
- *	qemu_process.c	starts and ends the process
- *	qemu_arguments.c its command line
- *	qemu_monitor.c	gives it commands
- *	qemu_machine.c	what is in it: the lock, and who reads its reports
- *	qemu_slot.c	configuration space; plugs a device into a root port of its own
- *	qemu_bar.c	assigns its BARs
- *	qemu_irq.c	turns interrupts into readable descriptors: INTx, and all types
- *	qemu_msi.c	programs MSI and MSI-X
- *	qemu_request.c	tells that somebody wants the device unplugged
- *	qemu_doorbell.c	where message interrupts arrive
- *	domain_qemu.c	DMA memory: the machine's RAM
- *	backend_qemu.c	the backend's operations, on top of these
+ *	process.c    starts and ends the process
+ *	arguments.c  its command line
+ *	monitor.c    gives it commands
+ *	machine.c    what is in it: the lock, and who reads its reports
+ *	slot.c       configuration space; plugs a device into a root port of its own
+ *	bar.c        assigns its BARs
+ *	irq.c        turns interrupts into readable descriptors: INTx, and all types
+ *	msi.c        programs MSI and MSI-X
+ *	request.c    tells that somebody wants the device unplugged
+ *	doorbell.c   where message interrupts arrive
+ *	ram.c        DMA memory: the machine's RAM
+ *	backend.c    the backend's operations, on top of these
  *
  * The machine's physical addresses:
  *
@@ -76,7 +76,7 @@ struct qemu {
 	struct dma_domain domain; /* first: a context finds its QEMU by its domain */
 	struct qemu_process process;
 
-	/* RAM; domain_qemu.c */
+	/* RAM; ram.c */
 	int ram;
 	size_t ram_size;
 	uint8_t *ram_va;
@@ -91,7 +91,7 @@ struct qemu {
 	bool unplugged;                     /* a device, since the last was plugged in */
 	bool gone;                          /* lost, and that was logged */
 
-	/* Interrupts; qemu_irq.c */
+	/* Interrupts; irq.c */
 	uint32_t lines;            /* of the I/O APIC: which are raised */
 	bool lines_changed;        /* since INTx was last delivered */
 	bool intercepted;          /* lines are reported */
@@ -130,7 +130,7 @@ struct qemu_dev {
 /* For descriptors that QEMU inherits: the same one, or a copy above standard error. -1: -errno. */
 int qemu_above_stdio(int fd);
 
-/* qemu_machine.c. Starts QEMU and sets its machine up, for a context without a domain. Logs
+/* machine.c. Starts QEMU and sets its machine up, for a context without a domain. Logs
  * failures. */
 int qemu_start(struct usrpci_ctx *ctx, const char *object, struct qemu **qemu);
 
@@ -149,14 +149,14 @@ enum qemu_inherited {
 };
 
 /*
- * qemu_arguments.c: the command line, beginning with the program's name, for descriptors by enum
+ * arguments.c: the command line, beginning with the program's name, for descriptors by enum
  * qemu_inherited. To be freed with qemu_arguments_free(), which takes NULL. Logs failures.
  */
 int qemu_arguments(struct usrpci_ctx *ctx, const char *object, const int *fds, size_t ram_size,
 		   char ***list);
 void qemu_arguments_free(char **list);
 
-/* qemu_process.c. Errors of spawn are logged with the object's name. */
+/* process.c. Errors of spawn are logged with the object's name. */
 int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
 		       struct qemu_process *process);
 void qemu_process_end(struct qemu_process *process);
@@ -245,9 +245,13 @@ int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned in
 int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
 		      bool masked);
 
-/* MSI and MSI-X of a device: what it has; as type and count say; after a reset. With the lock. */
+/* Finds the MSI and MSI-X capabilities of a device. The caller holds the lock. */
 int qemu_msi_find(struct qemu_dev *device);
+
+/* Enables the type and the count that the device has noted. The caller holds the lock. */
 int qemu_msi_enable(struct qemu_dev *device);
+
+/* Forgets what was enabled, as a reset of the device does. The caller holds the lock. */
 void qemu_msi_disable(struct qemu_dev *device);
 int qemu_msi_mask(struct qemu_dev *device, unsigned int vector, bool masked);
 int qemu_msi_restore(struct qemu_dev *device);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_QTEST_H
-#define USRPCI_LIB_QTEST_H
+#ifndef USRPCI_LIB_QEMU_QTEST_H
+#define USRPCI_LIB_QEMU_QTEST_H
 
 /*
  * A client of QEMU's qtest protocol: one line a command, one line a reply, and between them, at any
@@ -25,7 +25,7 @@ struct qtest {
 	void (*irq)(void *data, unsigned int line, bool raised);
 	void *irq_data;
 	int error;   /* what ended the conversation: every later command returns it */
-	size_t used; /* bytes in buffer that no line was made of yet */
+	size_t used; /* bytes in buffer that do not make a whole line yet */
 	char buffer[2 * QTEST_BLOCK + 64];
 };
 

@@ -3,7 +3,7 @@
  * The machine's slots: a PCI Express root port each, with bus numbers and windows of its own, into
  * which any model can be plugged while the machine runs. What firmware and an operating system do
  * in a computer is done here: configuration space, bus numbers, windows, slot power; BARs are
- * qemu_bar.c's. Follows the PCI Express Base Specification 4.0, 6.7 and 7.5, and Intel's Q35 data
+ * bar.c's. Follows the PCI Express Base Specification 4.0, 6.7 and 7.5, and Intel's Q35 data
  * sheet for PCIEXBAR.
  */
 

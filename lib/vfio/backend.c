@@ -2,8 +2,8 @@
 /*
  * Devices bound to vfio-pci (Linux: Documentation/driver-api/vfio.rst): everything goes through
  * one file a device, which an unprivileged program may own, and an IOMMU confines the device's
- * DMA to what the program mapped. Which file that is and what maps is vfio_group.c's and
- * vfio_iommufd.c's; here is what both have in common.
+ * DMA to what the program mapped. Which file that is and what maps is group.c's and
+ * iommufd.c's; here is what both have in common.
  *
  * vfio's no-IOMMU mode protects nothing and taints the kernel, so it is used only where the
  * environment says USRPCI_NOIOMMU=1; device addresses are then physical, as under uio.
@@ -69,7 +69,8 @@ static int read_device(struct usrpci_dev *dev)
 		return report(dev->ctx, -errno, dev->name, NULL, "vfio does not describe it");
 	vfio->flags = info.flags;
 	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI) || info.num_regions < VFIO_PCI_NUM_REGIONS)
-		return report(dev->ctx, -EPROTO, dev->name, NULL, "vfio has it as no PCI device");
+		return report(dev->ctx, -EPROTO, dev->name, NULL,
+			      "vfio does not present it as a PCI device");
 	error = read_region(dev, VFIO_PCI_CONFIG_REGION_INDEX, &vfio->config);
 	for (i = 0; !error && i < USRPCI_BARS; i++)
 		error = read_region(dev, VFIO_PCI_BAR0_REGION_INDEX + i, &vfio->bars[i]);

@@ -85,7 +85,10 @@ static int remove_mapping(struct vfio_domain *domain, struct mapping *mapping)
 	return 0;
 }
 
-/* Back to a reservation without memory. If that fails, the memory is kept to no use, not lost. */
+/*
+ * Turns pages into a reservation without memory. If that fails, the memory stays allocated but
+ * unused, and the range of addresses stays reserved.
+ */
 static void drop_pages(struct vfio_domain *domain, void *va, size_t size)
 {
 	if (mmap(va, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DOMAIN_VFIO_H
-#define USRPCI_LIB_DOMAIN_VFIO_H
+#ifndef USRPCI_LIB_VFIO_DOMAIN_H
+#define USRPCI_LIB_VFIO_DOMAIN_H
 
 /*
  * The vfio domain of a context, and the limits that the kernel sets it.

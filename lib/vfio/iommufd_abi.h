@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_IOMMUFD_ABI_H
-#define USRPCI_LIB_IOMMUFD_ABI_H
+#ifndef USRPCI_LIB_VFIO_IOMMUFD_ABI_H
+#define USRPCI_LIB_VFIO_IOMMUFD_ABI_H
 
 /*
  * The part of the kernel's iommufd interface (linux/iommufd.h since 6.2, linux/vfio.h since 6.6)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_IOVA_H
-#define USRPCI_LIB_IOVA_H
+#ifndef USRPCI_LIB_VFIO_IOVA_H
+#define USRPCI_LIB_VFIO_IOVA_H
 
 /*
  * Which device addresses (IOVAs) of a domain are free. Numbers only: nothing here touches memory or

@@ -27,8 +27,8 @@ int vfio_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 }
 
 /*
- * Sets the eventfds of vectors, count of them from start; fds NULL: of none. Returns what the
- * ioctl says: more than 0 is how many vectors there would be.
+ * Gives eventfds to count vectors from start on, or takes them away when fds is NULL. Returns what
+ * the ioctl returns: 0, an error, or a positive value, which says how many vectors are left.
  */
 static int set_triggers(struct usrpci_dev *dev, unsigned int type, unsigned int start,
 			unsigned int count, const int *fds)

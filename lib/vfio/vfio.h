@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_VFIO_H
-#define USRPCI_LIB_VFIO_H
+#ifndef USRPCI_LIB_VFIO_VFIO_H
+#define USRPCI_LIB_VFIO_VFIO_H
 
 /*
  * What the parts of the vfio backend share.
  *
- *	backend_vfio.c    opens a device; configuration space, features
- *	vfio_bar.c        registers
- *	vfio_irq.c        interrupts
- *	vfio_reset.c      function and bus reset
- *	vfio_info.c       the kernel's descriptions with capabilities
- *	vfio_group.c      a device's file by way of its group and a container: type1, no-IOMMU
- *	vfio_iommufd.c    a device's file by way of its own node and iommufd
- *	vfio_attach.c     devices join the context's DMA domain
- *	domain_vfio.c     its memory
- *	vfio_limits.c     what the kernel lets it map and pin
+ *	backend.c    opens a device; configuration space, features
+ *	bar.c        registers
+ *	irq.c        interrupts
+ *	reset.c      function and bus reset
+ *	info.c       the kernel's descriptions with capabilities
+ *	group.c      a device's file by way of its group and a container: type1, no-IOMMU
+ *	iommufd.c    a device's file by way of its own node and iommufd
+ *	attach.c     devices join the context's DMA domain
+ *	domain.c     its memory
+ *	limits.c     what the kernel lets it map and pin
  */
 
 #include <linux/vfio.h>
@@ -120,7 +120,7 @@ static inline struct vfio_device *vfio_device(const struct usrpci_dev *dev)
 	return dev->backend;
 }
 
-/* vfio_attach.c: the context's domain, made by its first device. */
+/* attach.c: the context's domain, made by its first device. */
 /*
  * Attaches a device to the context's IOMMU, which the first one opens: by iommufd where that can
  * be, else by group. The caller holds ctx->lock, and the context has no other domain.
@@ -128,7 +128,7 @@ static inline struct vfio_device *vfio_device(const struct usrpci_dev *dev)
 int vfio_domain_attach(struct usrpci_dev *dev, struct vfio_device *vfio);
 void vfio_domain_detach(struct usrpci_dev *dev);
 
-/* vfio_info.c: descriptions with capabilities, to be freed; NULL: there is none that makes sense.
+/* info.c: descriptions with capabilities, to be freed; NULL: there is none that makes sense.
  */
 struct vfio_iommu_type1_info *vfio_read_iommu_info(const struct vfio_iommu *iommu);
 struct vfio_region_info *vfio_read_region_info(struct usrpci_dev *dev, unsigned int index);
@@ -141,7 +141,7 @@ struct vfio_region_info *vfio_read_region_info(struct usrpci_dev *dev, unsigned 
 uint32_t vfio_find_cap(const void *info, uint32_t info_size, uint32_t first, uint16_t id, void *cap,
 		       uint32_t size);
 
-/* vfio_irq.c */
+/* irq.c */
 int vfio_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
 int vfio_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
 int vfio_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type);
@@ -150,13 +150,13 @@ int vfio_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned in
 int vfio_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
 		      bool masked);
 
-/* vfio_bar.c */
+/* bar.c */
 int vfio_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar);
 void vfio_bar_unmap(struct usrpci_dev *dev, struct usrpci_bar *bar);
 int vfio_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value);
 int vfio_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);
 
-/* vfio_reset.c */
+/* reset.c */
 bool vfio_reset_bus_possible(struct usrpci_dev *dev);
 int vfio_reset(struct usrpci_dev *dev, enum usrpci_reset kind);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DOMAIN_FAKE_H
-#define USRPCI_LIB_DOMAIN_FAKE_H
+#ifndef USRPCI_TESTS_FAKE_DOMAIN_H
+#define USRPCI_TESTS_FAKE_DOMAIN_H
 
 #include "backend.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_FAKE_H
-#define USRPCI_LIB_FAKE_H
+#ifndef USRPCI_TESTS_FAKE_FAKE_H
+#define USRPCI_TESTS_FAKE_FAKE_H
 
 /*
  * Devices in memory, for unit tests: a test writes a model of its device, opens it as a device of a

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a driver on vfio sees, case by case, for vfio.sh and kernel.sh: QEMU's edu device does DMA
- * and raises interrupts on demand (docs/specs/edu.txt of QEMU), e1000e has MSI-X and
- * a register that fires it (82574 data sheet, 10.2.4).
+ * What a driver on vfio sees, case by case, for the suites vfio and kernel_*: QEMU's edu device
+ *does DMA and raises interrupts on demand (docs/specs/edu.txt of QEMU), e1000e has MSI-X and a
+ *register that fires it (82574 data sheet, 10.2.4).
  *
  *	vfio_cases CASE DEVICE...
  *

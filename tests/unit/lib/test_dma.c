@@ -554,7 +554,7 @@ static void large_blocks_are_contiguous_or_refused_with_a_reason(void **state)
 	error = usrpci_dma_alloc(physical->ctx, &request, (void **)&block);
 	if (error) {
 		assert_int_equal(error, -ENOMEM);
-		assert_non_null(strstr(physical->log, "no 2 neighbours"));
+		assert_non_null(strstr(physical->log, "no 2 of them are contiguous"));
 		assert_non_null(strstr(physical->log, "1 GiB"));
 		assert_int_equal(stats_of(physical->ctx).pages, 0);
 		print_message("# the kernel has no neighbouring huge pages\n");
