@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver.h"
 #include "file.h"
 #include "lend/lend.h"
 #include "restore.h"
@@ -35,6 +36,7 @@ struct note {
 	int64_t since;
 	unsigned int vfio, keep, was_ours;
 	bool stuck;   /* not of the file: it could not be stopped */
+	bool is_back; /* not of the file: a kernel driver has the device again */
 	size_t pages; /* huge pages that the broker added, in the note of its first device */
 	uint64_t interrupts;
 	char driver[NAME_SIZE]; /* before; "-" for none */
@@ -88,23 +90,43 @@ static bool config_parse(const char *text, struct lend_config *config)
 	return true;
 }
 
+static int write_note(struct usrpci_host *host, const struct note *note)
+{
+	char device[USRPCI_ADDR_STRLEN], name[64], text[NOTE_SIZE], config[CONFIG_SIZE];
+
+	snprintf(name, sizeof(name), NOTES "/%s", usrpci_addr_format(&note->addr, device));
+	snprintf(text, sizeof(text),
+		 "usrpci-lent %d\nbroker %d %" PRIu64 "\nprogram %d\nsince %" PRId64
+		 "\nvfio %u\nkeep %u\nours %u\npages %zu\ninterrupts %" PRIu64
+		 "\nbefore %s\nmemory %s\nconfig %s\ncommand %.60s\n",
+		 VERSION, note->broker, note->started, note->program, note->since, note->vfio,
+		 note->keep, note->was_ours, note->pages, note->interrupts, note->driver,
+		 note->memory, config_text(&note->config, config), note->command);
+	return state_write(host, name, text);
+}
+
 int lend_note_write(struct lend *lend, const struct lend_device *device)
 {
 	const char *command = strrchr(lend->options->argv[0], '/');
-	char name[64], text[NOTE_SIZE], config[CONFIG_SIZE];
+	struct note note = {
+		.addr = device->info.addr,
+		.broker = getpid(),
+		.started = start_time(lend->host, getpid()),
+		.program = lend->program,
+		.since = (int64_t)lend->since,
+		.vfio = device->vfio,
+		.keep = lend->options->keep,
+		.was_ours = device->was_ours,
+		.pages = device == lend->devices ? lend->reserved : 0,
+		.interrupts = device->interrupts,
+		.config = device->config,
+	};
 
 	command = command ? command + 1 : lend->options->argv[0];
-	snprintf(name, sizeof(name), NOTES "/%s", device->name);
-	snprintf(text, sizeof(text),
-		 "usrpci-lent %d\nbroker %d %" PRIu64 "\nprogram %d\nsince %" PRId64
-		 "\nvfio %d\nkeep %d\nours %d\npages %zu\ninterrupts %" PRIu64
-		 "\nbefore %s\nmemory %s\nconfig %s\ncommand %.60s\n",
-		 VERSION, getpid(), start_time(lend->host, getpid()), lend->program,
-		 (int64_t)lend->since, device->vfio, lend->options->keep, device->was_ours,
-		 device == lend->devices ? lend->reserved : 0, device->interrupts,
-		 or_dash(device->driver_before), or_dash(lend->memory_directory),
-		 config_text(&device->config, config), command);
-	return state_write(lend->host, name, text);
+	snprintf(note.driver, sizeof(note.driver), "%s", or_dash(device->driver_before));
+	snprintf(note.memory, sizeof(note.memory), "%s", or_dash(lend->memory_directory));
+	snprintf(note.command, sizeof(note.command), "%.60s", command);
+	return write_note(lend->host, &note);
 }
 
 int lend_notes_write(struct lend *lend)
@@ -296,32 +318,77 @@ static int give_back(struct usrpci_host *host, const struct note *note)
 	return note->keep ? 0 : restore_lent(host, &note->addr, before, note->was_ours);
 }
 
+/*
+ * The note says first that no pages are left to give back. A recovery that is killed behind that
+ * leaves pages that "usrpci hugepages release" gives back; the other way round, the next recovery
+ * would take as many pages of the administrator's.
+ */
+static int give_pages_back(struct usrpci_host *host, const struct note *note)
+{
+	struct note without = *note;
+	int error;
+
+	if (!note->pages)
+		return 0;
+	without.pages = 0;
+	error = write_note(host, &without);
+	if (!error)
+		error = hugepages_give_back(host, note->pages, LEND_PAGE_SIZE, -1);
+	return error < 0 ? error : 0;
+}
+
 /* All devices of a broker are stopped before any of its memory is freed. */
 static int recover_one(struct usrpci_host *host, const struct note *note)
 {
 	int error = 0;
 
 	each_memory(host, note, remove_memory, &error);
-	if (!error && note->pages) {
-		error = hugepages_give_back(host, note->pages, LEND_PAGE_SIZE, -1);
-		error = error < 0 ? error : 0;
-	}
 	if (!error)
+		error = give_pages_back(host, note);
+	if (!error && !note->is_back)
 		error = give_back(host, note);
 	return error ? error : lend_note_remove(host, &note->addr);
 }
 
-/* What the program has started may outlive the broker, and set the device going again. */
+/*
+ * A device that was given back, by hand or by a recovery that was killed before it could remove the
+ * note, is its kernel driver's again: nothing of it may be touched.
+ */
+static bool find_is_back(struct usrpci_host *host, const struct note *note)
+{
+	struct usrpci_dev_info info;
+	char name[USRPCI_ADDR_STRLEN];
+
+	if (usrpci_dev_lookup(host->ctx, &note->addr, &info) || !info.driver[0] ||
+	    driver_is_userspace(info.driver))
+		return false;
+	log_warning(host->ctx, usrpci_addr_format(&note->addr, name), NULL,
+		    "the kernel driver %s has it again, so it is left alone, and the note of the "
+		    "broker that was killed is dropped",
+		    info.driver);
+	return true;
+}
+
+/*
+ * What the program has started may outlive the broker, and set the device going again: it is
+ * stopped first, and looked for who has it open afterwards. A dry run only looks.
+ */
 static int stop_abandoned(struct usrpci_host *host, const struct note *note)
 {
-	int error = lend_stop(host, &note->addr, &note->config);
+	int error = 0;
 
+	if (note->is_back)
+		return 0;
+	if (!host->options.dry_run)
+		error = lend_stop(host, &note->addr, &note->config);
 	if (!error)
 		error = lend_check_unused(host, &note->addr, false);
 	return error == -ENODEV ? 0 : error;
 }
 
-/* A broker's memory is everybody's of its devices: one that does not stop may write to all of it.
+/*
+ * All devices of a broker can reach all of its memory, so one that does not stop endangers all of
+ * it.
  */
 static bool has_stuck(const struct note *notes, int count, int broker)
 {
@@ -337,7 +404,10 @@ static int recover(struct usrpci_host *host, struct note *notes, int count)
 	int restored = 0, first = 0, error;
 
 	for (int i = 0; i < count; i++) {
-		error = is_abandoned(host, &notes[i]) ? stop_abandoned(host, &notes[i]) : 0;
+		if (!is_abandoned(host, &notes[i]))
+			continue;
+		notes[i].is_back = find_is_back(host, &notes[i]);
+		error = stop_abandoned(host, &notes[i]);
 		notes[i].stuck = error;
 		first = first ? first : error;
 	}

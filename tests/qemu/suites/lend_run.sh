@@ -251,6 +251,68 @@ lend_run@recovers-from-a-broker-that-is-killed()
 	expect_output "BusMaster-" lspci -vvs "$edu"
 }
 
+# What a broker that is killed leaves, with the device handed back to its driver by other means.
+lose_broker_and_give_back_by_hand()
+{
+	local device=/sys/bus/pci/devices/$nic
+	usrpci -q run "$nic" -- sleep 1000 &
+	wait_for 20 is_lent "$nic"
+	kill -KILL $!
+	wait $! || true
+	wait_for 10 no_process sleep
+	echo >"$device/driver_override"
+	echo "$nic" >"$device/driver/unbind"
+	echo "$nic" >/sys/bus/pci/drivers/e1000/bind
+	wait_for 10 interface_of "$nic"
+}
+
+lend_run@leaves-a-device-alone-that-its-kernel-driver-has-again()
+{
+	lose_broker_and_give_back_by_hand
+	address_up "$(interface_of "$nic")"
+	lspci -xxx -s "$nic" >"$scratch/config"
+	usrpci -q -n bind "$edu"
+	expect_same "$(lspci -xxx -s "$nic")" "$(cat "$scratch/config")" "its configuration space"
+	expect_output "the kernel driver e1000 has it again" usrpci bind "$edu"
+	expect_same "$(lspci -xxx -s "$nic")" "$(cat "$scratch/config")" "its configuration space"
+	ping_gateway "$(interface_of "$nic")"
+	quiet_interface "$nic"
+	usrpci -q restore --all
+}
+
+lend_run@stops-nothing-in-a-dry-run()
+{
+	local broker
+	drive_edu
+	kill -KILL "$broker"
+	wait "$broker" || true
+	wait_for 10 no_process lend_drive
+	usrpci config "$edu" write COMMAND 0x6
+	usrpci -q -n bind "$nic"
+	expect_output "BusMaster+" lspci -vvs "$edu"
+	usrpci -q restore --all
+	expect_output "BusMaster-" lspci -vvs "$edu"
+}
+
+# A recovery that is killed at its N-th write, and then another one, leave what the administrator has.
+lend_run@recovers-huge-pages-once()
+{
+	local broker pages write
+	pages=$(cat /proc/sys/vm/nr_hugepages)
+	for write in 2 3 4 5 6; do
+		drive_edu
+		kill -KILL "$broker"
+		wait "$broker" || true
+		wait_for 10 no_process lend_drive
+		strace -qq -o /dev/null -e trace=write -e "inject=write:signal=KILL:when=$write" \
+			usrpci -q restore --all || true
+		usrpci -q restore --all
+		(($(cat /proc/sys/vm/nr_hugepages) >= pages)) || fail "killed at write $write"
+		usrpci -q hugepages release
+		expect_same "$(cat /proc/sys/vm/nr_hugepages)" "$pages" "after a kill at write $write"
+	done
+}
+
 lend_run@recovers-when-both-are-killed-and-the-next-run-cleans-up()
 {
 	local broker
