@@ -52,11 +52,15 @@ static bool copy_name(char *name, size_t size, const char *value)
 	return strlen(value) < size && !strpbrk(value, "/ \t") && strcpy(name, value);
 }
 
+/* A record may be forged: it names the node of a group, and gives nobody more than access. */
 static bool parse_node(struct journal_node *node, const char *value)
 {
-	return sscanf(value, "%63s %u %u %o", node->path, &node->uid, &node->gid, &node->mode) ==
-		       4 &&
-	       !strncmp(node->path, "/dev/vfio/", strlen("/dev/vfio/"));
+	const char *number = node->path + strlen("/dev/vfio/");
+
+	if (sscanf(value, "%63s %u %u %o", node->path, &node->uid, &node->gid, &node->mode) != 4 ||
+	    strncmp(node->path, "/dev/vfio/", strlen("/dev/vfio/")))
+		return false;
+	return number[0] && !number[strspn(number, "0123456789")] && !(node->mode & ~0666U);
 }
 
 static bool parse_line(struct journal_record *record, const char *key, const char *value)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,8 +145,16 @@ static int open_lock(struct usrpci_host *host)
 		error = make_parents(path);
 	if (error)
 		return error;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	return fd < 0 ? -errno : fd;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	/* Whoever can open the file can lock it for ever. An older version let everybody read it.
+	 */
+	if (!fchmod(fd, 0600))
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
 }
 
 static int take_lock(int fd, unsigned int deadline_ms)
@@ -172,27 +181,46 @@ static void sign_lock(int fd)
 		(void)!pwrite(fd, text, (size_t)length, 0);
 }
 
-static int lock_held(struct usrpci_host *host)
+static const char *describe_holder(struct usrpci_host *host, char text[96])
 {
 	char pid[16] = "", command[64] = "";
 
 	if (file_read(host->ctx, pid, sizeof(pid), STATE_DIR "/lock") > 0)
 		file_read(host->ctx, command, sizeof(command), "/proc/%s/comm", pid);
-	return refuse(host->ctx, -EBUSY, NULL, "wait for it to end, or end it",
-		      "%s (pid %s) has been changing this host for %u s",
-		      command[0] ? command : "another program", pid[0] ? pid : "unknown",
-		      host->lock_ms / 1000);
+	snprintf(text, 96, "%s (pid %s)", command[0] ? command : "another program",
+		 pid[0] ? pid : "unknown");
+	return text;
+}
+
+/* Says who has the lock; a host that waits without an end then does so. */
+static int wait_for_holder(struct usrpci_host *host, int fd)
+{
+	char holder[96];
+
+	describe_holder(host, holder);
+	if (!host->waits_for_lock)
+		return refuse(host->ctx, -EBUSY, NULL, "wait for it to end, or end it",
+			      "%s has been changing this host for %u s", holder,
+			      host->lock_ms / 1000);
+	log_warning(host->ctx, NULL, "end it if it hangs",
+		    "waiting for %s, which has been changing this host for %u s", holder,
+		    host->lock_ms / 1000);
+	return take_lock(fd, UINT_MAX);
 }
 
 int state_lock(struct usrpci_host *host)
 {
 	int error;
 	int fd;
+	bool logged;
 
 	if (host->options.dry_run || host->lock_depth++ > 0)
 		return 0;
 	fd = open_lock(host);
 	error = fd < 0 ? fd : take_lock(fd, host->lock_ms);
+	logged = error == -EBUSY;
+	if (logged)
+		error = wait_for_holder(host, fd);
 	if (!error) {
 		sign_lock(fd);
 		host->lock_fd = fd;
@@ -201,8 +229,8 @@ int state_lock(struct usrpci_host *host)
 	host->lock_depth = 0;
 	if (fd >= 0)
 		close(fd);
-	if (error == -EBUSY)
-		return lock_held(host);
+	if (logged)
+		return error;
 	return report(host->ctx, error, NULL, cure(error), "cannot lock %s/lock", STATE_DIR);
 }
 

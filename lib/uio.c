@@ -20,6 +20,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "device_lock.h"
 #include "dma/physical.h"
 #include "enumerate.h"
 #include "file.h"
@@ -31,6 +32,7 @@
 struct uio_dev {
 	struct sysfs_dev sysfs; /* first: see sysfs.h */
 	int fd;                 /* /dev/uioN */
+	int locked;             /* holds the device's lock */
 	unsigned int number;    /* N */
 	uint32_t seen;          /* interrupts counted by the kernel and taken */
 	pthread_mutex_t lock;   /* one writer of the command register at a time */
@@ -63,19 +65,26 @@ static int find_number(struct usrpci_dev *dev, unsigned int *number)
 }
 
 /*
- * Of two programs one is refused. What is locked is the config file, and before /dev/uioN is
- * opened, since the kernel switches bus mastering off whenever that is closed, whoever else has it
- * open.
+ * Of two programs one is refused, and before it opens /dev/uioN, since the kernel switches bus
+ * mastering off whenever that is closed, even while others have it open. Returns a descriptor that
+ * holds the lock, or a negative errno.
  */
-static int lock_device(struct usrpci_dev *dev, const struct uio_dev *uio)
+static int lock_device(struct usrpci_dev *dev, unsigned int number)
 {
-	char hint[48];
+	char hint[48], path[PATH_SIZE];
+	int fd = file_open(dev->ctx, O_RDWR, "%s", device_lock_path(dev->ctx, dev->name, path));
+	int error;
 
-	if (flock(uio->sysfs.config, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	snprintf(hint, sizeof(hint), "fuser -v /dev/uio%u shows it", uio->number);
-	return report(dev->ctx, errno == EWOULDBLOCK ? -EBUSY : -errno, dev->name, hint,
-		      "another program has /dev/uio%u open", uio->number);
+	if (fd < 0)
+		return report(dev->ctx, fd, dev->name, fd == -EACCES ? "run as root" : NULL,
+			      "cannot open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	close(fd);
+	snprintf(hint, sizeof(hint), "fuser -v /dev/uio%u shows it", number);
+	return report(dev->ctx, error, dev->name, hint, "another program has /dev/uio%u open",
+		      number);
 }
 
 static int open_uio(struct usrpci_dev *dev, unsigned int number)
@@ -108,13 +117,14 @@ static int open_device(struct usrpci_dev *dev)
 	error = sysfs_attach(dev, &uio->sysfs);
 	if (error)
 		goto free_uio;
-	error = lock_device(dev, uio);
-	if (error)
+	uio->locked = lock_device(dev, uio->number);
+	error = uio->locked;
+	if (error < 0)
 		goto detach;
 	uio->fd = open_uio(dev, uio->number);
 	error = uio->fd;
 	if (error < 0)
-		goto detach;
+		goto unlock;
 	error = attach_domain(dev);
 	if (error)
 		goto close_uio;
@@ -124,6 +134,8 @@ static int open_device(struct usrpci_dev *dev)
 
 close_uio:
 	close(uio->fd);
+unlock:
+	close(uio->locked);
 detach:
 	sysfs_detach(&uio->sysfs);
 free_uio:
@@ -136,6 +148,7 @@ static void close_device(struct usrpci_dev *dev)
 	struct uio_dev *uio = dev->backend;
 
 	close(uio->fd);
+	close(uio->locked);
 	sysfs_detach(&uio->sysfs);
 	free(uio);
 }

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,9 +66,10 @@ static int find_identity(struct usrpci_host *host, const char *user, struct iden
 		snprintf(identity->home, sizeof(identity->home), "%s", entry->pw_dir);
 	}
 	/* Root owns the devices' files, so without a capability it still has other ways to them. */
-	if (identity->uid == 0)
-		return refuse(host->ctx, -EPERM, user, "name another with -u",
-			      "a program that devices are lent to does not run as root");
+	if (identity->uid == 0 || identity->gid == 0)
+		return refuse(
+			host->ctx, -EPERM, user, "name another with -u",
+			"a program that devices are lent to does not run as root, nor in its group");
 	return 0;
 }
 
@@ -122,6 +125,26 @@ static void set_environment(const struct identity *identity, int socket)
 	setenv("HOME", identity->home, 1);
 }
 
+/*
+ * A descriptor that root had open, or a key of root's session, is a privilege too. Only the
+ * standard streams and the socket are inherited.
+ */
+static int leave_behind(int socket)
+{
+	struct rlimit limit;
+
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		return -errno;
+	/* Kernels before 5.11 do not know the flag. */
+	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC)) {
+		if (getrlimit(RLIMIT_NOFILE, &limit))
+			return -errno;
+		for (rlim_t fd = 3; fd < limit.rlim_cur; fd++)
+			fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	}
+	return fcntl(socket, F_SETFD, 0) ? -errno : 0;
+}
+
 /* Does not return. Failures go to the broker by the pipe, which success closes. */
 static void run(struct lend *lend, const struct identity *identity, pid_t broker, int socket,
 		int failure)
@@ -138,8 +161,8 @@ static void run(struct lend *lend, const struct identity *identity, pid_t broker
 		error = -errno;
 	if (!error && getppid() != broker)
 		_exit(STATUS_NOT_EXECUTABLE);
-	if (!error && fcntl(socket, F_SETFD, 0))
-		error = -errno;
+	if (!error)
+		error = leave_behind(socket);
 	if (!error) {
 		set_environment(identity, socket);
 		execvp(lend->options->argv[0], lend->options->argv);

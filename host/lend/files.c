@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "device_lock.h"
 #include "driver.h"
 #include "file.h"
 #include "lend/lend.h"
@@ -56,9 +57,14 @@ static int open_last(struct lend *lend, struct lend_device *device)
 }
 
 /* The lock of the library's uio backend; the program gets this descriptor, and the lock with it. */
-static int open_config(struct lend *lend, struct lend_device *device)
+static int lock_device(struct lend *lend, unsigned int index)
 {
-	int error = open_last(lend, device);
+	struct lend_device *device = &lend->devices[index];
+	char path[PATH_SIZE];
+	int error;
+
+	list(lend, index, "%s", device_lock_path(lend->host->ctx, device->name, path));
+	error = open_last(lend, device);
 
 	if (!error && flock(lend->files[lend->file_count - 1].fd, LOCK_EX | LOCK_NB))
 		return refuse(lend->host->ctx, -EBUSY, device->name, NULL,
@@ -77,10 +83,10 @@ static int list_uio(struct lend *lend, unsigned int index)
 		free(names);
 	if (!found)
 		return report(lend->host->ctx, -ENODEV, device->name, NULL, "it has no uio device");
-	list(lend, index, PCI_DEVICES "/%s/config", device->name);
-	error = open_config(lend, device);
+	error = lock_device(lend, index);
 	if (error)
 		return error;
+	list(lend, index, PCI_DEVICES "/%s/config", device->name);
 	list(lend, index, PCI_DEVICES "/%s/reset", device->name);
 	for (unsigned int bar = 0; bar < 6; bar++)
 		list(lend, index, PCI_DEVICES "/%s/resource%u", device->name, bar);

@@ -271,7 +271,9 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	error = status;
 	if (!error && !host->options.dry_run)
 		status = lend_serve(&lend);
+	host->waits_for_lock = true; /* nobody else would give the devices back */
 	error = host->options.dry_run ? 0 : finish(&lend, !error);
+	host->waits_for_lock = false;
 	lend_signals_restore(&lend);
 	free(lend.devices);
 	return error && status >= 0 ? error : status;

@@ -68,6 +68,67 @@ lend_run@runs-as-the-user-that-is-named()
 	expect_fail 1 "does not run as root" usrpci -q run -u root "$edu" -- id
 }
 
+lend_run@refuses-a-user-of-roots-group()
+{
+	echo "rootgroup:x:4242:0::/:/bin/sh" >>/etc/passwd
+	expect_fail 1 "nor in its group" usrpci -q run -u rootgroup "$edu" -- id
+	sed -i '/^rootgroup:/d' /etc/passwd
+}
+
+lend_run@leaves-descriptors-of-root-behind()
+{
+	exec 7</etc/shadow
+	expect_fail 2 "[Bb]ad file descriptor" usrpci -q run "$edu" -- sh -c 'cat <&7'
+	exec 7<&-
+	! grep -q root: <<<"$output"
+}
+
+# The number of a session keyring and of a key in it: root's, then what the program has of them.
+lend_run@leaves-keys-of-root-behind()
+{
+	cat >"$scratch/keys.py" <<-'EOF'
+		import ctypes, os, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		SESSION, ADD_KEY, KEYCTL, JOIN, SEARCH = -3, 248, 250, 1, 10
+		if sys.argv[1] == "have":
+		    assert libc.syscall(KEYCTL, JOIN, None) > 0
+		    assert libc.syscall(ADD_KEY, b"user", b"secret", b"hunter2", 7, SESSION) > 0
+		    os.execvp(sys.argv[2], sys.argv[2:])
+		print("key:", libc.syscall(KEYCTL, SEARCH, SESSION, b"user", b"secret", 0))
+	EOF
+	chmod 644 "$scratch/keys.py"
+	chmod 755 "$scratch"
+	expect_output "key: [1-9]" python3 "$scratch/keys.py" have python3 "$scratch/keys.py" look
+	expect_output "key: -1" python3 "$scratch/keys.py" have \
+		usrpci -q run "$edu" -- python3 "$scratch/keys.py" look
+}
+
+lend_run@works-whatever-others-lock()
+{
+	local locked=0
+	usrpci -q bind "$edu"
+	setpriv --reuid nobody --regid nogroup --clear-groups \
+		flock "/sys/bus/pci/devices/$edu/config" sleep 60 &
+	sleep 0.5
+	expect_output "equal" "$examples/edu_dma" "$edu"
+	expect_output "equal" lend "$edu" -- "$examples/edu_dma" "$edu"
+	kill %1
+	setpriv --reuid nobody --regid nogroup --clear-groups flock -n /run/usrpci/lock true || locked=$?
+	[ $locked != 0 ] || fail "everybody can lock /run/usrpci/lock"
+	usrpci -q restore "$edu"
+}
+
+lend_run@gives-back-late-rather-than-never()
+{
+	expect_output "waiting for .* which has been changing this host" usrpci run "$edu" -- \
+		sh -c 'touch /tmp/ready; sleep 2' &
+	local run=$!
+	wait_for 20 test -e /tmp/ready
+	flock /run/usrpci/lock sleep 15
+	wait "$run"
+	rm /tmp/ready
+}
+
 lend_run@does-not-give-the-program-other-devices()
 {
 	expect_fail 1 "." usrpci -q run "$edu" -- "$examples/ping" -c 1 "$nic"

@@ -76,6 +76,10 @@ static void a_damaged_record_is_reported_and_the_others_are_kept(void **state)
 		"usrpci-journal 1\nid 8086\ndriver e1000\nend\n",
 		"usrpci-journal 1\nid 8086:100e\ndriver ../../../etc\nend\n",
 		"usrpci-journal 1\nid 8086:100e\nnode /etc/passwd 0 0 777\nend\n",
+		"usrpci-journal 1\nid 8086:100e\n"
+		"node /dev/vfio/../../etc/shadow 1000 1000 666\nend\n",
+		"usrpci-journal 1\nid 8086:100e\nnode /dev/vfio/ 1000 1000 666\nend\n",
+		"usrpci-journal 1\nid 8086:100e\nnode /dev/vfio/7 1000 1000 4755\nend\n",
 		"usrpci-journal 1\nid 8086:100e\nwhen never\nend\n",
 		"usrpci-journal 1\nid 8086:100e\n"
 		"driver a_name_that_is_longer_than_any_that_a_driver_may_have\nend\n",
