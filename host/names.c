@@ -109,7 +109,8 @@ static int append_members(struct usrpci_host *host, const char *class_name,
 		    !class_owner(host, class_name, names[i], &next->addr) ||
 		    file_exists(host->ctx, "/sys/class/%s/%s/partition", class_name, names[i]))
 			continue;
-		strcpy(next->name, names[i]);
+		if (!multipath_head(names[i], next->name))
+			strcpy(next->name, names[i]);
 		count++;
 	}
 	free(names);

@@ -57,6 +57,7 @@ static void describe_cure(const struct usrpci_use *use, const char *name, char c
 		[USRPCI_USE_NAMESPACE] = {"end the container that has ", ""},
 		[USRPCI_USE_SHARE] = {"choose another device than ", ""},
 		[USRPCI_USE_CONSOLE] = {"boot without console=", ""},
+		[USRPCI_USE_BELOW] = {"choose another device than ", ""},
 	};
 	const char *object = use->kind == USRPCI_USE_GROUP ? name : use->object;
 
@@ -71,9 +72,12 @@ static void check_uses(struct usrpci_host *host, const struct usrpci_dev_info *i
 	char cure[200];
 	int i;
 
+	/* Where a driver for userspace has it, it is taken from nobody. */
 	if (count < 0) {
-		finding_add(findings, USRPCI_CHECK_MISSING, "use", "run as root",
-			    "who uses %s cannot be found out", name);
+		finding_add(findings,
+			    driver_is_userspace(info->driver) ? USRPCI_CHECK_NOTE
+							      : USRPCI_CHECK_MISSING,
+			    "use", "run as root", "who uses %s cannot be found out", name);
 		return;
 	}
 	for (i = 0; i < count; i++) {

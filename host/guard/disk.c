@@ -158,22 +158,6 @@ static int guard_disk(struct usrpci_host *host, const char *disk, const struct d
 	return guard_holders(host, disk, tables, depth, list);
 }
 
-/*
- * With native NVMe multipath the disk that is used, nvme0n1, hangs on no PCI device; its path
- * nvme0c1n1 does.
- */
-static bool multipath_head(const char *disk, char head[NAME_SIZE])
-{
-	unsigned int subsystem, controller, namespace;
-	int end = 0;
-
-	if (sscanf(disk, "nvme%uc%un%u%n", &subsystem, &controller, &namespace, &end) != 3 ||
-	    disk[end])
-		return false;
-	snprintf(head, NAME_SIZE, "nvme%un%u", subsystem, namespace);
-	return true;
-}
-
 /* A whole disk cannot be opened exclusively while a part of it is in use: ask only when none is. */
 static int guard_all(struct usrpci_host *host, char (*disks)[NAME_SIZE], int count,
 		     struct use_list *list)
@@ -195,27 +179,69 @@ static int guard_all(struct usrpci_host *host, char (*disks)[NAME_SIZE], int cou
 	return error;
 }
 
-/* The disks that are used: of multipath, the head instead of the path. */
-static void resolve_paths(char (*disks)[NAME_SIZE], int count)
+/*
+ * With native NVMe multipath the disk that is used, nvme0n1, hangs on no PCI device; its path
+ * nvme0c1n1 does.
+ */
+bool multipath_head(const char *disk, char head[NAME_SIZE])
 {
-	char head[NAME_SIZE];
-	int i;
+	unsigned int subsystem, controller, namespace;
+	int end = 0;
 
-	for (i = 0; i < count; i++) {
-		if (multipath_head(disks[i], head))
-			strcpy(disks[i], head);
+	if (sscanf(disk, "nvme%uc%un%u%n", &subsystem, &controller, &namespace, &end) != 3 ||
+	    disk[end])
+		return false;
+	snprintf(head, NAME_SIZE, "nvme%un%u", subsystem, namespace);
+	return true;
+}
+
+/* Appends a disk's partitions to a list of count. Returns how long it is then, or -errno. */
+static int append_partitions(struct usrpci_host *host, const char *disk, char (**list)[NAME_SIZE],
+			     int count)
+{
+	char(*longer)[NAME_SIZE], **names;
+	int found = dir_list(host->ctx, &names, "/sys/class/block/%s", disk);
+
+	if (found < 0)
+		return found == -ENOENT ? count : found;
+	longer = reallocarray(*list, (size_t)(count + found) + 1, sizeof(*longer));
+	for (int i = 0; longer && i < found; i++) {
+		if (strlen(names[i]) < NAME_SIZE && !strncmp(names[i], disk, strlen(disk)) &&
+		    file_exists(host->ctx, "/sys/class/block/%s/%s/dev", disk, names[i]))
+			strcpy(longer[count++], names[i]);
 	}
+	free(names);
+	if (!longer)
+		return -ENOMEM;
+	*list = longer;
+	return count;
+}
+
+int disk_members(struct usrpci_host *host, const struct usrpci_addr *addr,
+		 char (**names)[NAME_SIZE])
+{
+	int count = class_members(host, addr, "block", names), all = count;
+	char head[NAME_SIZE];
+
+	for (int i = 0; all >= 0 && i < count; i++) {
+		if (!multipath_head((*names)[i], head))
+			continue;
+		strcpy((*names)[i], head);
+		all = append_partitions(host, head, names, all);
+	}
+	if (all < 0 && count >= 0)
+		free(*names);
+	return all;
 }
 
 int guard_disks(struct usrpci_host *host, const struct usrpci_dev_info *info, struct use_list *list)
 {
 	char(*disks)[NAME_SIZE];
-	int count = class_members(host, &info->addr, "block", &disks);
+	int count = disk_members(host, &info->addr, &disks);
 	int error;
 
 	if (count < 0)
 		return report(host->ctx, count, NULL, NULL, "cannot read /sys/class/block");
-	resolve_paths(disks, count);
 	error = count ? guard_all(host, disks, count, list) : 0;
 	free(disks);
 	return error;

@@ -46,6 +46,15 @@ int use_add(struct use_list *list, enum usrpci_use_kind kind, const char *object
 	return 0;
 }
 
+void use_prefix(struct usrpci_use *use, const char *name)
+{
+	char text[sizeof(use->text)];
+
+	snprintf(text, sizeof(text), "%s: %.*s", name, (int)(sizeof(text) - USRPCI_ADDR_STRLEN - 3),
+		 use->text);
+	memcpy(use->text, text, sizeof(text));
+}
+
 bool class_owner(struct usrpci_host *host, const char *class_name, const char *name,
 		 struct usrpci_addr *owner)
 {
@@ -225,20 +234,36 @@ static int guard_group(struct usrpci_host *host, const struct usrpci_dev_info *i
 	return error;
 }
 
+typedef int guard_part(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		       struct use_list *list);
+
+static int ask_parts(guard_part *const *parts, struct usrpci_host *host,
+		     const struct usrpci_dev_info *info, struct use_list *list)
+{
+	int error = 0;
+
+	for (; !error && *parts; parts++)
+		error = (*parts)(host, info, list);
+	return error;
+}
+
+int guard_classes(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		  struct use_list *list)
+{
+	static guard_part *const parts[] = {guard_network, guard_disks,   guard_shares,
+					    guard_display, guard_console, guard_open_files,
+					    NULL};
+
+	return ask_parts(parts, host, info, list);
+}
+
 static int find_uses(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		     struct use_list *list)
 {
-	static int (*const parts[])(struct usrpci_host *, const struct usrpci_dev_info *,
-				    struct use_list *) = {
-		guard_bridge,  guard_network,   guard_disks,      guard_shares, guard_display,
-		guard_console, guard_functions, guard_open_files, guard_group,
-	};
-	int error = 0;
-	size_t i;
+	static guard_part *const parts[] = {guard_bridge,    guard_classes, guard_below,
+					    guard_functions, guard_group,   NULL};
 
-	for (i = 0; !error && i < sizeof(parts) / sizeof(parts[0]); i++)
-		error = parts[i](host, info, list);
-	return error;
+	return ask_parts(parts, host, info, list);
 }
 
 int usrpci_host_uses(struct usrpci_host *host, const struct usrpci_addr *addr,

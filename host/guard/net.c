@@ -76,22 +76,6 @@ static int guard_interface(struct usrpci_host *host, const char *interface,
 	return error ? error : guard_uppers(host, interface, table, depth, list);
 }
 
-/*
- * The kernel hides the interfaces of other network namespaces, a container's for one; what it
- * cannot hide is the directory that they stood in.
- */
-static int guard_namespace(struct usrpci_host *host, const struct usrpci_dev_info *info,
-			   struct use_list *list)
-{
-	char name[USRPCI_ADDR_STRLEN];
-
-	usrpci_addr_format(&info->addr, name);
-	if (!file_exists(host->ctx, PCI_DEVICES "/%s/net", name))
-		return 0;
-	return use_add(list, USRPCI_USE_NAMESPACE, name,
-		       "%s has an interface in another network namespace", name);
-}
-
 static int guard_interfaces(struct usrpci_host *host, char (*interfaces)[NAME_SIZE], int count,
 			    struct use_list *list)
 {
@@ -118,8 +102,7 @@ int guard_network(struct usrpci_host *host, const struct usrpci_dev_info *info,
 
 	if (count < 0)
 		return report(host->ctx, count, NULL, NULL, "cannot read /sys/class/net");
-	error = count ? guard_interfaces(host, interfaces, count, list)
-		      : guard_namespace(host, info, list);
+	error = count ? guard_interfaces(host, interfaces, count, list) : 0;
 	free(interfaces);
 	return error;
 }

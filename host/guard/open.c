@@ -71,7 +71,7 @@ static int list_files(struct usrpci_host *host, const struct usrpci_dev_info *in
 		snprintf(group, sizeof(group), "noiommu-%d", info->iommu_group);
 		add_file(files, "/dev/vfio", group);
 	}
-	count = class_members(host, &info->addr, "block", &disks);
+	count = disk_members(host, &info->addr, &disks);
 	if (count < 0)
 		return count;
 	for (i = 0; i < count; i++)
@@ -131,12 +131,11 @@ static int search_process(struct usrpci_host *host, const struct device_files *f
 	return error;
 }
 
-/* Root without the right to look into other processes, in a container perhaps, must not guess. */
+/* Whoever may not look into other processes, even root in a container, must not guess. */
 static int hidden_process(struct usrpci_host *host, const char *pid)
 {
-	if (geteuid() != 0)
-		return 0;
-	return report(host->ctx, -EACCES, pid, "needs CAP_SYS_PTRACE",
+	return report(host->ctx, -EACCES, NULL,
+		      geteuid() ? "run as root" : "the capability CAP_SYS_PTRACE is needed",
 		      "cannot see the files that process %s has open", pid);
 }
 

@@ -77,6 +77,7 @@ enum usrpci_use_kind {
 	USRPCI_USE_NAMESPACE, /**< its interface is in another network namespace */
 	USRPCI_USE_SHARE,     /**< a virtual machine's files come through it: 9p, virtiofs */
 	USRPCI_USE_CONSOLE,   /**< a serial line of it is the kernel's console */
+	USRPCI_USE_BELOW,     /**< another PCI function is below it, and vanishes with its driver */
 };
 
 /** One use of a device that taking it away would break. */

@@ -164,6 +164,51 @@ static void an_interface_in_another_namespace_is_noticed(void **state)
 		   NIC " has an interface in another network namespace");
 }
 
+static void an_interface_of_virtio_in_another_namespace_is_noticed(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x020000, "virtio-pci", NULL);
+	fixture_mkdir(kernel->fixture, "/sys/devices/pci0000:00/" TWIN "/virtio9/net");
+	assert_use(kernel, TWIN, USRPCI_USE_NAMESPACE,
+		   TWIN " has an interface in another network namespace");
+}
+
+#define VMD_DISK "10000:e1:00.0"
+
+/* As behind Intel's VMD, whose class is RAID: a bus of its own, in a domain of its own. */
+static void what_uses_a_function_below_uses_the_function(void **state)
+{
+	struct kernel *kernel = *state;
+	const char *below = "pci0000:00/" TWIN "/pci10000:e0/" VMD_DISK "/nvme/nvme7";
+
+	add_device(kernel, TWIN, 0x010400, "vmd", NULL);
+	add_device(kernel, VMD_DISK, 0x010802, "nvme", NULL);
+	add_member(kernel, "block", "nvme7n1", below);
+	fixture_text(kernel->fixture, "/sys/class/block/nvme7n1/dev", "259:9\n");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "22 1 259:9 / / rw,relatime - ext4 /dev/nvme7n1 rw\n");
+	assert_int_equal(count_uses(kernel, TWIN), 2);
+	assert_int_equal(found[0].kind, USRPCI_USE_BELOW);
+	assert_string_equal(found[0].text, VMD_DISK " is below it, and vanishes with its driver");
+	assert_int_equal(found[1].kind, USRPCI_USE_MOUNT);
+	assert_string_equal(found[1].text, VMD_DISK ": nvme7n1 is mounted on /");
+}
+
+static void a_partition_of_a_multipath_disk_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x010802, "nvme", NULL);
+	add_member(kernel, "block", "nvme4c4n1", "pci0000:00/" TWIN "/nvme/nvme4");
+	fixture_mkdir(kernel->fixture, "/sys/class/block/nvme4n1/nvme4n1p2");
+	fixture_text(kernel->fixture, "/sys/class/block/nvme4n1/nvme4n1p2/dev", "259:8\n");
+	fixture_link(kernel->fixture, "/sys/class/block/nvme4n1p2", "nvme4n1/nvme4n1p2");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "22 1 259:8 / / rw,relatime - ext4 /dev/nvme4n1p2 rw\n");
+	assert_use(kernel, TWIN, USRPCI_USE_MOUNT, "nvme4n1p2 is mounted on /");
+}
+
 static void a_network_that_cannot_be_read_counts_as_in_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -386,6 +431,9 @@ int main(void)
 		TEST(interfaces_above_each_other_in_a_circle_end),
 		TEST(an_interface_on_virtio_is_found),
 		TEST(an_interface_in_another_namespace_is_noticed),
+		TEST(an_interface_of_virtio_in_another_namespace_is_noticed),
+		TEST(what_uses_a_function_below_uses_the_function),
+		TEST(a_partition_of_a_multipath_disk_is_in_use),
 		TEST(a_network_that_cannot_be_read_counts_as_in_use),
 		TEST(a_mounted_disk_is_in_use),
 		TEST(a_mounted_partition_is_in_use),
