@@ -297,12 +297,12 @@ int sysfs_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 	return error ? report_file(dev, error, "write", "reset") : 0;
 }
 
-static bool match(struct usrpci_ctx *ctx, const struct backend_target *target)
+static bool sysfs_match(struct usrpci_ctx *ctx, const struct backend_target *target)
 {
 	return target->inspect && target->info;
 }
 
-static int open_device(struct usrpci_dev *dev)
+static int sysfs_open(struct usrpci_dev *dev)
 {
 	struct sysfs_dev *sysfs = calloc(1, sizeof(*sysfs));
 	int error;
@@ -318,23 +318,23 @@ static int open_device(struct usrpci_dev *dev)
 	return 0;
 }
 
-static void close_device(struct usrpci_dev *dev)
+static void sysfs_close(struct usrpci_dev *dev)
 {
 	sysfs_detach(dev->backend);
 	free(dev->backend);
 }
 
-static uint32_t features(struct usrpci_dev *dev)
+static uint32_t sysfs_features(struct usrpci_dev *dev)
 {
 	return sysfs_can_reset(dev) ? USRPCI_FEATURE_RESET : 0;
 }
 
 const struct backend_ops backend_sysfs = {
 	.name = "sysfs",
-	.match = match,
-	.open = open_device,
-	.close = close_device,
-	.features = features,
+	.match = sysfs_match,
+	.open = sysfs_open,
+	.close = sysfs_close,
+	.features = sysfs_features,
 	.config_read = sysfs_config_read,
 	.config_write = sysfs_config_write,
 	.bar_map = sysfs_bar_map,

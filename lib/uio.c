@@ -39,7 +39,7 @@ struct uio_dev {
 	uint8_t command[2];     /* as last read or written, INTx not disabled */
 };
 
-static bool match(struct usrpci_ctx *ctx, const struct backend_target *target)
+static bool uio_match(struct usrpci_ctx *ctx, const struct backend_target *target)
 {
 	return target->info && !target->inspect &&
 	       strcmp(target->info->driver, "uio_pci_generic") == 0;
@@ -104,7 +104,7 @@ static int attach_domain(struct usrpci_dev *dev)
 	return has == 0 ? domain_physical_attach(dev->ctx) : has < 0 ? has : 0;
 }
 
-static int open_device(struct usrpci_dev *dev)
+static int uio_open(struct usrpci_dev *dev)
 {
 	struct uio_dev *uio = calloc(1, sizeof(*uio));
 	int error;
@@ -143,7 +143,7 @@ free_uio:
 	return error;
 }
 
-static void close_device(struct usrpci_dev *dev)
+static void uio_close(struct usrpci_dev *dev)
 {
 	struct uio_dev *uio = dev->backend;
 
@@ -153,20 +153,20 @@ static void close_device(struct usrpci_dev *dev)
 	free(uio);
 }
 
-static uint32_t features(struct usrpci_dev *dev)
+static uint32_t uio_features(struct usrpci_dev *dev)
 {
 	return USRPCI_FEATURE_DMA | (dev->info.irq_pin ? USRPCI_FEATURE_INTX : 0) |
 	       (sysfs_can_reset(dev) ? USRPCI_FEATURE_RESET : 0);
 }
 
-static int irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
+static int uio_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
 	return type == USRPCI_IRQ_INTX && dev->info.irq_pin ? 1 : 0;
 }
 
-/* Keeps command as it is on the device, for irq_set_mask() to write without reading first. */
-static int config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
-			size_t size)
+/* Keeps command as it is on the device, for uio_irq_set_mask() to write without reading first. */
+static int uio_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
+			    size_t size)
 {
 	struct uio_dev *uio = dev->backend;
 	const uint8_t *bytes = buffer;
@@ -187,8 +187,8 @@ static int config_write(struct usrpci_dev *dev, unsigned int offset, const void 
  * INTx again only when the low byte is among those written, without which an interrupt that came
  * while masked is lost.
  */
-static int irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
-			bool masked)
+static int uio_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
+			    bool masked)
 {
 	struct uio_dev *uio = dev->backend;
 	uint8_t command[2];
@@ -248,32 +248,32 @@ static int read_command(struct usrpci_dev *dev)
 	return error;
 }
 
-static int irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
+static int uio_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
 {
 	int error = read_command(dev);
 
 	if (!error)
-		error = irq_set_mask(dev, type, 0, true);
+		error = uio_irq_set_mask(dev, type, 0, true);
 	if (!error)
 		error = forget_earlier(dev);
 	if (!error)
-		error = irq_set_mask(dev, type, 0, false);
+		error = uio_irq_set_mask(dev, type, 0, false);
 	return error;
 }
 
-static int irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
+static int uio_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
-	return dev->gone ? 0 : irq_set_mask(dev, type, 0, true);
+	return dev->gone ? 0 : uio_irq_set_mask(dev, type, 0, true);
 }
 
-static int irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
+static int uio_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
 	const struct uio_dev *uio = dev->backend;
 
 	return uio->fd;
 }
 
-static int irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
+static int uio_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
 	struct uio_dev *uio = dev->backend;
 	uint32_t count, news;
@@ -288,21 +288,21 @@ static int irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 
 const struct backend_ops backend_uio = {
 	.name = "uio",
-	.match = match,
-	.open = open_device,
-	.close = close_device,
-	.features = features,
+	.match = uio_match,
+	.open = uio_open,
+	.close = uio_close,
+	.features = uio_features,
 	.config_read = sysfs_config_read,
-	.config_write = config_write,
+	.config_write = uio_config_write,
 	.bar_map = sysfs_bar_map,
 	.bar_unmap = sysfs_bar_unmap,
 	.bar_read = sysfs_bar_read,
 	.bar_write = sysfs_bar_write,
-	.irq_count = irq_count,
-	.irq_enable = irq_enable,
-	.irq_disable = irq_disable,
-	.irq_fd = irq_fd,
-	.irq_take = irq_take,
-	.irq_set_mask = irq_set_mask,
+	.irq_count = uio_irq_count,
+	.irq_enable = uio_irq_enable,
+	.irq_disable = uio_irq_disable,
+	.irq_fd = uio_irq_fd,
+	.irq_take = uio_irq_take,
+	.irq_set_mask = uio_irq_set_mask,
 	.reset = sysfs_reset,
 };

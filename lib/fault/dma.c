@@ -243,8 +243,8 @@ static int add(struct dma_domain *domain, const struct dma_chunk *chunk)
 	return taken;
 }
 
-static int grow(struct dma_domain *domain, const struct dma_chunk_request *request,
-		int (*add_inner)(struct dma_domain *domain, const struct dma_chunk *chunk))
+static int fault_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
+		      int (*add_inner)(struct dma_domain *domain, const struct dma_chunk *chunk))
 {
 	struct fault_memory *memory = memory_of(domain);
 
@@ -252,7 +252,7 @@ static int grow(struct dma_domain *domain, const struct dma_chunk_request *reque
 	return memory->inner->grow(domain, request, add);
 }
 
-static void shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
+static void fault_shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
 {
 	struct fault_memory *memory = memory_of(domain);
 
@@ -269,8 +269,8 @@ int fault_memory_wrap(struct dma_domain *domain, unsigned int ms, bool torn,
 	if (!error) {
 		*memory = (struct fault_memory){
 			.ops = *domain->ops, .inner = domain->ops, .torn = torn, .ms = ms};
-		memory->ops.grow = grow;
-		memory->ops.shrink = shrink;
+		memory->ops.grow = fault_grow;
+		memory->ops.shrink = fault_shrink;
 		memory->domain = domain;
 		pthread_mutex_init(&memory->lock, NULL);
 		pthread_cond_init(&memory->stopping, NULL);

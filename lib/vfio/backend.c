@@ -24,7 +24,7 @@
 #include "log.h"
 
 /* vfio-pci itself, and its variants for single devices: mlx5-vfio-pci and the like. */
-static bool match(struct usrpci_ctx *ctx, const struct backend_target *target)
+static bool vfio_match(struct usrpci_ctx *ctx, const struct backend_target *target)
 {
 	const char *driver = target->info ? target->info->driver : "";
 	size_t length = strlen(driver), suffix = strlen("vfio-pci");
@@ -161,7 +161,7 @@ static int attach(struct usrpci_dev *dev, struct vfio_device *vfio)
 	return attach_noiommu(dev, vfio);
 }
 
-static int open_device(struct usrpci_dev *dev)
+static int vfio_open(struct usrpci_dev *dev)
 {
 	struct vfio_device *vfio = calloc(1, sizeof(*vfio));
 	int error;
@@ -186,13 +186,13 @@ free_vfio:
 	return error;
 }
 
-static void close_device(struct usrpci_dev *dev)
+static void vfio_close(struct usrpci_dev *dev)
 {
 	detach(dev);
 	free(dev->backend);
 }
 
-static uint32_t features(struct usrpci_dev *dev)
+static uint32_t vfio_features(struct usrpci_dev *dev)
 {
 	const struct vfio_device *vfio = vfio_device(dev);
 	uint32_t bits = USRPCI_FEATURE_DMA;
@@ -220,7 +220,7 @@ static int report_access(struct usrpci_dev *dev, int error, const char *action, 
 		      action, offset);
 }
 
-static int config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size)
+static int vfio_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size)
 {
 	const struct vfio_device *vfio = vfio_device(dev);
 	int error = pread_exact(vfio->fd, buffer, size, (off_t)(vfio->config.offset + offset));
@@ -228,8 +228,8 @@ static int config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer
 	return error ? report_access(dev, error, "read", offset) : 0;
 }
 
-static int config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
-			size_t size)
+static int vfio_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
+			     size_t size)
 {
 	const struct vfio_device *vfio = vfio_device(dev);
 	int error = pwrite_exact(vfio->fd, buffer, size, (off_t)(vfio->config.offset + offset));
@@ -239,12 +239,12 @@ static int config_write(struct usrpci_dev *dev, unsigned int offset, const void 
 
 const struct backend_ops backend_vfio = {
 	.name = "vfio",
-	.match = match,
-	.open = open_device,
-	.close = close_device,
-	.features = features,
-	.config_read = config_read,
-	.config_write = config_write,
+	.match = vfio_match,
+	.open = vfio_open,
+	.close = vfio_close,
+	.features = vfio_features,
+	.config_read = vfio_config_read,
+	.config_write = vfio_config_write,
 	.bar_map = vfio_bar_map,
 	.bar_unmap = vfio_bar_unmap,
 	.bar_read = vfio_bar_read,

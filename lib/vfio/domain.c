@@ -196,8 +196,8 @@ static int report_refusal(struct vfio_domain *domain, size_t size, usrpci_dma_t 
 		      "%zu bytes cannot be mapped", size);
 }
 
-static int grow(struct dma_domain *base, const struct dma_chunk_request *request,
-		int (*add)(struct dma_domain *, const struct dma_chunk *))
+static int vfio_domain_grow(struct dma_domain *base, const struct dma_chunk_request *request,
+			    int (*add)(struct dma_domain *, const struct dma_chunk *))
 {
 	struct vfio_domain *domain = (struct vfio_domain *)base;
 	size_t huge_size = base->ctx->page_size ? base->ctx->page_size : CHUNK_MIN;
@@ -217,7 +217,7 @@ unlock:
 	return error;
 }
 
-static void shrink(struct dma_domain *base, const struct dma_chunk *chunk)
+static void vfio_domain_shrink(struct dma_domain *base, const struct dma_chunk *chunk)
 {
 	struct vfio_domain *domain = (struct vfio_domain *)base;
 	struct mapping *mapping;
@@ -275,7 +275,7 @@ static int map_caller(struct vfio_domain *domain, char *va, size_t size, usrpci_
 	return 0;
 }
 
-static int map(struct dma_domain *base, void *va, size_t size, usrpci_dma_t *addr)
+static int vfio_domain_map(struct dma_domain *base, void *va, size_t size, usrpci_dma_t *addr)
 {
 	struct vfio_domain *domain = (struct vfio_domain *)base;
 	int error;
@@ -291,7 +291,7 @@ static bool in_window(const struct vfio_domain *domain, const char *va)
 	return va >= domain->window && va < domain->window + domain->window_size;
 }
 
-static int unmap(struct dma_domain *base, void *va, size_t size)
+static int vfio_domain_unmap(struct dma_domain *base, void *va, size_t size)
 {
 	struct vfio_domain *domain = (struct vfio_domain *)base;
 	struct mapping *mapping;
@@ -308,16 +308,16 @@ static int unmap(struct dma_domain *base, void *va, size_t size)
 	return error;
 }
 
-static void destroy(struct dma_domain *base)
+static void vfio_domain_destroy(struct dma_domain *base)
 {
 	vfio_domain_close((struct vfio_domain *)base);
 }
 
 const struct dma_domain_ops vfio_domain_ops = {
 	.name = "vfio",
-	.grow = grow,
-	.shrink = shrink,
-	.map = map,
-	.unmap = unmap,
-	.destroy = destroy,
+	.grow = vfio_domain_grow,
+	.shrink = vfio_domain_shrink,
+	.map = vfio_domain_map,
+	.unmap = vfio_domain_unmap,
+	.destroy = vfio_domain_destroy,
 };

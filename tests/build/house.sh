@@ -115,6 +115,22 @@ private_headers_are_named_by_their_path()
 		done
 }
 
+# The names that tables of operations are given, by their initialisers or later ("ops.grow = ...").
+reached_by_pointer()
+{
+	sources "$@" | xargs -r sed -nE 's/^[[:space:]]+([a-z>-]*ops)?\.[a-z_]+ = ([a-z][a-z0-9_]*)[,;]$/\2/p' | sort -u
+}
+
+functions_behind_pointers_have_one_name()
+{
+	local name found
+	cd "$1" || return
+	reached_by_pointer lib host | while read -r name; do
+		found=$(sources lib host | grep '\.c$' | xargs grep -lE "^(static )?[a-z].*[ *]$name\(.*[^;]$")
+		[ "$(grep -c . <<<"$found")" -le 1 ] || echo "$name: $(tr '\n' ' ' <<<"$found")"
+	done
+}
+
 no_folder_is_a_heap()
 {
 	local folder
@@ -241,6 +257,9 @@ rule "the folders of the library keep apart" library_folders_keep_apart 3 \
 	lib/qemu/a.c '#include "qemu/qemu.h"\n#include "fault/fault.h"\n'
 rule "private headers are named by their path" private_headers_are_named_by_their_path 1 \
 	lib/dma/heap.h '' util/log.h '' lib/dma/a.c '#include "dma/heap.h"\n#include "heap.h"\n#include "log.h"\n'
+rule "functions behind pointers have one name" functions_behind_pointers_have_one_name 1 \
+	lib/a.c 'static int grow(void)\n{\n}\nstatic int help(void)\n{\n}\nstruct ops a = {\n\t.grow = grow,\n};\n' \
+	host/b.c 'static int grow(void)\n{\n}\nstatic int help(void)\n{\n}\n'
 mapfile -t heap < <(for number in {1..31}; do printf '%s\n\n' "lib/$number.c"; done)
 rule "no folder has more than 30 C files" no_folder_is_a_heap 1 "${heap[@]}" host/a.c ''
 rule "one place writes to the host" one_place_writes_to_the_host 3 \

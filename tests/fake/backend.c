@@ -91,7 +91,7 @@ struct fake_name {
 	const struct fake_model *model;
 };
 
-static int open_device(struct usrpci_dev *dev)
+static int fake_open_device(struct usrpci_dev *dev)
 {
 	struct fake *fake = calloc(1, sizeof(*fake));
 	int error;
@@ -110,12 +110,12 @@ static int open_device(struct usrpci_dev *dev)
 	return error;
 }
 
-static void close_device(struct usrpci_dev *dev)
+static void fake_close(struct usrpci_dev *dev)
 {
 	free_fake(dev->backend);
 }
 
-static uint32_t features(struct usrpci_dev *dev)
+static uint32_t fake_features(struct usrpci_dev *dev)
 {
 	const struct fake *fake = dev->backend;
 
@@ -125,7 +125,7 @@ static uint32_t features(struct usrpci_dev *dev)
 	       (fake->model.reset ? USRPCI_FEATURE_RESET : 0);
 }
 
-static int config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size)
+static int fake_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size)
 {
 	struct fake *fake = dev->backend;
 	int error = called(fake);
@@ -165,8 +165,8 @@ static void update_intx(struct fake *fake)
 	deliver(fake, USRPCI_IRQ_INTX, 0);
 }
 
-static int config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
-			size_t size)
+static int fake_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
+			     size_t size)
 {
 	struct fake *fake = dev->backend;
 	const uint8_t *bytes = buffer;
@@ -182,7 +182,7 @@ static int config_write(struct usrpci_dev *dev, unsigned int offset, const void 
 	return error;
 }
 
-static int bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
+static int fake_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
 {
 	struct fake *fake = dev->backend;
 	int error = called(fake);
@@ -194,7 +194,7 @@ static int bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
 	return 0;
 }
 
-static int bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value)
+static int fake_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value)
 {
 	struct fake *fake = bar->dev->backend;
 	const struct fake_bar *model = &fake->model.bars[bar->index];
@@ -209,7 +209,7 @@ static int bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, u
 	return 0;
 }
 
-static int bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value)
+static int fake_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value)
 {
 	struct fake *fake = bar->dev->backend;
 	const struct fake_bar *model = &fake->model.bars[bar->index];
@@ -223,7 +223,7 @@ static int bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, 
 	return 0;
 }
 
-static int irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
+static int fake_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
 	const struct fake *fake = dev->backend;
 	unsigned int count[] = {fake->model.irq_pin ? 1 : 0, fake->model.msi, fake->model.msix};
@@ -233,7 +233,7 @@ static int irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 	return count[type] < VECTORS ? (int)count[type] : VECTORS;
 }
 
-static int irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
+static int fake_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
 	struct fake *fake = dev->backend;
 
@@ -245,7 +245,7 @@ static int irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
 	return 0;
 }
 
-static int irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
+static int fake_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
 {
 	struct fake *fake = dev->backend;
 	int error = called(fake);
@@ -256,18 +256,18 @@ static int irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 			error = -errno;
 	}
 	if (error)
-		irq_disable(dev, type);
+		fake_irq_disable(dev, type);
 	fake->intx_masked = false;
 	update_intx(fake);
 	return error;
 }
 
-static int irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
+static int fake_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
 	return ((struct fake *)dev->backend)->vectors[type][vector];
 }
 
-static int irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
+static int fake_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
 	struct fake *fake = dev->backend;
 	eventfd_t count;
@@ -277,8 +277,8 @@ static int irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 	return eventfd_read(fake->vectors[type][vector], &count) ? -errno : (int)count;
 }
 
-static int irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
-			bool masked)
+static int fake_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
+			     bool masked)
 {
 	struct fake *fake = dev->backend;
 
@@ -291,7 +291,7 @@ static int irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsig
 	return 0;
 }
 
-static int reset(struct usrpci_dev *dev, enum usrpci_reset kind)
+static int fake_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 {
 	struct fake *fake = dev->backend;
 	int error = called(fake);
@@ -303,21 +303,21 @@ static int reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 
 static const struct backend_ops backend_fake = {
 	.name = "fake",
-	.open = open_device,
-	.close = close_device,
-	.features = features,
-	.config_read = config_read,
-	.config_write = config_write,
-	.bar_map = bar_map,
-	.bar_read = bar_read,
-	.bar_write = bar_write,
-	.irq_count = irq_count,
-	.irq_enable = irq_enable,
-	.irq_disable = irq_disable,
-	.irq_fd = irq_fd,
-	.irq_take = irq_take,
-	.irq_set_mask = irq_set_mask,
-	.reset = reset,
+	.open = fake_open_device,
+	.close = fake_close,
+	.features = fake_features,
+	.config_read = fake_config_read,
+	.config_write = fake_config_write,
+	.bar_map = fake_bar_map,
+	.bar_read = fake_bar_read,
+	.bar_write = fake_bar_write,
+	.irq_count = fake_irq_count,
+	.irq_enable = fake_irq_enable,
+	.irq_disable = fake_irq_disable,
+	.irq_fd = fake_irq_fd,
+	.irq_take = fake_irq_take,
+	.irq_set_mask = fake_irq_set_mask,
+	.reset = fake_reset,
 };
 
 int fake_open(struct usrpci_ctx *ctx, const struct fake_model *model, struct usrpci_dev **dev)

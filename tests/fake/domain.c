@@ -27,8 +27,8 @@ static size_t round_up(size_t value, size_t to)
 	return (value + to - 1) & ~(to - 1);
 }
 
-static int grow(struct dma_domain *domain, const struct dma_chunk_request *request,
-		int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk))
+static int fake_domain_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
+			    int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk))
 {
 	struct fake_domain *own = (struct fake_domain *)domain;
 	size_t size = round_up(request->size, PAGE);
@@ -48,7 +48,7 @@ static int grow(struct dma_domain *domain, const struct dma_chunk_request *reque
 			   .va = own->space + start, .size = size, .page_size = PAGE, .node = -1});
 }
 
-static void shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
+static void fake_domain_shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
 {
 	struct fake_domain *own = (struct fake_domain *)domain;
 
@@ -58,7 +58,7 @@ static void shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
 		own->used -= chunk->size;
 }
 
-static void destroy(struct dma_domain *domain)
+static void fake_domain_destroy(struct dma_domain *domain)
 {
 	struct fake_domain *own = (struct fake_domain *)domain;
 
@@ -68,9 +68,9 @@ static void destroy(struct dma_domain *domain)
 
 static const struct dma_domain_ops domain_fake = {
 	.name = "fake",
-	.grow = grow,
-	.shrink = shrink,
-	.destroy = destroy,
+	.grow = fake_domain_grow,
+	.shrink = fake_domain_shrink,
+	.destroy = fake_domain_destroy,
 };
 
 int domain_fake_attach(struct usrpci_dev *dev, size_t size)
@@ -94,6 +94,6 @@ int domain_fake_attach(struct usrpci_dev *dev, size_t size)
 	}
 	error = dma_attach(dev->ctx, &own->domain, (uintptr_t)own->space - FIRST_ADDRESS);
 	if (error)
-		destroy(&own->domain);
+		fake_domain_destroy(&own->domain);
 	return error;
 }
