@@ -222,7 +222,7 @@ static int choose_driver(struct usrpci_host *host, const struct usrpci_bind_opti
 	const char *driver = options->driver ? options->driver
 					     : driver_default(host, &plan->targets[0].info);
 
-	if (strlen(driver) >= NAME_SIZE || strpbrk(driver, "/ \t\n") || driver[0] == '.')
+	if (strlen(driver) >= NAME_SIZE || strpbrk(driver, "/\t\n") || driver[0] == '.')
 		return refuse(host->ctx, -ENOENT, driver, NULL, "not the name of a driver");
 	strcpy(plan->driver, driver);
 	driver_spell(host, plan->driver);

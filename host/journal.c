@@ -49,7 +49,7 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 
 static bool copy_name(char *name, size_t size, const char *value)
 {
-	return strlen(value) < size && !strpbrk(value, "/ \t") && strcpy(name, value);
+	return strlen(value) < size && !strpbrk(value, "/\t") && strcpy(name, value);
 }
 
 /* A record may be forged: it names the node of a group, and gives nobody more than access. */

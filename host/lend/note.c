@@ -153,7 +153,7 @@ static int parse(const char *text, struct note *note)
 	int fields = sscanf(text,
 			    "usrpci-lent %d broker %d %" SCNu64 " program %d since %" SCNd64
 			    " vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
-			    " before %31s memory %63s config %128s command %63[^\n]",
+			    " before %31[^\n] memory %63[^\n] config %128s command %63[^\n]",
 			    &version, &note->broker, &note->started, &note->program, &note->since,
 			    &note->vfio, &note->keep, &note->was_ours, &note->pages,
 			    &note->interrupts, note->driver, note->memory, config, note->command);

@@ -64,6 +64,18 @@ static void records_are_dropped_one_by_one(void **state)
 	assert_int_equal(journal_read(kernel->host, &first.entry.addr, &first), -ENOENT);
 }
 
+static void a_driver_whose_name_has_a_blank_is_read_back(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record record = sample(ADDR), read;
+	struct usrpci_addr addr = address(ADDR);
+
+	strcpy(record.entry.driver, "budget_ci dvb");
+	assert_int_equal(journal_write(kernel->host, &record), 0);
+	assert_int_equal(journal_read(kernel->host, &addr, &read), 0);
+	assert_string_equal(read.entry.driver, "budget_ci dvb");
+}
+
 static void a_damaged_record_is_reported_and_the_others_are_kept(void **state)
 {
 	static const char *const damaged[] = {
@@ -160,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_record_comes_back_as_it_was_written),
+		TEST(a_driver_whose_name_has_a_blank_is_read_back),
 		TEST(records_are_dropped_one_by_one),
 		TEST(a_damaged_record_is_reported_and_the_others_are_kept),
 		TEST(unknown_keys_and_files_are_skipped),
