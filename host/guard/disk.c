@@ -199,7 +199,8 @@ bool multipath_head(const char *disk, char head[NAME_SIZE])
 static int append_partitions(struct usrpci_host *host, const char *disk, char (**list)[NAME_SIZE],
 			     int count)
 {
-	char(*longer)[NAME_SIZE], **names;
+	char(*longer)[NAME_SIZE];
+	char **names;
 	int found = dir_list(host->ctx, &names, "/sys/class/block/%s", disk);
 
 	if (found < 0)
