@@ -60,7 +60,8 @@ static bool parse_node(struct journal_node *node, const char *value)
 	if (sscanf(value, "%63s %u %u %o", node->path, &node->uid, &node->gid, &node->mode) != 4 ||
 	    strncmp(node->path, "/dev/vfio/", strlen("/dev/vfio/")))
 		return false;
-	return number[0] && !number[strspn(number, "0123456789")] && !(node->mode & ~0666U);
+	node->mode &= 0666;
+	return number[0] && !number[strspn(number, "0123456789")];
 }
 
 static bool parse_line(struct journal_record *record, const char *key, const char *value)
