@@ -10,7 +10,7 @@
 machine@runs-debians-kernel-over-this-hosts-files()
 {
 	expect_output '^[0-9]+\.[0-9.]+-[0-9]+-amd64$' uname -r
-	[ -e "$here/machine.sh" ]
+	[ -e "$here/suites/machine.sh" ]
 	[ "$(id -u)" = 0 ]
 }
 
@@ -63,7 +63,7 @@ machine@has-no-iommu-unless-asked()
 
 machine@changes-nothing-on-the-host()
 {
-	touch "$here/machine.sh" /etc/passwd
+	touch "$here/suites/machine.sh" /etc/passwd
 	findmnt -n -o FSTYPE / | grep -x overlay
 	findmnt -n -o OPTIONS -t 9p / | grep -q . && fail "the host's files are the root itself"
 	return 0
