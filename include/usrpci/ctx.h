@@ -14,6 +14,9 @@
  * hands results back through its last parameter, and reports a failure once to the context's log
  * handler. Functions that close or free something accept NULL.
  *
+ * Functions that are inline here are also exported by the shared library, for languages that read
+ * no headers.
+ *
  * Threads: a context may be used by several threads at once; a device by one thread at a time,
  * except that its interrupts and registers may be used by different threads.
  */
@@ -46,7 +49,7 @@ struct usrpci_log_entry {
 typedef void usrpci_log_fn(void *data, const struct usrpci_log_entry *entry);
 
 /** A handler for simple programs: prints to stderr as the usrpci command does. */
-static inline void usrpci_log_stderr(void *data, const struct usrpci_log_entry *entry)
+inline void usrpci_log_stderr(void *data, const struct usrpci_log_entry *entry)
 {
 	(void)data;
 	fprintf(stderr, "usrpci: %s%s%s\n", entry->object ? entry->object : entry->subject, ": ",

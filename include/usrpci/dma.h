@@ -53,13 +53,13 @@ int usrpci_dma_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *re
 void usrpci_dma_free(struct usrpci_ctx *ctx, void *block);
 
 /** The device address of any byte of DMA memory. Not checked: usrpci_dma_contains() does that. */
-static inline usrpci_dma_t usrpci_dma_addr(const struct usrpci_ctx *ctx, const void *va)
+inline usrpci_dma_t usrpci_dma_addr(const struct usrpci_ctx *ctx, const void *va)
 {
 	return (uintptr_t)va - ((const struct usrpci_ctx_head *)ctx)->dma_delta;
 }
 
 /** The way back. Only for addresses that came from usrpci_dma_addr(). */
-static inline void *usrpci_dma_va(const struct usrpci_ctx *ctx, usrpci_dma_t addr)
+inline void *usrpci_dma_va(const struct usrpci_ctx *ctx, usrpci_dma_t addr)
 {
 	return (void *)(uintptr_t)(addr + ((const struct usrpci_ctx_head *)ctx)->dma_delta);
 }

@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /** Stores to DMA memory before it are seen by the device before stores after it. */
-static inline void usrpci_dma_wmb(void)
+inline void usrpci_dma_wmb(void)
 {
 #if defined(__aarch64__)
 	__asm__ volatile("dmb oshst" ::: "memory");
@@ -34,7 +34,7 @@ static inline void usrpci_dma_wmb(void)
 }
 
 /** Loads from DMA memory before it are done before loads after it. */
-static inline void usrpci_dma_rmb(void)
+inline void usrpci_dma_rmb(void)
 {
 #if defined(__aarch64__)
 	__asm__ volatile("dmb oshld" ::: "memory");
@@ -44,7 +44,7 @@ static inline void usrpci_dma_rmb(void)
 }
 
 /** Everything before it, stores included, is done before anything after it. */
-static inline void usrpci_dma_mb(void)
+inline void usrpci_dma_mb(void)
 {
 #if defined(__aarch64__)
 	__asm__ volatile("dmb osh" ::: "memory");
@@ -59,7 +59,7 @@ void usrpci_mmio_write_slow(struct usrpci_bar *bar, size_t offset, unsigned int 
 			    uint64_t value);
 
 #define USRPCI_MMIO_ACCESSORS(bits)                                                            \
-	static inline uint##bits##_t usrpci_read##bits(struct usrpci_bar *bar, size_t offset)  \
+	inline uint##bits##_t usrpci_read##bits(struct usrpci_bar *bar, size_t offset)         \
 	{                                                                                      \
 		uint##bits##_t value;                                                          \
                                                                                                \
@@ -69,8 +69,8 @@ void usrpci_mmio_write_slow(struct usrpci_bar *bar, size_t offset, unsigned int 
 		usrpci_dma_rmb();                                                              \
 		return usrpci_le##bits(value);                                                 \
 	}                                                                                      \
-	static inline void usrpci_write##bits(struct usrpci_bar *bar, size_t offset,           \
-					      uint##bits##_t value)                            \
+	inline void usrpci_write##bits(struct usrpci_bar *bar, size_t offset,                  \
+				       uint##bits##_t value)                                   \
 	{                                                                                      \
 		if (__builtin_expect(offset >= bar->direct_size, 0)) {                         \
 			usrpci_mmio_write_slow(bar, offset, (bits) / 8, value);                \

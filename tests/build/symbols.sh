@@ -15,7 +15,7 @@ listed()
 	sed -n '/global:/,/local:/s/^[[:space:]]*\([A-Za-z0-9_]*\);$/\1/p' "$1" | sort
 }
 
-# The functions that a header declares and does not define.
+# The functions that a header declares, those that are inline included.
 declared()
 {
 	for header in "$@"; do
@@ -28,7 +28,7 @@ declared()
 	else
 		files='[a-z]*'
 	fi
-	sed -n 's|^/\* [^ ]*include/usrpci/'"$files"'\.h:[0-9]*:N[CO] \*/ extern [^(]*[ *]\(usrpci_[a-z0-9_]*\) (.*|\1|p' \
+	sed -n 's|^/\* [^ ]*include/usrpci/'"$files"'\.h:[0-9]*:N[COF] \*/ extern [^(]*[ *]\(usrpci_[a-z0-9_]*\) (.*|\1|p' \
 		"$scratch/aux" | sort -u
 }
 
