@@ -20,6 +20,7 @@ struct cap_walk {
 	size_t max;
 	size_t count;
 	uint16_t wanted;                                       /* id */
+	unsigned int after;                                    /* offset; 0: it was passed */
 	uint32_t visited[USRPCI_CONFIG_SIZE_EXPRESS / 4 / 32]; /* a bit for each 4 bytes */
 };
 
@@ -111,6 +112,11 @@ static int store(struct cap_walk *walk, const struct usrpci_cap *cap)
 
 static int match(struct cap_walk *walk, const struct usrpci_cap *cap)
 {
+	if (walk->after) {
+		if (cap->offset == walk->after)
+			walk->after = 0;
+		return 0;
+	}
 	return cap->id == walk->wanted ? cap->offset : 0;
 }
 
@@ -124,20 +130,30 @@ int usrpci_cap_list(struct usrpci_dev *dev, struct usrpci_cap *caps, size_t max)
 	return error ? error : (int)walk.count;
 }
 
+int usrpci_cap_find_next(struct usrpci_dev *dev, enum usrpci_cap_id id, unsigned int after)
+{
+	struct cap_walk walk = {.found = match, .wanted = (uint16_t)id, .after = after};
+	int offset = walk_conventional(dev, &walk);
+
+	return offset ? offset : -ENOENT;
+}
+
 int usrpci_cap_find(struct usrpci_dev *dev, enum usrpci_cap_id id)
 {
-	struct cap_walk walk = {.found = match, .wanted = (uint16_t)id};
-	int offset = walk_conventional(dev, &walk);
+	return usrpci_cap_find_next(dev, id, 0);
+}
+
+int usrpci_ext_cap_find_next(struct usrpci_dev *dev, enum usrpci_ext_cap_id id, unsigned int after)
+{
+	struct cap_walk walk = {.found = match, .wanted = (uint16_t)id, .after = after};
+	int offset = walk_extended(dev, &walk);
 
 	return offset ? offset : -ENOENT;
 }
 
 int usrpci_ext_cap_find(struct usrpci_dev *dev, enum usrpci_ext_cap_id id)
 {
-	struct cap_walk walk = {.found = match, .wanted = (uint16_t)id};
-	int offset = walk_extended(dev, &walk);
-
-	return offset ? offset : -ENOENT;
+	return usrpci_ext_cap_find_next(dev, id, 0);
 }
 
 /* PCI Code and ID Assignment Specification 1.14; the names are those of lspci and setpci. */

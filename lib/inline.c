@@ -24,3 +24,6 @@ extern void usrpci_write8(struct usrpci_bar *bar, size_t offset, uint8_t value);
 extern void usrpci_write16(struct usrpci_bar *bar, size_t offset, uint16_t value);
 extern void usrpci_write32(struct usrpci_bar *bar, size_t offset, uint32_t value);
 extern void usrpci_write64(struct usrpci_bar *bar, size_t offset, uint64_t value);
+
+extern uint64_t usrpci_read64_lo_hi(struct usrpci_bar *bar, size_t offset);
+extern void usrpci_write64_lo_hi(struct usrpci_bar *bar, size_t offset, uint64_t value);

@@ -97,6 +97,25 @@ int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 	return error;
 }
 
+int usrpci_irq_enable_best(struct usrpci_dev *dev, unsigned int count, enum usrpci_irq_type *type)
+{
+	static const enum usrpci_irq_type preferred[] = {USRPCI_IRQ_MSIX, USRPCI_IRQ_MSI};
+	enum usrpci_irq_type best = USRPCI_IRQ_INTX;
+	int available, error;
+
+	for (unsigned int i = 0; i < 2 && best == USRPCI_IRQ_INTX; i++)
+		if (usrpci_irq_count(dev, preferred[i]) > 0)
+			best = preferred[i];
+	available = usrpci_irq_count(dev, best);
+	if (available > 0 && count > (unsigned int)available)
+		count = (unsigned int)available;
+	error = usrpci_irq_enable(dev, best, count);
+	if (error)
+		return error;
+	*type = best;
+	return (int)count;
+}
+
 int usrpci_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
 	if (!known(type))
@@ -161,6 +180,13 @@ static int set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 int usrpci_irq_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
 	return set_mask(dev, type, vector, true);
+}
+
+int usrpci_irq_done(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
+{
+	if (!enabled(dev, type, vector))
+		return -EINVAL;
+	return type == USRPCI_IRQ_INTX ? set_mask(dev, type, vector, false) : 0;
 }
 
 int usrpci_irq_unmask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)

@@ -78,6 +78,18 @@ void usrpci_bar_unmap(struct usrpci_bar *bar);
 int usrpci_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value);
 int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);
 
+/**
+ * Waits until the bits of mask in a register of 32 bits equal those of value. Reads the register at
+ * once, then about every 50 microseconds, and once more after the deadline.
+ *
+ * @timeout_ms	milliseconds; 0 only looks
+ * @last	stores what was read last, after an error too; may be NULL
+ *
+ * Errors: -ETIMEDOUT; -ENODEV (it read as all ones, as a device that is gone does).
+ */
+int usrpci_bar_wait32(struct usrpci_bar *bar, size_t offset, uint32_t mask, uint32_t value,
+		      unsigned int timeout_ms, uint32_t *last);
+
 #ifdef __cplusplus
 }
 #endif

@@ -97,6 +97,17 @@ int usrpci_cap_list(struct usrpci_dev *dev, struct usrpci_cap *caps, size_t max)
 int usrpci_cap_find(struct usrpci_dev *dev, enum usrpci_cap_id id);
 int usrpci_ext_cap_find(struct usrpci_dev *dev, enum usrpci_ext_cap_id id);
 
+/**
+ * Finds the next capability with an id that a device may have several of, in the order of their
+ * chain: virtio has one USRPCI_CAP_VENDOR a structure.
+ *
+ * @after	offset of one that was found before
+ *
+ * Returns its offset. Errors: -ENOENT (there is no other one behind it).
+ */
+int usrpci_cap_find_next(struct usrpci_dev *dev, enum usrpci_cap_id id, unsigned int after);
+int usrpci_ext_cap_find_next(struct usrpci_dev *dev, enum usrpci_ext_cap_id id, unsigned int after);
+
 /** The capability's usual short name, "MSI-X", or NULL for an id that is not known. */
 const char *usrpci_cap_name(const struct usrpci_cap *cap);
 

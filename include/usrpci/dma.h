@@ -52,6 +52,20 @@ int usrpci_dma_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *re
 /** Frees a block. A pointer that is not the start of a live block is logged and ignored. */
 void usrpci_dma_free(struct usrpci_ctx *ctx, void *block);
 
+/** A block with what a driver wants to know of it. All zeros is no block. */
+struct usrpci_dma_block {
+	void *va;          /**< where the program reaches it */
+	usrpci_dma_t addr; /**< where the device does */
+	size_t size;       /**< bytes that were asked for */
+};
+
+/** usrpci_dma_alloc() with the device address. After an error the block is all zeros. */
+int usrpci_dma_block_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *request,
+			   struct usrpci_dma_block *block);
+
+/** Frees a block and makes it all zeros; does nothing for one that is so already. */
+void usrpci_dma_block_free(struct usrpci_ctx *ctx, struct usrpci_dma_block *block);
+
 /** The device address of any byte of DMA memory. Not checked: usrpci_dma_contains() does that. */
 inline usrpci_dma_t usrpci_dma_addr(const struct usrpci_ctx *ctx, const void *va)
 {

@@ -42,6 +42,17 @@ int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
 int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
 
 /**
+ * Enables the best interrupt that device and backend have: MSI-X, else MSI, else INTx.
+ *
+ * @count	vectors that are of use; fewer are enabled where there are fewer, INTx has one
+ * @type	stores which type it is
+ *
+ * Returns how many vectors are enabled. Errors: -EOPNOTSUPP (it has no interrupt at all); those of
+ * usrpci_irq_enable().
+ */
+int usrpci_irq_enable_best(struct usrpci_dev *dev, unsigned int count, enum usrpci_irq_type *type);
+
+/**
  * Disables a type; a type that is not enabled is no error. Descriptors of its vectors are void
  * afterwards.
  */
@@ -71,6 +82,12 @@ int usrpci_irq_wait(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 /** Masks a vector: it stays pending. Errors: -EINVAL; -EOPNOTSUPP (MSI without per-vector masks).
  */
 int usrpci_irq_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
+
+/**
+ * Ends the handling of an interrupt, whatever its type: called after each wait, when the driver has
+ * silenced the device. Unmasks INTx; MSI and MSI-X need nothing. Errors: -EINVAL; -ENODEV.
+ */
+int usrpci_irq_done(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
 
 /** Unmasks a vector: needed after each INTx. Errors: as usrpci_irq_mask(); -ENODEV. */
 int usrpci_irq_unmask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);

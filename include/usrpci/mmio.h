@@ -99,6 +99,24 @@ USRPCI_MMIO_ACCESSORS(64)
 
 #undef USRPCI_MMIO_ACCESSORS
 
+/**
+ * Reads a register of 64 bits as two of 32, the low half first: for devices that take no wider
+ * accesses, and for I/O ports. The device can change the register between the two.
+ */
+inline uint64_t usrpci_read64_lo_hi(struct usrpci_bar *bar, size_t offset)
+{
+	uint64_t low = usrpci_read32(bar, offset);
+
+	return low | (uint64_t)usrpci_read32(bar, offset + 4) << 32;
+}
+
+/** Writes a register of 64 bits as two of 32, the low half first. */
+inline void usrpci_write64_lo_hi(struct usrpci_bar *bar, size_t offset, uint64_t value)
+{
+	usrpci_write32(bar, offset, (uint32_t)value);
+	usrpci_write32(bar, offset + 4, (uint32_t)(value >> 32));
+}
+
 #ifdef __cplusplus
 }
 #endif

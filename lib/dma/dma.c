@@ -268,6 +268,26 @@ void usrpci_dma_free(struct usrpci_ctx *ctx, void *block)
 			  usrpci_dma_contains(ctx, block, 1) ? "freed twice?" : "not DMA memory");
 }
 
+int usrpci_dma_block_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *request,
+			   struct usrpci_dma_block *block)
+{
+	int error;
+
+	*block = (struct usrpci_dma_block){0};
+	error = usrpci_dma_alloc(ctx, request, &block->va);
+	if (error)
+		return error;
+	block->addr = usrpci_dma_addr(ctx, block->va);
+	block->size = request->size;
+	return 0;
+}
+
+void usrpci_dma_block_free(struct usrpci_ctx *ctx, struct usrpci_dma_block *block)
+{
+	usrpci_dma_free(ctx, block->va);
+	*block = (struct usrpci_dma_block){0};
+}
+
 bool usrpci_dma_contains(struct usrpci_ctx *ctx, const void *va, size_t size)
 {
 	struct dma_heap *heap = heap_of(ctx);

@@ -263,6 +263,83 @@ static void ones_of_a_device_that_is_there_are_a_value(void **state)
 	usrpci_bar_unmap(&bar);
 }
 
+/* BAR 0 counts: its value is how often it was read. */
+static uint64_t count_reads(void *data, size_t offset, unsigned int width)
+{
+	return ++((struct registers *)data)->calls;
+}
+
+static struct usrpci_dev *open_counter(void)
+{
+	const struct fake_model model = {
+		.vendor = 0x1234,
+		.device = 0x11e9,
+		.bars = {{.size = 8, .read = count_reads, .write = write_register}},
+		.data = &registers,
+	};
+	struct usrpci_dev *counter;
+
+	assert_int_equal(fake_open(ctx, &model, &counter), 0);
+	return counter;
+}
+
+static void a_register_is_waited_for(void **state)
+{
+	struct usrpci_dev *counter = open_counter();
+	struct usrpci_bar bar;
+	uint32_t last;
+
+	assert_int_equal(usrpci_bar_map(counter, 0, &bar), 0);
+	assert_int_equal(usrpci_bar_wait32(&bar, 0, 0xf0, 0x20, 5000, &last), 0);
+	assert_int_equal(last, 0x20);
+	assert_int_equal(usrpci_bar_wait32(&bar, 0, 0xff, 0x12f, 5000, &last), 0);
+	assert_int_equal(last, 0x2f);
+	usrpci_dev_close(counter);
+}
+
+static void a_register_that_never_changes_has_a_deadline(void **state)
+{
+	struct usrpci_bar bar;
+	uint32_t last = 0;
+
+	assert_int_equal(usrpci_bar_map(dev, 2, &bar), 0);
+	registers.value = 0x10;
+	assert_int_equal(usrpci_bar_wait32(&bar, 0, 1, 1, 0, &last), -ETIMEDOUT);
+	assert_int_equal(registers.calls, 1);
+	assert_int_equal(usrpci_bar_wait32(&bar, 0, 1, 1, 3, &last), -ETIMEDOUT);
+	assert_true(registers.calls > 2);
+	assert_int_equal(last, 0x10);
+	registers.value = 1;
+	assert_int_equal(usrpci_bar_wait32(&bar, 0, 1, 1, 0, NULL), 0);
+}
+
+static void a_device_that_is_gone_ends_the_wait_for_its_register(void **state)
+{
+	struct usrpci_bar bar;
+
+	assert_int_equal(usrpci_bar_map(dev, 2, &bar), 0);
+	fake_unplug(dev);
+	assert_int_equal(usrpci_bar_wait32(&bar, 0, 1, 1, 60000, NULL), -ENODEV);
+	assert_int_equal(usrpci_bar_wait32(&bar, 0, 1, 0, 60000, NULL), -ENODEV);
+}
+
+static void a_register_of_64_bits_is_reached_by_its_halves(void **state)
+{
+	struct usrpci_bar bar;
+
+	assert_int_equal(usrpci_bar_map(dev, 2, &bar), 0);
+	registers.value = 0x12345678;
+	assert_int_equal(usrpci_read64_lo_hi(&bar, 8), 0x1234567812345678);
+	assert_int_equal(registers.calls, 2);
+	assert_int_equal(registers.width, 4);
+	assert_int_equal(registers.offset, 12);
+	usrpci_write64_lo_hi(&bar, 16, 0xaabbccdd11223344);
+	assert_int_equal(registers.calls, 4);
+	assert_int_equal(registers.width, 4);
+	assert_int_equal(registers.offset, 20);
+	assert_int_equal(registers.value, 0xaabbccdd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -281,6 +358,10 @@ int main(void)
 		TEST(a_mapping_that_fails_leaves_nothing_behind),
 		TEST(unmapping_twice_or_nothing_is_harmless),
 		TEST(ones_of_a_device_that_is_there_are_a_value),
+		TEST(a_register_is_waited_for),
+		TEST(a_register_that_never_changes_has_a_deadline),
+		TEST(a_device_that_is_gone_ends_the_wait_for_its_register),
+		TEST(a_register_of_64_bits_is_reached_by_its_halves),
 	};
 
 	return cmocka_run_group_tests_name("bar", tests, NULL, NULL);

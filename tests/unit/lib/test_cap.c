@@ -93,6 +93,27 @@ static void a_capability_is_found_by_its_id(void **state)
 	assert_int_equal(usrpci_ext_cap_find(dev, USRPCI_EXT_CAP_SRIOV), -ENOENT);
 }
 
+/* The chains of a virtio device, and two DVSECs. */
+static void capabilities_of_the_same_id_are_found_one_after_the_other(void **state)
+{
+	config[PCI_CAPABILITY_LIST] = 0x98;
+	put_cap(0x98, PCI_CAP_ID_MSIX, 0x84);
+	put_cap(0x84, PCI_CAP_ID_VNDR, 0x70);
+	put_cap(0x70, PCI_CAP_ID_VNDR, 0x50);
+	put_cap(0x50, PCI_CAP_ID_VNDR, 0);
+	put_ext_cap(0x100, 0x23, 1, 0x140);
+	put_ext_cap(0x140, PCI_EXT_CAP_ID_ERR, 2, 0x180);
+	put_ext_cap(0x180, 0x23, 1, 0);
+	assert_int_equal(usrpci_cap_find(dev, USRPCI_CAP_VENDOR), 0x84);
+	assert_int_equal(usrpci_cap_find_next(dev, USRPCI_CAP_VENDOR, 0x84), 0x70);
+	assert_int_equal(usrpci_cap_find_next(dev, USRPCI_CAP_VENDOR, 0x70), 0x50);
+	assert_int_equal(usrpci_cap_find_next(dev, USRPCI_CAP_VENDOR, 0x50), -ENOENT);
+	assert_int_equal(usrpci_cap_find_next(dev, USRPCI_CAP_VENDOR, 0x44), -ENOENT);
+	assert_int_equal(usrpci_ext_cap_find_next(dev, (enum usrpci_ext_cap_id)0x23, 0x100), 0x180);
+	assert_int_equal(usrpci_ext_cap_find_next(dev, (enum usrpci_ext_cap_id)0x23, 0x180),
+			 -ENOENT);
+}
+
 static void a_device_without_capabilities_has_none(void **state)
 {
 	struct usrpci_cap caps[1];
@@ -226,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(both_chains_are_listed_in_their_order),
 		TEST(a_capability_is_found_by_its_id),
+		TEST(capabilities_of_the_same_id_are_found_one_after_the_other),
 		TEST(a_device_without_capabilities_has_none),
 		TEST(a_list_that_is_too_short_is_filled),
 		TEST(a_loop_ends_the_list_with_a_warning),

@@ -133,6 +133,28 @@ static void addresses_differ_from_pointers_by_a_constant(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static void a_block_comes_with_its_device_address(void **state)
+{
+	struct scatter scatter;
+	struct usrpci_ctx *ctx = scatter_ctx(*state, &scatter, in_order);
+	struct usrpci_dma_request request = {.size = 100, .align = 4096};
+	struct usrpci_dma_block block = {.size = 1};
+
+	assert_int_equal(usrpci_dma_block_alloc(ctx, &request, &block), 0);
+	assert_int_equal(block.addr, usrpci_dma_addr(ctx, block.va));
+	assert_int_equal(block.size, 100);
+	assert_true(usrpci_dma_size(ctx, block.va) >= 100);
+	usrpci_dma_block_free(ctx, &block);
+	assert_null(block.va);
+	usrpci_dma_block_free(ctx, &block);
+	assert_int_equal(stats_of(ctx).blocks, 0);
+	block.va = &request;
+	request.align = 3;
+	assert_int_equal(usrpci_dma_block_alloc(ctx, &request, &block), -EINVAL);
+	assert_null(block.va);
+	usrpci_ctx_close(ctx);
+}
+
 static void bad_requests_are_refused_with_a_reason(void **state)
 {
 	static const struct usrpci_dma_request bad[] = {
@@ -745,6 +767,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(addresses_differ_from_pointers_by_a_constant),
+		TEST(a_block_comes_with_its_device_address),
 		TEST(bad_requests_are_refused_with_a_reason),
 		TEST(small_boundaries_are_kept),
 		TEST(without_a_device_there_is_no_memory),

@@ -183,6 +183,61 @@ static void a_device_without_interrupts_says_what_it_lacks(void **state)
 	assert_logged(*state, "the device has no MSI interrupt");
 }
 
+static struct usrpci_dev *open_other(const struct fake_model *model)
+{
+	struct usrpci_dev *other;
+
+	assert_int_equal(fake_open(ctx, model, &other), 0);
+	return other;
+}
+
+static void the_best_interrupt_is_the_newest_with_as_many_vectors_as_there_are(void **state)
+{
+	static const struct fake_model with_msi = {.irq_pin = 1, .msi = 4};
+	static const struct fake_model with_intx = {.irq_pin = 1};
+	struct usrpci_dev *msi = open_other(&with_msi);
+	struct usrpci_dev *intx = open_other(&with_intx);
+	enum usrpci_irq_type type;
+
+	assert_int_equal(usrpci_irq_enable_best(dev, 3, &type), 3);
+	assert_int_equal(type, USRPCI_IRQ_MSIX);
+	assert_true(usrpci_irq_fd(dev, type, 2) >= 0);
+	assert_int_equal(usrpci_irq_fd(dev, type, 3), -EINVAL);
+	assert_int_equal(usrpci_irq_enable_best(msi, 100, &type), 4);
+	assert_int_equal(type, USRPCI_IRQ_MSI);
+	assert_int_equal(usrpci_irq_enable_best(intx, 2, &type), 1);
+	assert_int_equal(type, USRPCI_IRQ_INTX);
+	assert_int_equal(usrpci_irq_enable_best(intx, 1, &type), -EBUSY);
+	assert_int_equal(usrpci_irq_disable(msi, USRPCI_IRQ_MSI), 0);
+	assert_int_equal(usrpci_irq_enable_best(msi, 0, &type), -EINVAL);
+	usrpci_dev_close(msi);
+	usrpci_dev_close(intx);
+}
+
+static void a_device_without_interrupts_has_no_best_one(void **state)
+{
+	enum usrpci_irq_type type;
+
+	assert_int_equal(usrpci_irq_enable_best(dev, 1, &type), -EOPNOTSUPP);
+	assert_logged(*state, "no interrupt pin");
+}
+
+static void done_unmasks_intx_and_is_right_for_messages_too(void **state)
+{
+	assert_int_equal(usrpci_irq_done(dev, USRPCI_IRQ_INTX, 0), -EINVAL);
+	assert_int_equal(usrpci_irq_enable(dev, USRPCI_IRQ_INTX, 1), 0);
+	fake_intx(dev, true);
+	assert_int_equal(usrpci_irq_wait(dev, USRPCI_IRQ_INTX, 0, 1000), 1);
+	fake_intx(dev, false);
+	assert_int_equal(usrpci_irq_done(dev, USRPCI_IRQ_INTX, 0), 0);
+	fake_intx(dev, true);
+	assert_int_equal(usrpci_irq_wait(dev, USRPCI_IRQ_INTX, 0, 1000), 1);
+	assert_int_equal(usrpci_irq_disable(dev, USRPCI_IRQ_INTX), 0);
+	assert_int_equal(usrpci_irq_enable(dev, USRPCI_IRQ_MSIX, 1), 0);
+	assert_int_equal(usrpci_irq_done(dev, USRPCI_IRQ_MSIX, 0), 0);
+	assert_int_equal(usrpci_irq_done(dev, USRPCI_IRQ_MSIX, 1), -EINVAL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -201,6 +256,10 @@ int main(void)
 		TEST(an_interrupt_of_a_device_that_is_gone_ends_the_wait),
 		cmocka_unit_test_setup_teardown(a_device_without_interrupts_says_what_it_lacks,
 						setup_without_pin, teardown),
+		TEST(the_best_interrupt_is_the_newest_with_as_many_vectors_as_there_are),
+		cmocka_unit_test_setup_teardown(a_device_without_interrupts_has_no_best_one,
+						setup_without_pin, teardown),
+		TEST(done_unmasks_intx_and_is_right_for_messages_too),
 	};
 
 	return cmocka_run_group_tests_name("irq", tests, NULL, NULL);
