@@ -62,24 +62,6 @@ static int set_options(struct e1000 *nic, const struct e1000_options *options)
 	return own->irq == E1000_IRQ_MSIX && !nic->model->express ? -EINVAL : 0;
 }
 
-static int wait_register(struct e1000 *nic, size_t reg, uint32_t mask, uint32_t wanted,
-			 unsigned int timeout_ms, uint32_t *value)
-{
-	deadline_t deadline = deadline_in_ms(timeout_ms);
-	bool late;
-
-	do {
-		late = deadline_left_ms(deadline) == 0;
-		*value = reg_read(nic, reg);
-		if (*value == ALL_ONES)
-			return -ENODEV;
-		if ((*value & mask) == wanted)
-			return 0;
-		nap_us(50);
-	} while (!late);
-	return -ETIMEDOUT;
-}
-
 /* Registers of a card that was pulled out read as ones on most buses, as 0 on some. */
 static int read_status(struct e1000 *nic, uint32_t *status)
 {
@@ -97,17 +79,15 @@ static int read_status(struct e1000 *nic, uint32_t *status)
  * reset all the same. */
 static void disable_master(struct e1000 *nic)
 {
-	uint32_t status;
-
 	reg_write(nic, CTRL, reg_read(nic, CTRL) | CTRL_GIO_MASTER_DISABLE);
-	wait_register(nic, STATUS, STATUS_GIO_MASTER_ENABLE, 0, MASTER_MS, &status);
+	usrpci_bar_wait32(&nic->bar, STATUS, STATUS_GIO_MASTER_ENABLE, 0, MASTER_MS, NULL);
 }
 
 /* [SDM] 14.3, 13.4.1. The rings are disabled by hand too, since emulations of the controller leave
  * them as they are. */
 static int reset(struct e1000 *nic)
 {
-	uint32_t status, ctrl;
+	uint32_t status;
 	int error = read_status(nic, &status);
 
 	if (error)
@@ -119,7 +99,7 @@ static int reset(struct e1000 *nic)
 		disable_master(nic);
 	reg_write(nic, CTRL, reg_read(nic, CTRL) | CTRL_RST);
 	nap_us(5000); /* registers are loaded from the EEPROM */
-	error = wait_register(nic, CTRL, CTRL_RST, 0, RESET_MS, &ctrl);
+	error = usrpci_bar_wait32(&nic->bar, CTRL, CTRL_RST, 0, RESET_MS, NULL);
 	if (error)
 		return error;
 	reg_write(nic, IMC, ALL_ONES);
@@ -134,7 +114,7 @@ static int read_eeprom(struct e1000 *nic, size_t word, uint16_t *value)
 	int error;
 
 	reg_write(nic, EERD, EERD_START | (uint32_t)word << nic->model->eerd_address_shift);
-	error = wait_register(nic, EERD, done, done, EEPROM_MS, &eerd);
+	error = usrpci_bar_wait32(&nic->bar, EERD, done, done, EEPROM_MS, &eerd);
 	if (!error)
 		*value = (uint16_t)(eerd >> EERD_DATA_SHIFT);
 	return error;
@@ -190,7 +170,7 @@ static int phy_access(struct e1000 *nic, uint32_t command, uint32_t *result)
 	int error;
 
 	reg_write(nic, MDIC, MDIC_PHY_1 | command);
-	error = wait_register(nic, MDIC, MDIC_READY, MDIC_READY, MDIC_MS, result);
+	error = usrpci_bar_wait32(&nic->bar, MDIC, MDIC_READY, MDIC_READY, MDIC_MS, result);
 	return error ? error : *result & MDIC_ERROR ? -EIO : 0;
 }
 
@@ -441,9 +421,7 @@ int e1000_link(struct e1000 *nic, struct e1000_link *link)
 
 int e1000_link_wait(struct e1000 *nic, unsigned int timeout_ms)
 {
-	uint32_t status;
-
-	return wait_register(nic, STATUS, STATUS_LU, STATUS_LU, timeout_ms, &status);
+	return usrpci_bar_wait32(&nic->bar, STATUS, STATUS_LU, STATUS_LU, timeout_ms, NULL);
 }
 
 int e1000_irq_fd(struct e1000 *nic)
@@ -466,11 +444,9 @@ int e1000_wait(struct e1000 *nic, int timeout_ms)
 		return -ENODEV;
 	if (nic->irq == USRPCI_IRQ_MSIX)
 		reg_write(nic, ICR, causes); /* reading does not clear them then */
-	if (nic->irq == USRPCI_IRQ_INTX) {
-		error = usrpci_irq_unmask(nic->dev, nic->irq, 0);
-		if (error)
-			return error;
-	}
+	error = usrpci_irq_done(nic->dev, nic->irq, 0);
+	if (error)
+		return error;
 	if (causes & (INT_RXT0 | INT_RXO | INT_RXDMT0 | INT_RXQ0))
 		events |= E1000_EVENT_RECEIVE;
 	if (causes & INT_LSC)
@@ -479,22 +455,15 @@ int e1000_wait(struct e1000 *nic, int timeout_ms)
 }
 
 /* A counter of 64 bits is latched by its low half and cleared by its high one. */
-static uint64_t read_octets(struct e1000 *nic, size_t low)
-{
-	uint64_t octets = reg_read(nic, low);
-
-	return octets | (uint64_t)reg_read(nic, low + 4) << 32;
-}
-
 static int read_stats(struct e1000 *nic, struct e1000_stats *stats)
 {
 	uint32_t status;
 
 	*stats = (struct e1000_stats){
 		.rx_frames = reg_read(nic, GPRC),
-		.rx_bytes = read_octets(nic, GORCL),
+		.rx_bytes = usrpci_read64_lo_hi(&nic->bar, GORCL),
 		.tx_frames = reg_read(nic, GPTC),
-		.tx_bytes = read_octets(nic, GOTCL),
+		.tx_bytes = usrpci_read64_lo_hi(&nic->bar, GOTCL),
 		.rx_missed = reg_read(nic, MPC),
 		.rx_no_buffer = reg_read(nic, RNBC),
 		.rx_crc_errors = reg_read(nic, CRCERRS),

@@ -23,15 +23,17 @@ struct e1000_model {
 
 /* Written by one thread on each packet, and by no other: a cache line of its own. */
 struct e1000_rx_ring {
-	volatile struct e1000_rx_desc *desc;
-	void **buffers;    /* buffers[i] is what desc[i] was given */
-	unsigned int mask; /* descriptors - 1 */
-	unsigned int next; /* looked at next */
-	bool in_frame;     /* the last descriptor was not the end of its frame */
-	uint64_t dropped;  /* e1000_stats() of another thread reads it */
+	struct usrpci_dma_block block;
+	volatile struct e1000_rx_desc *desc; /* in block */
+	void **buffers;                      /* buffers[i] is what desc[i] was given */
+	unsigned int mask;                   /* descriptors - 1 */
+	unsigned int next;                   /* looked at next */
+	bool in_frame;                       /* the last descriptor was not the end of its frame */
+	uint64_t dropped;                    /* e1000_stats() of another thread reads it */
 } __attribute__((aligned(64)));
 
 struct e1000_tx_ring {
+	struct usrpci_dma_block block;
 	volatile struct e1000_tx_desc *desc;
 	void **buffers;
 	uint16_t *report; /* report[i]: which descriptor tells that the group from i is sent */

@@ -20,7 +20,7 @@ static unsigned int min(unsigned int a, unsigned int b)
 	return a < b ? a : b;
 }
 
-static int alloc_desc(struct e1000 *nic, unsigned int count, void **desc)
+static int alloc_desc(struct e1000 *nic, unsigned int count, struct usrpci_dma_block *block)
 {
 	struct usrpci_dma_request request = {
 		.size = count * sizeof(struct e1000_rx_desc),
@@ -29,7 +29,7 @@ static int alloc_desc(struct e1000 *nic, unsigned int count, void **desc)
 		.zero = true,
 	};
 
-	return usrpci_dma_alloc(nic->ctx, &request, desc);
+	return usrpci_dma_block_alloc(nic->ctx, &request, block);
 }
 
 /* Buffers aligned to their size never cross 64 KiB, which some steppings cannot do. */
@@ -59,21 +59,23 @@ int e1000_rings_alloc(struct e1000 *nic)
 	if (!nic->rx.buffers || !nic->tx.buffers || !nic->tx.report)
 		error = -ENOMEM;
 	else
-		error = alloc_desc(nic, options->rx_descriptors, (void **)&nic->rx.desc);
+		error = alloc_desc(nic, options->rx_descriptors, &nic->rx.block);
 	if (!error)
-		error = alloc_desc(nic, options->tx_descriptors, (void **)&nic->tx.desc);
+		error = alloc_desc(nic, options->tx_descriptors, &nic->tx.block);
 	if (!error)
 		error = create_pool(nic);
 	if (error)
 		e1000_rings_free(nic);
+	nic->rx.desc = nic->rx.block.va;
+	nic->tx.desc = nic->tx.block.va;
 	return error;
 }
 
 void e1000_rings_free(struct e1000 *nic)
 {
 	usrpci_pool_destroy(nic->pool);
-	usrpci_dma_free(nic->ctx, (void *)nic->tx.desc);
-	usrpci_dma_free(nic->ctx, (void *)nic->rx.desc);
+	usrpci_dma_block_free(nic->ctx, &nic->tx.block);
+	usrpci_dma_block_free(nic->ctx, &nic->rx.block);
 	free(nic->tx.report);
 	free(nic->tx.buffers);
 	free(nic->rx.buffers);
@@ -87,13 +89,10 @@ static void give_to_device(struct e1000 *nic, unsigned int i)
 	desc->status = 0;
 }
 
-static void set_ring(struct e1000 *nic, size_t base, volatile void *desc, unsigned int count)
+static void set_ring(struct e1000 *nic, size_t base, const struct usrpci_dma_block *block)
 {
-	usrpci_dma_t address = usrpci_dma_addr(nic->ctx, (void *)desc);
-
-	reg_write(nic, base, (uint32_t)address);
-	reg_write(nic, base + (RDBAH - RDBAL), (uint32_t)(address >> 32));
-	reg_write(nic, base + (RDLEN - RDBAL), count * sizeof(struct e1000_rx_desc));
+	usrpci_write64_lo_hi(&nic->bar, base, block->addr);
+	reg_write(nic, base + (RDLEN - RDBAL), (uint32_t)block->size);
 	reg_write(nic, base + (RDH - RDBAL), 0);
 	reg_write(nic, base + (RDT - RDBAL), 0);
 }
@@ -110,8 +109,8 @@ int e1000_rings_start(struct e1000 *nic)
 	nic->rx.in_frame = false;
 	nic->tx.next = 0;
 	nic->tx.clean = 0;
-	set_ring(nic, RDBAL, nic->rx.desc, count);
-	set_ring(nic, TDBAL, nic->tx.desc, nic->tx.mask + 1);
+	set_ring(nic, RDBAL, &nic->rx.block);
+	set_ring(nic, TDBAL, &nic->tx.block);
 	return 0;
 }
 

@@ -28,11 +28,12 @@ struct edu {
 
 static int enable_irq(struct edu *edu)
 {
+	int error;
+
 	if (edu->poll)
 		return 0;
-	edu->irq = usrpci_irq_count(edu->dev, USRPCI_IRQ_MSI) > 0 ? USRPCI_IRQ_MSI
-								  : USRPCI_IRQ_INTX;
-	return usrpci_irq_enable(edu->dev, edu->irq, 1);
+	error = usrpci_irq_enable_best(edu->dev, 1, &edu->irq);
+	return error < 0 ? error : 0;
 }
 
 /* The liveness register tells a device from a bus that reads as anything. */
@@ -71,27 +72,24 @@ int edu_wait(struct edu *edu, int timeout_ms, uint32_t *causes)
 		return -ENODEV;
 	usrpci_write32(&edu->bar, EDU_IRQ_ACK, *causes);
 	/* Only now that the line has fallen: unmasked before, it would fire once more. */
-	return edu->irq == USRPCI_IRQ_INTX ? usrpci_irq_unmask(edu->dev, edu->irq, 0) : 0;
+	return usrpci_irq_done(edu->dev, edu->irq, 0);
 }
 
 /* Waits until the busy bit of a register falls. The last look is after the deadline. */
 static int wait_idle(struct edu *edu, size_t reg, uint32_t busy, bool poll)
 {
 	deadline_t deadline = deadline_in_ms(TIMEOUT_MS);
-	uint32_t value, causes;
-	int error = 0, left;
+	int error, left, idle;
+	uint32_t causes;
 
+	if (poll)
+		return usrpci_bar_wait32(&edu->bar, reg, busy, 0, TIMEOUT_MS, NULL);
 	do {
 		left = deadline_left_ms(deadline);
-		if (poll)
-			nap_us(100);
-		else
-			error = edu_wait(edu, left, &causes);
-		value = usrpci_read32(&edu->bar, reg);
-		if (value == ALL_ONES)
-			return -ENODEV;
-		if (!(value & busy))
-			return 0;
+		error = edu_wait(edu, left, &causes);
+		idle = usrpci_bar_wait32(&edu->bar, reg, busy, 0, 0, NULL);
+		if (idle != -ETIMEDOUT)
+			return idle;
 	} while (left > 0 && (!error || error == -EINTR));
 	return error ? error : -ETIMEDOUT;
 }

@@ -20,7 +20,7 @@ struct mydev {
 	struct usrpci_dev *dev;
 	struct usrpci_bar bar;
 	enum usrpci_irq_type irq;
-	void *buffer; /* DMA memory */
+	struct usrpci_dma_block buffer;
 };
 
 static int check_identity(struct mydev *mydev)
@@ -36,15 +36,7 @@ static int allocate(struct mydev *mydev)
 {
 	struct usrpci_dma_request request = {.size = BUFFER_SIZE, .limit = DMA_LIMIT};
 
-	return usrpci_dma_alloc(usrpci_dev_ctx(mydev->dev), &request, &mydev->buffer);
-}
-
-/* The best that device and backend have. */
-static int enable_irq(struct mydev *mydev)
-{
-	mydev->irq = usrpci_irq_count(mydev->dev, USRPCI_IRQ_MSI) > 0 ? USRPCI_IRQ_MSI
-								      : USRPCI_IRQ_INTX;
-	return usrpci_irq_enable(mydev->dev, mydev->irq, 1);
+	return usrpci_dma_block_alloc(usrpci_dev_ctx(mydev->dev), &request, &mydev->buffer);
 }
 
 int mydev_open(struct usrpci_dev *dev, struct mydev **result)
@@ -68,8 +60,8 @@ int mydev_open(struct usrpci_dev *dev, struct mydev **result)
 	error = allocate(mydev);
 	if (error)
 		goto unmap_bar;
-	error = enable_irq(mydev);
-	if (error)
+	error = usrpci_irq_enable_best(dev, 1, &mydev->irq);
+	if (error < 0)
 		goto free_buffer;
 	/* Last: from here on the device can write to memory. */
 	error = usrpci_dev_set_bus_master(dev, true);
@@ -81,7 +73,7 @@ int mydev_open(struct usrpci_dev *dev, struct mydev **result)
 disable_irq:
 	usrpci_irq_disable(dev, mydev->irq);
 free_buffer:
-	usrpci_dma_free(usrpci_dev_ctx(dev), mydev->buffer);
+	usrpci_dma_block_free(usrpci_dev_ctx(dev), &mydev->buffer);
 unmap_bar:
 	usrpci_bar_unmap(&mydev->bar);
 free_mydev:
@@ -96,7 +88,7 @@ void mydev_close(struct mydev *mydev)
 	/* First: memory is given back only when the device cannot write to it any more. */
 	usrpci_dev_set_bus_master(mydev->dev, false);
 	usrpci_irq_disable(mydev->dev, mydev->irq);
-	usrpci_dma_free(usrpci_dev_ctx(mydev->dev), mydev->buffer);
+	usrpci_dma_block_free(usrpci_dev_ctx(mydev->dev), &mydev->buffer);
 	usrpci_bar_unmap(&mydev->bar);
 	free(mydev);
 }
@@ -109,7 +101,7 @@ static int acknowledge(struct mydev *mydev)
 		return -ENODEV;
 	usrpci_write32(&mydev->bar, REG_IRQ_ACKNOWLEDGE, causes);
 	/* INTx stays masked until the device is silent and this is said. */
-	return mydev->irq == USRPCI_IRQ_INTX ? usrpci_irq_unmask(mydev->dev, mydev->irq, 0) : 0;
+	return usrpci_irq_done(mydev->dev, mydev->irq, 0);
 }
 
 /*
@@ -151,23 +143,20 @@ static int transfer(struct mydev *mydev, usrpci_dma_t source, usrpci_dma_t desti
 
 int mydev_write(struct mydev *mydev, const void *data, size_t size)
 {
-	usrpci_dma_t buffer = usrpci_dma_addr(usrpci_dev_ctx(mydev->dev), mydev->buffer);
-
 	if (size == 0 || size > BUFFER_SIZE)
 		return -ERANGE;
-	memcpy(mydev->buffer, data, size);
-	return transfer(mydev, buffer, BUFFER, size, 0);
+	memcpy(mydev->buffer.va, data, size);
+	return transfer(mydev, mydev->buffer.addr, BUFFER, size, 0);
 }
 
 int mydev_read(struct mydev *mydev, void *data, size_t size)
 {
-	usrpci_dma_t buffer = usrpci_dma_addr(usrpci_dev_ctx(mydev->dev), mydev->buffer);
 	int error;
 
 	if (size == 0 || size > BUFFER_SIZE)
 		return -ERANGE;
-	error = transfer(mydev, BUFFER, buffer, size, DMA_TO_MEMORY);
+	error = transfer(mydev, BUFFER, mydev->buffer.addr, size, DMA_TO_MEMORY);
 	if (!error)
-		memcpy(data, mydev->buffer, size);
+		memcpy(data, mydev->buffer.va, size);
 	return error;
 }

@@ -12,7 +12,7 @@ struct mydev;
  * Takes an open device, which stays the caller's and is closed after mydev_close().
  *
  * Errors: -ENOTSUP (another device); -ENODEV (gone); -ENOMEM; those of usrpci_bar_map(),
- * usrpci_dma_alloc() and usrpci_irq_enable().
+ * usrpci_dma_alloc() and usrpci_irq_enable_best().
  */
 int mydev_open(struct usrpci_dev *dev, struct mydev **result);
 
