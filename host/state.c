@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,7 +204,11 @@ static int wait_for_holder(struct usrpci_host *host, int fd)
 	log_warning(host->ctx, NULL, "end it if it hangs",
 		    "waiting for %s, which has been changing this host for %u s", holder,
 		    host->lock_ms / 1000);
-	return take_lock(fd, UINT_MAX);
+	while (flock(fd, LOCK_EX)) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
 }
 
 int state_lock(struct usrpci_host *host)

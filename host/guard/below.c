@@ -91,20 +91,22 @@ static int walk_entries(const struct walk *walk, DIR *directory, unsigned int de
 	int error = 0;
 
 	while (!error && (entry = readdir(directory))) {
-		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+		if ((entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
+		    entry->d_name[0] != '.')
 			error = walk_directory(walk, dirfd(directory), entry->d_name, depth);
 	}
 	return error;
 }
 
-/* Directories that are gone by now hold nothing. */
+/* A directory that is gone by now holds nothing. File systems that do not tell types list others.
+ */
 static int walk_directory(const struct walk *walk, int parent, const char *name, unsigned int depth)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), error;
 	DIR *directory;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
 	directory = fdopendir(fd);
 	if (!directory) {
 		close(fd);

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <pwd.h>
 #include <signal.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "broker.h"
+#include "file.h"
 #include "lend/lend.h"
 
 #define LOG_SUBJECT "lend"
@@ -126,23 +126,32 @@ static void set_environment(const struct identity *identity, int socket)
 }
 
 /*
- * A descriptor that root had open, or a key of root's session, is a privilege too. Only the
- * standard streams and the socket are inherited.
+ * A descriptor that root had open is a privilege too. This comes before the change of user, after
+ * which a process may not look into its own /proc.
  */
-static int leave_behind(int socket)
+static int close_on_exec(const struct usrpci_ctx *ctx)
 {
-	struct rlimit limit;
+	char **names;
+	int count = dir_list(ctx, &names, "/proc/self/fd");
 
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
-		return -errno;
-	/* Kernels before 5.11 do not know the flag. */
-	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC)) {
-		if (getrlimit(RLIMIT_NOFILE, &limit))
-			return -errno;
-		for (rlim_t fd = 3; fd < limit.rlim_cur; fd++)
-			fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	if (count < 0)
+		return count;
+	for (int i = 0; i < count; i++) {
+		int fd = atoi(names[i]);
+
+		if (fd > STDERR_FILENO)
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
 	}
-	return fcntl(socket, F_SETFD, 0) ? -errno : 0;
+	free(names);
+	return 0;
+}
+
+/* The keys of root's session stay behind. A kernel may have no keys at all. */
+static int join_new_session(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS
+		       ? -errno
+		       : 0;
 }
 
 /* Does not return. Failures go to the broker by the pipe, which success closes. */
@@ -155,14 +164,18 @@ static void run(struct lend *lend, const struct identity *identity, pid_t broker
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	error = become(identity);
+	error = close_on_exec(lend->host->ctx);
+	if (!error)
+		error = become(identity);
 	/* After the change of user, which clears it. The broker may be gone by then. */
 	if (!error && prctl(PR_SET_PDEATHSIG, SIGKILL))
 		error = -errno;
 	if (!error && getppid() != broker)
 		_exit(STATUS_NOT_EXECUTABLE);
 	if (!error)
-		error = leave_behind(socket);
+		error = join_new_session();
+	if (!error && fcntl(socket, F_SETFD, 0))
+		error = -errno;
 	if (!error) {
 		set_environment(identity, socket);
 		execvp(lend->options->argv[0], lend->options->argv);

@@ -191,12 +191,20 @@ static int open_memory(struct lend *lend)
 	return error ? error : usrpci_dma_physical(lend->memory);
 }
 
-static void close_memory(struct lend *lend)
+/* The notes say first that no huge pages are left to give back: recovery does so too (note.c). */
+static int close_memory(struct lend *lend)
 {
+	size_t reserved = lend->reserved;
+	int error;
+
 	usrpci_ctx_close(lend->memory);
 	lend->memory = NULL;
-	if (lend->reserved)
-		hugepages_give_back(lend->host, lend->reserved, LEND_PAGE_SIZE, -1);
+	if (!reserved)
+		return 0;
+	lend->reserved = 0;
+	lend_notes_write(lend);
+	error = hugepages_give_back(lend->host, reserved, LEND_PAGE_SIZE, -1);
+	return error < 0 ? error : 0;
 }
 
 static int stop_all(struct lend *lend)
@@ -233,15 +241,16 @@ static int give_all_back(struct lend *lend)
  */
 static int finish(struct lend *lend, bool started)
 {
-	int error = started ? stop_all(lend) : 0;
+	int error = started ? stop_all(lend) : 0, failed;
 
 	if (!error && lend->outlived)
 		error = -EBUSY;
 	if (error)
 		return error;
 	lend_files_close(lend);
-	close_memory(lend);
-	return give_all_back(lend);
+	error = close_memory(lend);
+	failed = give_all_back(lend);
+	return error ? error : failed;
 }
 
 static int prepare(struct lend *lend)

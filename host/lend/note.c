@@ -363,8 +363,8 @@ static bool find_is_back(struct usrpci_host *host, const struct note *note)
 	    driver_is_userspace(info.driver))
 		return false;
 	log_warning(host->ctx, usrpci_addr_format(&note->addr, name), NULL,
-		    "the kernel driver %s has it again, so it is left alone, and the note of the "
-		    "broker that was killed is dropped",
+		    "the kernel driver %s has it again, so what a killed broker left of it is not "
+		    "given back once more",
 		    info.driver);
 	return true;
 }

@@ -82,6 +82,7 @@ int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, 
  * Waits until the bits of mask in a register of 32 bits equal those of value. Reads the register at
  * once, then about every 50 microseconds, and once more after the deadline.
  *
+ * @offset	bytes from the start of the BAR, as for usrpci_read32()
  * @timeout_ms	milliseconds; 0 only looks
  * @last	stores what was read last, after an error too; may be NULL
  *

@@ -125,7 +125,8 @@ int usrpci_dma_file(struct usrpci_ctx *ctx, const void *va, int *fd, uint64_t *o
  *
  * Errors: -EINVAL (va is not the start of a page of DMA memory of the context); -EFAULT (the file
  * does not reach there any more); -ESTALE (the file has another page there now); -EOPNOTSUPP (this
- * kind of domain has no files).
+ * kind of domain has no files); -ENOENT, -EPERM or -EIO (the page's physical address cannot be
+ * read); -EMFILE.
  */
 int usrpci_dma_renew(struct usrpci_ctx *ctx, void *va);
 

@@ -374,6 +374,26 @@ lend_run@recovers-huge-pages-once()
 	done
 }
 
+# As above, for a broker that is killed at its N-th write; most of these are near its end.
+lend_run@gives-huge-pages-back-once-when-the-broker-is-killed-at-its-end()
+{
+	local base write kept
+	base=$(cat /proc/sys/vm/nr_hugepages)
+	usrpci -q hugepages reserve $((base + 2))
+	kept=$(cat /proc/sys/vm/nr_hugepages)
+	for write in {6..24}; do
+		strace -qq -o /dev/null -e trace=write -e "inject=write:signal=KILL:when=$write" \
+			usrpci -q run --hugepages $((kept + 2)) "$edu" -- true || true
+		wait_for 10 no_process lend_drive
+		usrpci -q restore --all
+		(($(cat /proc/sys/vm/nr_hugepages) >= kept)) || fail "pages of others are gone: write $write"
+		usrpci -q hugepages release
+		expect_same "$(cat /proc/sys/vm/nr_hugepages)" "$base" "after a kill at write $write"
+		usrpci -q hugepages reserve $((base + 2))
+	done
+	usrpci -q hugepages release
+}
+
 lend_run@recovers-when-both-are-killed-and-the-next-run-cleans-up()
 {
 	local broker
