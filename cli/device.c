@@ -53,16 +53,7 @@ int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev)
 
 const char *kernel_driver(const struct usrpci_dev_info *info)
 {
-	static const char *const for_userspace[] = {"", "uio_pci_generic", "igb_uio", "pci-stub"};
-	static const char suffix[] = "vfio-pci"; /* its variants are mlx5-vfio-pci and the like */
-	size_t length = strlen(info->driver), tail = sizeof(suffix) - 1;
-
-	for (size_t i = 0; i < sizeof(for_userspace) / sizeof(for_userspace[0]); i++)
-		if (!strcmp(info->driver, for_userspace[i]))
-			return NULL;
-	if (length >= tail && !strcmp(info->driver + length - tail, suffix))
-		return NULL;
-	return info->driver;
+	return info->driver_kind == USRPCI_DRIVER_KERNEL ? info->driver : NULL;
 }
 
 void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],

@@ -49,7 +49,9 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 	error = journal_read(host, &target->info.addr, &record);
 	if (error && error != -ENOENT)
 		return error;
-	return target_is_free(host, target, driver_is_vfio(plan->driver) && !plan->whole_group,
+	return target_is_free(host, target,
+			      usrpci_driver_kind(plan->driver) == USRPCI_DRIVER_VFIO &&
+				      !plan->whole_group,
 			      plan->force);
 }
 
@@ -226,7 +228,7 @@ static int choose_driver(struct usrpci_host *host, const struct usrpci_bind_opti
 		return refuse(host->ctx, -ENOENT, driver, NULL, "not the name of a driver");
 	strcpy(plan->driver, driver);
 	driver_spell(host, plan->driver);
-	if (gives_node(plan) && !driver_is_vfio(plan->driver))
+	if (gives_node(plan) && usrpci_driver_kind(plan->driver) != USRPCI_DRIVER_VFIO)
 		return refuse(host->ctx, -EINVAL, plan->targets[0].name, "--driver vfio-pci",
 			      "%s cannot be given to a user, only vfio can", plan->driver);
 	return driver_exists(host, plan->driver);
@@ -245,7 +247,8 @@ static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addr,
 		return error;
 	plan->count = 1;
 	plan->force = options->force;
-	plan->whole_group = options->whole_group && driver_is_vfio(plan->driver);
+	plan->whole_group = options->whole_group &&
+			    usrpci_driver_kind(plan->driver) == USRPCI_DRIVER_VFIO;
 	return plan->whole_group && plan->targets[0].info.iommu_group >= 0 ? add_group(host, plan)
 									   : 0;
 }

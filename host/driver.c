@@ -16,17 +16,6 @@
 #define LOG_SUBJECT "driver"
 #include "log.h"
 
-bool driver_is_vfio(const char *driver)
-{
-	return strstr(driver, "vfio") != NULL;
-}
-
-bool driver_is_userspace(const char *driver)
-{
-	return driver_is_vfio(driver) || !strcmp(driver, "uio_pci_generic") ||
-	       !strcmp(driver, "igb_uio") || !strcmp(driver, "pci-stub");
-}
-
 const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info)
 {
 	return group_translates(host, info) ? "vfio-pci" : "uio_pci_generic";
@@ -130,7 +119,7 @@ int driver_suits(struct usrpci_host *host, const char *driver, const struct usrp
 	usrpci_addr_format(&info->addr, name);
 	if (!strcmp(driver, "uio_pci_generic"))
 		return suits_uio(host, info, name, force);
-	if (!strcmp(driver, "vfio-pci"))
+	if (usrpci_driver_kind(driver) == USRPCI_DRIVER_VFIO)
 		return suits_vfio(host, info, name);
 	return 0;
 }

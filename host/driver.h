@@ -9,9 +9,11 @@
 
 #include "host.h"
 
-/* Whether a driver leaves the devices that it holds to userspace, so that vfio tolerates it. */
-bool driver_is_userspace(const char *driver);
-bool driver_is_vfio(const char *driver);
+/* Whether a driver leaves the devices that it holds to userspace. */
+static inline bool driver_is_userspace(enum usrpci_driver_kind kind)
+{
+	return kind != USRPCI_DRIVER_NONE && kind != USRPCI_DRIVER_KERNEL;
+}
 
 /* vfio-pci where an IOMMU translates for the device, else uio_pci_generic. */
 const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info);

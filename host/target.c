@@ -192,7 +192,7 @@ static int move_by_id(struct usrpci_host *host, struct target *target, const cha
 
 void target_stop(struct usrpci_host *host, const struct target *target)
 {
-	if (!host->options.dry_run && driver_is_userspace(target->now.driver))
+	if (!host->options.dry_run && driver_is_userspace(target->info.driver_kind))
 		quiesce(host, &target->info.addr);
 }
 
@@ -228,7 +228,8 @@ static bool stands_in_the_way(const struct target *target, const struct usrpci_u
 			      bool group_counts, bool force)
 {
 	if (force)
-		return use->kind == USRPCI_USE_OPEN && driver_is_vfio(target->now.driver);
+		return use->kind == USRPCI_USE_OPEN &&
+		       target->info.driver_kind == USRPCI_DRIVER_VFIO;
 	return use->kind != USRPCI_USE_GROUP || group_counts;
 }
 
@@ -265,7 +266,7 @@ int target_is_free(struct usrpci_host *host, const struct target *target, bool g
 	int count, standing = 0;
 	int i;
 
-	if (force && !driver_is_vfio(target->now.driver))
+	if (force && target->info.driver_kind != USRPCI_DRIVER_VFIO)
 		return 0;
 	count = usrpci_host_uses(host, &target->info.addr, &uses);
 	for (i = 0; i < count; i++) {

@@ -18,6 +18,7 @@
 #include <usrpci/device.h>
 
 #include "bytes.h"
+#include "driver.h"
 #include "enumerate.h"
 #include "file.h"
 
@@ -121,6 +122,7 @@ static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *add
 	info->numa_node = numa_node(ctx, name);
 	if (file_link_name(ctx, info->driver, sizeof(info->driver), PCI_DEVICES "/%s/driver", name))
 		info->driver[0] = '\0';
+	info->driver_kind = driver_kind_of(ctx, name, info->driver);
 	return 0;
 }
 

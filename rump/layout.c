@@ -130,9 +130,9 @@ static void add_all(void)
 	for (int i = 0; i < count; i++) {
 		char name[USRPCI_ADDR_STRLEN];
 
-		if (strcmp(list[i].driver, "uio_pci_generic") && strcmp(list[i].driver, "vfio-pci"))
-			continue;
-		add_device(usrpci_addr_format(&list[i].addr, name));
+		if (list[i].driver_kind == USRPCI_DRIVER_UIO ||
+		    list[i].driver_kind == USRPCI_DRIVER_VFIO)
+			add_device(usrpci_addr_format(&list[i].addr, name));
 	}
 	if (count >= 0)
 		usrpci_dev_list_free(list);

@@ -22,7 +22,7 @@ static void check_driver(const struct usrpci_dev_info *info, const char *name,
 	char cure[64];
 
 	snprintf(cure, sizeof(cure), "usrpci bind %s", name);
-	if (driver_is_userspace(info->driver))
+	if (driver_is_userspace(info->driver_kind))
 		finding_add(findings, USRPCI_CHECK_OK, "driver", NULL, "%s is with %s", name,
 			    info->driver);
 	else if (is_bridge(info))
@@ -75,8 +75,8 @@ static void check_uses(struct usrpci_host *host, const struct usrpci_dev_info *i
 	/* Where a driver for userspace has it, it is taken from nobody. */
 	if (count < 0) {
 		finding_add(findings,
-			    driver_is_userspace(info->driver) ? USRPCI_CHECK_NOTE
-							      : USRPCI_CHECK_MISSING,
+			    driver_is_userspace(info->driver_kind) ? USRPCI_CHECK_NOTE
+								   : USRPCI_CHECK_MISSING,
 			    "use", "run as root", "who uses %s cannot be found out", name);
 		return;
 	}
@@ -118,11 +118,11 @@ static void check_translation(struct usrpci_host *host, const struct usrpci_dev_
 		return;
 	group_type(host, info->iommu_group, type);
 	snprintf(cure, sizeof(cure), "usrpci bind --driver vfio-pci %s", name);
-	if (strncmp(type, "DMA", 3) != 0 || driver_is_vfio(info->driver))
+	if (strncmp(type, "DMA", 3) != 0 || info->driver_kind == USRPCI_DRIVER_VFIO)
 		finding_add(findings, USRPCI_CHECK_OK, "iommu", NULL,
 			    "%s is in IOMMU group %d%s%s%s", name, info->iommu_group,
 			    type[0] ? " (" : "", type, type[0] ? ")" : "");
-	else if (driver_is_userspace(info->driver))
+	else if (driver_is_userspace(info->driver_kind))
 		finding_add(findings, USRPCI_CHECK_MISSING, "iommu", cure,
 			    "an IOMMU translates for %s: DMA under %s would fault (DMAR)", name,
 			    info->driver);
@@ -140,7 +140,7 @@ static void device_node(struct usrpci_host *host, const struct usrpci_dev_info *
 	int count;
 
 	node[0] = '\0';
-	if (driver_is_vfio(info->driver)) {
+	if (info->driver_kind == USRPCI_DRIVER_VFIO) {
 		snprintf(node, 64, "/dev/vfio/%d", info->iommu_group);
 		return;
 	}
@@ -159,7 +159,7 @@ static void check_node(struct usrpci_host *host, const struct usrpci_dev_info *i
 	device_node(host, info, name, node);
 	if (!node[0] || path_format(host->ctx, path, "%s", node))
 		return;
-	if (driver_is_vfio(info->driver))
+	if (info->driver_kind == USRPCI_DRIVER_VFIO)
 		snprintf(cure, sizeof(cure), "usrpci bind --user \"$USER\" %s", name);
 	if (!access(path, R_OK | W_OK))
 		finding_add(findings, USRPCI_CHECK_OK, "node", NULL, "%s can be opened", node);

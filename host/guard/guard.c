@@ -113,7 +113,7 @@ static int guard_display(struct usrpci_host *host, const struct usrpci_dev_info 
 	char name[USRPCI_ADDR_STRLEN];
 	uint64_t boot_vga = 0;
 
-	if (info->class_code >> 16 != 0x03 || driver_is_userspace(info->driver))
+	if (info->class_code >> 16 != 0x03 || driver_is_userspace(info->driver_kind))
 		return 0;
 	usrpci_addr_format(&info->addr, name);
 	file_read_u64(host->ctx, &boot_vga, PCI_DEVICES "/%s/boot_vga", name);
@@ -219,8 +219,8 @@ static int guard_group(struct usrpci_host *host, const struct usrpci_dev_info *i
 	for (i = 0; !error && i < count; i++) {
 		const struct usrpci_dev_info *member = &members[i];
 
-		if (!usrpci_addr_compare(&member->addr, &info->addr) || !member->driver[0] ||
-		    driver_is_userspace(member->driver))
+		if (!usrpci_addr_compare(&member->addr, &info->addr) ||
+		    member->driver_kind != USRPCI_DRIVER_KERNEL)
 			continue;
 		usrpci_addr_format(&member->addr, name);
 		error = use_add(list, USRPCI_USE_GROUP, name,

@@ -65,7 +65,7 @@ static int list_files(struct usrpci_host *host, const struct usrpci_dev_info *in
 	add_entries(host, files, device, "uio", "/dev");
 	add_entries(host, files, device, "vfio-dev", "/dev/vfio/devices");
 	add_entries(host, files, device, "nvme", "/dev");
-	if (driver_is_vfio(info->driver) && info->iommu_group >= 0) {
+	if (info->driver_kind == USRPCI_DRIVER_VFIO && info->iommu_group >= 0) {
 		snprintf(group, sizeof(group), "%d", info->iommu_group);
 		add_file(files, "/dev/vfio", group);
 		snprintf(group, sizeof(group), "noiommu-%d", info->iommu_group);

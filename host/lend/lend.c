@@ -46,6 +46,7 @@ static int look_again(struct lend *lend, struct lend_device *device)
 		driver = driver_default(host, &device->info);
 	snprintf(device->info.driver, sizeof(device->info.driver), "%s", driver);
 	driver_spell(host, device->info.driver);
+	device->info.driver_kind = usrpci_driver_kind(device->info.driver);
 	return 0;
 }
 
@@ -54,7 +55,7 @@ int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, 
 	struct target target;
 	int error = target_init(host, addr, &target);
 
-	if (error || !driver_is_userspace(target.now.driver))
+	if (error || !driver_is_userspace(target.info.driver_kind))
 		return error;
 	return target_is_free(host, &target, false, force);
 }
@@ -71,7 +72,7 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 	error = look_again(lend, device);
 	if (error)
 		return error;
-	device->vfio = driver_is_vfio(device->info.driver);
+	device->vfio = device->info.driver_kind == USRPCI_DRIVER_VFIO;
 	if (!device->vfio && strcmp(device->info.driver, "uio_pci_generic"))
 		return refuse(host->ctx, -EOPNOTSUPP, device->name, NULL,
 			      "the driver %s does not lend devices to programs",

@@ -359,8 +359,8 @@ static bool find_is_back(struct usrpci_host *host, const struct note *note)
 	struct usrpci_dev_info info;
 	char name[USRPCI_ADDR_STRLEN];
 
-	if (usrpci_dev_lookup(host->ctx, &note->addr, &info) || !info.driver[0] ||
-	    driver_is_userspace(info.driver))
+	if (usrpci_dev_lookup(host->ctx, &note->addr, &info) ||
+	    info.driver_kind != USRPCI_DRIVER_KERNEL)
 		return false;
 	log_warning(host->ctx, usrpci_addr_format(&note->addr, name), NULL,
 		    "the kernel driver %s has it again, so what a killed broker left of it is not "

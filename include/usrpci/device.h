@@ -21,6 +21,29 @@
 extern "C" {
 #endif
 
+/** What the driver that holds a device means for everybody else. */
+enum usrpci_driver_kind {
+	USRPCI_DRIVER_NONE,   /**< no driver holds it */
+	USRPCI_DRIVER_KERNEL, /**< a kernel driver works with it */
+	USRPCI_DRIVER_UIO,    /**< uio_pci_generic or igb_uio */
+	USRPCI_DRIVER_VFIO,   /**< vfio-pci or one of its variants, such as mlx5_vfio_pci */
+	USRPCI_DRIVER_STUB,   /**< pci-stub, which keeps every other driver away and does nothing */
+};
+
+/**
+ * Tells the kind of a driver by its name alone; "" is USRPCI_DRIVER_NONE.
+ *
+ * A variant of vfio-pci is known by the end of its name, in which "-" and "_" are the same. Where
+ * there is a device, its usrpci_dev_info.driver_kind is the better answer: it also knows variants
+ * of any other name.
+ *
+ * UIO, VFIO and STUB leave the device to userspace. Two differences among them matter:
+ * usrpci_dev_open() drives devices of uio_pci_generic and of vfio, not those of igb_uio or of
+ * pci-stub; and vfio hands out an IOMMU group only when each of its endpoints has no driver or one
+ * of kind VFIO or STUB.
+ */
+enum usrpci_driver_kind usrpci_driver_kind(const char *driver);
+
 /** What is known of a device without touching it. */
 struct usrpci_dev_info {
 	struct usrpci_addr addr;
@@ -35,6 +58,7 @@ struct usrpci_dev_info {
 	int numa_node;       /**< -1: unknown or the machine has one */
 	int iommu_group;     /**< -1: no IOMMU translates for it */
 	char driver[32];     /**< kernel driver that holds it; "" when none does */
+	enum usrpci_driver_kind driver_kind;
 };
 
 /**

@@ -23,14 +23,9 @@
 #define LOG_SUBJECT "vfio"
 #include "log.h"
 
-/* vfio-pci itself, and its variants for single devices: mlx5-vfio-pci and the like. */
 static bool vfio_match(struct usrpci_ctx *ctx, const struct backend_target *target)
 {
-	const char *driver = target->info ? target->info->driver : "";
-	size_t length = strlen(driver), suffix = strlen("vfio-pci");
-
-	return !target->inspect && length >= suffix &&
-	       !strcmp(driver + length - suffix, "vfio-pci");
+	return !target->inspect && target->info && target->info->driver_kind == USRPCI_DRIVER_VFIO;
 }
 
 static int read_region(struct usrpci_dev *dev, unsigned int index, struct vfio_region *region)

@@ -31,7 +31,13 @@ bool vfio_group_is_noiommu(struct usrpci_ctx *ctx, int number)
 	       !strcmp(name, "vfio-noiommu");
 }
 
-/* Endpoints of the group that a kernel driver holds. Bridges don't count. */
+/* Whether vfio hands out no group with this device in it. Bridges don't count. */
+static bool is_stranger(const struct usrpci_dev_info *info)
+{
+	return !info->header_type && (info->driver_kind == USRPCI_DRIVER_KERNEL ||
+				      info->driver_kind == USRPCI_DRIVER_UIO);
+}
+
 static size_t list_strangers(struct usrpci_ctx *ctx, int number, char *text, size_t size)
 {
 	struct usrpci_dev_info *list;
@@ -41,9 +47,7 @@ static size_t list_strangers(struct usrpci_ctx *ctx, int number, char *text, siz
 	for (i = 0; i < count && used < size; i++) {
 		char addr[USRPCI_ADDR_STRLEN];
 
-		if (list[i].iommu_group != number || list[i].header_type || !list[i].driver[0])
-			continue;
-		if (strstr(list[i].driver, "vfio-pci") || !strcmp(list[i].driver, "pci-stub"))
+		if (list[i].iommu_group != number || !is_stranger(&list[i]))
 			continue;
 		used += (size_t)snprintf(text + used, size - used, "%s%s (%s)", used ? ", " : "",
 					 usrpci_addr_format(&list[i].addr, addr), list[i].driver);
@@ -61,7 +65,7 @@ bool vfio_group_has_strangers(struct usrpci_dev *dev)
 		return false;
 	log_error(dev->ctx, dev->name,
 		  "bind them to vfio-pci too (usrpci bind --whole-group), or to no driver",
-		  "IOMMU group %d is shared with devices of kernel drivers: %s",
+		  "IOMMU group %d is shared with devices of other drivers: %s",
 		  dev->info.iommu_group, strangers);
 	return true;
 }

@@ -71,6 +71,43 @@ static void devices_are_listed_in_the_order_of_their_addresses(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static void the_kind_of_a_driver_is_known_by_its_name(void **state)
+{
+	assert_int_equal(usrpci_driver_kind(""), USRPCI_DRIVER_NONE);
+	assert_int_equal(usrpci_driver_kind("e1000"), USRPCI_DRIVER_KERNEL);
+	assert_int_equal(usrpci_driver_kind("libnvm helper"), USRPCI_DRIVER_KERNEL);
+	assert_int_equal(usrpci_driver_kind("pciback"), USRPCI_DRIVER_KERNEL);
+	assert_int_equal(usrpci_driver_kind("vfio-pci-not"), USRPCI_DRIVER_KERNEL);
+	assert_int_equal(usrpci_driver_kind("uio"), USRPCI_DRIVER_KERNEL);
+	assert_int_equal(usrpci_driver_kind("uio_pci_generic"), USRPCI_DRIVER_UIO);
+	assert_int_equal(usrpci_driver_kind("igb_uio"), USRPCI_DRIVER_UIO);
+	assert_int_equal(usrpci_driver_kind("vfio-pci"), USRPCI_DRIVER_VFIO);
+	assert_int_equal(usrpci_driver_kind("vfio_pci"), USRPCI_DRIVER_VFIO);
+	assert_int_equal(usrpci_driver_kind("mlx5_vfio_pci"), USRPCI_DRIVER_VFIO);
+	assert_int_equal(usrpci_driver_kind("mlx5-vfio-pci"), USRPCI_DRIVER_VFIO);
+	assert_int_equal(usrpci_driver_kind("pci-stub"), USRPCI_DRIVER_STUB);
+}
+
+static enum usrpci_driver_kind kind_of_nic(struct usrpci_ctx *ctx)
+{
+	struct usrpci_addr addr = {.dev = 3};
+	struct usrpci_dev_info info;
+
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), 0);
+	return info.driver_kind;
+}
+
+static void a_device_of_vfio_is_known_whatever_its_driver_is_called(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+
+	fixture_add(*state, &nic);
+	assert_int_equal(kind_of_nic(ctx), USRPCI_DRIVER_KERNEL);
+	fixture_mkdir(*state, "/sys/bus/pci/devices/0000:00:03.0/vfio-dev/vfio0");
+	assert_int_equal(kind_of_nic(ctx), USRPCI_DRIVER_VFIO);
+	usrpci_ctx_close(ctx);
+}
+
 static void everything_known_of_a_device_is_listed(void **state)
 {
 	struct usrpci_dev_info *list;
@@ -349,6 +386,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(devices_are_listed_in_the_order_of_their_addresses),
 		TEST(everything_known_of_a_device_is_listed),
+		TEST(the_kind_of_a_driver_is_known_by_its_name),
+		TEST(a_device_of_vfio_is_known_whatever_its_driver_is_called),
 		TEST(a_device_without_driver_and_iommu_says_so),
 		TEST(a_bridge_has_its_subsystem_from_the_kernel),
 		TEST(a_virtual_function_has_its_ids_from_the_kernel),
