@@ -9,15 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli.h"
+#include "device.h"
+#include "number.h"
 #include "output.h"
 #include "registers.h"
 
-const struct option_spec bar_options[] = {
+static const struct option_spec bar_options[] = {
 	{'f', "force", NULL, "access it although a kernel driver holds the device"},
 	{0},
 };
 
-void bar_notes(void)
+static void print_notes(void)
 {
 	printf("Without an action the BARs are listed. BAR is 0 to 5. OFFSET, LENGTH and VALUE are\n"
 	       "hexadecimal; an access is 4 bytes wide, or with .b, .w, .l or .q after the offset\n"
@@ -27,7 +30,7 @@ void bar_notes(void)
 	       "  usrpci bar 03:00.0 dump 0 5400 10\n");
 }
 
-struct bar_command {
+struct cmd_bar {
 	struct cli *cli;
 	struct usrpci_dev *dev;
 	bool force;
@@ -45,21 +48,18 @@ static const struct column bar_columns[] = {
 	{"PREFETCH", NULL, 0, SCOLS_JSON_BOOLEAN},
 };
 
-static int list_bars(struct bar_command *bar)
+static int list_bars(struct cmd_bar *bar)
 {
-	struct libscols_table *table = table_open(bar->cli->json, "bars", bar_columns, 6);
+	struct table table = table_open(bar->cli->json, "bars", bar_columns,
+					ARRAY_SIZE(bar_columns));
 	struct usrpci_bar_info info;
 
-	if (!table)
-		return failed(NULL, NULL, "out of memory");
 	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
 		struct libscols_line *line;
 
 		if (usrpci_bar_info(bar->dev, i, &info))
 			continue;
-		line = scols_table_new_line(table, NULL);
-		if (!line)
-			break;
+		line = table_row(&table, NULL);
 		table_cell(line, 0, "%u", i);
 		table_cell(line, 1, info.flags & USRPCI_BAR_IO ? "io" : "memory");
 		table_cell(line, 2, "0x%" PRIx64, info.address);
@@ -67,11 +67,11 @@ static int list_bars(struct bar_command *bar)
 		table_cell(line, 4, info.flags & USRPCI_BAR_64BIT ? "yes" : "no");
 		table_cell(line, 5, info.flags & USRPCI_BAR_PREFETCH ? "yes" : "no");
 	}
-	return table_print(table);
+	return table_print(&table);
 }
 
 /* Parses "BAR OFFSET", the offset with its width. */
-static int parse_place(struct bar_command *bar, char **words)
+static int parse_place(struct cmd_bar *bar, char **words)
 {
 	uint64_t index;
 
@@ -82,7 +82,7 @@ static int parse_place(struct bar_command *bar, char **words)
 }
 
 /* Maps what is needed and nothing else; the mapping ends with the device. */
-static int map(struct bar_command *bar, uint64_t size, struct usrpci_bar *mapped)
+static int map(struct cmd_bar *bar, uint64_t size, struct usrpci_bar *mapped)
 {
 	const char *driver = kernel_driver(usrpci_dev_info(bar->dev));
 
@@ -97,7 +97,7 @@ static int map(struct bar_command *bar, uint64_t size, struct usrpci_bar *mapped
 	return status_of(usrpci_bar_map_range(bar->dev, bar->index, bar->offset, size, mapped));
 }
 
-static int action_read(struct bar_command *bar, int count, char **words)
+static int action_read(struct cmd_bar *bar, int count, char **words)
 {
 	struct json json = {0};
 	struct usrpci_bar mapped;
@@ -126,7 +126,7 @@ static int action_read(struct bar_command *bar, int count, char **words)
 	return STATUS_DONE;
 }
 
-static int action_write(struct bar_command *bar, int count, char **words)
+static int action_write(struct cmd_bar *bar, int count, char **words)
 {
 	struct usrpci_bar mapped;
 	uint64_t value;
@@ -150,7 +150,7 @@ static int action_write(struct bar_command *bar, int count, char **words)
 	return status_of(usrpci_bar_write(&mapped, 0, bar->width, value));
 }
 
-static int print_dump(struct bar_command *bar, struct usrpci_bar *mapped)
+static int print_dump(struct cmd_bar *bar, struct usrpci_bar *mapped)
 {
 	unsigned int digits = 2 * bar->width, per_line = 16 / bar->width;
 	uint64_t value;
@@ -168,7 +168,7 @@ static int print_dump(struct bar_command *bar, struct usrpci_bar *mapped)
 	return STATUS_DONE;
 }
 
-static int dump_json(struct bar_command *bar, struct usrpci_bar *mapped)
+static int dump_json(struct cmd_bar *bar, struct usrpci_bar *mapped)
 {
 	struct json json = {0};
 	int status = STATUS_DONE;
@@ -189,7 +189,7 @@ static int dump_json(struct bar_command *bar, struct usrpci_bar *mapped)
 	return status;
 }
 
-static int action_dump(struct bar_command *bar, int count, char **words)
+static int action_dump(struct cmd_bar *bar, int count, char **words)
 {
 	char zero[] = "0", *place[] = {words[0], count > 1 ? words[1] : zero};
 	uint64_t length = 0x100;
@@ -218,26 +218,26 @@ static int action_dump(struct bar_command *bar, int count, char **words)
 	return bar->cli->json ? dump_json(bar, &mapped) : print_dump(bar, &mapped);
 }
 
-static int act(struct bar_command *bar)
+static int act(struct cmd_bar *bar)
 {
 	static const struct {
 		const char *name;
-		int (*run)(struct bar_command *bar, int count, char **words);
+		int (*run)(struct cmd_bar *bar, int count, char **words);
 	} actions[] = {{"dump", action_dump}, {"read", action_read}, {"write", action_write}};
 	int count = bar->cli->argc - 2;
 	char **words = bar->cli->argv + 2;
 
 	if (count < 0)
 		return list_bars(bar);
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
 		if (!strcmp(words[-1], actions[i].name))
 			return actions[i].run(bar, count, words);
 	return unexpected_operand(bar->cli, words[-1]);
 }
 
-int cmd_bar(struct cli *cli)
+static int cmd_bar(struct cli *cli)
 {
-	struct bar_command bar = {.cli = cli};
+	struct cmd_bar bar = {.cli = cli};
 	int key, status;
 
 	while ((key = option_next(cli))) {
@@ -254,3 +254,12 @@ int cmd_bar(struct cli *cli)
 	usrpci_dev_close(bar.dev);
 	return status;
 }
+
+const struct command command_bar = {
+	.name = "bar",
+	.operands = "ADDR [read BAR OFFSET | write BAR OFFSET VALUE | dump BAR [OFFSET [LENGTH]]]",
+	.summary = "read and write a device's registers",
+	.options = bar_options,
+	.notes = print_notes,
+	.run = cmd_bar,
+};

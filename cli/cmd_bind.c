@@ -11,11 +11,12 @@
 #include <string.h>
 
 #include "cli.h"
+#include "device.h"
 #include "output.h"
 
 enum { OPTION_GROUP_ALL = OPTION_LONG, OPTION_USER, OPTION_GROUP };
 
-const struct option_spec bind_options[] = {
+static const struct option_spec bind_options[] = {
 	{'d', "driver", "DRIVER", "default: vfio-pci behind an IOMMU, else uio_pci_generic"},
 	{'f', "force", NULL, "take a device although it is in use"},
 	{OPTION_GROUP_ALL, "whole-group", NULL, "take the endpoints of its IOMMU group along"},
@@ -63,22 +64,21 @@ static const struct column columns[] = {{"ADDR", NULL}, {"WAS", NULL}, {"DRIVER"
 
 static int print_json(const struct bind *bind)
 {
-	struct libscols_table *table = table_open(true, "devices", columns, 3);
+	struct table table = table_open(true, "devices", columns, ARRAY_SIZE(columns));
 	char addr[USRPCI_ADDR_STRLEN];
 
-	if (!table)
-		return failed(NULL, NULL, "out of memory");
 	for (int i = 0; i < bind->count; i++) {
-		struct libscols_line *line = scols_table_new_line(table, NULL);
+		struct libscols_line *line;
 		struct usrpci_dev_info now;
 
-		if (!line || !device_state(bind->cli, &bind->targets[i].addr, &now))
+		if (!device_state(bind->cli, &bind->targets[i].addr, &now))
 			continue;
+		line = table_row(&table, NULL);
 		table_cell(line, 0, "%s", usrpci_addr_format(&now.addr, addr));
 		table_cell(line, 1, "%s", bind->targets[i].driver);
 		table_cell(line, 2, "%s", now.driver);
 	}
-	return table_print(table);
+	return table_print(&table);
 }
 
 static void print_result(const struct bind *bind, const struct usrpci_dev_info *was)
@@ -149,7 +149,7 @@ static int find_targets(struct bind *bind)
 
 	bind->targets = calloc((size_t)cli->argc, sizeof(*bind->targets));
 	if (!bind->targets)
-		return failed(NULL, NULL, "out of memory");
+		return out_of_memory();
 	for (int i = 0; i < cli->argc; i++) {
 		int error = find_device(cli, cli->argv[i], &bind->targets[bind->count]);
 
@@ -160,7 +160,7 @@ static int find_targets(struct bind *bind)
 	return STATUS_DONE;
 }
 
-int cmd_bind(struct cli *cli)
+static int cmd_bind(struct cli *cli)
 {
 	struct bind bind = {.cli = cli};
 	int status;
@@ -185,3 +185,11 @@ int cmd_bind(struct cli *cli)
 	free(bind.targets);
 	return status;
 }
+
+const struct command command_bind = {
+	.name = "bind",
+	.operands = "ADDR...",
+	.summary = "give devices to a driver for userspace",
+	.options = bind_options,
+	.run = cmd_bind,
+};

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "device.h"
 #include "output.h"
 
 static const char *const state_names[] = {
@@ -42,7 +43,7 @@ static void print_json(const struct usrpci_finding *findings, int count, bool re
 	json_close(&json, '}');
 }
 
-int cmd_check(struct cli *cli)
+static int cmd_check(struct cli *cli)
 {
 	struct usrpci_finding *findings;
 	struct usrpci_dev_info info;
@@ -72,3 +73,10 @@ int cmd_check(struct cli *cli)
 	free(findings);
 	return missing ? STATUS_NOT_READY : STATUS_DONE;
 }
+
+const struct command command_check = {
+	.name = "check",
+	.operands = "[ADDR]",
+	.summary = "say whether this host, or a device, is ready, and what mends it",
+	.run = cmd_check,
+};

@@ -9,15 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli.h"
+#include "device.h"
 #include "output.h"
 #include "registers.h"
 
-const struct option_spec config_options[] = {
+static const struct option_spec config_options[] = {
 	{'f', "force", NULL, "write although a kernel driver holds the device"},
 	{0},
 };
 
-void config_notes(void)
+static void print_notes(void)
 {
 	printf("REG is a hexadecimal offset or a name of setpci(8), with a width after it: .b, .w\n"
 	       "or .l for 1, 2 or 4 bytes. Offsets are 4 bytes wide without, names as the register\n"
@@ -68,23 +70,17 @@ static const struct column read_columns[] = {
 
 static int print_json(const struct reg *regs, const uint32_t *values, char **names, int count)
 {
-	struct libscols_table *table = table_open(true, "registers", read_columns, 4);
+	struct table table = table_open(true, "registers", read_columns, ARRAY_SIZE(read_columns));
 
-	if (!table)
-		return failed(NULL, NULL, "out of memory");
 	for (int i = 0; i < count; i++) {
-		struct libscols_line *line = scols_table_new_line(table, NULL);
+		struct libscols_line *line = table_row(&table, NULL);
 
-		if (!line) {
-			scols_unref_table(table);
-			return failed(NULL, NULL, "out of memory");
-		}
 		table_cell(line, 0, "%s", names[i]);
 		table_cell(line, 1, "%u", regs[i].offset);
 		table_cell(line, 2, "%u", regs[i].width);
 		table_cell(line, 3, "0x%0*x", 2 * (int)regs[i].width, values[i]);
 	}
-	return table_print(table);
+	return table_print(&table);
 }
 
 enum { REGISTERS_MAX = 64 };
@@ -177,7 +173,7 @@ static int dump_json(const char *name, const uint8_t *bytes, int size)
 	char *text = malloc(2 * (size_t)size + 1);
 
 	if (!text)
-		return failed(NULL, NULL, "out of memory");
+		return out_of_memory();
 	for (int i = 0; i < size; i++)
 		sprintf(text + 2 * (size_t)i, "%02x", bytes[i]);
 	json_open(&json, NULL, '{');
@@ -223,13 +219,13 @@ static int act(struct config *config)
 
 	if (count < 0)
 		return action_dump(config, 0, NULL);
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
 		if (!strcmp(words[-1], actions[i].name))
 			return actions[i].run(config, count, words);
 	return unexpected_operand(config->cli, words[-1]);
 }
 
-int cmd_config(struct cli *cli)
+static int cmd_config(struct cli *cli)
 {
 	struct config config = {.cli = cli};
 	int key, status;
@@ -248,3 +244,12 @@ int cmd_config(struct cli *cli)
 	usrpci_dev_close(config.dev);
 	return status;
 }
+
+const struct command command_config = {
+	.name = "config",
+	.operands = "ADDR [dump | read REG... | write REG VALUE[:MASK]]",
+	.summary = "read and write configuration space",
+	.options = config_options,
+	.notes = print_notes,
+	.run = cmd_config,
+};

@@ -9,11 +9,12 @@
 #include <string.h>
 
 #include "cli.h"
+#include "number.h"
 #include "output.h"
 
 enum { OPTION_SIZE = OPTION_LONG, OPTION_NODE };
 
-const struct option_spec hugepages_options[] = {
+static const struct option_spec hugepages_options[] = {
 	{OPTION_SIZE, "size", "SIZE", "pages of this size, 2M or 1G; default: the machine's"},
 	{OPTION_NODE, "node", "NODE", "of this NUMA node; default: any"},
 	{0},
@@ -52,29 +53,21 @@ static void fill_line(const struct hugepages *options, struct libscols_line *lin
 
 static int print_pools(const struct hugepages *options)
 {
-	struct libscols_table *table = table_open(options->cli->json, "hugepages", columns, 6);
 	struct usrpci_hugepages *pools;
-	int count;
+	int count = usrpci_host_hugepages(options->cli->host, &pools);
+	struct table table;
 
-	if (!table)
-		return failed(NULL, NULL, "out of memory");
-	count = usrpci_host_hugepages(options->cli->host, &pools);
+	if (count < 0)
+		return STATUS_FAILED;
+	table = table_open(options->cli->json, "hugepages", columns, ARRAY_SIZE(columns));
 	for (int i = 0; i < count; i++) {
-		struct libscols_line *line;
-
 		if ((options->size && options->size != pools[i].page_size) ||
 		    (options->node >= 0 && options->node != pools[i].node))
 			continue;
-		line = scols_table_new_line(table, NULL);
-		if (line)
-			fill_line(options, line, &pools[i]);
+		fill_line(options, table_row(&table, NULL), &pools[i]);
 	}
-	if (count >= 0) {
-		free(pools);
-		return table_print(table);
-	}
-	scols_unref_table(table);
-	return STATUS_FAILED;
+	free(pools);
+	return table_print(&table);
 }
 
 /* After a change: the table for a program, a sentence for people, nothing for a dry run. */
@@ -138,7 +131,7 @@ static int read_options(struct hugepages *options)
 	return 0;
 }
 
-int cmd_hugepages(struct cli *cli)
+static int cmd_hugepages(struct cli *cli)
 {
 	struct hugepages options = {.cli = cli, .node = -1};
 
@@ -155,3 +148,11 @@ int cmd_hugepages(struct cli *cli)
 		return release(&options);
 	return unexpected_operand(cli, cli->argv[0]);
 }
+
+const struct command command_hugepages = {
+	.name = "hugepages",
+	.operands = "[reserve N | release]",
+	.summary = "show, reserve or release huge pages",
+	.options = hugepages_options,
+	.run = cmd_hugepages,
+};

@@ -11,6 +11,8 @@
 #include <strings.h>
 
 #include "cli.h"
+#include "device.h"
+#include "number.h"
 #include "output.h"
 
 enum column_id {
@@ -50,11 +52,9 @@ static const enum column_id default_columns[] = {COLUMN_ADDR,   COLUMN_CLASS, CO
 						 COLUMN_DRIVER, COLUMN_IF,    COLUMN_NODE,
 						 COLUMN_GROUP,  COLUMN_NAME};
 
-enum { DEFAULT_COLUMNS = sizeof(default_columns) / sizeof(default_columns[0]) };
-
 enum { OPTION_OUTPUT_ALL = OPTION_LONG, OPTION_NO_HEADINGS };
 
-const struct option_spec list_options[] = {
+static const struct option_spec list_options[] = {
 	{'o', "output", "COLUMNS",
 	 "these columns, separated by commas; +COLUMNS adds to the usual"},
 	{OPTION_OUTPUT_ALL, "output-all", NULL, "all columns"},
@@ -66,7 +66,7 @@ const struct option_spec list_options[] = {
 	{0},
 };
 
-void list_notes(void)
+static void print_notes(void)
 {
 	printf("Columns:\n");
 	for (size_t i = 0; i < COLUMNS; i++)
@@ -105,12 +105,12 @@ struct list {
 	int journal_count;
 	struct usrpci_interface *interfaces;
 	int interface_count;
-	struct libscols_table *table;
+	struct table table;
 };
 
 static const char *class_word(const void *data, size_t index)
 {
-	return index < sizeof(classes) / sizeof(classes[0]) ? classes[index].name : NULL;
+	return index < ARRAY_SIZE(classes) ? classes[index].name : NULL;
 }
 
 static const char *column_word(const void *data, size_t index)
@@ -324,20 +324,16 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 	}
 }
 
-static int add_line(struct list *list, const struct usrpci_dev_info *info, const char *emulated,
-		    struct libscols_line *parent, struct libscols_line **result)
+static struct libscols_line *add_line(struct list *list, const struct usrpci_dev_info *info,
+				      const char *emulated, struct libscols_line *parent)
 {
-	struct libscols_line *line = scols_table_new_line(list->table, parent);
+	struct libscols_line *line = table_row(&list->table, parent);
 
-	if (!line)
-		return failed(NULL, NULL, "out of memory");
 	if (list->named)
 		device_names(list->cli, info, list->name, list->class_name);
 	for (size_t i = 0; i < list->shown_count; i++)
 		fill_cell(list, line, i, info, emulated);
-	if (result)
-		*result = line;
-	return STATUS_DONE;
+	return line;
 }
 
 /* The buses behind a bridge. Bus 0 is behind none, so a range of 0 to 0 is no bus. */
@@ -380,14 +376,16 @@ static int fill_host(struct list *list)
 {
 	struct usrpci_dev_info *infos;
 	struct bridge *bridges;
-	int status = STATUS_DONE, count = usrpci_dev_list(list->cli->ctx, &infos);
+	int count = usrpci_dev_list(list->cli->ctx, &infos);
 
 	if (count < 0)
 		return STATUS_FAILED;
 	bridges = calloc((size_t)count + 1, sizeof(*bridges));
-	if (!bridges)
-		status = failed(NULL, NULL, "out of memory");
-	for (int i = 0; i < count && !status; i++) {
+	if (!bridges) {
+		usrpci_dev_list_free(infos);
+		return out_of_memory();
+	}
+	for (int i = 0; i < count; i++) {
 		struct libscols_line *parent = NULL;
 
 		if (!wanted(list, &infos[i]))
@@ -396,11 +394,11 @@ static int fill_host(struct list *list)
 			parent = find_parent(bridges, (size_t)i, &infos[i].addr);
 			read_bridge(list, &infos[i], &bridges[i]);
 		}
-		status = add_line(list, &infos[i], NULL, parent, &bridges[i].line);
+		bridges[i].line = add_line(list, &infos[i], NULL, parent);
 	}
 	free(bridges);
 	usrpci_dev_list_free(infos);
-	return status;
+	return STATUS_DONE;
 }
 
 static int add_named(struct list *list, const char *name)
@@ -412,15 +410,15 @@ static int add_named(struct list *list, const char *name)
 	if (!is_emulated(name)) {
 		error = find_device(list->cli, name, &info);
 		if (!error && wanted(list, &info))
-			return add_line(list, &info, NULL, NULL, NULL);
+			add_line(list, &info, NULL, NULL);
 		return status_of(error);
 	}
 	error = inspect_device(list->cli, name, &dev);
 	if (error)
 		return status_of(error);
-	error = add_line(list, usrpci_dev_info(dev), usrpci_dev_name(dev), NULL, NULL);
+	add_line(list, usrpci_dev_info(dev), usrpci_dev_name(dev), NULL);
 	usrpci_dev_close(dev);
-	return error;
+	return STATUS_DONE;
 }
 
 static int fill_table(struct list *list)
@@ -434,7 +432,7 @@ static int fill_table(struct list *list)
 	return status;
 }
 
-static int open_table(struct list *list)
+static void open_table(struct list *list)
 {
 	struct column shown[COLUMNS];
 
@@ -444,15 +442,13 @@ static int open_table(struct list *list)
 			shown[i].flags |= SCOLS_FL_TREE;
 	}
 	list->table = table_open(list->cli->json, "devices", shown, list->shown_count);
-	if (!list->table)
-		return failed(NULL, NULL, "out of memory");
-	scols_table_enable_noheadings(list->table, list->no_headings);
-	return STATUS_DONE;
+	if (list->table.scols)
+		scols_table_enable_noheadings(list->table.scols, list->no_headings);
 }
 
-int cmd_list(struct cli *cli)
+static int cmd_list(struct cli *cli)
 {
-	struct list list = {.cli = cli, .shown_count = DEFAULT_COLUMNS};
+	struct list list = {.cli = cli, .shown_count = ARRAY_SIZE(default_columns)};
 	int status;
 
 	memcpy(list.shown, default_columns, sizeof(default_columns));
@@ -465,15 +461,23 @@ int cmd_list(struct cli *cli)
 	if (is_shown(&list, COLUMN_IF))
 		list.interface_count = usrpci_host_interfaces(cli->host, &list.interfaces);
 	list.named = is_shown(&list, COLUMN_CLASS) || is_shown(&list, COLUMN_NAME);
-	status = open_table(&list);
+	open_table(&list);
+	status = fill_table(&list);
 	if (!status)
-		status = fill_table(&list);
-	if (!status)
-		status = table_print(list.table);
+		status = table_print(&list.table);
 	else
-		scols_unref_table(list.table);
+		scols_unref_table(list.table.scols);
 	if (list.journal_count >= 0)
 		free(list.journal);
 	free(list.interfaces);
 	return status;
 }
+
+const struct command command_list = {
+	.name = "list",
+	.operands = "[ADDR...]",
+	.summary = "list PCI devices, their drivers and what they provide",
+	.options = list_options,
+	.notes = print_notes,
+	.run = cmd_list,
+};

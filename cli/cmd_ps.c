@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cli.h"
+#include "number.h"
 #include "output.h"
 
 static const struct column columns[] = {
@@ -19,8 +20,6 @@ static const struct column columns[] = {
 	{"STATE"},
 	{"COMMAND"},
 };
-
-enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
 static void fill(struct libscols_line *line, const struct usrpci_lent *lent, bool json)
 {
@@ -44,20 +43,14 @@ static void fill(struct libscols_line *line, const struct usrpci_lent *lent, boo
 
 static int print(struct cli *cli, const struct usrpci_lent *list, int count)
 {
-	struct libscols_table *table = table_open(cli->json, "lent", columns, COLUMNS);
+	struct table table = table_open(cli->json, "lent", columns, ARRAY_SIZE(columns));
 
-	if (!table)
-		return failed(NULL, NULL, "out of memory");
-	for (int i = 0; i < count; i++) {
-		struct libscols_line *line = scols_table_new_line(table, NULL);
-
-		if (line)
-			fill(line, &list[i], cli->json);
-	}
-	return table_print(table);
+	for (int i = 0; i < count; i++)
+		fill(table_row(&table, NULL), &list[i], cli->json);
+	return table_print(&table);
 }
 
-int cmd_ps(struct cli *cli)
+static int cmd_ps(struct cli *cli)
 {
 	struct usrpci_lent *list;
 	int count, status;
@@ -75,3 +68,10 @@ int cmd_ps(struct cli *cli)
 	free(list);
 	return status;
 }
+
+const struct command command_ps = {
+	.name = "ps",
+	.operands = "",
+	.summary = "list devices that are lent",
+	.run = cmd_ps,
+};

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "device.h"
 #include "output.h"
 
-const struct option_spec restore_options[] = {
+static const struct option_spec restore_options[] = {
 	{'a', "all", NULL, "all devices that usrpci has taken"},
 	{0},
 };
@@ -18,7 +19,7 @@ const struct option_spec restore_options[] = {
 static const struct column columns[] = {{"ADDR", NULL}, {"WAS", NULL}, {"DRIVER", NULL}};
 
 /* table collects results for JSON; it is NULL when people read. */
-static int restore(struct cli *cli, const struct usrpci_addr *addr, struct libscols_table *table)
+static int restore(struct cli *cli, const struct usrpci_addr *addr, struct table *table)
 {
 	struct usrpci_dev_info was = {0}, now = {0};
 	struct libscols_line *line;
@@ -37,8 +38,8 @@ static int restore(struct cli *cli, const struct usrpci_addr *addr, struct libsc
 	if (!table && !cli->quiet)
 		printf("%s: %s -> %s\n", text, *was.driver ? was.driver : "no driver",
 		       *now.driver ? now.driver : "no driver");
-	line = table ? scols_table_new_line(table, NULL) : NULL;
-	if (line) {
+	if (table) {
+		line = table_row(table, NULL);
 		table_cell(line, 0, "%s", text);
 		table_cell(line, 1, "%s", was.driver);
 		table_cell(line, 2, "%s", now.driver);
@@ -46,7 +47,7 @@ static int restore(struct cli *cli, const struct usrpci_addr *addr, struct libsc
 	return STATUS_DONE;
 }
 
-static int restore_all(struct cli *cli, struct libscols_table *table)
+static int restore_all(struct cli *cli, struct table *table)
 {
 	struct usrpci_journal_entry *entries;
 	int status = STATUS_DONE, count = usrpci_host_journal(cli->host, &entries);
@@ -80,7 +81,7 @@ static bool is_done(struct cli *cli, const struct usrpci_addr *addr)
 }
 
 /* A device that is gone has no name but its address. */
-static int restore_named(struct cli *cli, const char *name, struct libscols_table *table)
+static int restore_named(struct cli *cli, const char *name, struct table *table)
 {
 	struct usrpci_addr addr;
 	int error = 0;
@@ -92,7 +93,7 @@ static int restore_named(struct cli *cli, const char *name, struct libscols_tabl
 	return is_done(cli, &addr) ? STATUS_DONE : restore(cli, &addr, table);
 }
 
-static int run(struct cli *cli, bool all, struct libscols_table *table)
+static int run(struct cli *cli, bool all, struct table *table)
 {
 	int status = STATUS_DONE, last;
 
@@ -105,10 +106,10 @@ static int run(struct cli *cli, bool all, struct libscols_table *table)
 	return status;
 }
 
-int cmd_restore(struct cli *cli)
+static int cmd_restore(struct cli *cli)
 {
-	struct libscols_table *table = NULL;
 	bool all = false;
+	struct table table;
 	int key, status;
 
 	while ((key = option_next(cli))) {
@@ -122,13 +123,17 @@ int cmd_restore(struct cli *cli)
 		return usage_error(cli, "--all means all that usrpci has taken", "which device?");
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
-	if (cli->json && !cli->dry_run) {
-		table = table_open(true, "devices", columns, 3);
-		if (!table)
-			return failed(NULL, NULL, "out of memory");
-	}
-	status = run(cli, all, table);
-	if (table)
-		status = table_print(table) ? STATUS_FAILED : status;
-	return status;
+	if (!cli->json || cli->dry_run)
+		return run(cli, all, NULL);
+	table = table_open(true, "devices", columns, ARRAY_SIZE(columns));
+	status = run(cli, all, &table);
+	return table_print(&table) ? STATUS_FAILED : status;
 }
+
+const struct command command_restore = {
+	.name = "restore",
+	.operands = "ADDR... | --all",
+	.summary = "give devices back to what held them before",
+	.options = restore_options,
+	.run = cmd_restore,
+};

@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "cli.h"
+#include "device.h"
+#include "number.h"
 
 enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_KEEP, OPTION_WHOLE_GROUP };
 
-const struct option_spec run_options[] = {
+static const struct option_spec run_options[] = {
 	{'u', "user", "USER", "whom the program runs as; default: who called sudo, else nobody"},
 	{'d', "driver", "DRIVER", "default: vfio-pci behind an IOMMU, else uio_pci_generic"},
 	{OPTION_HUGEPAGES, "hugepages", "N", "uio: reserve so many of 2 MiB, and lend no more"},
@@ -22,7 +24,7 @@ const struct option_spec run_options[] = {
 	{0},
 };
 
-void run_notes(void)
+static void print_notes(void)
 {
 	printf("The program has no capability and no other way to the hardware; its devices open\n"
 	       "by usrpci_dev_open() as if it were root. When it ends in any way, they are stopped\n"
@@ -100,7 +102,7 @@ static int lend(struct cli *cli, struct usrpci_lend_options *options)
 	int status;
 
 	if (!addrs)
-		return failed(NULL, NULL, "out of memory");
+		return out_of_memory();
 	status = find_devices(cli, cli->argc, addrs);
 	if (!status) {
 		options->addrs = addrs;
@@ -111,7 +113,7 @@ static int lend(struct cli *cli, struct usrpci_lend_options *options)
 	return status < 0 ? STATUS_FAILED : status;
 }
 
-int cmd_run(struct cli *cli)
+static int cmd_run(struct cli *cli)
 {
 	char **program = take_program(cli);
 	struct usrpci_lend_options options = {.argv = program};
@@ -124,3 +126,12 @@ int cmd_run(struct cli *cli)
 		return usage_error(cli, "usrpci run ADDR -- COMMAND", "which program?");
 	return open_host(cli) ? STATUS_FAILED : lend(cli, &options);
 }
+
+const struct command command_run = {
+	.name = "run",
+	.operands = "ADDR... -- COMMAND...",
+	.summary = "lend devices to a program while it runs",
+	.options = run_options,
+	.notes = print_notes,
+	.run = cmd_run,
+};

@@ -11,6 +11,8 @@
 
 #include "capability.h"
 #include "cli.h"
+#include "device.h"
+#include "number.h"
 #include "output.h"
 
 struct show {
@@ -447,7 +449,7 @@ static int show_one(struct cli *cli, const char *name, bool more, struct json *j
 	return status_of(error);
 }
 
-int cmd_show(struct cli *cli)
+static int cmd_show(struct cli *cli)
 {
 	struct json json = {0};
 	int status = STATUS_DONE, last;
@@ -472,3 +474,10 @@ int cmd_show(struct cli *cli)
 	}
 	return status;
 }
+
+const struct command command_show = {
+	.name = "show",
+	.operands = "ADDR...",
+	.summary = "show all that is known of a device, capabilities included",
+	.run = cmd_show,
+};

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "device.h"
 
 bool is_emulated(const char *name)
 {
@@ -79,40 +79,4 @@ void interface_names(const struct usrpci_interface *list, int count, const struc
 		if (!usrpci_addr_compare(&list[i].addr, addr))
 			at += (size_t)snprintf(names + at, size - at, "%s%s", at ? " " : "",
 					       list[i].name);
-}
-
-static const char units[] = " KMGTPE";
-
-const char *size_text(uint64_t bytes, char text[SIZE_TEXT])
-{
-	size_t unit = 0;
-
-	while (bytes && bytes % 1024 == 0 && units[unit + 1]) {
-		bytes /= 1024;
-		unit++;
-	}
-	if (unit)
-		snprintf(text, SIZE_TEXT, "%" PRIu64 " %ciB", bytes, units[unit]);
-	else
-		snprintf(text, SIZE_TEXT, "%" PRIu64 " B", bytes);
-	return text;
-}
-
-bool parse_size(const char *text, uint64_t *bytes)
-{
-	char digits[24];
-	size_t length = strlen(text), shift = 0;
-	const char *unit = length ? strchr("KMG", text[length - 1] & ~0x20) : NULL;
-
-	if (unit && *unit) {
-		shift = 10 * (size_t)(strchr(units, *unit) - units);
-		length--;
-	}
-	if (length == 0 || length >= sizeof(digits))
-		return false;
-	snprintf(digits, sizeof(digits), "%.*s", (int)length, text);
-	if (!parse_number(digits, 10, UINT64_MAX >> shift, bytes))
-		return false;
-	*bytes <<= shift;
-	return true;
 }

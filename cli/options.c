@@ -109,6 +109,37 @@ static int bad_option(struct cli *cli, const struct getopt_tables *tables, bool 
 	return usage_error(cli, hint, "unknown option %s", word);
 }
 
+void help_options(const struct option_spec *spec)
+{
+	for (; spec && spec->key; spec++) {
+		char text[48];
+
+		snprintf(text, sizeof(text), "--%s%s%s", spec->name, spec->argument ? " " : "",
+			 spec->argument ? spec->argument : "");
+		if (spec->key < OPTION_LONG)
+			printf("  -%c, %-20s %s\n", spec->key, text, spec->help);
+		else
+			printf("      %-20s %s\n", text, spec->help);
+	}
+}
+
+static void help_command(const struct command *command)
+{
+	if (!command->name) {
+		command->notes();
+		return;
+	}
+	printf("usrpci %s: %s\n\nUsage: usrpci %s [options]%s%s\n\nOptions:\n", command->name,
+	       command->summary, command->name, *command->operands ? " " : "", command->operands);
+	help_options(command->options);
+	help_options(global_options);
+	if (command->notes) {
+		putchar('\n');
+		command->notes();
+	}
+	printf("\nManual: usrpci-%s(8)\n", command->name);
+}
+
 /* Returns 0 when the option was one of the program's, negative when the command ends with it. */
 static int take_global(struct cli *cli, const struct command *command, int key)
 {
@@ -177,18 +208,4 @@ int option_next(struct cli *cli)
 int option_next_global(struct cli *cli, const struct command *program)
 {
 	return next(cli, program, "+:");
-}
-
-void help_options(const struct option_spec *spec)
-{
-	for (; spec && spec->key; spec++) {
-		char text[48];
-
-		snprintf(text, sizeof(text), "--%s%s%s", spec->name, spec->argument ? " " : "",
-			 spec->argument ? spec->argument : "");
-		if (spec->key < OPTION_LONG)
-			printf("  -%c, %-20s %s\n", spec->key, text, spec->help);
-		else
-			printf("      %-20s %s\n", text, spec->help);
-	}
 }

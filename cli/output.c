@@ -12,26 +12,33 @@
 #include "cli.h"
 #include "output.h"
 
-struct libscols_table *table_open(bool json, const char *name, const struct column *columns,
-				  size_t count)
+struct table table_open(bool json, const char *name, const struct column *columns, size_t count)
 {
-	struct libscols_table *table = scols_new_table();
+	struct table table = {.scols = scols_new_table()};
 
-	if (!table)
-		return NULL;
-	scols_table_set_name(table, name);
-	scols_table_enable_json(table, json);
+	if (!table.scols)
+		return table;
+	scols_table_set_name(table.scols, name);
+	scols_table_enable_json(table.scols, json);
 	for (size_t i = 0; i < count; i++) {
-		struct libscols_column *column = scols_table_new_column(table, columns[i].name, 0,
-									columns[i].flags);
+		struct libscols_column *column =
+			scols_table_new_column(table.scols, columns[i].name, 0, columns[i].flags);
 
-		if (!column) {
-			scols_unref_table(table);
-			return NULL;
-		}
-		scols_column_set_json_type(column, columns[i].json_type);
+		if (column)
+			scols_column_set_json_type(column, columns[i].json_type);
+		else
+			table.incomplete = true;
 	}
 	return table;
+}
+
+struct libscols_line *table_row(struct table *table, struct libscols_line *parent)
+{
+	struct libscols_line *line = table->scols ? scols_table_new_line(table->scols, parent)
+						  : NULL;
+
+	table->incomplete |= !line;
+	return line;
 }
 
 void table_cell(struct libscols_line *line, size_t column, const char *format, ...)
@@ -39,6 +46,8 @@ void table_cell(struct libscols_line *line, size_t column, const char *format, .
 	char text[512];
 	va_list args;
 
+	if (!line)
+		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -46,11 +55,16 @@ void table_cell(struct libscols_line *line, size_t column, const char *format, .
 		scols_line_set_data(line, column, text);
 }
 
-int table_print(struct libscols_table *table)
+int table_print(struct table *table)
 {
-	int error = scols_print_table(table);
+	int error;
 
-	scols_unref_table(table);
+	if (!table->scols || table->incomplete) {
+		scols_unref_table(table->scols);
+		return out_of_memory();
+	}
+	error = scols_print_table(table->scols);
+	scols_unref_table(table->scols);
 	return error ? failed(NULL, NULL, "cannot print: %s", strerror(-error)) : STATUS_DONE;
 }
 

@@ -20,19 +20,24 @@ struct column {
 	int json_type; /* SCOLS_JSON_* */
 };
 
-/*
- * Opens a table; name is the key of its rows in JSON. Rows are added with scols_table_new_line(),
- * cells with table_cell(). Returns NULL when memory is short.
- */
-struct libscols_table *table_open(bool json, const char *name, const struct column *columns,
-				  size_t count);
+/* Memory that runs short while a table is filled is reported when it is printed. */
+struct table {
+	struct libscols_table *scols; /* NULL: memory was short */
+	bool incomplete;
+};
 
-/* Sets a cell. One that is not set is empty, null in JSON. */
+/* Opens a table; name is the key of its rows in JSON. */
+struct table table_open(bool json, const char *name, const struct column *columns, size_t count);
+
+/* Adds a row, in a tree below parent; NULL when memory is short. */
+struct libscols_line *table_row(struct table *table, struct libscols_line *parent);
+
+/* Sets a cell. One that is not set is empty, null in JSON. line may be NULL. */
 __attribute__((format(printf, 3, 4))) void table_cell(struct libscols_line *line, size_t column,
 						      const char *format, ...);
 
 /* Prints the table, with its heading when it has rows, and frees it. Returns a status. */
-int table_print(struct libscols_table *table);
+int table_print(struct table *table);
 
 /*
  * JSON on standard output. key is NULL in arrays and for the outermost value.

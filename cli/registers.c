@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "number.h"
 #include "registers.h"
 
 static const struct {
@@ -112,17 +113,15 @@ static const struct {
 	  {0x27, "ECAP_LMR"},      {0x28, "ECAP_HIER_ID"}, {0x29, "ECAP_NPEM"},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static const char *register_word(const void *data, size_t index)
 {
-	if (index < COUNT(header))
+	if (index < ARRAY_SIZE(header))
 		return header[index].name;
-	index -= COUNT(header);
-	if (index < COUNT(capabilities))
+	index -= ARRAY_SIZE(header);
+	if (index < ARRAY_SIZE(capabilities))
 		return capabilities[index].name;
-	index -= COUNT(capabilities);
-	return index < COUNT(extended) ? extended[index].name : NULL;
+	index -= ARRAY_SIZE(capabilities);
+	return index < ARRAY_SIZE(extended) ? extended[index].name : NULL;
 }
 
 /* What was written, in its parts: "CAP_MSI@1+2.w". */
@@ -180,12 +179,12 @@ static bool parse_capability(const char *name, struct usrpci_cap *cap)
 {
 	uint64_t id;
 
-	for (size_t i = 0; i < COUNT(capabilities); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
 		if (!strcasecmp(name, capabilities[i].name)) {
 			*cap = (struct usrpci_cap){.id = capabilities[i].id};
 			return true;
 		}
-	for (size_t i = 0; i < COUNT(extended); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(extended); i++)
 		if (!strcasecmp(name, extended[i].name)) {
 			*cap = (struct usrpci_cap){.id = extended[i].id, .extended = true};
 			return true;
@@ -210,7 +209,7 @@ static int find_capability(struct usrpci_dev *dev, const struct usrpci_cap *want
 	int status = STATUS_USAGE, count;
 
 	if (!caps)
-		return failed(NULL, NULL, "out of memory");
+		return out_of_memory();
 	count = usrpci_cap_list(dev, caps, USRPCI_CAPS_MAX);
 	for (int i = 0; i < count && status; i++) {
 		if (caps[i].id != wanted->id || caps[i].extended != wanted->extended || left--)
@@ -245,7 +244,7 @@ static int find_base(struct cli *cli, struct usrpci_dev *dev, const struct parts
 	struct usrpci_cap cap;
 	uint64_t offset;
 
-	for (size_t i = 0; i < COUNT(header); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(header); i++)
 		if (!strcasecmp(parts->base, header[i].name)) {
 			*reg = (struct reg){header[i].offset, header[i].width};
 			return STATUS_DONE;

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The context and the host that a command works on, what the libraries log through them, and the
+ * changes that they report.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "output.h"
+
+static void take_log(void *data, const struct usrpci_log_entry *entry)
+{
+	static const char *const prefix[] = {"", "warning: ", "", "debug: "};
+	struct cli *cli = data;
+	char text[640];
+
+	cli->errors += entry->level == USRPCI_LOG_ERROR;
+	snprintf(text, sizeof(text), "%s%s", prefix[entry->level], entry->text);
+	print_message(entry->object ? entry->object : entry->subject, text, entry->hint);
+}
+
+int open_context(struct cli *cli)
+{
+	struct usrpci_ctx_options options = {
+		.log = take_log,
+		.log_data = cli,
+		.log_level = USRPCI_LOG_WARNING + (cli->verbose < 2 ? cli->verbose : 2),
+		.root = cli->root,
+	};
+	int error;
+
+	if (cli->ctx)
+		return 0;
+	error = usrpci_ctx_open(&options, &cli->ctx);
+	if (error)
+		failed(cli->root, NULL, "cannot be used as root directory: %s", strerror(-error));
+	return error;
+}
+
+static void begin_changes(struct cli *cli)
+{
+	if (!cli->dry_run || !cli->json || cli->changes.depth)
+		return;
+	json_open(&cli->changes, NULL, '{');
+	json_open(&cli->changes, "changes", '[');
+}
+
+void end_changes(struct cli *cli)
+{
+	if (!cli->changes.depth)
+		return;
+	json_close(&cli->changes, ']');
+	json_close(&cli->changes, '}');
+}
+
+static void print_change_json(struct cli *cli, const struct usrpci_host_change *change)
+{
+	begin_changes(cli);
+	json_open(&cli->changes, NULL, '{');
+	json_text(&cli->changes, "why", change->why);
+	json_text(&cli->changes, "command", change->command);
+	json_close(&cli->changes, '}');
+}
+
+/* A dry run is a script on standard output; otherwise the writes are a trace, as of sh -x. */
+static void print_change(void *data, const struct usrpci_host_change *change)
+{
+	struct cli *cli = data;
+	FILE *out = cli->dry_run ? stdout : stderr;
+
+	if (cli->dry_run && cli->json) {
+		print_change_json(cli, change);
+		return;
+	}
+	if (cli->quiet && !cli->dry_run)
+		return;
+	if (change->why && strcmp(change->why, cli->why) != 0) {
+		snprintf(cli->why, sizeof(cli->why), "%s", change->why);
+		fprintf(out, "# %s\n", change->why);
+	}
+	fprintf(out, "%s%s\n", cli->dry_run ? "" : "+ ", change->command);
+}
+
+int open_host(struct cli *cli)
+{
+	struct usrpci_host_options options = {
+		.dry_run = cli->dry_run,
+		.change = print_change,
+		.change_data = cli,
+	};
+	int error = open_context(cli);
+
+	if (error || cli->host)
+		return error;
+	error = usrpci_host_open(cli->ctx, &options, &cli->host);
+	if (error)
+		failed(NULL, NULL, "cannot prepare the host: %s", strerror(-error));
+	return error;
+}
+
+int open_host_for_changes(struct cli *cli)
+{
+	int error = open_host(cli);
+
+	if (error)
+		return error;
+	begin_changes(cli);
+	cli->recovered = usrpci_host_recover(cli->host);
+	if (cli->recovered > 0 && !cli->quiet)
+		fprintf(stderr, "usrpci: took %d device%s back from a usrpci run that was killed\n",
+			cli->recovered, cli->recovered > 1 ? "s" : "");
+	/* What could not be cleaned up was said, and keeps nobody from other devices. */
+	return 0;
+}
