@@ -24,17 +24,17 @@ static bool qemu_match(struct usrpci_ctx *ctx, const struct backend_target *targ
 	return !strncmp(target->name, PREFIX, strlen(PREFIX));
 }
 
-static int find_slot(struct qemu_dev *device)
+static int find_slot(struct qemu_dev *qdev)
 {
-	struct qemu *qemu = device->qemu;
+	struct qemu *qemu = qdev->qemu;
 
 	for (unsigned int slot = 0; slot < QEMU_SLOTS; slot++) {
 		if (qemu->slots[slot])
 			continue;
-		device->slot = slot;
+		qdev->slot = slot;
 		return 0;
 	}
-	return report(device->dev->ctx, -ENOSPC, device->dev->name, "use another context",
+	return report(qdev->dev->ctx, -ENOSPC, qdev->dev->name, "use another context",
 		      "all %d slots of this QEMU are taken", QEMU_SLOTS);
 }
 
@@ -52,29 +52,29 @@ static void fill_info(struct usrpci_dev_info *info, unsigned int bus, const uint
 }
 
 /* Any offset and size: registers one by one where they are, else as a block. */
-static int read_config(struct qemu_dev *device, unsigned int offset, uint8_t *bytes, size_t size)
+static int read_bytes(struct qemu_dev *qdev, unsigned int offset, uint8_t *bytes, size_t size)
 {
-	unsigned int bus = qemu_slot_bus(device->slot);
+	unsigned int bus = qemu_slot_bus(qdev->slot);
 	uint8_t number[4];
 	uint32_t value;
 	int error;
 
 	if ((size == 1 || size == 2 || size == 4) && offset % size == 0) {
-		error = qemu_config_read(device->qemu, bus, 0, offset, (unsigned int)size, &value);
+		error = qemu_bus_read(qdev->qemu, bus, 0, offset, (unsigned int)size, &value);
 		put_le32(number, value);
 		memcpy(bytes, number, size);
 		return error;
 	}
-	return qemu_config_read_block(device->qemu, bus, offset, bytes, size);
+	return qemu_bus_read_block(qdev->qemu, bus, offset, bytes, size);
 }
 
 /* Fills what the generic code and the interrupts need to know. The lock is held. */
-static int identify(struct qemu_dev *device)
+static int identify(struct qemu_dev *qdev)
 {
-	struct usrpci_dev *dev = device->dev;
-	unsigned int bus = qemu_slot_bus(device->slot);
+	struct usrpci_dev *dev = qdev->dev;
+	unsigned int bus = qemu_slot_bus(qdev->slot);
 	uint8_t header[PCI_STD_HEADER_SIZEOF];
-	int error = read_config(device, 0, header, sizeof(header));
+	int error = read_bytes(qdev, 0, header, sizeof(header));
 
 	if (error)
 		return error;
@@ -83,60 +83,59 @@ static int identify(struct qemu_dev *device)
 		return report(dev->ctx, -ENODEV, dev->name, NULL, "it is no PCI device");
 	if (dev->info.header_type != PCI_HEADER_TYPE_NORMAL)
 		return report(dev->ctx, -EPROTONOSUPPORT, dev->name, NULL, "it is a bridge");
-	dev->config_size = qemu_find_cap(device->qemu, bus, 0, PCI_CAP_ID_EXP)
+	dev->config_size = qemu_find_cap(qdev->qemu, bus, 0, PCI_CAP_ID_EXP)
 				   ? USRPCI_CONFIG_SIZE_EXPRESS
 				   : USRPCI_CONFIG_SIZE;
-	error = qemu_msi_find(device);
-	return error ? error : qemu_assign_bars(device);
+	error = qemu_msi_find(qdev);
+	return error ? error : qemu_assign_bars(qdev);
 }
 
 /* Plugs the model in and takes stock of it. The lock is held. */
-static int bring_in(struct qemu_dev *device)
+static int bring_in(struct qemu_dev *qdev)
 {
-	struct usrpci_dev *dev = device->dev;
-	int error = find_slot(device);
+	struct usrpci_dev *dev = qdev->dev;
+	int error = find_slot(qdev);
 
 	if (!error)
-		error = qemu_plug(device->qemu, device->slot, dev->name,
-				  dev->target + strlen(PREFIX));
+		error = qemu_plug(qdev->qemu, qdev->slot, dev->name, dev->target + strlen(PREFIX));
 	if (error)
 		return error;
-	error = identify(device);
+	error = identify(qdev);
 	if (error)
-		qemu_unplug(device->qemu, device->slot);
+		qemu_unplug(qdev->qemu, qdev->slot);
 	else
-		device->qemu->slots[device->slot] = device;
+		qdev->qemu->slots[qdev->slot] = qdev;
 	return error;
 }
 
 static int open_in(struct qemu *qemu, struct usrpci_dev *dev)
 {
-	struct qemu_dev *device = calloc(1, sizeof(*device));
+	struct qemu_dev *qdev = calloc(1, sizeof(*qdev));
 	int error;
 
-	if (!device)
+	if (!qdev)
 		return -ENOMEM;
-	*device = (struct qemu_dev){.dev = dev, .qemu = qemu, .intx = -1};
+	*qdev = (struct qemu_dev){.dev = dev, .qemu = qemu, .intx = -1};
 	qemu_lock(qemu);
-	error = bring_in(device);
+	error = bring_in(qdev);
 	qemu_unlock(qemu);
 	if (error)
-		free(device);
+		free(qdev);
 	else
-		dev->backend = device;
+		dev->backend = qdev;
 	return error;
 }
 
 static void qemu_close(struct usrpci_dev *dev)
 {
-	struct qemu_dev *device = dev->backend;
-	struct qemu *qemu = device->qemu;
+	struct qemu_dev *qdev = dev->backend;
+	struct qemu *qemu = qdev->qemu;
 
 	qemu_lock(qemu);
-	qemu_unplug(qemu, device->slot);
-	qemu->slots[device->slot] = NULL;
+	qemu_unplug(qemu, qdev->slot);
+	qemu->slots[qdev->slot] = NULL;
 	qemu_unlock(qemu);
-	free(device);
+	free(qdev);
 }
 
 /* The context's first device: it brings QEMU, and takes it along when it cannot be opened. */
@@ -169,37 +168,36 @@ static int qemu_open(struct usrpci_dev *dev)
 
 static uint32_t qemu_features(struct usrpci_dev *dev)
 {
-	const struct qemu_dev *device = dev->backend;
+	const struct qemu_dev *qdev = dev->backend;
 
 	return USRPCI_FEATURE_DMA | USRPCI_FEATURE_RESET | USRPCI_FEATURE_HOT_RESET |
 	       (dev->info.irq_pin ? USRPCI_FEATURE_INTX : 0) |
-	       (device->msi ? USRPCI_FEATURE_MSI : 0) | (device->msix ? USRPCI_FEATURE_MSIX : 0);
+	       (qdev->msi ? USRPCI_FEATURE_MSI : 0) | (qdev->msix ? USRPCI_FEATURE_MSIX : 0);
 }
 
-static int qemu_dev_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer,
-				size_t size)
+static int qemu_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size)
 {
-	struct qemu_dev *device = dev->backend;
+	struct qemu_dev *qdev = dev->backend;
 	int error;
 
-	qemu_lock(device->qemu);
-	error = read_config(device, offset, buffer, size);
-	qemu_unlock(device->qemu);
+	qemu_lock(qdev->qemu);
+	error = read_bytes(qdev, offset, buffer, size);
+	qemu_unlock(qdev->qemu);
 	return error;
 }
 
-static int qemu_dev_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
-				 size_t size)
+static int qemu_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
+			     size_t size)
 {
-	struct qemu_dev *device = dev->backend;
+	struct qemu_dev *qdev = dev->backend;
 	uint8_t number[4] = {0};
 	int error;
 
 	memcpy(number, buffer, size);
-	qemu_lock(device->qemu);
-	error = qemu_config_write(device->qemu, qemu_slot_bus(device->slot), 0, offset,
-				  (unsigned int)size, get_le32(number));
-	qemu_unlock(device->qemu);
+	qemu_lock(qdev->qemu);
+	error = qemu_bus_write(qdev->qemu, qemu_slot_bus(qdev->slot), 0, offset, (unsigned int)size,
+			       get_le32(number));
+	qemu_unlock(qdev->qemu);
 	return error;
 }
 
@@ -221,51 +219,51 @@ static uint64_t bar_address(const struct usrpci_bar *bar, size_t offset)
 
 static int qemu_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value)
 {
-	struct qemu_dev *device = bar->dev->backend;
+	struct qemu_dev *qdev = bar->dev->backend;
 	int error = 0;
 
-	qemu_lock(device->qemu);
+	qemu_lock(qdev->qemu);
 	/* QEMU reads 0 where nobody answers, a computer all ones. */
-	if (device->pulled)
+	if (qdev->pulled)
 		*value = UINT64_MAX >> (64 - 8 * width);
 	else
-		error = qemu_read(device->qemu, space(bar), bar_address(bar, offset), width, value);
-	qemu_unlock(device->qemu);
+		error = qemu_read(qdev->qemu, space(bar), bar_address(bar, offset), width, value);
+	qemu_unlock(qdev->qemu);
 	return error;
 }
 
 static int qemu_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value)
 {
-	struct qemu_dev *device = bar->dev->backend;
+	struct qemu_dev *qdev = bar->dev->backend;
 	int error;
 
-	qemu_lock(device->qemu);
-	error = qemu_write(device->qemu, space(bar), bar_address(bar, offset), width, value);
-	qemu_unlock(device->qemu);
+	qemu_lock(qdev->qemu);
+	error = qemu_write(qdev->qemu, space(bar), bar_address(bar, offset), width, value);
+	qemu_unlock(qdev->qemu);
 	return error;
 }
 
 void qemu_pull(struct usrpci_dev *dev)
 {
-	struct qemu_dev *device = dev->backend;
+	struct qemu_dev *qdev = dev->backend;
 
-	qemu_lock(device->qemu);
-	qemu_unplug(device->qemu, device->slot);
-	device->pulled = true;
-	qemu_unlock(device->qemu);
+	qemu_lock(qdev->qemu);
+	qemu_unplug(qdev->qemu, qdev->slot);
+	qdev->pulled = true;
+	qemu_unlock(qdev->qemu);
 }
 
 /* The device is alone behind its port, so a reset of the bus is one of the function too. */
 static int qemu_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 {
-	struct qemu_dev *device = dev->backend;
+	struct qemu_dev *qdev = dev->backend;
 	int error;
 
-	qemu_lock(device->qemu);
-	error = qemu_slot_reset(device->qemu, device->slot);
+	qemu_lock(qdev->qemu);
+	error = qemu_slot_reset(qdev->qemu, qdev->slot);
 	if (!error)
-		error = qemu_msi_restore(device);
-	qemu_unlock(device->qemu);
+		error = qemu_msi_restore(qdev);
+	qemu_unlock(qdev->qemu);
 	return error;
 }
 
@@ -275,8 +273,8 @@ const struct backend_ops backend_qemu = {
 	.open = qemu_open,
 	.close = qemu_close,
 	.features = qemu_features,
-	.config_read = qemu_dev_config_read,
-	.config_write = qemu_dev_config_write,
+	.config_read = qemu_config_read,
+	.config_write = qemu_config_write,
 	.bar_map = qemu_bar_map,
 	.bar_read = qemu_bar_read,
 	.bar_write = qemu_bar_write,

@@ -56,9 +56,9 @@ static bool place(struct windows *windows, struct usrpci_bar_info *bar)
 /* Writes all ones and sees which bits stay 0 (PCI Local Bus 3.0, 6.2.5.1). Decoding is off. */
 static int probe(struct qemu *qemu, unsigned int bus, unsigned int offset, uint32_t *mask)
 {
-	int error = qemu_config_write(qemu, bus, 0, offset, 4, UINT32_MAX);
+	int error = qemu_bus_write(qemu, bus, 0, offset, 4, UINT32_MAX);
 
-	return error ? error : qemu_config_read(qemu, bus, 0, offset, 4, mask);
+	return error ? error : qemu_bus_read(qemu, bus, 0, offset, 4, mask);
 }
 
 static uint32_t bar_flags(uint32_t low)
@@ -101,10 +101,10 @@ int qemu_write_bars(struct qemu *qemu, unsigned int slot, const struct usrpci_ba
 		offset = PCI_BASE_ADDRESS_0 + 4 * i;
 		if (bars[i].size == 0)
 			continue;
-		error = qemu_config_write(qemu, bus, 0, offset, 4, (uint32_t)bars[i].address);
+		error = qemu_bus_write(qemu, bus, 0, offset, 4, (uint32_t)bars[i].address);
 		if (!error && bars[i].flags & USRPCI_BAR_64BIT)
-			error = qemu_config_write(qemu, bus, 0, offset + 4, 4,
-						  (uint32_t)(bars[i].address >> 32));
+			error = qemu_bus_write(qemu, bus, 0, offset + 4, 4,
+					       (uint32_t)(bars[i].address >> 32));
 	}
 	return error;
 }
@@ -121,31 +121,31 @@ static unsigned int next_largest(const struct usrpci_bar_info *bars)
 	return largest;
 }
 
-static int place_all(struct qemu_dev *device, struct usrpci_bar_info *bars)
+static int place_all(struct qemu_dev *qdev, struct usrpci_bar_info *bars)
 {
-	struct windows windows = slot_windows(device->slot);
+	struct windows windows = slot_windows(qdev->slot);
 	unsigned int i;
 
 	while ((i = next_largest(bars)) < USRPCI_BARS)
 		if (!place(&windows, &bars[i]))
-			return report(device->dev->ctx, -ENOSPC, device->dev->name, NULL,
+			return report(qdev->dev->ctx, -ENOSPC, qdev->dev->name, NULL,
 				      "BAR %u of %" PRIu64 " bytes does not fit its slot", i,
 				      bars[i].size);
 	return 0;
 }
 
-int qemu_assign_bars(struct qemu_dev *device)
+int qemu_assign_bars(struct qemu_dev *qdev)
 {
-	struct usrpci_bar_info *bars = device->dev->bars;
-	unsigned int bus = qemu_slot_bus(device->slot);
+	struct usrpci_bar_info *bars = qdev->dev->bars;
+	unsigned int bus = qemu_slot_bus(qdev->slot);
 	int error = 0;
 
 	for (unsigned int i = 0; i < USRPCI_BARS && !error; i++) {
-		error = size_bar(device->qemu, bus, i, &bars[i]);
+		error = size_bar(qdev->qemu, bus, i, &bars[i]);
 		if (bars[i].flags & USRPCI_BAR_64BIT && ++i < USRPCI_BARS)
 			bars[i] = (struct usrpci_bar_info){0};
 	}
 	if (!error)
-		error = place_all(device, bars);
-	return error ? error : qemu_write_bars(device->qemu, device->slot, bars);
+		error = place_all(qdev, bars);
+	return error ? error : qemu_write_bars(qdev->qemu, qdev->slot, bars);
 }

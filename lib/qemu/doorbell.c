@@ -85,9 +85,9 @@ static int introduce_doorbell(struct qemu *qemu)
 static int place_doorbell(struct qemu *qemu)
 {
 	unsigned int bus = qemu_slot_bus(QEMU_DOORBELL);
-	int error = qemu_config_write(qemu, bus, 0, PCI_BASE_ADDRESS_0, 4, QEMU_DOORBELL_BAR);
+	int error = qemu_bus_write(qemu, bus, 0, PCI_BASE_ADDRESS_0, 4, QEMU_DOORBELL_BAR);
 
-	return error ? error : qemu_config_write(qemu, bus, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	return error ? error : qemu_bus_write(qemu, bus, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 }
 
 /* Not before a device needs it: QEMU can be built without ivshmem. */
@@ -171,11 +171,11 @@ static int find_vectors(const struct qemu *qemu, unsigned int count, unsigned in
 	return -ENOSPC;
 }
 
-int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align,
+int qemu_reserve_vectors(struct qemu_dev *qdev, unsigned int count, unsigned int align,
 			 struct qemu_vectors *vectors)
 {
-	struct usrpci_dev *dev = device->dev;
-	struct qemu *qemu = device->qemu;
+	struct usrpci_dev *dev = qdev->dev;
+	struct qemu *qemu = qdev->qemu;
 	unsigned int first;
 	int error = plug_doorbell(qemu, dev->name);
 
@@ -195,9 +195,9 @@ int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned i
 	return 0;
 }
 
-void qemu_release_vectors(struct qemu_dev *device, struct qemu_vectors *vectors)
+void qemu_release_vectors(struct qemu_dev *qdev, struct qemu_vectors *vectors)
 {
-	memset(device->qemu->vectors_used + vectors->first, 0, vectors->count);
+	memset(qdev->qemu->vectors_used + vectors->first, 0, vectors->count);
 	vectors->count = 0;
 }
 

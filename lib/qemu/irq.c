@@ -22,7 +22,7 @@
 #define LOG_SUBJECT "qemu"
 #include "log.h"
 
-static struct qemu_dev *device_of(struct usrpci_dev *dev)
+static struct qemu_dev *qdev_of(struct usrpci_dev *dev)
 {
 	return dev->backend;
 }
@@ -30,44 +30,44 @@ static struct qemu_dev *device_of(struct usrpci_dev *dev)
 /* INTx */
 
 /* Device 0 behind a root port; the host bridge's pins 20 to 23 rotate (Q35, PIRQ E to H). */
-static uint32_t line_of(const struct qemu_dev *device)
+static uint32_t line_of(const struct qemu_dev *qdev)
 {
-	return 1U << (20 + (qemu_slot_port(device->slot) + device->dev->info.irq_pin - 1) % 4);
+	return 1U << (20 + (qemu_slot_port(qdev->slot) + qdev->dev->info.irq_pin - 1) % 4);
 }
 
 /* QEMU looks at the bit when the register's first byte is written. */
-static int set_intx_mask(struct qemu_dev *device, bool masked)
+static int set_intx_mask(struct qemu_dev *qdev, bool masked)
 {
-	device->intx_masked = masked;
+	qdev->intx_masked = masked;
 	if (!masked)
-		device->qemu->lines_changed = true;
-	return qemu_dev_update_config(device, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE,
-				      masked ? PCI_COMMAND_INTX_DISABLE : 0);
+		qdev->qemu->lines_changed = true;
+	return qemu_register_update(qdev, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE,
+				    masked ? PCI_COMMAND_INTX_DISABLE : 0);
 }
 
-static bool asserts_intx(struct qemu_dev *device)
+static bool asserts_intx(struct qemu_dev *qdev)
 {
 	uint32_t status;
 
-	if (device->intx < 0 || device->intx_masked || !(device->qemu->lines & line_of(device)))
+	if (qdev->intx < 0 || qdev->intx_masked || !(qdev->qemu->lines & line_of(qdev)))
 		return false;
-	return !qemu_dev_read_config(device, PCI_STATUS, 2, &status) && status != 0xffff &&
+	return !qemu_register_read(qdev, PCI_STATUS, 2, &status) && status != 0xffff &&
 	       status & PCI_STATUS_INTERRUPT;
 }
 
 /* Masking one device may show another that shares its line: once more until none is found. */
 void qemu_deliver_intx(struct qemu *qemu)
 {
-	struct qemu_dev *device;
+	struct qemu_dev *qdev;
 
 	while (qemu->lines_changed) {
 		qemu->lines_changed = false;
 		for (unsigned int slot = 0; slot < QEMU_SLOTS; slot++) {
-			device = qemu->slots[slot];
-			if (!device || !asserts_intx(device))
+			qdev = qemu->slots[slot];
+			if (!qdev || !asserts_intx(qdev))
 				continue;
-			if (!set_intx_mask(device, true))
-				eventfd_write(device->intx, 1);
+			if (!set_intx_mask(qdev, true))
+				eventfd_write(qdev->intx, 1);
 			qemu->lines_changed = true;
 		}
 	}
@@ -99,40 +99,40 @@ static int intercept(struct qemu *qemu)
 	return error ? qemu_lost(qemu, error) : 0;
 }
 
-static int enable_intx(struct qemu_dev *device)
+static int enable_intx(struct qemu_dev *qdev)
 {
-	int error = intercept(device->qemu);
+	int error = intercept(qdev->qemu);
 
 	if (error)
 		return error;
-	device->intx = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (device->intx < 0)
-		return report(device->dev->ctx, -errno, device->dev->name, NULL,
+	qdev->intx = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (qdev->intx < 0)
+		return report(qdev->dev->ctx, -errno, qdev->dev->name, NULL,
 			      "cannot make a descriptor for INTx");
-	return set_intx_mask(device, false);
+	return set_intx_mask(qdev, false);
 }
 
-static void disable_intx(struct qemu_dev *device)
+static void disable_intx(struct qemu_dev *qdev)
 {
-	set_intx_mask(device, true);
-	if (device->intx >= 0)
-		close(device->intx);
-	device->intx = -1;
+	set_intx_mask(qdev, true);
+	if (qdev->intx >= 0)
+		close(qdev->intx);
+	qdev->intx = -1;
 }
 
 /* All types */
 
 int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
-	const struct qemu_dev *device = device_of(dev);
+	const struct qemu_dev *qdev = qdev_of(dev);
 
 	switch (type) {
 	case USRPCI_IRQ_INTX:
 		return dev->info.irq_pin != 0;
 	case USRPCI_IRQ_MSI:
-		return (int)device->msi_vectors;
+		return (int)qdev->msi_vectors;
 	case USRPCI_IRQ_MSIX:
-		return (int)device->msix_vectors;
+		return (int)qdev->msix_vectors;
 	case USRPCI_IRQ_REQUEST:
 		return 1;
 	default:
@@ -140,73 +140,73 @@ int qemu_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 	}
 }
 
-static void disable(struct qemu_dev *device, enum usrpci_irq_type type)
+static void disable(struct qemu_dev *qdev, enum usrpci_irq_type type)
 {
 	if (type == USRPCI_IRQ_REQUEST) {
-		qemu_request_disable(device);
+		qemu_request_disable(qdev);
 		return;
 	}
 	if (type == USRPCI_IRQ_INTX)
-		disable_intx(device);
+		disable_intx(qdev);
 	else
-		qemu_msi_disable(device);
-	device->count = 0;
+		qemu_msi_disable(qdev);
+	qdev->count = 0;
 }
 
-static int enable(struct qemu_dev *device, enum usrpci_irq_type type, unsigned int count)
+static int enable(struct qemu_dev *qdev, enum usrpci_irq_type type, unsigned int count)
 {
 	uint32_t command;
 	/* A QEMU that is gone says so here. */
-	int error = qemu_dev_read_config(device, PCI_COMMAND, 2, &command);
+	int error = qemu_register_read(qdev, PCI_COMMAND, 2, &command);
 
 	if (error)
 		return error;
 	if (type == USRPCI_IRQ_REQUEST)
-		return qemu_request_enable(device);
-	device->type = type;
-	device->count = count;
-	return type == USRPCI_IRQ_INTX ? enable_intx(device) : qemu_msi_enable(device);
+		return qemu_request_enable(qdev);
+	qdev->type = type;
+	qdev->count = count;
+	return type == USRPCI_IRQ_INTX ? enable_intx(qdev) : qemu_msi_enable(qdev);
 }
 
 int qemu_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
 {
-	struct qemu_dev *device = device_of(dev);
-	int error = qemu_watch(device->qemu);
+	struct qemu_dev *qdev = qdev_of(dev);
+	int error = qemu_watch(qdev->qemu);
 
 	if (error)
 		return report(dev->ctx, error, dev->name, NULL, "cannot watch for interrupts");
-	qemu_lock(device->qemu);
-	error = enable(device, type, count);
+	qemu_lock(qdev->qemu);
+	error = enable(qdev, type, count);
 	if (error)
-		disable(device, type);
-	qemu_unlock(device->qemu);
+		disable(qdev, type);
+	qemu_unlock(qdev->qemu);
 	if (error)
-		qemu_unwatch(device->qemu);
+		qemu_unwatch(qdev->qemu);
 	return error;
 }
 
 int qemu_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
-	struct qemu_dev *device = device_of(dev);
+	struct qemu_dev *qdev = qdev_of(dev);
 
-	qemu_lock(device->qemu);
-	disable(device, type);
-	qemu_unlock(device->qemu);
-	qemu_unwatch(device->qemu);
+	qemu_lock(qdev->qemu);
+	disable(qdev, type);
+	qemu_unlock(qdev->qemu);
+	qemu_unwatch(qdev->qemu);
 	return 0;
 }
 
 int qemu_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
-	const struct qemu_dev *device = device_of(dev);
+	const struct qemu_dev *qdev = qdev_of(dev);
 
 	switch (type) {
 	case USRPCI_IRQ_INTX:
-		return device->intx;
+		return qdev->intx;
 	case USRPCI_IRQ_REQUEST:
-		return device->qemu->vectors[device->request.first];
+		return qdev->qemu->vectors[qdev->request.first];
 	default:
-		return device->qemu->vectors[device->messages.first + vector];
+		return qdev->qemu->vectors[qdev->messages.first + vector];
 	}
 }
 
@@ -214,7 +214,7 @@ int qemu_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int 
 int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
 	struct pollfd poller = {.fd = qemu_irq_fd(dev, type, vector), .events = POLLIN};
-	struct qemu *qemu = device_of(dev)->qemu;
+	struct qemu *qemu = qdev_of(dev)->qemu;
 	eventfd_t count;
 
 	while (eventfd_read(poller.fd, &count)) {
@@ -230,17 +230,17 @@ int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned in
 int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
 		      bool masked)
 {
-	struct qemu_dev *device = device_of(dev);
+	struct qemu_dev *qdev = qdev_of(dev);
 	int error;
 
 	if (type == USRPCI_IRQ_REQUEST)
 		return -EOPNOTSUPP;
-	qemu_lock(device->qemu);
+	qemu_lock(qdev->qemu);
 	if (type == USRPCI_IRQ_INTX)
-		error = set_intx_mask(device, masked);
+		error = set_intx_mask(qdev, masked);
 	else
-		error = qemu_msi_mask(device, vector, masked);
-	qemu_unlock(device->qemu);
+		error = qemu_msi_mask(qdev, vector, masked);
+	qemu_unlock(qdev->qemu);
 	return error;
 }
 

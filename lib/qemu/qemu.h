@@ -195,21 +195,21 @@ int qemu_write(struct qemu *qemu, enum qtest_space space, uint64_t address, unsi
 int qemu_read_block(struct qemu *qemu, uint64_t address, void *bytes, size_t size);
 
 /* Configuration space of the function 0 of device on a bus. The lock is held. */
-int qemu_config_read(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
-		     unsigned int width, uint32_t *value);
-int qemu_config_write(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
-		      unsigned int width, uint32_t value);
+int qemu_bus_read(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		  unsigned int width, uint32_t *value);
+int qemu_bus_write(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		   unsigned int width, uint32_t value);
 
-int qemu_config_read_block(struct qemu *qemu, unsigned int bus, unsigned int offset, uint8_t *bytes,
-			   size_t size);
+int qemu_bus_read_block(struct qemu *qemu, unsigned int bus, unsigned int offset, uint8_t *bytes,
+			size_t size);
 
 /* Configuration space of a device in its slot. The lock is held. */
-int qemu_dev_read_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-			 uint32_t *value);
-int qemu_dev_write_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-			  uint32_t value);
-int qemu_dev_update_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-			   uint32_t clear, uint32_t set);
+int qemu_register_read(struct qemu_dev *qdev, unsigned int offset, unsigned int width,
+		       uint32_t *value);
+int qemu_register_write(struct qemu_dev *qdev, unsigned int offset, unsigned int width,
+			uint32_t value);
+int qemu_register_update(struct qemu_dev *qdev, unsigned int offset, unsigned int width,
+			 uint32_t clear, uint32_t set);
 
 /* Makes configuration space accessible. The lock is held. */
 int qemu_map_config(struct qemu *qemu);
@@ -227,7 +227,7 @@ uint64_t qemu_window32(unsigned int slot);
 uint64_t qemu_window64(unsigned int slot);
 
 /* Sizes and assigns the BARs of the device in a slot. Logs failures. The lock is held. */
-int qemu_assign_bars(struct qemu_dev *device);
+int qemu_assign_bars(struct qemu_dev *qdev);
 int qemu_write_bars(struct qemu *qemu, unsigned int slot, const struct usrpci_bar_info *bars);
 
 /* Resets what is behind the slot's port and restores its BARs and command. The lock is held. */
@@ -246,19 +246,19 @@ int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 		      bool masked);
 
 /* Finds the MSI and MSI-X capabilities of a device. The caller holds the lock. */
-int qemu_msi_find(struct qemu_dev *device);
+int qemu_msi_find(struct qemu_dev *qdev);
 
 /* Enables the type and the count that the device has noted. The caller holds the lock. */
-int qemu_msi_enable(struct qemu_dev *device);
+int qemu_msi_enable(struct qemu_dev *qdev);
 
 /* Forgets what was enabled, as a reset of the device does. The caller holds the lock. */
-void qemu_msi_disable(struct qemu_dev *device);
-int qemu_msi_mask(struct qemu_dev *device, unsigned int vector, bool masked);
-int qemu_msi_restore(struct qemu_dev *device);
+void qemu_msi_disable(struct qemu_dev *qdev);
+int qemu_msi_mask(struct qemu_dev *qdev, unsigned int vector, bool masked);
+int qemu_msi_restore(struct qemu_dev *qdev);
 
 /* The request to unplug a device. The lock is held. */
-int qemu_request_enable(struct qemu_dev *device);
-void qemu_request_disable(struct qemu_dev *device);
+int qemu_request_enable(struct qemu_dev *qdev);
+void qemu_request_disable(struct qemu_dev *qdev);
 
 /* Delivers INTx of the lines that are raised. The lock is held. */
 void qemu_deliver_intx(struct qemu *qemu);
@@ -270,9 +270,9 @@ void qemu_wake_all(struct qemu *qemu);
  * Reserves count vectors of the doorbell from a multiple of align on, and makes their eventfds.
  * They are silent. Logs failures. The lock is held.
  */
-int qemu_reserve_vectors(struct qemu_dev *device, unsigned int count, unsigned int align,
+int qemu_reserve_vectors(struct qemu_dev *qdev, unsigned int count, unsigned int align,
 			 struct qemu_vectors *vectors);
-void qemu_release_vectors(struct qemu_dev *device, struct qemu_vectors *vectors);
+void qemu_release_vectors(struct qemu_dev *qdev, struct qemu_vectors *vectors);
 void qemu_doorbell_free(struct qemu *qemu);
 
 /* Keeps the watcher running for one more, one less device. */

@@ -20,51 +20,51 @@ static uint64_t port_bar(unsigned int slot)
 	return QEMU_PORT_BARS + (uint64_t)slot * PORT_BAR_SIZE;
 }
 
-static int update_port(struct qemu_dev *device, unsigned int offset, uint32_t clear, uint32_t set)
+static int update_port(struct qemu_dev *qdev, unsigned int offset, uint32_t clear, uint32_t set)
 {
-	unsigned int port = qemu_slot_port(device->slot);
+	unsigned int port = qemu_slot_port(qdev->slot);
 	uint32_t value;
-	int error = qemu_config_read(device->qemu, 0, port, offset, 2, &value);
+	int error = qemu_bus_read(qdev->qemu, 0, port, offset, 2, &value);
 
 	return error ? error
-		     : qemu_config_write(device->qemu, 0, port, offset, 2, (value & ~clear) | set);
+		     : qemu_bus_write(qdev->qemu, 0, port, offset, 2, (value & ~clear) | set);
 }
 
-static unsigned int port_cap(struct qemu_dev *device, uint8_t id)
+static unsigned int port_cap(struct qemu_dev *qdev, uint8_t id)
 {
-	return qemu_find_cap(device->qemu, 0, qemu_slot_port(device->slot), id);
+	return qemu_find_cap(qdev->qemu, 0, qemu_slot_port(qdev->slot), id);
 }
 
-static int program_entry(struct qemu_dev *device)
+static int program_entry(struct qemu_dev *qdev)
 {
-	uint64_t bar = port_bar(device->slot);
-	const uint32_t entry[] = {QEMU_DOORBELL_ADDRESS, 0, device->request.first, 0};
-	int error = qemu_config_write(device->qemu, 0, qemu_slot_port(device->slot),
-				      PCI_BASE_ADDRESS_0, 4, (uint32_t)bar);
+	uint64_t bar = port_bar(qdev->slot);
+	const uint32_t entry[] = {QEMU_DOORBELL_ADDRESS, 0, qdev->request.first, 0};
+	int error = qemu_bus_write(qdev->qemu, 0, qemu_slot_port(qdev->slot), PCI_BASE_ADDRESS_0, 4,
+				   (uint32_t)bar);
 
 	for (unsigned int i = 0; i < 4 && !error; i++)
-		error = qemu_write(device->qemu, QTEST_MEMORY, bar + 4 * i, 4, entry[i]);
+		error = qemu_write(qdev->qemu, QTEST_MEMORY, bar + 4 * i, 4, entry[i]);
 	return error;
 }
 
-int qemu_request_enable(struct qemu_dev *device)
+int qemu_request_enable(struct qemu_dev *qdev)
 {
-	unsigned int express = port_cap(device, PCI_CAP_ID_EXP);
-	int error = qemu_reserve_vectors(device, 1, 1, &device->request);
+	unsigned int express = port_cap(qdev, PCI_CAP_ID_EXP);
+	int error = qemu_reserve_vectors(qdev, 1, 1, &qdev->request);
 
 	if (!error)
-		error = program_entry(device);
+		error = program_entry(qdev);
 	if (!error)
-		error = update_port(device, port_cap(device, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS, 0,
+		error = update_port(qdev, port_cap(qdev, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS, 0,
 				    PCI_MSIX_FLAGS_ENABLE);
 	/* Written ones clear what was there before. */
 	if (!error)
-		error = update_port(device, express + PCI_EXP_SLTSTA, 0, PCI_EXP_SLTSTA_ABP);
-	return error ? error : update_port(device, express + PCI_EXP_SLTCTL, 0, BUTTON);
+		error = update_port(qdev, express + PCI_EXP_SLTSTA, 0, PCI_EXP_SLTSTA_ABP);
+	return error ? error : update_port(qdev, express + PCI_EXP_SLTCTL, 0, BUTTON);
 }
 
-void qemu_request_disable(struct qemu_dev *device)
+void qemu_request_disable(struct qemu_dev *qdev)
 {
-	update_port(device, port_cap(device, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL, BUTTON, 0);
-	qemu_release_vectors(device, &device->request);
+	update_port(qdev, port_cap(qdev, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL, BUTTON, 0);
+	qemu_release_vectors(qdev, &qdev->request);
 }

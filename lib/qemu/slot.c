@@ -50,8 +50,8 @@ static uint64_t config_address(unsigned int bus, unsigned int device, unsigned i
 	return QEMU_ECAM + ((uint64_t)bus << 20) + (device << 15) + offset;
 }
 
-int qemu_config_read(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
-		     unsigned int width, uint32_t *value)
+int qemu_bus_read(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		  unsigned int width, uint32_t *value)
 {
 	uint64_t wide = 0;
 	int error = qemu_read(qemu, QTEST_MEMORY, config_address(bus, device, offset), width,
@@ -61,14 +61,14 @@ int qemu_config_read(struct qemu *qemu, unsigned int bus, unsigned int device, u
 	return error;
 }
 
-int qemu_config_write(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
-		      unsigned int width, uint32_t value)
+int qemu_bus_write(struct qemu *qemu, unsigned int bus, unsigned int device, unsigned int offset,
+		   unsigned int width, uint32_t value)
 {
 	return qemu_write(qemu, QTEST_MEMORY, config_address(bus, device, offset), width, value);
 }
 
-int qemu_config_read_block(struct qemu *qemu, unsigned int bus, unsigned int offset, uint8_t *bytes,
-			   size_t size)
+int qemu_bus_read_block(struct qemu *qemu, unsigned int bus, unsigned int offset, uint8_t *bytes,
+			size_t size)
 {
 	uint64_t address = config_address(bus, 0, offset);
 	int error = 0;
@@ -88,26 +88,25 @@ int qemu_map_config(struct qemu *qemu)
 		     : qemu_write(qemu, QTEST_IO, CONFIG_DATA, 4, QEMU_ECAM | PCIEXBAR_ENABLE);
 }
 
-int qemu_dev_read_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-			 uint32_t *value)
+int qemu_register_read(struct qemu_dev *qdev, unsigned int offset, unsigned int width,
+		       uint32_t *value)
 {
-	return qemu_config_read(device->qemu, qemu_slot_bus(device->slot), 0, offset, width, value);
+	return qemu_bus_read(qdev->qemu, qemu_slot_bus(qdev->slot), 0, offset, width, value);
 }
 
-int qemu_dev_write_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-			  uint32_t value)
+int qemu_register_write(struct qemu_dev *qdev, unsigned int offset, unsigned int width,
+			uint32_t value)
 {
-	return qemu_config_write(device->qemu, qemu_slot_bus(device->slot), 0, offset, width,
-				 value);
+	return qemu_bus_write(qdev->qemu, qemu_slot_bus(qdev->slot), 0, offset, width, value);
 }
 
-int qemu_dev_update_config(struct qemu_dev *device, unsigned int offset, unsigned int width,
-			   uint32_t clear, uint32_t set)
+int qemu_register_update(struct qemu_dev *qdev, unsigned int offset, unsigned int width,
+			 uint32_t clear, uint32_t set)
 {
 	uint32_t value;
-	int error = qemu_dev_read_config(device, offset, width, &value);
+	int error = qemu_register_read(qdev, offset, width, &value);
 
-	return error ? error : qemu_dev_write_config(device, offset, width, (value & ~clear) | set);
+	return error ? error : qemu_register_write(qdev, offset, width, (value & ~clear) | set);
 }
 
 unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int device, uint8_t id)
@@ -116,11 +115,11 @@ unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int dev
 	uint32_t value;
 
 	for (unsigned int steps = 0; steps < 48; steps++) {
-		if (qemu_config_read(qemu, bus, device, offset, 1, &value) || value < 0x40 ||
+		if (qemu_bus_read(qemu, bus, device, offset, 1, &value) || value < 0x40 ||
 		    value == 0xff)
 			return 0;
 		offset = value & ~3U;
-		if (qemu_config_read(qemu, bus, device, offset, 1, &value))
+		if (qemu_bus_read(qemu, bus, device, offset, 1, &value))
 			return 0;
 		if (value == id)
 			return offset;
@@ -171,8 +170,8 @@ static int open_windows(struct qemu *qemu, unsigned int slot)
 	int error = 0;
 
 	for (size_t i = 0; i < sizeof(registers) / sizeof(*registers) && !error; i++)
-		error = qemu_config_write(qemu, 0, qemu_slot_port(slot), registers[i].offset,
-					  registers[i].width, registers[i].value);
+		error = qemu_bus_write(qemu, 0, qemu_slot_port(slot), registers[i].offset,
+				       registers[i].width, registers[i].value);
 	return error;
 }
 
@@ -181,10 +180,10 @@ static int set_power(struct qemu *qemu, unsigned int slot, uint32_t power)
 	unsigned int port = qemu_slot_port(slot);
 	unsigned int offset = qemu_find_cap(qemu, 0, port, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL;
 	uint32_t control;
-	int error = qemu_config_read(qemu, 0, port, offset, 2, &control);
+	int error = qemu_bus_read(qemu, 0, port, offset, 2, &control);
 
 	return error ? error
-		     : qemu_config_write(qemu, 0, port, offset, 2, (control & ~SLOT_POWER) | power);
+		     : qemu_bus_write(qemu, 0, port, offset, 2, (control & ~SLOT_POWER) | power);
 }
 
 /* "Error: Property 'e1000.foo' not found" */
@@ -257,14 +256,14 @@ static int pulse_reset(struct qemu *qemu, unsigned int slot)
 {
 	unsigned int port = qemu_slot_port(slot);
 	uint32_t control;
-	int error = qemu_config_read(qemu, 0, port, PCI_BRIDGE_CONTROL, 2, &control);
+	int error = qemu_bus_read(qemu, 0, port, PCI_BRIDGE_CONTROL, 2, &control);
 
 	if (!error)
-		error = qemu_config_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
-					  control | PCI_BRIDGE_CTL_BUS_RESET);
+		error = qemu_bus_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
+				       control | PCI_BRIDGE_CTL_BUS_RESET);
 	if (!error)
-		error = qemu_config_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
-					  control & ~(uint32_t)PCI_BRIDGE_CTL_BUS_RESET);
+		error = qemu_bus_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
+				       control & ~(uint32_t)PCI_BRIDGE_CTL_BUS_RESET);
 	return error;
 }
 
@@ -272,13 +271,13 @@ int qemu_slot_reset(struct qemu *qemu, unsigned int slot)
 {
 	unsigned int bus = qemu_slot_bus(slot);
 	uint32_t command;
-	int error = qemu_config_read(qemu, bus, 0, PCI_COMMAND, 2, &command);
+	int error = qemu_bus_read(qemu, bus, 0, PCI_COMMAND, 2, &command);
 
 	if (!error)
 		error = pulse_reset(qemu, slot);
 	if (!error)
 		error = qemu_write_bars(qemu, slot, qemu->slots[slot]->dev->bars);
 	if (!error)
-		error = qemu_config_write(qemu, bus, 0, PCI_COMMAND, 2, command);
+		error = qemu_bus_write(qemu, bus, 0, PCI_COMMAND, 2, command);
 	return error;
 }
