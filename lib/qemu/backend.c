@@ -116,9 +116,9 @@ static int open_in(struct qemu *qemu, struct usrpci_dev *dev)
 	if (!qdev)
 		return -ENOMEM;
 	*qdev = (struct qemu_dev){.dev = dev, .qemu = qemu, .intx = -1};
-	qemu_lock(qemu);
+	qemu_enter(qemu);
 	error = bring_in(qdev);
-	qemu_unlock(qemu);
+	qemu_leave(qemu);
 	if (error)
 		free(qdev);
 	else
@@ -131,10 +131,10 @@ static void qemu_close(struct usrpci_dev *dev)
 	struct qemu_dev *qdev = dev->backend;
 	struct qemu *qemu = qdev->qemu;
 
-	qemu_lock(qemu);
+	qemu_enter(qemu);
 	qemu_unplug(qemu, qdev->slot);
 	qemu->slots[qdev->slot] = NULL;
-	qemu_unlock(qemu);
+	qemu_leave(qemu);
 	free(qdev);
 }
 
@@ -180,9 +180,9 @@ static int qemu_config_read(struct usrpci_dev *dev, unsigned int offset, void *b
 	struct qemu_dev *qdev = dev->backend;
 	int error;
 
-	qemu_lock(qdev->qemu);
+	qemu_enter(qdev->qemu);
 	error = read_bytes(qdev, offset, buffer, size);
-	qemu_unlock(qdev->qemu);
+	qemu_leave(qdev->qemu);
 	return error;
 }
 
@@ -194,10 +194,10 @@ static int qemu_config_write(struct usrpci_dev *dev, unsigned int offset, const 
 	int error;
 
 	memcpy(number, buffer, size);
-	qemu_lock(qdev->qemu);
+	qemu_enter(qdev->qemu);
 	error = qemu_bus_write(qdev->qemu, qemu_slot_bus(qdev->slot), 0, offset, (unsigned int)size,
 			       get_le32(number));
-	qemu_unlock(qdev->qemu);
+	qemu_leave(qdev->qemu);
 	return error;
 }
 
@@ -222,13 +222,13 @@ static int qemu_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int wid
 	struct qemu_dev *qdev = bar->dev->backend;
 	int error = 0;
 
-	qemu_lock(qdev->qemu);
+	qemu_enter(qdev->qemu);
 	/* QEMU reads 0 where nobody answers, a computer all ones. */
 	if (qdev->pulled)
 		*value = UINT64_MAX >> (64 - 8 * width);
 	else
 		error = qemu_read(qdev->qemu, space(bar), bar_address(bar, offset), width, value);
-	qemu_unlock(qdev->qemu);
+	qemu_leave(qdev->qemu);
 	return error;
 }
 
@@ -237,9 +237,9 @@ static int qemu_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int wi
 	struct qemu_dev *qdev = bar->dev->backend;
 	int error;
 
-	qemu_lock(qdev->qemu);
+	qemu_enter(qdev->qemu);
 	error = qemu_write(qdev->qemu, space(bar), bar_address(bar, offset), width, value);
-	qemu_unlock(qdev->qemu);
+	qemu_leave(qdev->qemu);
 	return error;
 }
 
@@ -247,10 +247,25 @@ void qemu_pull(struct usrpci_dev *dev)
 {
 	struct qemu_dev *qdev = dev->backend;
 
-	qemu_lock(qdev->qemu);
+	qemu_enter(qdev->qemu);
 	qemu_unplug(qdev->qemu, qdev->slot);
 	qdev->pulled = true;
-	qemu_unlock(qdev->qemu);
+	qemu_leave(qdev->qemu);
+}
+
+/* The reset of the slot's bus, after which BARs and command are as before. The lock is held. */
+static int reset(struct qemu_dev *qdev)
+{
+	uint32_t command;
+	int error = qemu_register_read(qdev, PCI_COMMAND, 2, &command);
+
+	if (!error)
+		error = qemu_slot_reset(qdev->qemu, qdev->slot);
+	if (!error)
+		error = qemu_write_bars(qdev);
+	if (!error)
+		error = qemu_register_write(qdev, PCI_COMMAND, 2, command);
+	return error ? error : qemu_msi_restore(qdev);
 }
 
 /* The device is alone behind its port, so a reset of the bus is one of the function too. */
@@ -259,11 +274,9 @@ static int qemu_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 	struct qemu_dev *qdev = dev->backend;
 	int error;
 
-	qemu_lock(qdev->qemu);
-	error = qemu_slot_reset(qdev->qemu, qdev->slot);
-	if (!error)
-		error = qemu_msi_restore(qdev);
-	qemu_unlock(qdev->qemu);
+	qemu_enter(qdev->qemu);
+	error = reset(qdev);
+	qemu_leave(qdev->qemu);
 	return error;
 }
 

@@ -14,11 +14,11 @@
 #include "log.h"
 
 /* The next free addresses of a slot's windows while its BARs are assigned. */
-struct window {
+struct bar_window {
 	uint64_t next, end;
 };
 
-static bool take(struct window *window, struct usrpci_bar_info *bar)
+static bool take(struct bar_window *window, struct usrpci_bar_info *bar)
 {
 	uint64_t start = (window->next + bar->size - 1) & ~(bar->size - 1);
 
@@ -29,22 +29,22 @@ static bool take(struct window *window, struct usrpci_bar_info *bar)
 	return true;
 }
 
-struct windows {
-	struct window io, memory32, memory64;
+struct slot_windows {
+	struct bar_window io, memory32, memory64;
 };
 
-static struct windows slot_windows(unsigned int slot)
+static struct slot_windows windows_of(unsigned int slot)
 {
 	uint64_t io = QEMU_IO * (slot + 1), m32 = qemu_window32(slot), m64 = qemu_window64(slot);
 
-	return (struct windows){
+	return (struct slot_windows){
 		.io = {io, io + QEMU_IO},
 		.memory32 = {m32, m32 + QEMU_BAR32_WINDOW},
 		.memory64 = {m64, m64 + QEMU_BAR64_WINDOW},
 	};
 }
 
-static bool place(struct windows *windows, struct usrpci_bar_info *bar)
+static bool place(struct slot_windows *windows, struct usrpci_bar_info *bar)
 {
 	if (bar->flags & USRPCI_BAR_IO)
 		return take(&windows->io, bar);
@@ -54,11 +54,11 @@ static bool place(struct windows *windows, struct usrpci_bar_info *bar)
 }
 
 /* Writes all ones and sees which bits stay 0 (PCI Local Bus 3.0, 6.2.5.1). Decoding is off. */
-static int probe(struct qemu *qemu, unsigned int bus, unsigned int offset, uint32_t *mask)
+static int probe(struct qemu_dev *qdev, unsigned int offset, uint32_t *mask)
 {
-	int error = qemu_bus_write(qemu, bus, 0, offset, 4, UINT32_MAX);
+	int error = qemu_register_write(qdev, offset, 4, UINT32_MAX);
 
-	return error ? error : qemu_bus_read(qemu, bus, 0, offset, 4, mask);
+	return error ? error : qemu_register_read(qdev, offset, 4, mask);
 }
 
 static uint32_t bar_flags(uint32_t low)
@@ -69,17 +69,16 @@ static uint32_t bar_flags(uint32_t low)
 	       (low & PCI_BASE_ADDRESS_MEM_PREFETCH ? USRPCI_BAR_PREFETCH : 0);
 }
 
-static int size_bar(struct qemu *qemu, unsigned int bus, unsigned int index,
-		    struct usrpci_bar_info *bar)
+static int size_bar(struct qemu_dev *qdev, unsigned int index, struct usrpci_bar_info *bar)
 {
 	unsigned int offset = PCI_BASE_ADDRESS_0 + 4 * index;
 	uint32_t low = 0, high = UINT32_MAX;
 	uint64_t mask;
-	int error = probe(qemu, bus, offset, &low);
+	int error = probe(qdev, offset, &low);
 
 	*bar = (struct usrpci_bar_info){.flags = bar_flags(low)};
 	if (!error && bar->flags & USRPCI_BAR_64BIT)
-		error = probe(qemu, bus, offset + 4, &high);
+		error = probe(qdev, offset + 4, &high);
 	if (error || low == 0)
 		return error;
 	mask = low &
@@ -92,19 +91,19 @@ static int size_bar(struct qemu *qemu, unsigned int bus, unsigned int index,
 	return 0;
 }
 
-int qemu_write_bars(struct qemu *qemu, unsigned int slot, const struct usrpci_bar_info *bars)
+int qemu_write_bars(struct qemu_dev *qdev)
 {
-	unsigned int bus = qemu_slot_bus(slot), offset;
+	const struct usrpci_bar_info *bar = qdev->dev->bars;
 	int error = 0;
 
-	for (unsigned int i = 0; i < USRPCI_BARS && !error; i++) {
+	for (unsigned int i = 0, offset; i < USRPCI_BARS && !error; i++, bar++) {
 		offset = PCI_BASE_ADDRESS_0 + 4 * i;
-		if (bars[i].size == 0)
+		if (bar->size == 0)
 			continue;
-		error = qemu_bus_write(qemu, bus, 0, offset, 4, (uint32_t)bars[i].address);
-		if (!error && bars[i].flags & USRPCI_BAR_64BIT)
-			error = qemu_bus_write(qemu, bus, 0, offset + 4, 4,
-					       (uint32_t)(bars[i].address >> 32));
+		error = qemu_register_write(qdev, offset, 4, (uint32_t)bar->address);
+		if (!error && bar->flags & USRPCI_BAR_64BIT)
+			error = qemu_register_write(qdev, offset + 4, 4,
+						    (uint32_t)(bar->address >> 32));
 	}
 	return error;
 }
@@ -123,7 +122,7 @@ static unsigned int next_largest(const struct usrpci_bar_info *bars)
 
 static int place_all(struct qemu_dev *qdev, struct usrpci_bar_info *bars)
 {
-	struct windows windows = slot_windows(qdev->slot);
+	struct slot_windows windows = windows_of(qdev->slot);
 	unsigned int i;
 
 	while ((i = next_largest(bars)) < USRPCI_BARS)
@@ -137,15 +136,14 @@ static int place_all(struct qemu_dev *qdev, struct usrpci_bar_info *bars)
 int qemu_assign_bars(struct qemu_dev *qdev)
 {
 	struct usrpci_bar_info *bars = qdev->dev->bars;
-	unsigned int bus = qemu_slot_bus(qdev->slot);
 	int error = 0;
 
 	for (unsigned int i = 0; i < USRPCI_BARS && !error; i++) {
-		error = size_bar(qdev->qemu, bus, i, &bars[i]);
+		error = size_bar(qdev, i, &bars[i]);
 		if (bars[i].flags & USRPCI_BAR_64BIT && ++i < USRPCI_BARS)
 			bars[i] = (struct usrpci_bar_info){0};
 	}
 	if (!error)
 		error = place_all(qdev, bars);
-	return error ? error : qemu_write_bars(qdev->qemu, qdev->slot, bars);
+	return error ? error : qemu_write_bars(qdev);
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "qemu/qemu.h"
+#include "qemu/process.h"
 
 /*
  * Reads lines until one is a reply; events in between are of no interest. Returns the reply, to be
@@ -91,7 +91,7 @@ static void parse_reply(const char *reply, char *text, size_t size)
 	text[strcspn(text, "\r\n")] = '\0';
 }
 
-int qemu_monitor(struct qemu *qemu, const char *command, char *text, size_t size)
+int qemu_monitor(FILE *monitor, const char *command, char *text, size_t size)
 {
 	char json[1024], request[1152], *reply;
 	int error = encode_string(command, json, sizeof(json)), length;
@@ -102,7 +102,7 @@ int qemu_monitor(struct qemu *qemu, const char *command, char *text, size_t size
 			  "{\"execute\": \"human-monitor-command\", "
 			  "\"arguments\": {\"command-line\": \"%s\"}}\n",
 			  json);
-	error = qemu_monitor_execute(qemu->process.monitor, request, (size_t)length, &reply);
+	error = qemu_monitor_execute(monitor, request, (size_t)length, &reply);
 	if (error)
 		return error;
 	parse_reply(reply, text, size);

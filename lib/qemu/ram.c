@@ -124,8 +124,8 @@ static void release(struct qemu *qemu, uint64_t start, size_t size)
 	mark(qemu, start, size, 0);
 }
 
-static int qemu_ram_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
-			 int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk))
+int qemu_ram_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
+		  int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk))
 {
 	struct qemu *qemu = qemu_of(domain);
 	size_t units = (request->size + UNIT - 1) / UNIT;
@@ -148,19 +148,7 @@ static int qemu_ram_grow(struct dma_domain *domain, const struct dma_chunk_reque
 	return error;
 }
 
-static void qemu_ram_shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
+void qemu_ram_shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
 {
 	release(qemu_of(domain), chunk->cookie, chunk->size);
 }
-
-static void qemu_ram_destroy(struct dma_domain *domain)
-{
-	qemu_stop(qemu_of(domain));
-}
-
-const struct dma_domain_ops domain_qemu = {
-	.name = "qemu",
-	.grow = qemu_ram_grow,
-	.shrink = qemu_ram_shrink,
-	.destroy = qemu_ram_destroy,
-};

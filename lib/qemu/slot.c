@@ -35,16 +35,6 @@
 
 #define COMMAND_ALL (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
 
-unsigned int qemu_slot_bus(unsigned int slot)
-{
-	return slot + 1;
-}
-
-unsigned int qemu_slot_port(unsigned int slot)
-{
-	return slot + 1;
-}
-
 static uint64_t config_address(unsigned int bus, unsigned int device, unsigned int offset)
 {
 	return QEMU_ECAM + ((uint64_t)bus << 20) + (device << 15) + offset;
@@ -210,11 +200,11 @@ static int explain_refusal(struct qemu *qemu, const char *object, const char *re
 static int add_device(struct qemu *qemu, const char *command, char *reply, size_t size)
 {
 	const struct timespec pause = {.tv_nsec = PLUG_PAUSE_MS * 1000000};
-	int error = qemu_monitor(qemu, command, reply, size);
+	int error = qemu_monitor(qemu->process.monitor, command, reply, size);
 
 	for (unsigned int i = 0; i < PLUG_TRIES && qemu->unplugged && !error && *reply; i++) {
 		nanosleep(&pause, NULL);
-		error = qemu_monitor(qemu, command, reply, size);
+		error = qemu_monitor(qemu->process.monitor, command, reply, size);
 	}
 	qemu->unplugged = false;
 	return error;
@@ -252,7 +242,7 @@ void qemu_unplug(struct qemu *qemu, unsigned int slot)
 	qemu->unplugged = true;
 }
 
-static int pulse_reset(struct qemu *qemu, unsigned int slot)
+int qemu_slot_reset(struct qemu *qemu, unsigned int slot)
 {
 	unsigned int port = qemu_slot_port(slot);
 	uint32_t control;
@@ -264,20 +254,5 @@ static int pulse_reset(struct qemu *qemu, unsigned int slot)
 	if (!error)
 		error = qemu_bus_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
 				       control & ~(uint32_t)PCI_BRIDGE_CTL_BUS_RESET);
-	return error;
-}
-
-int qemu_slot_reset(struct qemu *qemu, unsigned int slot)
-{
-	unsigned int bus = qemu_slot_bus(slot);
-	uint32_t command;
-	int error = qemu_bus_read(qemu, bus, 0, PCI_COMMAND, 2, &command);
-
-	if (!error)
-		error = pulse_reset(qemu, slot);
-	if (!error)
-		error = qemu_write_bars(qemu, slot, qemu->slots[slot]->dev->bars);
-	if (!error)
-		error = qemu_bus_write(qemu, bus, 0, PCI_COMMAND, 2, command);
 	return error;
 }

@@ -324,9 +324,11 @@ static void ask_to_unplug(struct usrpci_dev *dev)
 	struct qemu_dev *device = dev->backend;
 	char reply[128];
 
-	qemu_lock(device->qemu);
-	assert_int_equal(qemu_monitor(device->qemu, "device_del slot0", reply, sizeof(reply)), 0);
-	qemu_unlock(device->qemu);
+	qemu_enter(device->qemu);
+	assert_int_equal(qemu_monitor(device->qemu->process.monitor, "device_del slot0", reply,
+				      sizeof(reply)),
+			 0);
+	qemu_leave(device->qemu);
 	assert_string_equal(reply, "");
 }
 

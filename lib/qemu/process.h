@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_LIB_QEMU_PROCESS_H
+#define USRPCI_LIB_QEMU_PROCESS_H
+
+/* The QEMU process, its command line and its monitor: what does not know of the machine in it. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+struct usrpci_ctx;
+
+/* The process as others see it: descriptors to talk to it, and to end it. */
+struct qemu_process {
+	pid_t pid;
+	int life;      /* a pipe's end: QEMU is killed when its last copy is closed */
+	int messages;  /* a file that QEMU's stdout and stderr write to */
+	FILE *monitor; /* QMP */
+	int qtest;
+	int doorbell; /* speaks as ivshmem's server */
+};
+
+#define QEMU_NO_PROCESS \
+	((struct qemu_process){.pid = -1, .life = -1, .messages = -1, .qtest = -1, .doorbell = -1})
+
+/* What QEMU inherits, at the same numbers. */
+enum qemu_inherited {
+	QEMU_FD_RAM,
+	QEMU_FD_BIOS,
+	QEMU_FD_QTEST,
+	QEMU_FD_MONITOR,
+	QEMU_FD_DOORBELL,
+	QEMU_FD_LIFE,
+	QEMU_FD_COUNT,
+};
+
+/*
+ * Makes the command line, beginning with the program's name, for descriptors by enum
+ * qemu_inherited. It is freed with qemu_arguments_free(), which takes NULL. Logs failures.
+ */
+int qemu_arguments(struct usrpci_ctx *ctx, const char *object, const int *fds, size_t ram_size,
+		   char ***list);
+void qemu_arguments_free(char **list);
+
+/* Starts QEMU and waits until its machine runs. Logs failures with the object's name. */
+int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
+		       struct qemu_process *process);
+void qemu_process_end(struct qemu_process *process);
+
+/* Copies the first line that QEMU wrote to stderr and that is no warning; "" if there is none. */
+void qemu_message(const struct qemu_process *process, char *text, size_t size);
+
+/*
+ * Returns a descriptor that QEMU can inherit: fd, or a copy of it above standard error that takes
+ * its place. For fd -1 returns -errno.
+ */
+int qemu_above_stdio(int fd);
+
+/* Sends a QMP command. The reply, a line, is to be freed. Errors: as qemu_monitor(). */
+int qemu_monitor_execute(FILE *monitor, const char *command, size_t length, char **reply);
+
+/*
+ * Runs a command of the human monitor. Copies the first line that QEMU printed to reply, without
+ * its end; it is "" where a command says nothing when it succeeds. Errors: -ENODEV (QEMU is gone);
+ * -ETIMEDOUT; -ENOMEM; -E2BIG; -EINVAL (control characters in the command).
+ */
+int qemu_monitor(FILE *monitor, const char *command, char *reply, size_t size);
+
+#endif
