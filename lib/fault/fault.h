@@ -12,7 +12,7 @@
  *	irq-double=N	the N-th interrupt arrives once more, a millisecond later; N+: and those
  *			after it
  *	dma-late[=MS]	what devices write to DMA memory is seen MS to 2 MS milliseconds later,
- *after the interrupt that announces it; default 5
+ *			after the interrupt that announces it; default 5
  *	dma-torn[=MS]	of it every second word of 32 bits is seen later, so what belongs together
  *			comes in two parts
  *	alloc=N		the N-th usrpci_dma_alloc() has no memory, those of pools included; N+: nor
