@@ -4,8 +4,7 @@
  * other can on the way; then unbind, drivers_probe, and a look at who holds it. See the kernel's
  * Documentation/ABI/testing/sysfs-bus-pci.
  *
- * The override stays while the device is bound, so that no rescan hands it elsewhere. Kernels
- * before 3.16 have none: there new_id is used, which tempts every free device with the same id.
+ * The override stays while the device is bound, so that no rescan hands it elsewhere.
  */
 
 #include <errno.h>
@@ -59,8 +58,6 @@ int target_init(struct usrpci_host *host, const struct usrpci_addr *addr, struct
 		return error;
 	error = target_refresh(host, target);
 	target->before = target->now;
-	target->has_override = file_exists(host->ctx, PCI_DEVICES "/%s/driver_override",
-					   target->name);
 	return error;
 }
 
@@ -81,7 +78,7 @@ static int set_override(struct usrpci_host *host, struct target *target, const c
 	char why[96];
 	int error;
 
-	if (!target->has_override || !strcmp(target->now.driver_override, driver))
+	if (!strcmp(target->now.driver_override, driver))
 		return 0;
 	if (!strcmp(driver, NO_DRIVER))
 		snprintf(why, sizeof(why), "keep every driver from %s", target->name);
@@ -165,31 +162,6 @@ static int probe(struct usrpci_host *host, struct target *target, const char *dr
 		      target->now.driver, driver);
 }
 
-static int write_id(struct usrpci_host *host, struct target *target, const char *driver,
-		    const char *file)
-{
-	char why[96], id[16];
-
-	snprintf(id, sizeof(id), "%04x %04x", target->info.vendor, target->info.device);
-	snprintf(why, sizeof(why), "%s: the devices %s", driver, id);
-	return apply_write(host, why, id, PCI_DRIVERS "/%s/%s", driver, file);
-}
-
-static int move_by_id(struct usrpci_host *host, struct target *target, const char *driver)
-{
-	int error = unbind(host, target);
-
-	if (error || !driver[0])
-		return error;
-	/* A driver that knows the id already says so by -EEXIST. */
-	error = write_id(host, target, driver, "new_id");
-	if (error && error != -EEXIST)
-		return refused(host, target, error, "teach its driver the id", "new_id");
-	if (settle(host, target, driver, host->settle_ms / 10))
-		return 0;
-	return ask_driver(host, target, driver);
-}
-
 void target_stop(struct usrpci_host *host, const struct target *target)
 {
 	if (!host->options.dry_run && driver_is_userspace(target->info.driver_kind))
@@ -198,11 +170,8 @@ void target_stop(struct usrpci_host *host, const struct target *target)
 
 int target_move(struct usrpci_host *host, struct target *target, const char *driver)
 {
-	int error;
+	int error = set_override(host, target, driver[0] ? driver : NO_DRIVER);
 
-	if (!target->has_override)
-		return move_by_id(host, target, driver);
-	error = set_override(host, target, driver[0] ? driver : NO_DRIVER);
 	if (!error && strcmp(target->now.driver, driver) != 0) {
 		error = unbind(host, target);
 		if (!error && driver[0])

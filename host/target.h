@@ -19,7 +19,6 @@ struct target {
 	char name[USRPCI_ADDR_STRLEN];
 	struct binding before; /* when it was first looked at */
 	struct binding now;    /* kept by what follows; in a dry run, what would be */
-	bool has_override;     /* the kernel has driver_override */
 	bool new_record;       /* bind.c: the journal's record of it is this call's */
 };
 

@@ -104,19 +104,11 @@ static int write_override(struct kernel *kernel, const char *path, const char *v
 
 static int write_driver_file(struct kernel *kernel, const char *path, const char *value)
 {
-	char driver[NAME_SIZE], file[NAME_SIZE], now[NAME_SIZE];
-	const struct kernel_match *match;
+	char driver[NAME_SIZE], file[NAME_SIZE];
 
 	assert_int_equal(sscanf(path, PCI_DRIVERS "/%31[^/]/%31s", driver, file), 2);
-	if (!strcmp(file, "bind"))
-		return attach(kernel, value, driver);
-	assert_string_equal(file, "new_id");
-	for (match = kernel->matches; match->addr; match++) {
-		read_driver(kernel, match->addr, now);
-		if (!now[0])
-			attach(kernel, match->addr, driver);
-	}
-	return 0;
+	assert_string_equal(file, "bind");
+	return attach(kernel, value, driver);
 }
 
 static void pool_file(char path[PATH_SIZE], int node, const char *name)

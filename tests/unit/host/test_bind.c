@@ -475,20 +475,6 @@ static void a_user_is_for_vfio_alone(void **state)
 	assert_int_equal(kernel->changes, 0);
 }
 
-static void old_kernels_are_served_by_new_id(void **state)
-{
-	struct kernel *kernel = *state;
-
-	fixture_remove(kernel->fixture, OVERRIDE(NIC));
-	fixture_remove(kernel->fixture, OVERRIDE(CARD));
-	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
-	assert_driver(kernel, NIC, "uio_pci_generic");
-	assert_non_null(strstr(kernel->shown,
-			       "echo '8086 100e' > " PCI_DRIVERS "/uio_pci_generic/new_id\n"));
-	assert_int_equal(restore(kernel, NIC), 0);
-	assert_driver(kernel, NIC, "e1000");
-}
-
 static void a_device_in_use_is_refused_unless_forced(void **state)
 {
 	struct kernel *kernel = *state;
@@ -577,7 +563,6 @@ int main(void)
 		TEST(a_group_is_rolled_back_as_a_whole),
 		TEST(a_user_gets_the_group_and_the_node_is_put_back),
 		TEST(a_user_is_for_vfio_alone),
-		TEST(old_kernels_are_served_by_new_id),
 		TEST(a_device_in_use_is_refused_unless_forced),
 		TEST(a_program_on_vfio_is_not_torn_off_even_by_force),
 		TEST(a_second_tool_waits_and_is_told_who_is_at_work),
