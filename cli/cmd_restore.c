@@ -7,47 +7,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli.h"
 #include "device.h"
-#include "output.h"
+#include "moves.h"
 
 static const struct option_spec restore_options[] = {
 	{'a', "all", NULL, "all devices that usrpci has taken"},
 	{0},
 };
 
-static const struct column columns[] = {{"ADDR", NULL}, {"WAS", NULL}, {"DRIVER", NULL}};
-
-/* table collects results for JSON; it is NULL when people read. */
-static int restore(struct cli *cli, const struct usrpci_addr *addr, struct table *table)
+static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
 {
-	struct usrpci_dev_info was = {0}, now = {0};
-	struct libscols_line *line;
-	char text[USRPCI_ADDR_STRLEN];
-	int error;
+	struct usrpci_dev_info was;
+	bool exists = device_state(cli, addr, &was);
+	int error = usrpci_host_restore(cli->host, addr);
 
-	device_state(cli, addr, &was);
-	error = usrpci_host_restore(cli->host, addr);
 	if (error == -ENODEV)
 		return STATUS_DONE; /* gone for good, which was said */
 	if (error)
 		return STATUS_FAILED;
-	if (cli->dry_run || !device_state(cli, addr, &now))
-		return STATUS_DONE;
-	usrpci_addr_format(addr, text);
-	if (!table && !cli->quiet)
-		printf("%s: %s -> %s\n", text, *was.driver ? was.driver : "no driver",
-		       *now.driver ? now.driver : "no driver");
-	if (table) {
-		line = table_row(table, NULL);
-		table_cell(line, 0, "%s", text);
-		table_cell(line, 1, "%s", was.driver);
-		table_cell(line, 2, "%s", now.driver);
-	}
-	return STATUS_DONE;
+	return exists ? moves_add(moves, &was) : STATUS_DONE;
 }
 
-static int restore_all(struct cli *cli, struct table *table)
+static int restore_all(struct cli *cli, struct moves *moves)
 {
 	struct usrpci_journal_entry *entries;
 	int status = STATUS_DONE, count = usrpci_host_journal(cli->host, &entries);
@@ -60,7 +41,7 @@ static int restore_all(struct cli *cli, struct table *table)
 	if (count == 0 && !status && cli->recovered == 0 && !cli->quiet && !cli->json)
 		fprintf(stderr, "usrpci: nothing to restore\n");
 	for (int i = 0; i < count; i++)
-		if (restore(cli, &entries[i].addr, table))
+		if (restore(cli, &entries[i].addr, moves))
 			status = STATUS_FAILED;
 	free(entries);
 	return status;
@@ -81,7 +62,7 @@ static bool is_done(struct cli *cli, const struct usrpci_addr *addr)
 }
 
 /* A device that is gone has no name but its address. */
-static int restore_named(struct cli *cli, const char *name, struct table *table)
+static int restore_named(struct cli *cli, const char *name, struct moves *moves)
 {
 	struct usrpci_addr addr;
 	int error = 0;
@@ -90,17 +71,17 @@ static int restore_named(struct cli *cli, const char *name, struct table *table)
 		error = usrpci_dev_find(cli->ctx, name, &addr);
 	if (error)
 		return status_of(error);
-	return is_done(cli, &addr) ? STATUS_DONE : restore(cli, &addr, table);
+	return is_done(cli, &addr) ? STATUS_DONE : restore(cli, &addr, moves);
 }
 
-static int run(struct cli *cli, bool all, struct table *table)
+static int run(struct cli *cli, bool all, struct moves *moves)
 {
 	int status = STATUS_DONE, last;
 
 	if (all)
-		return restore_all(cli, table);
+		return restore_all(cli, moves);
 	for (int i = 0; i < cli->argc; i++) {
-		last = restore_named(cli, cli->argv[i], table);
+		last = restore_named(cli, cli->argv[i], moves);
 		status = last ? last : status;
 	}
 	return status;
@@ -108,8 +89,8 @@ static int run(struct cli *cli, bool all, struct table *table)
 
 static int cmd_restore(struct cli *cli)
 {
+	struct moves moves = {0};
 	bool all = false;
-	struct table table;
 	int key, status;
 
 	while ((key = option_next(cli))) {
@@ -123,11 +104,11 @@ static int cmd_restore(struct cli *cli)
 		return usage_error(cli, "--all means all that usrpci has taken", "which device?");
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
-	if (!cli->json || cli->dry_run)
-		return run(cli, all, NULL);
-	table = table_open(true, "devices", columns, ARRAY_SIZE(columns));
-	status = run(cli, all, &table);
-	return table_print(&table) ? STATUS_FAILED : status;
+	status = run(cli, all, &moves);
+	if (moves_print(cli, &moves))
+		status = STATUS_FAILED;
+	moves_free(&moves);
+	return status;
 }
 
 const struct command command_restore = {

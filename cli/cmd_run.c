@@ -5,22 +5,18 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "device.h"
+#include "moves.h"
 #include "number.h"
 
-enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_KEEP, OPTION_WHOLE_GROUP };
+enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_KEEP };
 
 static const struct option_spec run_options[] = {
 	{'u', "user", "USER", "whom the program runs as; default: who called sudo, else nobody"},
-	{'d', "driver", "DRIVER", "default: vfio-pci behind an IOMMU, else uio_pci_generic"},
+	MOVE_OPTIONS,
 	{OPTION_HUGEPAGES, "hugepages", "N", "uio: reserve so many of 2 MiB, and lend no more"},
 	{OPTION_KEEP, "keep", NULL, "leave the devices with that driver afterwards"},
-	{OPTION_WHOLE_GROUP, "whole-group", NULL, "take the endpoints of its IOMMU group along"},
-	{'f', "force", NULL, "take a device although it is in use"},
 	{0},
 };
 
@@ -41,12 +37,6 @@ static int read_options(struct cli *cli, struct usrpci_lend_options *options)
 		case 'u':
 			options->user = optarg;
 			break;
-		case 'd':
-			options->bind.driver = optarg;
-			break;
-		case 'f':
-			options->bind.force = true;
-			break;
 		case OPTION_HUGEPAGES:
 			if (!parse_number(optarg, 10, 1 << 20, &pages) || pages == 0)
 				return cli->stopped = usage_error(
@@ -57,11 +47,9 @@ static int read_options(struct cli *cli, struct usrpci_lend_options *options)
 		case OPTION_KEEP:
 			options->keep = true;
 			break;
-		case OPTION_WHOLE_GROUP:
-			options->bind.whole_group = true;
-			break;
 		default:
-			return -1;
+			if (!move_option(key, &options->bind))
+				return -1;
 		}
 	}
 	return 0;
@@ -80,36 +68,17 @@ static char **take_program(struct cli *cli)
 	return NULL;
 }
 
-static int find_devices(struct cli *cli, int count, struct usrpci_addr *addrs)
-{
-	for (int i = 0; i < count; i++) {
-		struct usrpci_dev_info info;
-		int error = find_device(cli, cli->argv[i], &info);
-
-		if (error)
-			return status_of(error);
-		addrs[i] = info.addr;
-		for (int j = 0; j < i; j++)
-			if (!usrpci_addr_compare(&addrs[j], &addrs[i]))
-				return usage_error(cli, NULL, "%s is named twice", cli->argv[i]);
-	}
-	return STATUS_DONE;
-}
-
 static int lend(struct cli *cli, struct usrpci_lend_options *options)
 {
-	struct usrpci_addr *addrs = calloc((size_t)cli->argc, sizeof(*addrs));
-	int status;
+	struct moves moves = {0};
+	int status = moves_find(cli, &moves);
 
-	if (!addrs)
-		return out_of_memory();
-	status = find_devices(cli, cli->argc, addrs);
 	if (!status) {
-		options->addrs = addrs;
-		options->count = (size_t)cli->argc;
+		options->addrs = moves.addrs;
+		options->count = (size_t)moves.count;
 		status = usrpci_host_lend(cli->host, options);
 	}
-	free(addrs);
+	moves_free(&moves);
 	return status < 0 ? STATUS_FAILED : status;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Gives devices to drivers. First everything is checked that can be known beforehand; then each
  * device is recorded in the journal and moved (target.c); if anything fails after that, all of them
- * go back to what they were before the call.
+ * go back to what they were before the call (restore.c).
  */
 
 #include <ctype.h>
@@ -17,6 +17,7 @@
 #include "driver.h"
 #include "group.h"
 #include "journal.h"
+#include "restore.h"
 #include "target.h"
 #include "vfio_node.h"
 #include "state.h"
@@ -26,10 +27,8 @@
 
 /* A bind: the devices, and what the options came to. */
 struct plan {
-	struct target *targets;
-	int count;
-	char driver[NAME_SIZE]; /* "" for none */
-	bool force, whole_group;
+	const struct usrpci_bind_options *options;
+	struct targets targets;
 	uid_t uid;
 	gid_t gid;
 };
@@ -37,22 +36,23 @@ struct plan {
 static int check_target(struct usrpci_host *host, const struct plan *plan,
 			const struct target *target)
 {
+	bool force = plan->options->force;
 	struct journal_record record = {0};
 	int error;
 
 	if (is_bridge(&target->info))
 		return refuse(host->ctx, -EOPNOTSUPP, target->name, NULL,
 			      "a bridge is never taken: the devices behind it need it");
-	error = driver_suits(host, plan->driver, &target->info, plan->force);
+	error = driver_suits(host, target->wanted, &target->info, force);
 	if (error)
 		return error;
 	error = journal_read(host, &target->info.addr, &record);
 	if (error && error != -ENOENT)
 		return error;
-	return target_is_free(host, target,
-			      usrpci_driver_kind(plan->driver) == USRPCI_DRIVER_VFIO &&
-				      !plan->whole_group,
-			      plan->force);
+	return target_is_free(
+		host, target,
+		usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_VFIO ? &plan->targets : NULL,
+		force);
 }
 
 static bool gives_node(const struct plan *plan)
@@ -60,9 +60,9 @@ static bool gives_node(const struct plan *plan)
 	return plan->uid != (uid_t)-1 || plan->gid != (gid_t)-1;
 }
 
-static bool is_done(const struct plan *plan, const struct target *target)
+static bool is_done(const struct target *target)
 {
-	return !strcmp(target->now.driver, plan->driver);
+	return !strcmp(target->now.driver, target->wanted);
 }
 
 /* Records what the device was before usrpci's first touch, unless that is recorded already. */
@@ -88,110 +88,62 @@ static int record(struct usrpci_host *host, struct target *target)
 	return journal_write(host, &record);
 }
 
-static int roll_back_target(struct usrpci_host *host, struct target *target)
+static void roll_back(struct usrpci_host *host, struct target *target)
 {
-	const struct binding *before = &target->before;
-	struct journal_record record;
+	const char *driver = target->before.driver[0] ? target->before.driver : "no driver";
 	int error = target_refresh(host, target);
 
 	if (!error)
-		error = target_put_back(host, target, before->driver, before->driver_override);
-	if (error || !target->new_record)
-		return error;
-	if (!journal_read(host, &target->info.addr, &record))
-		error = node_return(host, &record);
-	return error ? error : journal_drop(host, &target->info.addr);
+		error = restore_target(host, target, &target->before, target->new_record);
+	if (error)
+		log_error(host->ctx, target->name, "usrpci restore tries again",
+			  "could not be rolled back: it was with %s", driver);
+	else
+		log_info(host->ctx, target->name, "rolled back: with %s as before", driver);
 }
 
-static void roll_back(struct usrpci_host *host, const struct plan *plan, int count)
+static int take(struct usrpci_host *host, const struct plan *plan, struct target *target)
 {
-	while (count-- > 0) {
-		struct target *target = &plan->targets[count];
+	int error;
 
-		if (roll_back_target(host, target))
-			log_error(host->ctx, target->name, "usrpci restore tries again",
-				  "could not be rolled back: it was with %s",
-				  target->before.driver[0] ? target->before.driver : "no driver");
-		else
-			log_info(host->ctx, target->name, "rolled back: with %s as before",
-				 target->before.driver[0] ? target->before.driver : "no driver");
-	}
-}
-
-static int take(struct usrpci_host *host, const struct plan *plan)
-{
-	int i, error = 0;
-
-	for (i = 0; !error && i < plan->count; i++) {
-		struct target *target = &plan->targets[i];
-
-		error = record(host, target);
-		if (error || is_done(plan, target))
-			continue;
+	if (is_done(target) && !gives_node(plan))
+		return 0;
+	error = record(host, target);
+	if (!error && !is_done(target)) {
 		target_stop(host, target);
-		error = target_move(host, target, plan->driver);
+		error = target_move(host, target, target->wanted);
 	}
 	if (!error && gives_node(plan))
-		error = node_give(host, &plan->targets[0].info, plan->uid, plan->gid);
+		error = node_give(host, &target->info, plan->uid, plan->gid);
+	return error;
+}
+
+static int take_all(struct usrpci_host *host, const struct plan *plan)
+{
+	size_t taken = 0;
+	int error = 0;
+
+	while (!error && taken < plan->targets.count)
+		error = take(host, plan, &plan->targets.list[taken++]);
 	if (!error)
 		return 0;
-	roll_back(host, plan, i);
+	while (taken > 0)
+		roll_back(host, &plan->targets.list[--taken]);
 	return error == -EACCES || error == -EPERM || error == -EROFS || error == -EBADMSG ? error
 											   : -EIO;
 }
 
-static bool nothing_to_do(const struct plan *plan)
-{
-	int i;
-
-	for (i = 0; i < plan->count; i++) {
-		if (!is_done(plan, &plan->targets[i]))
-			return false;
-	}
-	return !gives_node(plan);
-}
-
 static int carry_out(struct usrpci_host *host, struct plan *plan)
 {
-	int i, error = 0;
+	int error = 0;
 
-	if (nothing_to_do(plan))
-		return 0;
-	for (i = 0; !error && i < plan->count; i++) {
-		if (!is_done(plan, &plan->targets[i]))
-			error = check_target(host, plan, &plan->targets[i]);
+	for (size_t i = 0; !error && i < plan->targets.count; i++) {
+		if (!is_done(&plan->targets.list[i]))
+			error = check_target(host, plan, &plan->targets.list[i]);
 	}
-	if (!error)
-		error = driver_load(host, plan->driver);
-	return error ? error : take(host, plan);
-}
-
-/* Adds the other endpoints of the first target's group; an ISA bridge may be there and idle. */
-static int add_group(struct usrpci_host *host, struct plan *plan)
-{
-	struct usrpci_dev_info *members;
-	struct target *targets;
-	int count, error = 0;
-	int i;
-
-	count = group_endpoints(host, &plan->targets[0].info, &members);
-	if (count < 0)
-		return report(host->ctx, count, plan->targets[0].name, NULL,
-			      "cannot read its IOMMU group");
-	targets = reallocarray(plan->targets, (size_t)count + 1, sizeof(*targets));
-	if (!targets)
-		error = -ENOMEM;
-	else
-		plan->targets = targets;
-	for (i = 0; !error && i < count; i++) {
-		if (!usrpci_addr_compare(&members[i].addr, &targets[0].info.addr) ||
-		    (is_bridge(&members[i]) && !members[i].driver[0]))
-			continue;
-		error = target_init(host, &members[i].addr, &targets[plan->count]);
-		plan->count += !error;
-	}
-	free(members);
-	return error;
+	for (size_t i = 0; !error && i < plan->targets.count; i++)
+		error = driver_load(host, plan->targets.list[i].wanted);
+	return error ? error : take_all(host, plan);
 }
 
 static bool parse_id(const char *text, unsigned int *id)
@@ -203,72 +155,103 @@ static bool parse_id(const char *text, unsigned int *id)
 	return isdigit((unsigned char)text[0]) && !*end && number < UINT_MAX;
 }
 
-static int parse_owner(struct usrpci_host *host, const struct usrpci_bind_options *options,
-		       struct plan *plan)
+static int parse_owner(struct usrpci_host *host, struct plan *plan)
 {
-	const struct passwd *user = options->user ? getpwnam(options->user) : NULL;
-	const struct group *group = options->group ? getgrnam(options->group) : NULL;
+	const char *user_name = plan->options->user, *group_name = plan->options->group;
+	const struct passwd *user = user_name ? getpwnam(user_name) : NULL;
+	const struct group *group = group_name ? getgrnam(group_name) : NULL;
 
 	plan->uid = user ? user->pw_uid : (uid_t)-1;
 	plan->gid = group ? group->gr_gid : (gid_t)-1;
-	if (options->user && !user && !parse_id(options->user, &plan->uid))
-		return refuse(host->ctx, -EINVAL, options->user, NULL, "no such user");
-	if (options->group && !group && !parse_id(options->group, &plan->gid))
-		return refuse(host->ctx, -EINVAL, options->group, NULL, "no such group");
+	if (user_name && !user && !parse_id(user_name, &plan->uid))
+		return refuse(host->ctx, -EINVAL, user_name, NULL, "no such user");
+	if (group_name && !group && !parse_id(group_name, &plan->gid))
+		return refuse(host->ctx, -EINVAL, group_name, NULL, "no such group");
 	return 0;
 }
 
-static int choose_driver(struct usrpci_host *host, const struct usrpci_bind_options *options,
-			 struct plan *plan)
+static int choose_driver(struct usrpci_host *host, const struct plan *plan, struct target *target)
 {
-	const char *driver = options->driver ? options->driver
-					     : driver_default(host, &plan->targets[0].info);
+	const char *driver = plan->options->driver ? plan->options->driver
+						   : driver_default(host, &target->info);
 
 	if (strlen(driver) >= NAME_SIZE || strpbrk(driver, "/\t\n") || driver[0] == '.')
 		return refuse(host->ctx, -ENOENT, driver, NULL, "not the name of a driver");
-	strcpy(plan->driver, driver);
-	driver_spell(host, plan->driver);
-	if (gives_node(plan) && usrpci_driver_kind(plan->driver) != USRPCI_DRIVER_VFIO)
-		return refuse(host->ctx, -EINVAL, plan->targets[0].name, "--driver vfio-pci",
-			      "%s cannot be given to a user, only vfio can", plan->driver);
-	return driver_exists(host, plan->driver);
+	strcpy(target->wanted, driver);
+	driver_spell(host, target->wanted);
+	if (gives_node(plan) && usrpci_driver_kind(target->wanted) != USRPCI_DRIVER_VFIO)
+		return refuse(host->ctx, -EINVAL, target->name, "--driver vfio-pci",
+			      "%s cannot be given to a user, only vfio can", target->wanted);
+	return driver_exists(host, target->wanted);
 }
 
-static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addr,
-		     const struct usrpci_bind_options *options, struct plan *plan)
+/* A device that is named twice, or by its group too, is one target. */
+static int add_target(struct usrpci_host *host, struct plan *plan, const struct usrpci_addr *addr)
 {
-	int error = parse_owner(host, options, plan);
+	struct targets *targets = &plan->targets;
+	struct target *longer, *target;
+	int error;
 
+	if (targets_find(targets, addr))
+		return 0;
+	longer = reallocarray(targets->list, targets->count + 1, sizeof(*longer));
+	if (!longer)
+		return -ENOMEM;
+	targets->list = longer;
+	target = &longer[targets->count];
+	error = target_init(host, addr, target);
 	if (!error)
-		error = target_init(host, addr, &plan->targets[0]);
-	if (!error)
-		error = choose_driver(host, options, plan);
-	if (error)
-		return error;
-	plan->count = 1;
-	plan->force = options->force;
-	plan->whole_group = options->whole_group &&
-			    usrpci_driver_kind(plan->driver) == USRPCI_DRIVER_VFIO;
-	return plan->whole_group && plan->targets[0].info.iommu_group >= 0 ? add_group(host, plan)
-									   : 0;
+		error = choose_driver(host, plan, target);
+	targets->count += !error;
+	return error;
 }
 
-int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addr,
+/* Adds the other endpoints of a target's group; an ISA bridge may be there and idle. */
+static int add_group(struct usrpci_host *host, struct plan *plan, const struct target *target)
+{
+	struct usrpci_dev_info *members;
+	int error = 0, count;
+
+	if (target->info.iommu_group < 0 ||
+	    usrpci_driver_kind(target->wanted) != USRPCI_DRIVER_VFIO)
+		return 0;
+	count = group_endpoints(host, &target->info, &members);
+	if (count < 0)
+		return report(host->ctx, count, target->name, NULL, "cannot read its IOMMU group");
+	for (int i = 0; !error && i < count; i++) {
+		if (!is_bridge(&members[i]) || members[i].driver[0])
+			error = add_target(host, plan, &members[i].addr);
+	}
+	free(members);
+	return error;
+}
+
+static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count,
+		     struct plan *plan)
+{
+	int error = parse_owner(host, plan);
+
+	for (size_t i = 0; !error && i < count; i++)
+		error = add_target(host, plan, &addrs[i]);
+	count = plan->options->whole_group ? plan->targets.count : 0;
+	for (size_t i = 0; !error && i < count; i++)
+		error = add_group(host, plan, &plan->targets.list[i]);
+	return error;
+}
+
+int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count,
 		     const struct usrpci_bind_options *options)
 {
 	static const struct usrpci_bind_options defaults;
-	struct plan plan = {.targets = calloc(1, sizeof(*plan.targets))};
-	int error;
+	struct plan plan = {.options = options ? options : &defaults};
+	int error = state_lock(host);
 
-	if (!plan.targets)
-		return -ENOMEM;
-	error = state_lock(host);
-	if (!error) {
-		error = make_plan(host, addr, options ? options : &defaults, &plan);
-		if (!error)
-			error = carry_out(host, &plan);
-		state_unlock(host);
-	}
-	free(plan.targets);
+	if (error)
+		return error;
+	error = make_plan(host, addrs, count, &plan);
+	if (!error)
+		error = carry_out(host, &plan);
+	state_unlock(host);
+	free(plan.targets.list);
 	return error;
 }

@@ -27,24 +27,39 @@ static int gone(struct usrpci_host *host, const struct usrpci_addr *addr, const 
 	return -ENODEV;
 }
 
-static int bring_back(struct usrpci_host *host, struct target *target,
-		      struct journal_record *record, bool stopped)
+int restore_target(struct usrpci_host *host, struct target *target, const struct binding *was,
+		   bool forget)
 {
-	struct usrpci_journal_entry *entry = &record->entry;
-	bool moves = strcmp(target->now.driver, entry->driver) != 0;
+	struct binding to = *was;
+	struct journal_record record;
+	int error = driver_load(host, to.driver);
+
+	if (!error)
+		error = target_put_back(host, target, &to);
+	if (error || !forget)
+		return error;
+	error = journal_read(host, &target->info.addr, &record);
+	if (error)
+		return error == -ENOENT ? 0 : error;
+	error = node_return(host, &record);
+	return error ? error : journal_drop(host, &target->info.addr);
+}
+
+static int bring_back(struct usrpci_host *host, struct target *target,
+		      const struct usrpci_journal_entry *entry, bool stopped)
+{
+	struct binding was;
 	int error = 0;
 
-	if (moves && target->now.driver[0])
-		error = target_is_free(host, target, false, false);
-	if (!error && moves)
-		error = driver_load(host, entry->driver);
-	if (!error && moves && !stopped)
-		target_stop(host, target);
-	if (!error)
-		error = target_put_back(host, target, entry->driver, entry->driver_override);
-	if (!error)
-		error = node_return(host, record);
-	return error;
+	strcpy(was.driver, entry->driver);
+	strcpy(was.driver_override, entry->driver_override);
+	if (strcmp(target->now.driver, was.driver)) {
+		if (target->now.driver[0])
+			error = target_is_free(host, target, NULL, false);
+		if (!error && !stopped)
+			target_stop(host, target);
+	}
+	return error ? error : restore_target(host, target, &was, true);
 }
 
 static bool device_exists(struct usrpci_host *host, const struct usrpci_addr *addr)
@@ -72,10 +87,8 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 		return error;
 	if (record.entry.vendor != target.info.vendor || record.entry.device != target.info.device)
 		return gone(host, addr, "another device is in its place; its record is dropped");
-	error = bring_back(host, &target, &record, stopped);
-	if (!error)
-		return journal_drop(host, addr);
-	if (error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
+	error = bring_back(host, &target, &record.entry, stopped);
+	if (!error || error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
 	    error == -EROFS)
 		return error;
 	return -EIO;
@@ -99,7 +112,7 @@ int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const
 	int error = 0;
 
 	if (was_usrpcis)
-		return usrpci_host_bind(host, addr, &options);
+		return usrpci_host_bind(host, addr, 1, &options);
 	/* There is no record when a bind failed and was rolled back. */
 	if (journal_has(host, addr))
 		error = restore_locked(host, addr, true);

@@ -2,7 +2,15 @@
 #ifndef USRPCI_HOST_RESTORE_H
 #define USRPCI_HOST_RESTORE_H
 
-#include "host.h"
+#include "target.h"
+
+/*
+ * Puts a device back to what it was, for which the driver is loaded if need be; with forget, its
+ * node in /dev/vfio too, and then drops its record, if there is one. Returns 0 or a negative errno,
+ * logged.
+ */
+int restore_target(struct usrpci_host *host, struct target *target, const struct binding *was,
+		   bool forget);
 
 /*
  * Puts a device, which has been stopped, back as it was before it was lent: with the driver of

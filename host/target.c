@@ -180,26 +180,47 @@ int target_move(struct usrpci_host *host, struct target *target, const char *dri
 	return error;
 }
 
-int target_put_back(struct usrpci_host *host, struct target *target, const char *driver,
-		    const char *driver_override)
+int target_put_back(struct usrpci_host *host, struct target *target, const struct binding *was)
 {
 	int error = 0, failed;
 
-	if (strcmp(target->now.driver, driver) != 0)
-		error = target_move(host, target, driver);
-	failed = set_override(host, target, driver_override);
+	if (strcmp(target->now.driver, was->driver))
+		error = target_move(host, target, was->driver);
+	failed = set_override(host, target, was->driver_override);
 	return error ? error : failed;
+}
+
+const struct target *targets_find(const struct targets *targets, const struct usrpci_addr *addr)
+{
+	for (size_t i = 0; i < targets->count; i++) {
+		if (!usrpci_addr_compare(&targets->list[i].info.addr, addr))
+			return &targets->list[i];
+	}
+	return NULL;
+}
+
+static bool comes_along(const struct targets *along, const char *name)
+{
+	const struct target *target;
+	struct usrpci_addr addr;
+
+	if (usrpci_addr_parse(name, &addr))
+		return false;
+	target = targets_find(along, &addr);
+	return target && (usrpci_driver_kind(target->wanted) != USRPCI_DRIVER_KERNEL);
 }
 
 /* Even by force, a device is not torn from a program that holds it through vfio: the kernel waits
  * for the program then, and cannot be interrupted. */
 static bool stands_in_the_way(const struct target *target, const struct usrpci_use *use,
-			      bool group_counts, bool force)
+			      const struct targets *along, bool force)
 {
 	if (force)
 		return use->kind == USRPCI_USE_OPEN &&
 		       target->info.driver_kind == USRPCI_DRIVER_VFIO;
-	return use->kind != USRPCI_USE_GROUP || group_counts;
+	if (use->kind == USRPCI_USE_GROUP)
+		return along && !comes_along(along, use->object);
+	return true;
 }
 
 static const char *cure(enum usrpci_use_kind kind)
@@ -228,18 +249,17 @@ static void log_use(struct usrpci_host *host, const struct target *target,
 	log_error(host->ctx, target->name, cure(use->kind), "in use: %s", use->text);
 }
 
-int target_is_free(struct usrpci_host *host, const struct target *target, bool group_counts,
-		   bool force)
+int target_is_free(struct usrpci_host *host, const struct target *target,
+		   const struct targets *along, bool force)
 {
 	struct usrpci_use *uses = NULL;
 	int count, standing = 0;
-	int i;
 
 	if (force && target->info.driver_kind != USRPCI_DRIVER_VFIO)
 		return 0;
 	count = usrpci_host_uses(host, &target->info.addr, &uses);
-	for (i = 0; i < count; i++) {
-		if (!stands_in_the_way(target, &uses[i], group_counts, force))
+	for (int i = 0; i < count; i++) {
+		if (!stands_in_the_way(target, &uses[i], along, force))
 			continue;
 		log_use(host, target, &uses[i]);
 		standing++;

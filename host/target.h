@@ -17,10 +17,20 @@ struct binding {
 struct target {
 	struct usrpci_dev_info info;
 	char name[USRPCI_ADDR_STRLEN];
-	struct binding before; /* when it was first looked at */
-	struct binding now;    /* kept by what follows; in a dry run, what would be */
-	bool new_record;       /* bind.c: the journal's record of it is this call's */
+	struct binding before;  /* when it was first looked at */
+	struct binding now;     /* kept by what follows; in a dry run, what would be */
+	char wanted[NAME_SIZE]; /* bind.c: the driver that it is for; "" for none */
+	bool new_record;        /* bind.c: the journal's record of it is this call's */
 };
+
+/* Devices that move together. */
+struct targets {
+	struct target *list;
+	size_t count;
+};
+
+/* Returns the target that the address is of, or NULL. */
+const struct target *targets_find(const struct targets *targets, const struct usrpci_addr *addr);
 
 /*
  * Each of these returns 0 or a negative errno, logged.
@@ -42,15 +52,15 @@ void target_stop(struct usrpci_host *host, const struct target *target);
 int target_move(struct usrpci_host *host, struct target *target, const char *driver);
 
 /* Moves a device to what it was. Goes on after a failed step: the next may still help. */
-int target_put_back(struct usrpci_host *host, struct target *target, const char *driver,
-		    const char *driver_override);
+int target_put_back(struct usrpci_host *host, struct target *target, const struct binding *was);
 
 /*
- * 0 when nobody uses the device; -EBUSY otherwise, each use logged. Strangers in its IOMMU group
- * count where the driver that it is for needs the group. With force, only a program that has the
- * device open through vfio counts.
+ * Returns 0 when nobody uses the device, and -EBUSY otherwise, with each use logged. Kernel drivers
+ * of its IOMMU group count where along is not NULL: vfio needs the group, but for the devices in
+ * along, which come to vfio too. With force, only a program that has the device open through vfio
+ * counts.
  */
-int target_is_free(struct usrpci_host *host, const struct target *target, bool group_counts,
-		   bool force);
+int target_is_free(struct usrpci_host *host, const struct target *target,
+		   const struct targets *along, bool force);
 
 #endif

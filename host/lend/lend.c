@@ -57,14 +57,14 @@ int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, 
 
 	if (error || !driver_is_userspace(target.info.driver_kind))
 		return error;
-	return target_is_free(host, &target, false, force);
+	return target_is_free(host, &target, NULL, force);
 }
 
 /* From here on the device is in the list of what is to be given back. */
 static int bind_device(struct lend *lend, struct lend_device *device)
 {
 	struct usrpci_host *host = lend->host;
-	int error = usrpci_host_bind(host, &device->info.addr, &lend->options->bind);
+	int error = usrpci_host_bind(host, &device->info.addr, 1, &lend->options->bind);
 
 	if (error)
 		return error;

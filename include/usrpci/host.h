@@ -111,24 +111,31 @@ struct usrpci_bind_options {
 };
 
 /**
- * Gives a device to a driver: loads the module, checks that it can work (interrupt pin, IOMMU),
- * refuses a device in use, records what held the device before the first change, unbinds, binds
- * with driver_override, and reads back who holds it. On any failure the device goes back to who
- * held it before the call.
+ * Gives devices to drivers, all of them or none. Before the first change it checks everything that
+ * can be known: that the drivers exist and can work with the devices (interrupt pin, IOMMU), and
+ * that nobody uses the devices. It then loads the modules and, for each device in turn, records
+ * what held it, unbinds it, binds it with driver_override, and reads back who holds it. On any
+ * failure all devices go back to who held them before the call.
  *
- * Does nothing when the driver has the device already. The module stays loaded, whatever happens.
+ * A device that the driver has already is left as it is. A module that was loaded stays loaded,
+ * whatever happens. The default driver is chosen for each device by itself. Devices of one IOMMU
+ * group that are named together need no whole_group.
  *
  * With force, a device is taken even if it is in use, if its use cannot be determined, or if it has
  * no interrupt pin for uio_pci_generic. A bridge is never taken, nor a device that a program has
  * open through vfio, because the kernel would wait for that program without an end.
  *
+ * @addrs	the devices; one that is named twice counts once
+ * @count	how many
+ * @options	NULL: the defaults
+ *
  * Errors: -ENODEV; -EBUSY (in use, the uses are logged; or another tool holds the lock); -ENOENT
  * (no such driver or module); -EPERM, -EACCES or -EROFS; -EINVAL (no such user or group);
- * -EOPNOTSUPP (no interrupt pin for uio_pci_generic, no IOMMU for vfio-pci, a bridge); -EBADMSG
- * (the device's record is damaged, nothing was changed); -EIO (the kernel did not do as told: the
- * device was rolled back; or it cannot be found out whether it is in use).
+ * -EOPNOTSUPP (no interrupt pin for uio_pci_generic, no IOMMU for vfio-pci, a bridge); -EBADMSG (a
+ * device's record is damaged, nothing was changed); -EIO (the kernel did not do as told, and the
+ * devices were rolled back; or it cannot be found out whether one is in use).
  */
-int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addr,
+int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count,
 		     const struct usrpci_bind_options *options);
 
 /**

@@ -60,7 +60,7 @@ static int bind_to(struct kernel *kernel, const char *addr, const char *driver)
 	struct usrpci_bind_options options = {.driver = driver};
 	struct usrpci_addr binary = address(addr);
 
-	return usrpci_host_bind(kernel->host, &binary, &options);
+	return usrpci_host_bind(kernel->host, &binary, 1, &options);
 }
 
 static int restore(struct kernel *kernel, const char *addr)
@@ -334,7 +334,7 @@ static void a_device_without_a_pin_is_refused_for_uio(void **state)
 	assert_int_equal(bind_to(kernel, VF, NULL), -EOPNOTSUPP);
 	assert_logged(kernel->fixture, "no interrupt pin");
 	assert_int_equal(kernel->changes, 0);
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &force), 0);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), 0);
 }
 
 static void a_locked_down_kernel_is_no_place_for_uio(void **state)
@@ -362,7 +362,7 @@ static void a_bridge_is_refused_even_by_force(void **state)
 	struct usrpci_addr addr = address(PORT);
 
 	fixture_add(kernel->fixture, &port);
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &force), -EOPNOTSUPP);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), -EOPNOTSUPP);
 	assert_driver(kernel, PORT, "pcieport");
 }
 
@@ -415,7 +415,7 @@ static void a_whole_group_goes_together_and_comes_back_one_by_one(void **state)
 	struct usrpci_addr addr = address(VF);
 
 	add_group_of_two(kernel);
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), 0);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
 	assert_driver(kernel, VF, "vfio-pci");
 	assert_driver(kernel, TWIN, "vfio-pci");
 	assert_int_equal(journal_count(kernel), 2);
@@ -437,11 +437,78 @@ static void a_group_is_rolled_back_as_a_whole(void **state)
 		kernel_host(kernel, false);
 		kernel->fail_at = at;
 		kernel->fail_error = -EIO;
-		assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), -EIO);
+		assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), -EIO);
 		assert_driver(kernel, VF, "e1000");
 		assert_driver(kernel, TWIN, "e1000");
 		assert_int_equal(journal_count(kernel), 0);
 	}
+}
+
+static void several_devices_are_taken_all_or_none(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addrs[] = {address(NIC), address(CARD), address(NIC)};
+	int at;
+
+	for (at = 1; at <= 5; at++) {
+		kernel_host(kernel, false);
+		kernel->fail_at = at;
+		kernel->fail_error = -EIO;
+		assert_int_equal(usrpci_host_bind(kernel->host, addrs, 3, NULL), -EIO);
+		assert_driver(kernel, NIC, "e1000");
+		assert_override(kernel, NIC, "");
+		assert_driver(kernel, CARD, "");
+		assert_int_equal(journal_count(kernel), 0);
+	}
+	kernel_host(kernel, false);
+	kernel->fail_at = 0;
+	assert_int_equal(usrpci_host_bind(kernel->host, addrs, 3, NULL), 0);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+	assert_driver(kernel, CARD, "uio_pci_generic");
+	assert_int_equal(kernel->changes, 5);
+	assert_int_equal(journal_count(kernel), 2);
+}
+
+/* What usrpci held already goes back to where the call found it, which restore does not know. */
+static void a_device_that_was_held_goes_back_to_the_driver_of_the_call(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addrs[] = {address(NIC), address(CARD)};
+	struct usrpci_bind_options options = {.driver = "pci-stub"};
+
+	kernel_driver(kernel, "pci-stub");
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	kernel_host(kernel, false);
+	kernel->fail_at = 4;
+	kernel->fail_error = -EIO;
+	assert_int_equal(usrpci_host_bind(kernel->host, addrs, 2, &options), -EIO);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+	assert_override(kernel, NIC, "uio_pci_generic");
+	assert_int_equal(journal_count(kernel), 1);
+	kernel->fail_at = 0;
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
+static void one_that_is_refused_keeps_the_others_from_being_touched(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addrs[] = {address(NIC), address(VF)};
+
+	add_device(kernel, VF, NULL, 0, NULL);
+	assert_int_equal(usrpci_host_bind(kernel->host, addrs, 2, NULL), -EOPNOTSUPP);
+	assert_int_equal(kernel->changes, 0);
+}
+
+static void members_of_a_group_that_are_named_together_are_no_strangers(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addrs[] = {address(VF), address(TWIN)};
+
+	add_group_of_two(kernel);
+	assert_int_equal(usrpci_host_bind(kernel->host, addrs, 2, NULL), 0);
+	assert_driver(kernel, VF, "vfio-pci");
+	assert_driver(kernel, TWIN, "vfio-pci");
 }
 
 static void a_user_gets_the_group_and_the_node_is_put_back(void **state)
@@ -454,10 +521,10 @@ static void a_user_gets_the_group_and_the_node_is_put_back(void **state)
 	assert_int_equal(bind_to(kernel, TWIN, ""), 0);
 	fixture_text(kernel->fixture, "/dev/vfio/7", "");
 	kernel_host(kernel, true);
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), 0);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
 	assert_non_null(strstr(kernel->shown, "chmod 0664 /dev/vfio/7\n"));
 	kernel_host(kernel, false);
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), 0);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
 	kernel_host(kernel, false);
 	assert_int_equal(restore(kernel, VF), 0);
 	assert_non_null(strstr(kernel->shown, "chmod 0644 /dev/vfio/7\n"));
@@ -469,9 +536,9 @@ static void a_user_is_for_vfio_alone(void **state)
 	struct usrpci_bind_options options = {.user = "root"};
 	struct usrpci_addr addr = address(NIC);
 
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), -EINVAL);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), -EINVAL);
 	options.user = "no such user";
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &options), -EINVAL);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), -EINVAL);
 	assert_int_equal(kernel->changes, 0);
 }
 
@@ -493,7 +560,7 @@ static void a_device_in_use_is_refused_unless_forced(void **state)
 	kernel->item_count = -EIO;
 	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
 	assert_logged(kernel->fixture, "assumed to be in use");
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &force), 0);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), 0);
 }
 
 static void a_program_on_vfio_is_not_torn_off_even_by_force(void **state)
@@ -508,7 +575,7 @@ static void a_program_on_vfio_is_not_torn_off_even_by_force(void **state)
 	fixture_link(kernel->fixture, "/proc/4711/fd/3", "/dev/vfio/7");
 	fixture_text(kernel->fixture, "/proc/4711/comm", "driver\n");
 	assert_int_equal(restore(kernel, VF), -EBUSY);
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, &force), -EBUSY);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), -EBUSY);
 	assert_logged(kernel->fixture, "pid 4711 (driver) has /dev/vfio/7 open");
 	assert_driver(kernel, VF, "vfio-pci");
 }
@@ -561,6 +628,10 @@ int main(void)
 		TEST(vfio_is_the_default_behind_an_iommu_and_strangers_are_named),
 		TEST(a_whole_group_goes_together_and_comes_back_one_by_one),
 		TEST(a_group_is_rolled_back_as_a_whole),
+		TEST(several_devices_are_taken_all_or_none),
+		TEST(a_device_that_was_held_goes_back_to_the_driver_of_the_call),
+		TEST(one_that_is_refused_keeps_the_others_from_being_touched),
+		TEST(members_of_a_group_that_are_named_together_are_no_strangers),
 		TEST(a_user_gets_the_group_and_the_node_is_put_back),
 		TEST(a_user_is_for_vfio_alone),
 		TEST(a_device_in_use_is_refused_unless_forced),
