@@ -8,12 +8,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "broker.h"
+#include "bytes.h"
 #include "lent.h"
 #include "ctx.h"
 
@@ -87,9 +89,9 @@ static int ask_broker(struct broker *broker, struct broker_request *request,
 }
 
 /* -ENOENT: not a file of a device that was lent. */
-static int open_lent(struct usrpci_ctx *ctx, const char *path, int flags)
+static int open_lent(struct usrpci_ctx *ctx, const char *path)
 {
-	struct broker_request request = {.op = BROKER_OPEN, .flags = (uint32_t)flags};
+	struct broker_request request = {.op = BROKER_OPEN};
 	struct broker_reply reply;
 	int fd, error;
 
@@ -154,6 +156,46 @@ void broker_disconnect(struct usrpci_ctx *ctx)
 	free(ctx->broker);
 	ctx->broker = NULL;
 	ctx->base.open_lent = NULL;
+}
+
+static int ask_about(struct usrpci_ctx *ctx, const char *device, const char *file,
+		     struct broker_request *request)
+{
+	struct broker_reply reply;
+	int length = snprintf(request->path, sizeof(request->path), "/sys/bus/pci/devices/%s/%s",
+			      device, file);
+	int fd, error;
+
+	if (length < 0 || (size_t)length >= sizeof(request->path))
+		return -ENOENT;
+	error = ask_broker(ctx->broker, request, &reply, &fd);
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+int broker_config_write(struct usrpci_ctx *ctx, const char *device, unsigned int offset,
+			const void *bytes, size_t width)
+{
+	struct broker_request request = {
+		.op = BROKER_CONFIG,
+		.offset = offset,
+		.width = width,
+	};
+	uint8_t padded[4] = {0};
+
+	if (width > sizeof(padded))
+		return -EINVAL;
+	memcpy(padded, bytes, width);
+	request.value = get_le32(padded);
+	return ask_about(ctx, device, "config", &request);
+}
+
+int broker_reset(struct usrpci_ctx *ctx, const char *device)
+{
+	struct broker_request request = {.op = BROKER_RESET};
+
+	return ask_about(ctx, device, "reset", &request);
 }
 
 int broker_get_page(struct usrpci_ctx *ctx, uint64_t page_size, int node, struct broker_page *page)

@@ -19,6 +19,16 @@
 int broker_connect(struct usrpci_ctx *ctx);
 void broker_disconnect(struct usrpci_ctx *ctx);
 
+/*
+ * Has the broker write a register of 1, 2 or 4 bytes to a lent device's configuration space, or
+ * reset the device. Errors, not logged: -ENOENT (the device is not lent to this process), -EPERM
+ * (the register is the kernel's while the device is lent), -EBUSY (another context has the device),
+ * -EPIPE, -EPROTO, and what the kernel says.
+ */
+int broker_config_write(struct usrpci_ctx *ctx, const char *device, unsigned int offset,
+			const void *bytes, size_t width);
+int broker_reset(struct usrpci_ctx *ctx, const char *device);
+
 /* A huge page that the broker holds: its file (the caller's to close), where in it, and where in
  * memory. */
 struct broker_page {

@@ -20,6 +20,7 @@
 #include "bytes.h"
 #include "enumerate.h"
 #include "file.h"
+#include "lent.h"
 #include "sysfs.h"
 
 #define LOG_SUBJECT "sysfs"
@@ -77,6 +78,19 @@ int sysfs_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer,
 	return error ? report_file(dev, error, "read", "config") : 0;
 }
 
+static int write_through_broker(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
+				size_t size)
+{
+	int error = broker_config_write(dev->ctx, dev->name, offset, buffer, size);
+
+	if (!error)
+		return 0;
+	if (error != -EPERM)
+		return report_file(dev, error == -ENOENT ? -EACCES : error, "write", "config");
+	return report(dev->ctx, error, dev->name, NULL,
+		      "register 0x%x of its configuration space is not lent", offset);
+}
+
 int sysfs_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer, size_t size)
 {
 	struct sysfs_dev *sysfs = dev->backend;
@@ -85,6 +99,9 @@ int sysfs_config_write(struct usrpci_dev *dev, unsigned int offset, const void *
 	/* What a descriptor says that was opened for reading only, in sysfs and elsewhere. */
 	if (error == -ESPIPE || error == -EBADF)
 		error = -EACCES;
+	/* A broker gives out nothing that writes there. */
+	if (error == -EACCES && dev->ctx->broker)
+		return write_through_broker(dev, offset, buffer, size);
 	return error ? report_file(dev, error, "write", "config") : 0;
 }
 
@@ -283,15 +300,22 @@ bool sysfs_can_reset(struct usrpci_dev *dev)
 	return file_exists(dev->ctx, PCI_DEVICES "/%s/reset", dev->name);
 }
 
-/* The kernel saves and restores configuration space around the reset. */
-int sysfs_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
+static int write_reset(struct usrpci_dev *dev)
 {
 	int fd = open_file(dev, O_WRONLY, "reset"), error;
 
 	if (fd < 0)
-		return report_file(dev, fd, "open", "reset");
+		return fd;
 	error = pwrite_exact(fd, "1", 1, 0);
 	close(fd);
+	return error;
+}
+
+/* The kernel saves and restores configuration space around the reset. */
+int sysfs_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
+{
+	int error = dev->ctx->broker ? broker_reset(dev->ctx, dev->name) : write_reset(dev);
+
 	if (error == -ENOTTY)
 		error = -EOPNOTSUPP;
 	return error ? report_file(dev, error, "write", "reset") : 0;

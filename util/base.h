@@ -23,7 +23,7 @@ struct ctx_base {
 	 * negative errno; -ENOENT when that way does not lead to it either. NULL: there is no such
 	 * way.
 	 */
-	int (*open_lent)(struct usrpci_ctx *ctx, const char *path, int flags);
+	int (*open_lent)(struct usrpci_ctx *ctx, const char *path);
 };
 
 static inline struct ctx_base *ctx_base(const struct usrpci_ctx *ctx)

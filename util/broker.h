@@ -10,6 +10,9 @@
  * hello and is answered with a socket of its own; everything else goes over that one. One request
  * is under way at a time, and each has one reply. A file is passed with its reply. The broker drops
  * a peer that does not keep to this.
+ *
+ * What a program can do with a file it can still do after the loan, if it has passed the file on.
+ * So it gets none that writes to configuration space or resets the device: the broker does both.
  */
 
 #include <stddef.h>
@@ -17,26 +20,31 @@
 
 #define BROKER_ENV     "USRPCI_BROKER"
 #define BROKER_MAGIC   UINT32_C(0x69637072)
-#define BROKER_VERSION 1
+#define BROKER_VERSION 2
 
 /* Bytes of a path with its zero. */
 #define BROKER_PATH_SIZE 96
 
 enum broker_op {
 	BROKER_HELLO = 1, /* a socket of its own */
-	BROKER_OPEN,      /* path: a file of a device that was lent */
+	BROKER_OPEN,      /* path: a file of a device that was lent; configuration space to read */
 	BROKER_PAGE,      /* page_size, node: a huge page, with its file */
 	BROKER_FREE,      /* page_size, offset: takes a page back */
+	BROKER_CONFIG,    /* path, offset, width, value: writes to configuration space */
+	BROKER_RESET,     /* path: resets the device */
 };
 
 struct broker_request {
 	uint32_t magic;
 	uint16_t version;
 	uint16_t op;
-	uint64_t page_size; /* bytes */
-	uint64_t offset;    /* in the file of that page size */
-	int32_t node;       /* -1: any */
-	uint32_t flags;     /* of open(2) */
+	union {
+		uint64_t page_size; /* bytes */
+		uint64_t width;     /* of a register: 1, 2 or 4 bytes */
+	};
+	uint64_t offset; /* in the file of that page size, or in configuration space */
+	int32_t node;    /* -1: any */
+	uint32_t value;  /* for configuration space, its low byte first there */
 	char path[BROKER_PATH_SIZE];
 };
 

@@ -57,7 +57,7 @@ static int open_lent(const struct usrpci_ctx *ctx, const char *path, int flags)
 {
 	if (!ctx_base(ctx)->open_lent || (flags & O_ACCMODE) == O_RDONLY)
 		return -ENOENT;
-	return ctx_base(ctx)->open_lent((struct usrpci_ctx *)ctx, path, flags);
+	return ctx_base(ctx)->open_lent((struct usrpci_ctx *)ctx, path);
 }
 
 int file_open(const struct usrpci_ctx *ctx, int flags, const char *format, ...)

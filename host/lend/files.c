@@ -25,6 +25,16 @@
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
+/* What writes to configuration space or resets the device stays with the broker. */
+static enum lend_use use_of(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	return !strcmp(name, "config")  ? LEND_READ
+	       : !strcmp(name, "reset") ? LEND_RESET
+					: LEND_OPEN;
+}
+
 __attribute__((format(printf, 3, 4))) static void list(struct lend *lend, unsigned int device,
 						       const char *format, ...)
 {
@@ -40,6 +50,7 @@ __attribute__((format(printf, 3, 4))) static void list(struct lend *lend, unsign
 	if (length < 0 || (size_t)length >= sizeof(file->path))
 		return;
 	file->device = device;
+	file->use = use_of(file->path);
 	file->fd = -1;
 	lend->file_count++;
 }
@@ -50,7 +61,7 @@ static int open_last(struct lend *lend, struct lend_device *device)
 	struct usrpci_ctx *ctx = lend->host->ctx;
 	struct lend_file *file = &lend->files[lend->file_count - 1];
 
-	file->fd = file_open(ctx, O_RDWR, "%s", file->path);
+	file->fd = file_open(ctx, file->use == LEND_READ ? O_RDONLY : O_RDWR, "%s", file->path);
 	return file->fd < 0
 		       ? report(ctx, file->fd, device->name, NULL, "cannot open %s", file->path)
 		       : 0;
@@ -131,27 +142,35 @@ void lend_files_close(struct lend *lend)
 	lend->file_count = 0;
 }
 
-/* Some are writable only: reset. */
-static int open_file(struct usrpci_ctx *ctx, const char *path)
-{
-	int fd = file_open(ctx, O_RDWR, "%s", path);
-
-	return fd == -EACCES ? file_open(ctx, O_WRONLY, "%s", path) : fd;
-}
-
-int lend_file_get(struct lend *lend, const char *path, unsigned int *device)
+struct lend_file *lend_file_find(struct lend *lend, const char *path)
 {
 	for (size_t i = 0; i < lend->file_count; i++) {
-		struct lend_file *file = &lend->files[i];
-		int fd;
-
-		if (strcmp(path, file->path))
-			continue;
-		*device = file->device;
-		if (file->fd < 0)
-			return open_file(lend->host->ctx, file->path);
-		fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 3);
-		return fd < 0 ? -errno : fd;
+		if (!strcmp(path, lend->files[i].path))
+			return &lend->files[i];
 	}
-	return -ENOENT;
+	return NULL;
+}
+
+int lend_file_get(struct lend *lend, const struct lend_file *file)
+{
+	int fd;
+
+	if (file->use == LEND_RESET)
+		return -ENOENT;
+	if (file->fd < 0)
+		return file_open(lend->host->ctx, file->use == LEND_READ ? O_RDONLY : O_RDWR, "%s",
+				 file->path);
+	fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
+int lend_file_reset(struct lend *lend, const struct lend_file *file)
+{
+	int fd = file_open(lend->host->ctx, O_WRONLY, "%s", file->path), error;
+
+	if (fd < 0)
+		return fd;
+	error = pwrite_exact(fd, "1", 1, 0);
+	close(fd);
+	return error;
 }

@@ -213,9 +213,11 @@ static int stop_all(struct lend *lend)
 	int first = 0;
 
 	for (size_t i = 0; i < lend->count; i++) {
-		const struct lend_device *device = &lend->devices[i];
-		int error = lend_stop(lend->host, &device->info.addr, &device->config);
+		struct lend_device *device = &lend->devices[i];
+		int error;
 
+		lend_config_close(device);
+		error = lend_stop(lend->host, &device->info.addr, &device->config);
 		first = first ? first : error;
 	}
 	return first;

@@ -31,16 +31,24 @@
 /* The device of a file that is no device's: an empty container reaches none. */
 #define LEND_SHARED UINT_MAX
 
-/* A file that may be opened for the program. */
+/* What a request may do with a file. */
+enum lend_use { LEND_OPEN, LEND_READ, LEND_RESET };
+
+/* A file that may be opened for the program, or written to in its name. */
 struct lend_file {
 	char path[96];
+	enum lend_use use;
 	unsigned int device; /* or LEND_SHARED */
 	int fd; /* held open for as long as devices are lent; -1: opened for each who asks */
 };
 
-/* Configuration space as it was lent, in its own byte order. */
+#define LEND_CONFIG_SIZE 256
+
+/* Configuration space as it was lent, in its own byte order, and which of it the program may write.
+ */
 struct lend_config {
-	uint8_t header[64];
+	uint8_t bytes[LEND_CONFIG_SIZE];
+	bool writable[LEND_CONFIG_SIZE];
 	bool saved;
 };
 
@@ -53,6 +61,7 @@ struct lend_device {
 	unsigned int uio;    /* N of /dev/uioN */
 	uint64_t interrupts; /* counted by the kernel before */
 	struct lend_config config;
+	struct usrpci_dev *config_dev; /* NULL until the program writes to configuration space */
 	int client; /* index of the one that has it, or LEND_NOBODY or LEND_STUCK */
 };
 
@@ -76,11 +85,14 @@ struct lend {
 int lend_files_open(struct lend *lend);
 void lend_files_close(struct lend *lend);
 
-/*
- * Finds a file of the list by its path and opens it: a descriptor, which is the caller's to close;
- * device says whose it is, or LEND_SHARED. -ENOENT when it is not in the list.
- */
-int lend_file_get(struct lend *lend, const char *path, unsigned int *device);
+/* Finds a file of the list by its path; NULL when it is not in the list. */
+struct lend_file *lend_file_find(struct lend *lend, const char *path);
+
+/* Opens a file of the list: a descriptor, which is the caller's to close, or a negative errno. */
+int lend_file_get(struct lend *lend, const struct lend_file *file);
+
+/* Resets a device by the file of the list that does so. */
+int lend_file_reset(struct lend *lend, const struct lend_file *file);
 
 /*
  * child.c: starts the program with the socket that it asks the broker on. Returns its process,
@@ -126,6 +138,14 @@ int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
 /* config.c: errors are logged, but for those of usrpci_config_read(). */
 int lend_config_save(struct usrpci_host *host, const struct usrpci_addr *addr,
 		     struct lend_config *config);
+
+/*
+ * Writes a register for the program. -EPERM when it is not the program's to write; other errors
+ * are those of usrpci_config_write32().
+ */
+int lend_config_write(struct usrpci_host *host, struct lend_device *device, uint64_t offset,
+		      uint64_t width, uint32_t value);
+void lend_config_close(struct lend_device *device);
 
 /* Puts configuration space back, where it was saved, and stops the device as quiesce() does. */
 int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,

@@ -23,10 +23,10 @@
 #include "log.h"
 
 #define NOTES   "lent"
-#define VERSION 2
+#define VERSION 3
 
-#define CONFIG_SIZE (2 * sizeof(((struct lend_config *)0)->header) + 1)
-#define NOTE_SIZE   768
+#define CONFIG_SIZE (2 * LEND_CONFIG_SIZE + 1)
+#define NOTE_SIZE   1280
 
 struct note {
 	struct usrpci_addr addr;
@@ -71,8 +71,8 @@ static const char *config_text(const struct lend_config *config, char text[CONFI
 {
 	if (!config->saved)
 		return "-";
-	for (size_t i = 0; i < sizeof(config->header); i++)
-		sprintf(text + 2 * i, "%02x", config->header[i]);
+	for (size_t i = 0; i < LEND_CONFIG_SIZE; i++)
+		sprintf(text + 2 * i, "%02x", config->bytes[i]);
 	return text;
 }
 
@@ -83,8 +83,8 @@ static bool config_parse(const char *text, struct lend_config *config)
 		return true;
 	if (strlen(text) != CONFIG_SIZE - 1)
 		return false;
-	for (size_t i = 0; i < sizeof(config->header); i++) {
-		if (sscanf(text + 2 * i, "%2hhx", &config->header[i]) != 1)
+	for (size_t i = 0; i < LEND_CONFIG_SIZE; i++) {
+		if (sscanf(text + 2 * i, "%2hhx", &config->bytes[i]) != 1)
 			return false;
 	}
 	return true;
@@ -153,7 +153,7 @@ static int parse(const char *text, struct note *note)
 	int fields = sscanf(text,
 			    "usrpci-lent %d broker %d %" SCNu64 " program %d since %" SCNd64
 			    " vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
-			    " before %31[^\n] memory %63[^\n] config %128s command %63[^\n]",
+			    " before %31[^\n] memory %63[^\n] config %512s command %63[^\n]",
 			    &version, &note->broker, &note->started, &note->program, &note->since,
 			    &note->vfio, &note->keep, &note->was_ours, &note->pages,
 			    &note->interrupts, note->driver, note->memory, config, note->command);

@@ -136,27 +136,57 @@ static int serve_free(struct server *server, int client, const struct broker_req
 	return 0;
 }
 
-static int serve_open(struct server *server, int client, const struct broker_request *request,
-		      int *fd)
+/* Finds the file that a request names; a device belongs to the first client that opens it. */
+static int find_file(struct server *server, int client, const struct broker_request *request,
+		     struct lend_file **file)
 {
-	struct lend *lend = server->lend;
-	unsigned int device = 0;
-	int got, *owner;
+	int owner;
 
 	if (!memchr(request->path, '\0', sizeof(request->path)))
 		return -EPROTO;
-	got = lend_file_get(lend, request->path, &device);
+	*file = lend_file_find(server->lend, request->path);
+	if (!*file)
+		return -ENOENT;
+	if ((*file)->device == LEND_SHARED)
+		return 0;
+	owner = server->lend->devices[(*file)->device].client;
+	return owner == LEND_NOBODY || owner == client ? 0 : -EBUSY;
+}
+
+static int serve_open(struct server *server, int client, const struct broker_request *request,
+		      int *fd)
+{
+	struct lend_file *file;
+	int got = find_file(server, client, request, &file);
+
+	if (got)
+		return got;
+	got = lend_file_get(server->lend, file);
 	if (got < 0)
 		return got;
-	owner = device == LEND_SHARED ? NULL : &lend->devices[device].client;
-	if (owner && *owner != LEND_NOBODY && *owner != client) {
-		close(got);
-		return -EBUSY;
-	}
-	if (owner)
-		*owner = client;
+	if (file->device != LEND_SHARED)
+		server->lend->devices[file->device].client = client;
 	*fd = got;
 	return 0;
+}
+
+/* Writes for a client that has opened the device. */
+static int serve_write(struct server *server, int client, const struct broker_request *request)
+{
+	struct lend *lend = server->lend;
+	struct lend_file *file;
+	int error = find_file(server, client, request, &file);
+
+	if (error)
+		return error;
+	if (file->device == LEND_SHARED || lend->devices[file->device].client != client)
+		return -EACCES;
+	if (request->op == BROKER_CONFIG && file->use == LEND_READ)
+		return lend_config_write(lend->host, &lend->devices[file->device], request->offset,
+					 request->width, request->value);
+	if (request->op == BROKER_RESET && file->use == LEND_RESET)
+		return lend_file_reset(lend, file);
+	return -EINVAL;
 }
 
 /* A device that does not stop may still write to any page of its client. */
@@ -216,6 +246,10 @@ static bool serve_client(struct server *server, int client)
 		break;
 	case BROKER_FREE:
 		reply.error = serve_free(server, client, &request);
+		break;
+	case BROKER_CONFIG:
+	case BROKER_RESET:
+		reply.error = serve_write(server, client, &request);
 		break;
 	default:
 		return false;

@@ -8,6 +8,7 @@
 
 examples=$USRPCI_BUILD/examples
 drive=$USRPCI_BUILD/tests/qemu/lend_drive
+keep=$USRPCI_BUILD/tests/qemu/lend_keep
 stray_dma=$USRPCI_BUILD/tests/qemu/stray_dma
 
 # Up, it would be given a route by the network, and then be in use.
@@ -39,6 +40,21 @@ is_not_lent()
 no_process()
 {
 	! pgrep "$1" >/dev/null
+}
+
+# An older process of the user "nobody", which keeps a file that a program passes on. Sets keeper.
+keeper()
+{
+	rm -f /tmp/lend_keep
+	setpriv --reuid nobody --regid nogroup --clear-groups "$keep" keep "$1" &
+	keeper=$!
+	wait_for 10 test -e /tmp/lend_keep
+}
+
+end_keeper()
+{
+	kill "$keeper"
+	wait "$keeper" || true
 }
 
 # Lends edu to a program that has it write to memory; sets broker.

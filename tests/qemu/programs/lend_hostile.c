@@ -28,6 +28,12 @@ static const char *const paths[] = {
 	"",
 };
 
+/* Of the device that is lent. */
+static const char *const device_files[] = {
+	"/sys/bus/pci/devices/0000:00:02.0/config",
+	"/sys/bus/pci/devices/0000:00:02.0/reset",
+};
+
 static int inherited;
 
 static int hello(void)
@@ -79,9 +85,13 @@ static void send_mutated(int socket)
 	fill_random(&request, sizeof(request));
 	request.magic = BROKER_MAGIC;
 	request.version = BROKER_VERSION;
-	request.op = (uint16_t)(random() % 6);
+	request.op = (uint16_t)(random() % 8);
 	if (random() % 2)
 		request.page_size = 2 << 20;
+	if (random() % 2)
+		strcpy(request.path, device_files[random() % 2]);
+	if (random() % 4 == 0)
+		request.width = 1U << random() % 3;
 	if (random() % 2)
 		request.node = -1;
 	if (random() % 2)

@@ -11,6 +11,7 @@ nic=0000:00:01.0
 edu=0000:00:02.0
 wire=0000:00:04.0
 peer=0000:00:05.0
+hot=0000:01:00.0
 # shellcheck source=tests/qemu/lend.sh
 . "$USRPCI_SOURCE/tests/qemu/lend.sh"
 
@@ -502,8 +503,43 @@ lend_run@keeps-the-program-from-typing-on-the-terminal()
 
 lend_and_lose_registers()
 {
-	lend "$nic" -- sh -c "usrpci -q config $nic write 10 0 && usrpci -q config $nic write 3c.b 55
-		: >/tmp/lost; $1"
+	lend "$nic" -- sh -c "usrpci -q config $nic write 3c.b 55 && usrpci -q config $nic write COMMAND 0
+		usrpci -q config $nic write 3c.b 44; : >/tmp/lost; $1"
+}
+
+# The address of message interrupts is a write to any address, by a device that is the kernel's again.
+lend_run@keeps-registers-that-are-the-kernels()
+{
+	local msi
+	expect_fail 1 "register 0x10 of its configuration space is not lent" \
+		usrpci -q run "$nic" -- usrpci -q config "$nic" write 10 0
+	msi=$(setpci -s "$hot" CAP_MSI+4.l)
+	expect_fail 1 "is not lent" usrpci -q run "$hot" -- sh -c \
+		"usrpci -q config $hot write CAP_MSI+4.l 12345000"
+	expect_same "$(setpci -s "$hot" CAP_MSI+4.l)" "$msi"
+}
+
+lend_run@puts-power-and-express-registers-back()
+{
+	local before
+	before=$(setpci -s "$hot" CAP_PM+4.w CAP_EXP+8.w CAP_EXP+10.w CAP_EXP+28.w)
+	lend "$hot" -- sh -c "for write in 'CAP_PM+4.w 103' 'CAP_EXP+8.w 5ebf' 'CAP_EXP+10.w 1c3'; do
+		usrpci -q config $hot write \$write || exit; done"
+	expect_same "$(setpci -s "$hot" CAP_PM+4.w CAP_EXP+8.w CAP_EXP+10.w CAP_EXP+28.w)" "$before"
+	expect_same "$(driver_of "$hot")" e1000e
+}
+
+lend_run@resets-a-device-for-the-program()
+{
+	printf '%s\n' "open $hot" "reset function" | expect_output "^ok" lend "$hot" -- "$USRPCI_BUILD/tests/qemu/probe"
+}
+
+lend_run@gives-out-nothing-that-writes-to-configuration-space()
+{
+	keeper hold
+	expect_output passed lend "$nic" -- "$keep" pass "/sys/bus/pci/devices/$nic/config"
+	expect_same "$(driver_of "$nic")" e1000
+	end_keeper
 }
 
 lend_run@puts-configuration-space-back()

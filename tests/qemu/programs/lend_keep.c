@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Access that outlives a loan: a program that devices are lent to passes a file on to an older
+ * process, which keeps it.
+ *
+ * usage: lend_keep keep hold|map|unread	the older process: keeps the file open, or a mapping
+ *of it alone, or leaves it in the socket lend_keep pass PATH		the program: passes a file
+ *of a device on lend_keep pass page		... of its DMA memory lend_keep pass GROUP DEVICE
+ *... a device's own descriptor, under vfio
+ *
+ * /tmp/lend_keep exists once the older process listens, and is gone once it has what it keeps.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "broker.h"
+
+#define READY "/tmp/lend_keep"
+
+static const struct sockaddr_un address = {AF_UNIX, "\0lend_keep"};
+
+static int keep(const char *how)
+{
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0), peer, fd = -1;
+	char message[8];
+
+	if (bind(listener, (const struct sockaddr *)&address, sizeof(address)) ||
+	    listen(listener, 1))
+		return 1;
+	close(open(READY, O_CREAT | O_WRONLY, 0666));
+	peer = accept(listener, NULL, NULL);
+	if (strcmp(how, "unread")) {
+		if (broker_receive(peer, message, sizeof(message), &fd) || fd < 0)
+			return 1;
+		if (!strcmp(how, "map")) {
+			if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
+				return 1;
+			close(fd);
+		}
+		if (broker_send(peer, message, sizeof(message), -1))
+			return 1;
+	}
+	unlink(READY);
+	for (;;)
+		pause();
+}
+
+static int ask(int socket, enum broker_op op, const char *path, int *fd)
+{
+	struct broker_request request = {BROKER_MAGIC, BROKER_VERSION, (uint16_t)op};
+	struct broker_reply reply;
+	int error;
+
+	request.page_size = UINT64_C(2) << 20;
+	request.node = -1;
+	snprintf(request.path, sizeof(request.path), "%s", path);
+	error = broker_send(socket, &request, sizeof(request), -1);
+	if (!error)
+		error = broker_receive(socket, &reply, sizeof(reply), fd);
+	return error ? error : reply.error;
+}
+
+/* The group and the container are closed: the device's descriptor is all that is left. */
+static int device_of_group(int socket, const char *group, const char *device)
+{
+	int container, fd;
+
+	if (ask(socket, BROKER_OPEN, "/dev/vfio/vfio", &container) ||
+	    ask(socket, BROKER_OPEN, group, &fd) ||
+	    ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container) ||
+	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		return -1;
+	return ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, device);
+}
+
+static int get_file(int argc, char **argv)
+{
+	int socket, fd;
+
+	if (ask(atoi(getenv(BROKER_ENV)), BROKER_HELLO, "", &socket))
+		return -1;
+	if (argc == 4)
+		return device_of_group(socket, argv[2], argv[3]);
+	if (ask(socket, strcmp(argv[2], "page") ? BROKER_OPEN : BROKER_PAGE, argv[2], &fd))
+		return -1;
+	return fd;
+}
+
+static int pass(int argc, char **argv)
+{
+	int peer = socket(AF_UNIX, SOCK_SEQPACKET, 0), fd = get_file(argc, argv), none;
+	char message[8] = "";
+
+	if (fd < 0 || connect(peer, (const struct sockaddr *)&address, sizeof(address)) ||
+	    broker_send(peer, message, sizeof(message), fd)) {
+		perror("lend_keep");
+		return 1;
+	}
+	/* One that does not read does not answer either. */
+	setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 2},
+		   sizeof(struct timeval));
+	broker_receive(peer, message, sizeof(message), &none);
+	printf("%s\n", pwrite(fd, "", 1, 4) == 1 ? "writable" : "passed");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "keep"))
+		return keep(argv[2]);
+	return argc >= 3 && getenv(BROKER_ENV) ? pass(argc, argv) : 2;
+}
