@@ -72,9 +72,9 @@ static unsigned int cap_size(const uint8_t *cap)
 
 	switch (cap[0]) {
 	case PCI_CAP_ID_PM:
-		return PCI_PM_SIZEOF;
 	case PCI_CAP_ID_VPD:
-		return PCI_CAP_VPD_SIZEOF;
+	case PCI_CAP_ID_SSVID:
+		return 8;
 	case PCI_CAP_ID_MSI:
 		return msi_size(flags);
 	case PCI_CAP_ID_MSIX:
@@ -83,8 +83,6 @@ static unsigned int cap_size(const uint8_t *cap)
 		return PCI_CAP_PCIX_SIZEOF_V0;
 	case PCI_CAP_ID_EXP:
 		return (flags & PCI_EXP_FLAGS_VERS) > 1 ? EXPRESS_SIZE_V2 : EXPRESS_SIZE_V1;
-	case PCI_CAP_ID_SSVID:
-		return 8;
 	case PCI_CAP_ID_AF:
 		return PCI_CAP_AF_SIZEOF;
 	default:
