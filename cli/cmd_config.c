@@ -185,10 +185,13 @@ static int dump_json(const char *name, const uint8_t *bytes, int size)
 	return STATUS_DONE;
 }
 
+/* lspci wants an address in the first line: an emulated device gets the one that it has in QEMU. */
 static int action_dump(struct config *config, int count, char **words)
 {
 	uint8_t bytes[USRPCI_CONFIG_SIZE_EXPRESS];
+	const struct usrpci_dev_info *info = usrpci_dev_info(config->dev);
 	int size = usrpci_config_size(config->dev);
+	char addr[USRPCI_ADDR_STRLEN];
 	char name[2 * NAME_SIZE], class_name[NAME_SIZE];
 
 	if (count > 0)
@@ -197,8 +200,8 @@ static int action_dump(struct config *config, int count, char **words)
 		return STATUS_FAILED;
 	if (config->cli->json)
 		return dump_json(usrpci_dev_name(config->dev), bytes, size);
-	device_names(config->cli, usrpci_dev_info(config->dev), name, class_name);
-	printf("%s %s", usrpci_dev_name(config->dev), *class_name ? class_name : "Device");
+	device_names(config->cli, info, name, class_name);
+	printf("%s %s", usrpci_addr_format(&info->addr, addr), *class_name ? class_name : "Device");
 	for (int i = 0; i < size; i++) {
 		if (i % 16 == 0)
 			printf("\n%02x:", i);

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci show: all that is known of a device, as text or as JSON. Without the right to read
- * configuration space beyond its header the capabilities are missing, and that is said.
+ * usrpci show: what the author of a driver needs to know of a device, as text or as JSON. Without
+ * the right to read configuration space beyond its header the capabilities are missing, and it says
+ * so. What the registers of a capability say is lspci's work, which reads the dumps of "usrpci
+ * config".
  */
 
+#include <errno.h>
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "capability.h"
 #include "cli.h"
 #include "device.h"
 #include "number.h"
@@ -30,6 +33,7 @@ struct show {
 	int all_count;
 	struct usrpci_cap *caps;
 	int cap_count;
+	int msi, msix; /* vectors */
 	uint16_t command;
 	uint8_t irq_line;
 	uint8_t first_bus, last_bus; /* behind a bridge; 0: it is none */
@@ -39,25 +43,54 @@ struct show {
  * Gathering.
  */
 
+static int gather_vectors(struct show *show)
+{
+	for (int i = 0; i < show->cap_count; i++) {
+		const struct usrpci_cap *cap = &show->caps[i];
+		uint16_t control;
+		int error;
+
+		if (cap->extended || (cap->id != USRPCI_CAP_MSI && cap->id != USRPCI_CAP_MSIX))
+			continue;
+		error = usrpci_config_read16(show->dev, cap->offset + PCI_CAP_FLAGS, &control);
+		if (error)
+			return error;
+		if (cap->id == USRPCI_CAP_MSI)
+			show->msi = 1 << (control & PCI_MSI_FLAGS_QMASK) / 2;
+		else
+			show->msix = (control & PCI_MSIX_FLAGS_QSIZE) + 1;
+	}
+	return 0;
+}
+
+static int gather_capabilities(struct show *show)
+{
+	if (usrpci_config_size(show->dev) < USRPCI_CONFIG_SIZE)
+		return 0;
+	show->caps = calloc(USRPCI_CAPS_MAX, sizeof(*show->caps));
+	if (!show->caps) {
+		out_of_memory();
+		return -ENOMEM;
+	}
+	show->cap_count = usrpci_cap_list(show->dev, show->caps, USRPCI_CAPS_MAX);
+	return show->cap_count < 0 ? show->cap_count : gather_vectors(show);
+}
+
 static int gather_config(struct show *show)
 {
-	int error = usrpci_config_read16(show->dev, 0x04, &show->command);
+	bool bridge = show->info->header_type != PCI_HEADER_TYPE_NORMAL;
+	int error = usrpci_config_read16(show->dev, PCI_COMMAND, &show->command);
 
 	if (!error)
-		error = usrpci_config_read8(show->dev, 0x3c, &show->irq_line);
-	if (!error && show->info->header_type != 0)
-		error = usrpci_config_read8(show->dev, 0x19, &show->first_bus);
-	if (!error && show->info->header_type != 0)
-		error = usrpci_config_read8(show->dev, 0x1a, &show->last_bus);
-	if (error)
-		return error;
+		error = usrpci_config_read8(show->dev, PCI_INTERRUPT_LINE, &show->irq_line);
+	if (!error && bridge)
+		error = usrpci_config_read8(show->dev, PCI_SECONDARY_BUS, &show->first_bus);
+	if (!error && bridge)
+		error = usrpci_config_read8(show->dev, PCI_SUBORDINATE_BUS, &show->last_bus);
 	for (unsigned int i = 0; i < USRPCI_BARS; i++)
 		if (usrpci_bar_info(show->dev, i, &show->bars[i]))
 			show->bars[i].size = 0;
-	show->caps = calloc(USRPCI_CAPS_MAX, sizeof(*show->caps));
-	if (show->caps && usrpci_config_size(show->dev) >= USRPCI_CONFIG_SIZE)
-		show->cap_count = usrpci_cap_list(show->dev, show->caps, USRPCI_CAPS_MAX);
-	return show->cap_count < 0 ? show->cap_count : 0;
+	return error ? error : gather_capabilities(show);
 }
 
 static void gather_host(struct show *show)
@@ -87,62 +120,20 @@ static bool in_group(const struct show *show, int i)
  * Text.
  */
 
-enum { LABEL_WIDTH = 16 };
-
 static void label(const char *name)
 {
-	printf("  %-*s ", LABEL_WIDTH - 3, name);
+	printf("  %-13s ", name);
 }
 
-enum { FIELD_TEXT_SIZE = 80, LINE_WIDTH = 88 };
-
-static void field_text(const struct field *field, char text[FIELD_TEXT_SIZE])
-{
-	char name[32];
-
-	snprintf(name, sizeof(name), "%s", field->name);
-	for (char *c = name; *c; c++)
-		*c = *c == '_' ? ' ' : *c;
-	if (field->kind == FIELD_FLAG)
-		snprintf(text, FIELD_TEXT_SIZE, "%s%c", name, field->number ? '+' : '-');
-	else if (field->kind == FIELD_NUMBER)
-		snprintf(text, FIELD_TEXT_SIZE, "%s %" PRIu64, name, field->number);
-	else if (field->kind == FIELD_HEX)
-		snprintf(text, FIELD_TEXT_SIZE, "%s 0x%" PRIx64, name, field->number);
-	else
-		snprintf(text, FIELD_TEXT_SIZE, "%s %s", name, field->text);
-}
-
-static const char *cap_name(const struct usrpci_cap *cap, char text[32])
+static void print_capability(const struct usrpci_cap *cap)
 {
 	const char *name = usrpci_cap_name(cap);
 
-	snprintf(text, 32, name ? "%s" : "unknown", name);
-	if (!name)
-		snprintf(text, 32, "id 0x%0*x", cap->extended ? 4 : 2, cap->id);
-	return text;
-}
-
-static void print_capability(const struct show *show, const struct usrpci_cap *cap)
-{
-	struct field fields[FIELDS_MAX];
-	size_t count = capability_decode(show->dev, cap, fields);
-	char name[32], text[FIELD_TEXT_SIZE];
-	int column;
-
 	label("capability");
-	column = LABEL_WIDTH + printf("0x%02x %s", cap->offset, cap_name(cap, name));
-	for (size_t i = 0; i < count; i++) {
-		field_text(&fields[i], text);
-		putchar(i ? ',' : ':');
-		column += 2 + (int)strlen(text);
-		if (column > LINE_WIDTH) {
-			column = LABEL_WIDTH + 2 + (int)strlen(text);
-			printf("\n%*s", LABEL_WIDTH + 1, "");
-		}
-		printf(" %s", text);
-	}
-	putchar('\n');
+	if (name)
+		printf("0x%02x %s\n", cap->offset, name);
+	else
+		printf("0x%02x id 0x%0*x\n", cap->offset, cap->extended ? 4 : 2, cap->id);
 }
 
 static void print_bar(unsigned int index, const struct usrpci_bar_info *bar)
@@ -190,15 +181,39 @@ static void print_group(const struct show *show)
 	putchar('\n');
 }
 
-static void print_interrupt(const struct show *show)
+static bool has_pin(const struct show *show)
 {
-	label("interrupt");
-	if (show->info->irq_pin < 1 || show->info->irq_pin > 4)
-		printf("no pin\n");
-	else if (show->irq_line == 0 || show->irq_line == 0xff)
-		printf("pin %c\n", 'A' + show->info->irq_pin - 1);
-	else
-		printf("pin %c, line %u\n", 'A' + show->info->irq_pin - 1, show->irq_line);
+	return show->info->irq_pin >= 1 && show->info->irq_pin <= 4;
+}
+
+static bool has_line(const struct show *show)
+{
+	return show->irq_line != 0 && show->irq_line != 0xff;
+}
+
+static void print_interrupts(const struct show *show)
+{
+	const char *separator = "";
+
+	label("interrupts");
+	if (has_pin(show)) {
+		printf("INTx (pin %c", 'A' + show->info->irq_pin - 1);
+		printf(has_line(show) ? ", line %u)" : ")", show->irq_line);
+		separator = ", ";
+	}
+	if (show->msi) {
+		printf("%sMSI (%d)", separator, show->msi);
+		separator = ", ";
+	}
+	if (show->msix)
+		printf("%sMSI-X (%d)", separator, show->msix);
+	printf(!*separator && !show->msix ? "none\n" : "\n");
+}
+
+/* Whether a bit of the command register is on, as lspci writes it. */
+static char sign(const struct show *show, uint16_t bit)
+{
+	return show->command & bit ? '+' : '-';
 }
 
 static void print_text(const struct show *show)
@@ -227,18 +242,18 @@ static void print_text(const struct show *show)
 		printf("%s\n", show->interfaces);
 	}
 	print_uses(show);
-	print_interrupt(show);
+	print_interrupts(show);
 	print_group(show);
 	label("NUMA node");
 	printf(info->numa_node < 0 ? "none\n" : "%d\n", info->numa_node);
 	label("command");
-	printf("I/O%c, memory%c, bus master%c, INTx disable%c\n", show->command & 1 ? '+' : '-',
-	       show->command & 2 ? '+' : '-', show->command & 4 ? '+' : '-',
-	       show->command & 0x400 ? '+' : '-');
+	printf("I/O%c, memory%c, bus master%c, INTx disable%c\n", sign(show, PCI_COMMAND_IO),
+	       sign(show, PCI_COMMAND_MEMORY), sign(show, PCI_COMMAND_MASTER),
+	       sign(show, PCI_COMMAND_INTX_DISABLE));
 	for (unsigned int i = 0; i < USRPCI_BARS; i++)
 		print_bar(i, &show->bars[i]);
 	for (int i = 0; i < show->cap_count; i++)
-		print_capability(show, &show->caps[i]);
+		print_capability(&show->caps[i]);
 	if (usrpci_config_size(show->dev) < USRPCI_CONFIG_SIZE) {
 		label("capabilities");
 		printf("cannot be read without root\n");
@@ -293,29 +308,13 @@ static void write_bars(struct json *json, const struct show *show)
 	json_close(json, ']');
 }
 
-static void write_capability(struct json *json, const struct show *show,
-			     const struct usrpci_cap *cap)
+static void write_capability(struct json *json, const struct usrpci_cap *cap)
 {
-	struct field fields[FIELDS_MAX];
-	size_t count = capability_decode(show->dev, cap, fields);
-
 	json_open(json, NULL, '{');
 	json_text(json, "name", usrpci_cap_name(cap));
 	json_number(json, "id", cap->id);
 	json_bool(json, "extended", cap->extended);
 	json_number(json, "offset", cap->offset);
-	json_open(json, "registers", '{');
-	for (size_t i = 0; i < count; i++) {
-		if (fields[i].kind == FIELD_FLAG)
-			json_bool(json, fields[i].name, fields[i].number);
-		else if (fields[i].kind == FIELD_NUMBER)
-			json_number(json, fields[i].name, fields[i].number);
-		else if (fields[i].kind == FIELD_HEX)
-			json_hex(json, fields[i].name, fields[i].number, 1);
-		else
-			json_text(json, fields[i].name, fields[i].text);
-	}
-	json_close(json, '}');
 	json_close(json, '}');
 }
 
@@ -353,16 +352,18 @@ static void write_uses(struct json *json, const struct show *show)
 	json_close(json, ']');
 }
 
-static void write_interrupt(struct json *json, const struct show *show)
+static void write_interrupts(struct json *json, const struct show *show)
 {
 	char pin[2] = {(char)('A' + show->info->irq_pin - 1)};
 
-	json_open(json, "interrupt", '{');
-	json_text(json, "pin", show->info->irq_pin >= 1 && show->info->irq_pin <= 4 ? pin : NULL);
-	if (show->irq_line == 0 || show->irq_line == 0xff)
-		json_null(json, "line");
-	else
+	json_open(json, "interrupts", '{');
+	json_text(json, "pin", has_pin(show) ? pin : NULL);
+	if (has_line(show))
 		json_number(json, "line", show->irq_line);
+	else
+		json_null(json, "line");
+	json_number(json, "msi", (uint64_t)show->msi);
+	json_number(json, "msix", (uint64_t)show->msix);
 	json_close(json, '}');
 }
 
@@ -390,22 +391,22 @@ static void write_json(struct json *json, const struct show *show)
 		json_close(json, '}');
 	}
 	write_uses(json, show);
-	write_interrupt(json, show);
+	write_interrupts(json, show);
 	write_group(json, show);
 	if (info->numa_node < 0)
 		json_null(json, "numa_node");
 	else
 		json_number(json, "numa_node", (uint64_t)info->numa_node);
 	json_open(json, "command", '{');
-	json_bool(json, "io", show->command & 1);
-	json_bool(json, "memory", show->command & 2);
-	json_bool(json, "bus_master", show->command & 4);
-	json_bool(json, "intx_disable", show->command & 0x400);
+	json_bool(json, "io", show->command & PCI_COMMAND_IO);
+	json_bool(json, "memory", show->command & PCI_COMMAND_MEMORY);
+	json_bool(json, "bus_master", show->command & PCI_COMMAND_MASTER);
+	json_bool(json, "intx_disable", show->command & PCI_COMMAND_INTX_DISABLE);
 	json_close(json, '}');
 	write_bars(json, show);
 	json_open(json, "capabilities", '[');
 	for (int i = 0; i < show->cap_count; i++)
-		write_capability(json, show, &show->caps[i]);
+		write_capability(json, &show->caps[i]);
 	json_close(json, ']');
 	json_close(json, '}');
 }
@@ -449,6 +450,13 @@ static int show_one(struct cli *cli, const char *name, bool more, struct json *j
 	return status_of(error);
 }
 
+static void print_notes(void)
+{
+	printf("Interrupts are shown with how many vectors of each type the device has. What the\n"
+	       "registers of its capabilities say is decoded by lspci(8), which reads a dump:\n\n"
+	       "  usrpci config 03:00.0 dump | lspci -vv -F /dev/stdin\n");
+}
+
 static int cmd_show(struct cli *cli)
 {
 	struct json json = {0};
@@ -479,5 +487,6 @@ const struct command command_show = {
 	.name = "show",
 	.operands = "ADDR...",
 	.summary = "show all that is known of a device, capabilities included",
+	.notes = print_notes,
 	.run = cmd_show,
 };

@@ -57,12 +57,14 @@ const char *did_you_mean(const char *word, const char *(*next)(const void *data,
 			 const void *data)
 {
 	size_t length = strnlen(word, 32);
-	size_t best_distance = length / 3 + 1;
+	size_t best_distance = length < 6 ? 1 : length / 3;
 	const char *best = NULL, *candidate;
 
 	for (size_t i = 0; (candidate = next(data, i)); i++) {
 		size_t row[64] = {0}, size = strnlen(candidate, 62);
 
+		if (!size)
+			continue;
 		/* Levenshtein's distance, one row at a time. */
 		for (size_t k = 0; k <= size; k++)
 			row[k] = k;

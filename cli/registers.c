@@ -5,6 +5,7 @@
  */
 
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,111 +18,96 @@ static const struct {
 	uint8_t offset, width;
 	const char *name;
 } header[] = {
-	{0x00, 2, "VENDOR_ID"},
-	{0x02, 2, "DEVICE_ID"},
-	{0x04, 2, "COMMAND"},
-	{0x06, 2, "STATUS"},
-	{0x08, 1, "REVISION"},
-	{0x09, 1, "CLASS_PROG"},
-	{0x0a, 2, "CLASS_DEVICE"},
-	{0x0c, 1, "CACHE_LINE_SIZE"},
-	{0x0d, 1, "LATENCY_TIMER"},
-	{0x0e, 1, "HEADER_TYPE"},
-	{0x0f, 1, "BIST"},
-	{0x10, 4, "BASE_ADDRESS_0"},
-	{0x14, 4, "BASE_ADDRESS_1"},
-	{0x18, 4, "BASE_ADDRESS_2"},
-	{0x1c, 4, "BASE_ADDRESS_3"},
-	{0x20, 4, "BASE_ADDRESS_4"},
-	{0x24, 4, "BASE_ADDRESS_5"},
-	{0x28, 4, "CARDBUS_CIS"},
-	{0x2c, 2, "SUBSYSTEM_VENDOR_ID"},
-	{0x2e, 2, "SUBSYSTEM_ID"},
-	{0x30, 4, "ROM_ADDRESS"},
-	{0x34, 1, "CAPABILITIES"},
-	{0x3c, 1, "INTERRUPT_LINE"},
-	{0x3d, 1, "INTERRUPT_PIN"},
-	{0x3e, 1, "MIN_GNT"},
-	{0x3f, 1, "MAX_LAT"},
-	{0x18, 1, "PRIMARY_BUS"},
-	{0x19, 1, "SECONDARY_BUS"},
-	{0x1a, 1, "SUBORDINATE_BUS"},
-	{0x1b, 1, "SEC_LATENCY_TIMER"},
-	{0x1c, 1, "IO_BASE"},
-	{0x1d, 1, "IO_LIMIT"},
-	{0x1e, 2, "SEC_STATUS"},
-	{0x20, 2, "MEMORY_BASE"},
-	{0x22, 2, "MEMORY_LIMIT"},
-	{0x24, 2, "PREF_MEMORY_BASE"},
-	{0x26, 2, "PREF_MEMORY_LIMIT"},
-	{0x28, 4, "PREF_BASE_UPPER32"},
-	{0x2c, 4, "PREF_LIMIT_UPPER32"},
-	{0x30, 2, "IO_BASE_UPPER16"},
-	{0x32, 2, "IO_LIMIT_UPPER16"},
-	{0x38, 4, "BRIDGE_ROM_ADDRESS"},
-	{0x3e, 2, "BRIDGE_CONTROL"},
-	{0x10, 4, "CB_CARDBUS_BASE"},
-	{0x14, 2, "CB_CAPABILITIES"},
-	{0x16, 2, "CB_SEC_STATUS"},
-	{0x18, 1, "CB_BUS_NUMBER"},
-	{0x19, 1, "CB_CARDBUS_NUMBER"},
-	{0x1a, 1, "CB_SUBORDINATE_BUS"},
-	{0x1b, 1, "CB_CARDBUS_LATENCY"},
-	{0x1c, 4, "CB_MEMORY_BASE_0"},
-	{0x20, 4, "CB_MEMORY_LIMIT_0"},
-	{0x24, 4, "CB_MEMORY_BASE_1"},
-	{0x28, 4, "CB_MEMORY_LIMIT_1"},
-	{0x2c, 2, "CB_IO_BASE_0"},
-	{0x2e, 2, "CB_IO_BASE_0_HI"},
-	{0x30, 2, "CB_IO_LIMIT_0"},
-	{0x32, 2, "CB_IO_LIMIT_0_HI"},
-	{0x34, 2, "CB_IO_BASE_1"},
-	{0x36, 2, "CB_IO_BASE_1_HI"},
-	{0x38, 2, "CB_IO_LIMIT_1"},
-	{0x3a, 2, "CB_IO_LIMIT_1_HI"},
-	{0x40, 2, "CB_SUBSYSTEM_VENDOR_ID"},
-	{0x42, 2, "CB_SUBSYSTEM_ID"},
-	{0x44, 4, "CB_LEGACY_MODE_BASE"},
+	{PCI_VENDOR_ID, 2, "VENDOR_ID"},
+	{PCI_DEVICE_ID, 2, "DEVICE_ID"},
+	{PCI_COMMAND, 2, "COMMAND"},
+	{PCI_STATUS, 2, "STATUS"},
+	{PCI_REVISION_ID, 1, "REVISION"},
+	{PCI_CLASS_PROG, 1, "CLASS_PROG"},
+	{PCI_CLASS_DEVICE, 2, "CLASS_DEVICE"},
+	{PCI_CACHE_LINE_SIZE, 1, "CACHE_LINE_SIZE"},
+	{PCI_LATENCY_TIMER, 1, "LATENCY_TIMER"},
+	{PCI_HEADER_TYPE, 1, "HEADER_TYPE"},
+	{PCI_BIST, 1, "BIST"},
+	{PCI_BASE_ADDRESS_0, 4, "BASE_ADDRESS_0"},
+	{PCI_BASE_ADDRESS_1, 4, "BASE_ADDRESS_1"},
+	{PCI_BASE_ADDRESS_2, 4, "BASE_ADDRESS_2"},
+	{PCI_BASE_ADDRESS_3, 4, "BASE_ADDRESS_3"},
+	{PCI_BASE_ADDRESS_4, 4, "BASE_ADDRESS_4"},
+	{PCI_BASE_ADDRESS_5, 4, "BASE_ADDRESS_5"},
+	{PCI_CARDBUS_CIS, 4, "CARDBUS_CIS"},
+	{PCI_SUBSYSTEM_VENDOR_ID, 2, "SUBSYSTEM_VENDOR_ID"},
+	{PCI_SUBSYSTEM_ID, 2, "SUBSYSTEM_ID"},
+	{PCI_ROM_ADDRESS, 4, "ROM_ADDRESS"},
+	{PCI_CAPABILITY_LIST, 1, "CAPABILITIES"},
+	{PCI_INTERRUPT_LINE, 1, "INTERRUPT_LINE"},
+	{PCI_INTERRUPT_PIN, 1, "INTERRUPT_PIN"},
+	{PCI_MIN_GNT, 1, "MIN_GNT"},
+	{PCI_MAX_LAT, 1, "MAX_LAT"},
+	{PCI_PRIMARY_BUS, 1, "PRIMARY_BUS"},
+	{PCI_SECONDARY_BUS, 1, "SECONDARY_BUS"},
+	{PCI_SUBORDINATE_BUS, 1, "SUBORDINATE_BUS"},
+	{PCI_SEC_LATENCY_TIMER, 1, "SEC_LATENCY_TIMER"},
+	{PCI_IO_BASE, 1, "IO_BASE"},
+	{PCI_IO_LIMIT, 1, "IO_LIMIT"},
+	{PCI_SEC_STATUS, 2, "SEC_STATUS"},
+	{PCI_MEMORY_BASE, 2, "MEMORY_BASE"},
+	{PCI_MEMORY_LIMIT, 2, "MEMORY_LIMIT"},
+	{PCI_PREF_MEMORY_BASE, 2, "PREF_MEMORY_BASE"},
+	{PCI_PREF_MEMORY_LIMIT, 2, "PREF_MEMORY_LIMIT"},
+	{PCI_PREF_BASE_UPPER32, 4, "PREF_BASE_UPPER32"},
+	{PCI_PREF_LIMIT_UPPER32, 4, "PREF_LIMIT_UPPER32"},
+	{PCI_IO_BASE_UPPER16, 2, "IO_BASE_UPPER16"},
+	{PCI_IO_LIMIT_UPPER16, 2, "IO_LIMIT_UPPER16"},
+	{PCI_ROM_ADDRESS1, 4, "BRIDGE_ROM_ADDRESS"},
+	{PCI_BRIDGE_CONTROL, 2, "BRIDGE_CONTROL"},
+	{PCI_BASE_ADDRESS_0, 4, "CB_CARDBUS_BASE"},
+	{PCI_CB_CAPABILITY_LIST, 2, "CB_CAPABILITIES"},
+	{PCI_CB_SEC_STATUS, 2, "CB_SEC_STATUS"},
+	{PCI_CB_PRIMARY_BUS, 1, "CB_BUS_NUMBER"},
+	{PCI_CB_CARD_BUS, 1, "CB_CARDBUS_NUMBER"},
+	{PCI_CB_SUBORDINATE_BUS, 1, "CB_SUBORDINATE_BUS"},
+	{PCI_CB_LATENCY_TIMER, 1, "CB_CARDBUS_LATENCY"},
+	{PCI_CB_MEMORY_BASE_0, 4, "CB_MEMORY_BASE_0"},
+	{PCI_CB_MEMORY_LIMIT_0, 4, "CB_MEMORY_LIMIT_0"},
+	{PCI_CB_MEMORY_BASE_1, 4, "CB_MEMORY_BASE_1"},
+	{PCI_CB_MEMORY_LIMIT_1, 4, "CB_MEMORY_LIMIT_1"},
+	{PCI_CB_IO_BASE_0, 2, "CB_IO_BASE_0"},
+	{PCI_CB_IO_BASE_0_HI, 2, "CB_IO_BASE_0_HI"},
+	{PCI_CB_IO_LIMIT_0, 2, "CB_IO_LIMIT_0"},
+	{PCI_CB_IO_LIMIT_0_HI, 2, "CB_IO_LIMIT_0_HI"},
+	{PCI_CB_IO_BASE_1, 2, "CB_IO_BASE_1"},
+	{PCI_CB_IO_BASE_1_HI, 2, "CB_IO_BASE_1_HI"},
+	{PCI_CB_IO_LIMIT_1, 2, "CB_IO_LIMIT_1"},
+	{PCI_CB_IO_LIMIT_1_HI, 2, "CB_IO_LIMIT_1_HI"},
+	{PCI_CB_SUBSYSTEM_VENDOR_ID, 2, "CB_SUBSYSTEM_VENDOR_ID"},
+	{PCI_CB_SUBSYSTEM_ID, 2, "CB_SUBSYSTEM_ID"},
+	{PCI_CB_LEGACY_MODE_BASE, 4, "CB_LEGACY_MODE_BASE"},
 };
 
-static const struct {
-	uint8_t id;
-	const char *name;
-} capabilities[] =
-	{
-		{0x01, "CAP_PM"},     {0x02, "CAP_AGP"},  {0x03, "CAP_VPD"},
-		{0x04, "CAP_SLOTID"}, {0x05, "CAP_MSI"},  {0x06, "CAP_CHSWP"},
-		{0x07, "CAP_PCIX"},   {0x08, "CAP_HT"},   {0x09, "CAP_VNDR"},
-		{0x0a, "CAP_DBG"},    {0x0b, "CAP_CCRC"}, {0x0c, "CAP_HOTPLUG"},
-		{0x0d, "CAP_SSVID"},  {0x0e, "CAP_AGP3"}, {0x0f, "CAP_SECURE"},
-		{0x10, "CAP_EXP"},    {0x11, "CAP_MSIX"}, {0x12, "CAP_SATA"},
-		{0x13, "CAP_AF"},     {0x14, "CAP_EA"},
-},
-  extended[] = {
-	  {0x01, "ECAP_AER"},      {0x02, "ECAP_VC"},      {0x03, "ECAP_DSN"},
-	  {0x04, "ECAP_PB"},       {0x05, "ECAP_RCLINK"},  {0x06, "ECAP_RCILINK"},
-	  {0x07, "ECAP_RCEC"},     {0x08, "ECAP_MFVC"},    {0x09, "ECAP_VC2"},
-	  {0x0a, "ECAP_RBCB"},     {0x0b, "ECAP_VNDR"},    {0x0d, "ECAP_ACS"},
-	  {0x0e, "ECAP_ARI"},      {0x0f, "ECAP_ATS"},     {0x10, "ECAP_SRIOV"},
-	  {0x11, "ECAP_MRIOV"},    {0x12, "ECAP_MCAST"},   {0x13, "ECAP_PRI"},
-	  {0x15, "ECAP_REBAR"},    {0x16, "ECAP_DPA"},     {0x17, "ECAP_TPH"},
-	  {0x18, "ECAP_LTR"},      {0x19, "ECAP_SECPCI"},  {0x1a, "ECAP_PMUX"},
-	  {0x1b, "ECAP_PASID"},    {0x1c, "ECAP_LNR"},     {0x1d, "ECAP_DPC"},
-	  {0x1e, "ECAP_L1PM"},     {0x1f, "ECAP_PTM"},     {0x20, "ECAP_M_PCIE"},
-	  {0x21, "ECAP_FRS"},      {0x22, "ECAP_RTR"},     {0x23, "ECAP_DVSEC"},
-	  {0x24, "ECAP_VF_REBAR"}, {0x25, "ECAP_DLNK"},    {0x26, "ECAP_16GT"},
-	  {0x27, "ECAP_LMR"},      {0x28, "ECAP_HIER_ID"}, {0x29, "ECAP_NPEM"},
-};
+/* More than the ids that have names. */
+enum { CAP_IDS = 0x40 };
 
+/* The conventional capabilities, then the extended ones. */
+static struct usrpci_cap cap_of(size_t index)
+{
+	return (struct usrpci_cap){.id = index % CAP_IDS, .extended = index >= CAP_IDS};
+}
+
+/* Empty for an id without a symbol. */
 static const char *register_word(const void *data, size_t index)
 {
+	struct usrpci_cap cap;
+	const char *symbol;
+
 	if (index < ARRAY_SIZE(header))
 		return header[index].name;
 	index -= ARRAY_SIZE(header);
-	if (index < ARRAY_SIZE(capabilities))
-		return capabilities[index].name;
-	index -= ARRAY_SIZE(capabilities);
-	return index < ARRAY_SIZE(extended) ? extended[index].name : NULL;
+	if (index >= 2 * CAP_IDS)
+		return NULL;
+	cap = cap_of(index);
+	symbol = usrpci_cap_symbol(&cap);
+	return symbol ? symbol : "";
 }
 
 /* What was written, in its parts: "CAP_MSI@1+2.w". */
@@ -179,16 +165,15 @@ static bool parse_capability(const char *name, struct usrpci_cap *cap)
 {
 	uint64_t id;
 
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
-		if (!strcasecmp(name, capabilities[i].name)) {
-			*cap = (struct usrpci_cap){.id = capabilities[i].id};
+	for (size_t i = 0; i < 2 * CAP_IDS; i++) {
+		struct usrpci_cap known = cap_of(i);
+		const char *symbol = usrpci_cap_symbol(&known);
+
+		if (symbol && !strcasecmp(name, symbol)) {
+			*cap = known;
 			return true;
 		}
-	for (size_t i = 0; i < ARRAY_SIZE(extended); i++)
-		if (!strcasecmp(name, extended[i].name)) {
-			*cap = (struct usrpci_cap){.id = extended[i].id, .extended = true};
-			return true;
-		}
+	}
 	if (!strncasecmp(name, "CAP", 3) && parse_number(name + 3, 16, 0xff, &id)) {
 		*cap = (struct usrpci_cap){.id = (uint16_t)id};
 		return true;

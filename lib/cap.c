@@ -156,89 +156,105 @@ int usrpci_ext_cap_find(struct usrpci_dev *dev, enum usrpci_ext_cap_id id)
 	return usrpci_ext_cap_find_next(dev, id, 0);
 }
 
-/* PCI Code and ID Assignment Specification 1.14; the names are those of lspci and setpci. */
-static const char *const conventional_names[] = {
-	[0x00] = "Null",
-	[0x01] = "Power Management",
-	[0x02] = "AGP",
-	[0x03] = "VPD",
-	[0x04] = "Slot ID",
-	[0x05] = "MSI",
-	[0x06] = "CompactPCI hot-swap",
-	[0x07] = "PCI-X",
-	[0x08] = "HyperTransport",
-	[0x09] = "Vendor Specific",
-	[0x0a] = "Debug port",
-	[0x0b] = "CompactPCI central resource control",
-	[0x0c] = "Hot-plug capable",
-	[0x0d] = "Subsystem",
-	[0x0e] = "AGP3",
-	[0x0f] = "Secure device",
-	[0x10] = "Express",
-	[0x11] = "MSI-X",
-	[0x12] = "SATA HBA",
-	[0x13] = "Advanced Features",
-	[0x14] = "Enhanced Allocation",
-	[0x15] = "Flattening Portal Bridge",
+/* PCI Code and ID Assignment Specification 1.14; the words of lspci(8), the symbols of setpci(8).
+ */
+struct names {
+	const char *words, *symbol;
 };
 
-static const char *const extended_names[] = {
-	[0x00] = "Null",
-	[0x01] = "AER",
-	[0x02] = "Virtual Channel",
-	[0x03] = "Device Serial Number",
-	[0x04] = "Power Budgeting",
-	[0x05] = "Root Complex Link",
-	[0x06] = "Root Complex Internal Link",
-	[0x07] = "Root Complex Event Collector",
-	[0x08] = "Multi-Function Virtual Channel",
-	[0x09] = "Virtual Channel (MFVC)",
-	[0x0a] = "Root Bridge Control Block",
-	[0x0b] = "Vendor Specific",
-	[0x0c] = "Configuration Access Correlation",
-	[0x0d] = "ACS",
-	[0x0e] = "ARI",
-	[0x0f] = "ATS",
-	[0x10] = "SR-IOV",
-	[0x11] = "MR-IOV",
-	[0x12] = "Multicast",
-	[0x13] = "PRI",
-	[0x15] = "Resizable BAR",
-	[0x16] = "Dynamic Power Allocation",
-	[0x17] = "TPH",
-	[0x18] = "LTR",
-	[0x19] = "Secondary PCI Express",
-	[0x1a] = "Protocol Multiplexing",
-	[0x1b] = "PASID",
-	[0x1c] = "LN Requester",
-	[0x1d] = "DPC",
-	[0x1e] = "L1 PM Substates",
-	[0x1f] = "PTM",
-	[0x20] = "PCI Express over M-PHY",
-	[0x21] = "FRS Queueing",
-	[0x22] = "Readiness Time Reporting",
-	[0x23] = "Designated Vendor-Specific",
-	[0x24] = "VF Resizable BAR",
-	[0x25] = "Data Link Feature",
-	[0x26] = "Physical Layer 16.0 GT/s",
-	[0x27] = "Lane Margining",
-	[0x28] = "Hierarchy ID",
-	[0x29] = "Native PCIe Enclosure Management",
-	[0x2a] = "Physical Layer 32.0 GT/s",
-	[0x2b] = "Alternate Protocol",
-	[0x2c] = "System Firmware Intermediary",
-	[0x2d] = "Shadow Functions",
-	[0x2e] = "Data Object Exchange",
-	[0x2f] = "Device 3",
-	[0x30] = "Integrity and Data Encryption",
+static const struct names conventional[] = {
+	[0x00] = {"Null"},
+	[0x01] = {"Power Management", "CAP_PM"},
+	[0x02] = {"AGP", "CAP_AGP"},
+	[0x03] = {"VPD", "CAP_VPD"},
+	[0x04] = {"Slot ID", "CAP_SLOTID"},
+	[0x05] = {"MSI", "CAP_MSI"},
+	[0x06] = {"CompactPCI hot-swap", "CAP_CHSWP"},
+	[0x07] = {"PCI-X", "CAP_PCIX"},
+	[0x08] = {"HyperTransport", "CAP_HT"},
+	[0x09] = {"Vendor Specific", "CAP_VNDR"},
+	[0x0a] = {"Debug port", "CAP_DBG"},
+	[0x0b] = {"CompactPCI central resource control", "CAP_CCRC"},
+	[0x0c] = {"Hot-plug capable", "CAP_HOTPLUG"},
+	[0x0d] = {"Subsystem", "CAP_SSVID"},
+	[0x0e] = {"AGP3", "CAP_AGP3"},
+	[0x0f] = {"Secure device", "CAP_SECURE"},
+	[0x10] = {"Express", "CAP_EXP"},
+	[0x11] = {"MSI-X", "CAP_MSIX"},
+	[0x12] = {"SATA HBA", "CAP_SATA"},
+	[0x13] = {"Advanced Features", "CAP_AF"},
+	[0x14] = {"Enhanced Allocation", "CAP_EA"},
+	[0x15] = {"Flattening Portal Bridge"},
 };
+
+static const struct names extended[] = {
+	[0x00] = {"Null"},
+	[0x01] = {"AER", "ECAP_AER"},
+	[0x02] = {"Virtual Channel", "ECAP_VC"},
+	[0x03] = {"Device Serial Number", "ECAP_DSN"},
+	[0x04] = {"Power Budgeting", "ECAP_PB"},
+	[0x05] = {"Root Complex Link", "ECAP_RCLINK"},
+	[0x06] = {"Root Complex Internal Link", "ECAP_RCILINK"},
+	[0x07] = {"Root Complex Event Collector", "ECAP_RCEC"},
+	[0x08] = {"Multi-Function Virtual Channel", "ECAP_MFVC"},
+	[0x09] = {"Virtual Channel (MFVC)", "ECAP_VC2"},
+	[0x0a] = {"Root Bridge Control Block", "ECAP_RBCB"},
+	[0x0b] = {"Vendor Specific", "ECAP_VNDR"},
+	[0x0c] = {"Configuration Access Correlation"},
+	[0x0d] = {"ACS", "ECAP_ACS"},
+	[0x0e] = {"ARI", "ECAP_ARI"},
+	[0x0f] = {"ATS", "ECAP_ATS"},
+	[0x10] = {"SR-IOV", "ECAP_SRIOV"},
+	[0x11] = {"MR-IOV", "ECAP_MRIOV"},
+	[0x12] = {"Multicast", "ECAP_MCAST"},
+	[0x13] = {"PRI", "ECAP_PRI"},
+	[0x15] = {"Resizable BAR", "ECAP_REBAR"},
+	[0x16] = {"Dynamic Power Allocation", "ECAP_DPA"},
+	[0x17] = {"TPH", "ECAP_TPH"},
+	[0x18] = {"LTR", "ECAP_LTR"},
+	[0x19] = {"Secondary PCI Express", "ECAP_SECPCI"},
+	[0x1a] = {"Protocol Multiplexing", "ECAP_PMUX"},
+	[0x1b] = {"PASID", "ECAP_PASID"},
+	[0x1c] = {"LN Requester", "ECAP_LNR"},
+	[0x1d] = {"DPC", "ECAP_DPC"},
+	[0x1e] = {"L1 PM Substates", "ECAP_L1PM"},
+	[0x1f] = {"PTM", "ECAP_PTM"},
+	[0x20] = {"PCI Express over M-PHY", "ECAP_M_PCIE"},
+	[0x21] = {"FRS Queueing", "ECAP_FRS"},
+	[0x22] = {"Readiness Time Reporting", "ECAP_RTR"},
+	[0x23] = {"Designated Vendor-Specific", "ECAP_DVSEC"},
+	[0x24] = {"VF Resizable BAR", "ECAP_VF_REBAR"},
+	[0x25] = {"Data Link Feature", "ECAP_DLNK"},
+	[0x26] = {"Physical Layer 16.0 GT/s", "ECAP_16GT"},
+	[0x27] = {"Lane Margining", "ECAP_LMR"},
+	[0x28] = {"Hierarchy ID", "ECAP_HIER_ID"},
+	[0x29] = {"Native PCIe Enclosure Management", "ECAP_NPEM"},
+	[0x2a] = {"Physical Layer 32.0 GT/s"},
+	[0x2b] = {"Alternate Protocol"},
+	[0x2c] = {"System Firmware Intermediary"},
+	[0x2d] = {"Shadow Functions"},
+	[0x2e] = {"Data Object Exchange"},
+	[0x2f] = {"Device 3"},
+	[0x30] = {"Integrity and Data Encryption"},
+};
+
+static const struct names *names_of(const struct usrpci_cap *cap)
+{
+	static const struct names unknown;
+	size_t known = cap->extended ? sizeof(extended) / sizeof(*extended)
+				     : sizeof(conventional) / sizeof(*conventional);
+
+	if (cap->id >= known)
+		return &unknown;
+	return cap->extended ? &extended[cap->id] : &conventional[cap->id];
+}
 
 const char *usrpci_cap_name(const struct usrpci_cap *cap)
 {
-	size_t known = cap->extended ? sizeof(extended_names) / sizeof(*extended_names)
-				     : sizeof(conventional_names) / sizeof(*conventional_names);
+	return names_of(cap)->words;
+}
 
-	if (cap->id >= known)
-		return NULL;
-	return cap->extended ? extended_names[cap->id] : conventional_names[cap->id];
+const char *usrpci_cap_symbol(const struct usrpci_cap *cap)
+{
+	return names_of(cap)->symbol;
 }

@@ -111,6 +111,9 @@ int usrpci_ext_cap_find_next(struct usrpci_dev *dev, enum usrpci_ext_cap_id id, 
 /** The capability's usual short name, "MSI-X", or NULL for an id that is not known. */
 const char *usrpci_cap_name(const struct usrpci_cap *cap);
 
+/** The name that setpci(8) has for the capability, "CAP_MSIX", or NULL if it has none. */
+const char *usrpci_cap_symbol(const struct usrpci_cap *cap);
+
 #ifdef __cplusplus
 }
 #endif

@@ -72,7 +72,7 @@ show@sees-less-without-root-and-says-so()
 {
 	expect_output 'cannot be read without root' setpriv --reuid 65534 --clear-groups usrpci show $nic
 	expect_output '82574L' usrpci show $other_nic
-	expect_output 'MSI-X: .*vectors 5' usrpci show $other_nic
+	expect_output 'MSI-X \(5\)' usrpci show $other_nic
 }
 
 config@reads-what-setpci-reads()

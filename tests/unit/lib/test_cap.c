@@ -240,6 +240,15 @@ static void names_are_those_that_lspci_prints(void **state)
 	assert_null(usrpci_cap_name(&(struct usrpci_cap){.id = 0xffff, .extended = true}));
 }
 
+static void symbols_are_those_that_setpci_takes(void **state)
+{
+	assert_string_equal(usrpci_cap_symbol(&(struct usrpci_cap){.id = 0x11}), "CAP_MSIX");
+	assert_string_equal(usrpci_cap_symbol(&(struct usrpci_cap){.id = 0x10, .extended = true}),
+			    "ECAP_SRIOV");
+	assert_null(usrpci_cap_symbol(&(struct usrpci_cap){.id = 0}));
+	assert_null(usrpci_cap_symbol(&(struct usrpci_cap){.id = 0xffff}));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -259,6 +268,7 @@ int main(void)
 		TEST(a_device_that_is_gone_has_no_list),
 		TEST(capabilities_hidden_from_the_user_are_an_error),
 		TEST(names_are_those_that_lspci_prints),
+		TEST(symbols_are_those_that_setpci_takes),
 	};
 
 	return cmocka_run_group_tests_name("cap", tests, NULL, NULL);
