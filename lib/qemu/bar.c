@@ -69,25 +69,28 @@ static uint32_t bar_flags(uint32_t low)
 	       (low & PCI_BASE_ADDRESS_MEM_PREFETCH ? USRPCI_BAR_PREFETCH : 0);
 }
 
+/*
+ * The value before the probe says of what kind the BAR is, as a model may be wrong about the lower
+ * bits, which belong to no size. The upper bits of an I/O BAR may be fixed to 0.
+ */
 static int size_bar(struct qemu_dev *qdev, unsigned int index, struct usrpci_bar_info *bar)
 {
 	unsigned int offset = PCI_BASE_ADDRESS_0 + 4 * index;
-	uint32_t low = 0, high = UINT32_MAX;
-	uint64_t mask;
-	int error = probe(qdev, offset, &low);
+	uint32_t kind = 0, low = 0, high = UINT32_MAX;
+	int error = qemu_register_read(qdev, offset, 4, &kind);
 
-	*bar = (struct usrpci_bar_info){.flags = bar_flags(low)};
+	if (!error)
+		error = probe(qdev, offset, &low);
+	*bar = (struct usrpci_bar_info){.flags = bar_flags(kind)};
 	if (!error && bar->flags & USRPCI_BAR_64BIT)
 		error = probe(qdev, offset + 4, &high);
 	if (error || low == 0)
 		return error;
-	mask = low &
-	       (bar->flags & USRPCI_BAR_IO ? PCI_BASE_ADDRESS_IO_MASK : PCI_BASE_ADDRESS_MEM_MASK);
-	mask = (uint32_t)mask | (uint64_t)high << 32;
-	/* Upper bits of an I/O BAR may be fixed to 0. */
+	low &= bar->flags & USRPCI_BAR_IO ? (uint32_t)PCI_BASE_ADDRESS_IO_MASK
+					  : (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
 	if (bar->flags & USRPCI_BAR_IO)
-		mask |= 0xffff0000;
-	bar->size = ~mask + 1;
+		low |= 0xffff0000;
+	bar->size = ~(low | (uint64_t)high << 32) + 1;
 	return 0;
 }
 

@@ -194,6 +194,19 @@ static void nvme_has_a_64_bit_bar_above_4_gib(void **state)
 	close_device(&m);
 }
 
+/* QEMU's model has a BAR of two bytes and the kind of BAR in none of the bits below. */
+static void a_bar_is_no_smaller_than_16_bytes(void **state)
+{
+	struct machine m = open_device(state, "qemu:pvpanic-pci", 0);
+	struct usrpci_bar_info bar;
+
+	assert_int_equal(usrpci_bar_info(m.dev, 0, &bar), 0);
+	assert_int_equal(bar.size, 16);
+	assert_int_equal(bar.flags, 0);
+	assert_int_equal(usrpci_read8(&m.bar, 0), 3);
+	close_device(&m);
+}
+
 static void express_devices_have_extended_configuration_space(void **state)
 {
 	struct machine m = open_device(state, "qemu:e1000e", 0);
@@ -338,6 +351,7 @@ int main(void)
 		CASE(a_masked_msix_vector_stays_pending),
 		CASE(two_devices_have_vectors_of_their_own),
 		CASE(nvme_has_a_64_bit_bar_above_4_gib),
+		CASE(a_bar_is_no_smaller_than_16_bytes),
 		CASE(express_devices_have_extended_configuration_space),
 		CASE(memory_and_ports_are_accessed_in_every_width),
 		CASE(reset_forgets_registers_and_keeps_configuration),
