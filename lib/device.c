@@ -53,7 +53,7 @@ static void fill_target(struct usrpci_dev *dev, const struct backend_target *tar
 	}
 	dev->info.iommu_group = -1;
 	dev->info.numa_node = -1;
-	snprintf(dev->name, sizeof(dev->name), "%.*s", (int)strcspn(target->name, ","),
+	snprintf(dev->name, sizeof(dev->name), "%.*s", (int)strcspn(target->name, ", \t\n"),
 		 target->name);
 }
 

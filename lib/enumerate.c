@@ -69,7 +69,7 @@ static void ids_from_kernel(const struct usrpci_ctx *ctx, const char *name,
 	scan_ids(uevent, "PCI_SUBSYS_ID=", &info->subsystem_vendor, &info->subsystem_device);
 }
 
-static void decode_header(const uint8_t *header, struct usrpci_dev_info *info)
+void dev_decode_header(const uint8_t *header, struct usrpci_dev_info *info)
 {
 	info->vendor = get_le16(header + PCI_VENDOR_ID);
 	info->device = get_le16(header + PCI_DEVICE_ID);
@@ -115,7 +115,7 @@ static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *add
 	if (error)
 		return error;
 	*info = (struct usrpci_dev_info){.addr = *addr};
-	decode_header(header, info);
+	dev_decode_header(header, info);
 	if (info->vendor == 0xffff || info->header_type != PCI_HEADER_TYPE_NORMAL)
 		ids_from_kernel(ctx, name, info);
 	info->iommu_group = iommu_group(ctx, name);

@@ -106,8 +106,9 @@ struct usrpci_dev;
  * it open); -ENXIO (no driver holds it: usrpci bind gives it one);
  * -EACCES or -EPERM (rights on the device's files); -EXDEV (other DMA domain); -EPROTONOSUPPORT (no
  * backend for this kind of device); -ENOMEM. Of "qemu:...": -ENOENT (QEMU is not installed);
- * -ENODEV (it has no such model); -EINVAL (it refuses a property); -EOPNOTSUPP (the model cannot be
- * plugged in); -ENOSPC (no slot is free); -ETIMEDOUT.
+ * -ENODEV (it has no such model); -EINVAL (it refuses a property); -EOPNOTSUPP (the model can only
+ * be the context's first); -EBUSY (its arguments come too late); -ENOSPC (no slot is free);
+ * -ETIMEDOUT.
  */
 int usrpci_dev_open(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev);
 

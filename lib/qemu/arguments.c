@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * QEMU's command line: a machine with nothing in it but root ports, what connects it with us, all
- * by descriptor, and what the user adds. Follows QEMU's manual, "Invocation".
+ * by descriptor, the context's first device, and what the user adds. Follows QEMU's manual,
+ * "Invocation".
  */
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <wordexp.h>
 
 #include "qemu/qemu.h"
-
-#define LOG_SUBJECT "qemu"
-#include "log.h"
 
 #define DEFAULT_BINARY "qemu-system-x86_64"
 
@@ -100,8 +98,16 @@ static void add_ports(struct arguments *arguments)
 	}
 }
 
-static int add_user_arguments(struct arguments *arguments, struct usrpci_ctx *ctx,
-			      const char *object)
+/* The device comes before all else that may want a bus of it. */
+static void add_model(struct arguments *arguments, const struct qemu_model *model)
+{
+	add(arguments, "-device");
+	push(arguments, qemu_device_option(0, model->words.we_wordv[0]));
+	for (size_t i = 1; i < model->words.we_wordc; i++)
+		add(arguments, "%s", model->words.we_wordv[i]);
+}
+
+static int add_user_arguments(struct arguments *arguments, struct usrpci_ctx *ctx)
 {
 	const char *text = secure_getenv("USRPCI_QEMU_ARGS");
 	wordexp_t words;
@@ -109,11 +115,9 @@ static int add_user_arguments(struct arguments *arguments, struct usrpci_ctx *ct
 
 	if (!text || !*text)
 		return 0;
-	error = wordexp(text, &words, WRDE_NOCMD);
+	error = qemu_words(ctx, "USRPCI_QEMU_ARGS", text, &words);
 	if (error)
-		return report(ctx, error == WRDE_NOSPACE ? -ENOMEM : -EINVAL, object,
-			      "it is split into words as a shell does; quote ( ) { } | & ; < >",
-			      "cannot understand USRPCI_QEMU_ARGS=%s", text);
+		return error;
 	for (size_t i = 0; i < words.we_wordc; i++)
 		add(arguments, "%s", words.we_wordv[i]);
 	wordfree(&words);
@@ -127,8 +131,7 @@ void qemu_arguments_free(char **list)
 	free(list);
 }
 
-int qemu_arguments(struct usrpci_ctx *ctx, const char *object, const int *fds, size_t ram_size,
-		   char ***list)
+int qemu_arguments(const struct qemu_model *model, const int *fds, size_t ram_size, char ***list)
 {
 	struct arguments arguments = {0};
 	int error;
@@ -136,7 +139,8 @@ int qemu_arguments(struct usrpci_ctx *ctx, const char *object, const int *fds, s
 	add_machine(&arguments, fds, ram_size);
 	add_connections(&arguments, fds);
 	add_ports(&arguments);
-	error = add_user_arguments(&arguments, ctx, object);
+	add_model(&arguments, model);
+	error = add_user_arguments(&arguments, model->ctx);
 	if (!error && arguments.no_memory)
 		error = -ENOMEM;
 	if (error)

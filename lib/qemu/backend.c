@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The qemu backend: "qemu:MODEL[,property=value...]" is a device model of QEMU, in a process of its
- * own that the context's first such device starts and the context's end ends. Registers are
- * commands on QEMU's qtest socket; DMA memory is the machine's RAM. Leaves out models that QEMU
- * cannot plug into a running machine, and functions other than the first of a device.
+ * The qemu backend: "qemu:MODEL[,property=value...] [ARGUMENT...]" is a device model of QEMU, in a
+ * process of its own that the context's first such device starts and the context's end ends. That
+ * first device is on QEMU's command line, others are plugged in. Registers are commands on QEMU's
+ * qtest socket; DMA memory is the machine's RAM. Leaves out functions other than the first of a
+ * device, and models that want to be on the root bus.
  */
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "enumerate.h"
 #include "qemu/qemu.h"
 
 #define LOG_SUBJECT "qemu"
@@ -22,33 +24,6 @@
 static bool qemu_match(struct usrpci_ctx *ctx, const struct backend_target *target)
 {
 	return !strncmp(target->name, PREFIX, strlen(PREFIX));
-}
-
-static int find_slot(struct qemu_dev *qdev)
-{
-	struct qemu *qemu = qdev->qemu;
-
-	for (unsigned int slot = 0; slot < QEMU_SLOTS; slot++) {
-		if (qemu->slots[slot])
-			continue;
-		qdev->slot = slot;
-		return 0;
-	}
-	return report(qdev->dev->ctx, -ENOSPC, qdev->dev->name, "use another context",
-		      "all %d slots of this QEMU are taken", QEMU_SLOTS);
-}
-
-static void fill_info(struct usrpci_dev_info *info, unsigned int bus, const uint8_t *header)
-{
-	info->addr.bus = (uint8_t)bus;
-	info->vendor = get_le16(header + PCI_VENDOR_ID);
-	info->device = get_le16(header + PCI_DEVICE_ID);
-	info->subsystem_vendor = get_le16(header + PCI_SUBSYSTEM_VENDOR_ID);
-	info->subsystem_device = get_le16(header + PCI_SUBSYSTEM_ID);
-	info->class_code = get_le32(header + PCI_REVISION_ID) >> 8;
-	info->revision = header[PCI_REVISION_ID];
-	info->header_type = header[PCI_HEADER_TYPE] & 0x7f;
-	info->irq_pin = header[PCI_INTERRUPT_PIN];
 }
 
 /* Any offset and size: registers one by one where they are, else as a block. */
@@ -78,11 +53,10 @@ static int identify(struct qemu_dev *qdev)
 
 	if (error)
 		return error;
-	fill_info(&dev->info, bus, header);
+	dev_decode_header(header, &dev->info);
+	dev->info.addr.bus = (uint8_t)bus;
 	if (dev->info.vendor == 0xffff)
 		return report(dev->ctx, -ENODEV, dev->name, NULL, "it is no PCI device");
-	if (dev->info.header_type != PCI_HEADER_TYPE_NORMAL)
-		return report(dev->ctx, -EPROTONOSUPPORT, dev->name, NULL, "it is a bridge");
 	dev->config_size = qemu_find_cap(qdev->qemu, bus, 0, PCI_CAP_ID_EXP)
 				   ? USRPCI_CONFIG_SIZE_EXPRESS
 				   : USRPCI_CONFIG_SIZE;
@@ -90,25 +64,68 @@ static int identify(struct qemu_dev *qdev)
 	return error ? error : qemu_assign_bars(qdev);
 }
 
-/* Plugs the model in and takes stock of it. The lock is held. */
+/* The device goes, or waits where it is: for the end of the machine or for who opens it again. */
+static void leave_slot(struct qemu_dev *qdev)
+{
+	struct qemu *qemu = qdev->qemu;
+	unsigned int others = 0;
+
+	qemu->slots[qdev->slot] = NULL;
+	for (unsigned int i = 0; i < QEMU_SLOTS; i++)
+		others += qemu->slots[i] != NULL;
+	if (qdev->slot == 0 && qemu->first_stays)
+		qemu->first_waits = !qemu_slot_reset(qemu, 0);
+	else if (others || qdev->requested)
+		qemu_unplug(qemu, qdev->slot);
+	else
+		qemu->deserted |= 1U << qdev->slot;
+}
+
+static void clear_deserted(struct qemu *qemu)
+{
+	for (unsigned int slot = 0; slot < QEMU_SLOTS; slot++)
+		if (qemu->deserted & 1U << slot)
+			qemu_unplug(qemu, slot);
+	qemu->deserted = 0;
+}
+
+/* Finds the device that QEMU was started with, or plugs one in. */
+static int fill_slot(struct qemu_dev *qdev, const struct qemu_model *model)
+{
+	struct qemu *qemu = qdev->qemu;
+	bool first = !strcmp(qemu->first, model->text);
+
+	if (model->words.we_wordc > 1 && !first)
+		return refuse(model->ctx, -EBUSY, model->object,
+			      "open it before the context's other devices, or in another context",
+			      "QEMU runs already and takes no more arguments");
+	if (first && qemu->first_waits) {
+		qemu->first_waits = false;
+		return 0;
+	}
+	clear_deserted(qemu);
+	qdev->slot = qemu->first_stays;
+	while (qdev->slot < QEMU_SLOTS && qemu->slots[qdev->slot])
+		qdev->slot++;
+	if (qdev->slot == QEMU_SLOTS)
+		return report(model->ctx, -ENOSPC, model->object, "use another context",
+			      "all %d slots of this QEMU are taken", QEMU_SLOTS);
+	return qemu_plug(qemu, qdev->slot, model->object, model->words.we_wordv[0]);
+}
+
+/* Takes stock of the device in its slot. The lock is held. */
 static int bring_in(struct qemu_dev *qdev)
 {
-	struct usrpci_dev *dev = qdev->dev;
-	int error = find_slot(qdev);
+	int error = identify(qdev);
 
-	if (!error)
-		error = qemu_plug(qdev->qemu, qdev->slot, dev->name, dev->target + strlen(PREFIX));
 	if (error)
-		return error;
-	error = identify(qdev);
-	if (error)
-		qemu_unplug(qdev->qemu, qdev->slot);
+		leave_slot(qdev);
 	else
 		qdev->qemu->slots[qdev->slot] = qdev;
 	return error;
 }
 
-static int open_in(struct qemu *qemu, struct usrpci_dev *dev)
+static int open_in(struct qemu *qemu, struct usrpci_dev *dev, const struct qemu_model *model)
 {
 	struct qemu_dev *qdev = calloc(1, sizeof(*qdev));
 	int error;
@@ -117,7 +134,9 @@ static int open_in(struct qemu *qemu, struct usrpci_dev *dev)
 		return -ENOMEM;
 	*qdev = (struct qemu_dev){.dev = dev, .qemu = qemu, .intx = -1};
 	qemu_enter(qemu);
-	error = bring_in(qdev);
+	error = fill_slot(qdev, model);
+	if (!error)
+		error = bring_in(qdev);
 	qemu_leave(qemu);
 	if (error)
 		free(qdev);
@@ -132,21 +151,20 @@ static void qemu_close(struct usrpci_dev *dev)
 	struct qemu *qemu = qdev->qemu;
 
 	qemu_enter(qemu);
-	qemu_unplug(qemu, qdev->slot);
-	qemu->slots[qdev->slot] = NULL;
+	leave_slot(qdev);
 	qemu_leave(qemu);
 	free(qdev);
 }
 
 /* The context's first device: it brings QEMU, and takes it along when it cannot be opened. */
-static int open_first(struct usrpci_dev *dev)
+static int open_first(struct usrpci_dev *dev, const struct qemu_model *model)
 {
 	struct qemu *qemu;
-	int error = qemu_start(dev->ctx, dev->name, &qemu);
+	int error = qemu_start(model, &qemu);
 
 	if (error)
 		return error;
-	error = open_in(qemu, dev);
+	error = open_in(qemu, dev, model);
 	if (!error) {
 		error = dma_attach(dev->ctx, &qemu->domain, (uintptr_t)qemu->ram_va);
 		if (error)
@@ -159,11 +177,18 @@ static int open_first(struct usrpci_dev *dev)
 
 static int qemu_open(struct usrpci_dev *dev)
 {
-	int same = dev_has_domain(dev, domain_qemu.name);
+	int same = dev_has_domain(dev, domain_qemu.name), error;
+	struct qemu_model model;
 
 	if (same < 0)
 		return same;
-	return same ? open_in((struct qemu *)dev->ctx->domain, dev) : open_first(dev);
+	error = qemu_model_parse(dev->ctx, dev->name, dev->target + strlen(PREFIX), &model);
+	if (error)
+		return error;
+	error = same ? open_in((struct qemu *)dev->ctx->domain, dev, &model)
+		     : open_first(dev, &model);
+	qemu_model_free(&model);
+	return error;
 }
 
 static uint32_t qemu_features(struct usrpci_dev *dev)

@@ -13,35 +13,30 @@
 #define LOG_SUBJECT "qemu"
 #include "log.h"
 
-/* The next free addresses of a slot's windows while its BARs are assigned. */
-struct bar_window {
-	uint64_t next, end;
-};
-
-static bool take(struct bar_window *window, struct usrpci_bar_info *bar)
-{
-	uint64_t start = (window->next + bar->size - 1) & ~(bar->size - 1);
-
-	if (start < window->next || start > window->end || bar->size > window->end - start)
-		return false;
-	bar->address = start;
-	window->next = start + bar->size;
-	return true;
-}
-
+/* What is left of a slot's windows while its BARs are assigned. */
 struct slot_windows {
-	struct bar_window io, memory32, memory64;
+	struct qemu_window io, memory32, memory64;
 };
 
 static struct slot_windows windows_of(unsigned int slot)
 {
-	uint64_t io = QEMU_IO * (slot + 1), m32 = qemu_window32(slot), m64 = qemu_window64(slot);
-
 	return (struct slot_windows){
-		.io = {io, io + QEMU_IO},
-		.memory32 = {m32, m32 + QEMU_BAR32_WINDOW},
-		.memory64 = {m64, m64 + QEMU_BAR64_WINDOW},
+		.io = {QEMU_IO * (slot + 1), QEMU_IO},
+		.memory32 = qemu_window32(slot),
+		.memory64 = qemu_window64(slot),
 	};
+}
+
+static bool take(struct qemu_window *window, struct usrpci_bar_info *bar)
+{
+	uint64_t skipped = -window->start & (bar->size - 1);
+
+	if (skipped > window->size || bar->size > window->size - skipped)
+		return false;
+	bar->address = window->start + skipped;
+	window->start += skipped + bar->size;
+	window->size -= skipped + bar->size;
+	return true;
 }
 
 static bool place(struct slot_windows *windows, struct usrpci_bar_info *bar)
@@ -130,7 +125,9 @@ static int place_all(struct qemu_dev *qdev, struct usrpci_bar_info *bars)
 
 	while ((i = next_largest(bars)) < USRPCI_BARS)
 		if (!place(&windows, &bars[i]))
-			return report(qdev->dev->ctx, -ENOSPC, qdev->dev->name, NULL,
+			return report(qdev->dev->ctx, -ENOSPC, qdev->dev->name,
+				      "a context's first device has 512 MiB of 32-bit memory, "
+				      "others 64 MiB; each 64 GiB of 64-bit memory, 4 KiB of ports",
 				      "BAR %u of %" PRIu64 " bytes does not fit its slot", i,
 				      bars[i].size);
 	return 0;
@@ -138,12 +135,14 @@ static int place_all(struct qemu_dev *qdev, struct usrpci_bar_info *bars)
 
 int qemu_assign_bars(struct qemu_dev *qdev)
 {
+	bool bridge = qdev->dev->info.header_type == PCI_HEADER_TYPE_BRIDGE;
+	unsigned int count = bridge ? 2 : USRPCI_BARS;
 	struct usrpci_bar_info *bars = qdev->dev->bars;
 	int error = 0;
 
-	for (unsigned int i = 0; i < USRPCI_BARS && !error; i++) {
+	for (unsigned int i = 0; i < count && !error; i++) {
 		error = size_bar(qdev, i, &bars[i]);
-		if (bars[i].flags & USRPCI_BAR_64BIT && ++i < USRPCI_BARS)
+		if (bars[i].flags & USRPCI_BAR_64BIT && ++i < count)
 			bars[i] = (struct usrpci_bar_info){0};
 	}
 	if (!error)

@@ -83,7 +83,7 @@ static int intercept(struct qemu *qemu)
 	qemu->qtest.irq_data = qemu;
 	error = qtest_intercept_ioapic(&qemu->qtest);
 	qemu->intercepted = !error;
-	return error ? qemu_lost(qemu, error) : 0;
+	return error ? qemu_lost(qemu, "qemu", error) : 0;
 }
 
 int qemu_intx_enable(struct qemu_dev *qdev)

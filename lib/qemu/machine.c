@@ -21,9 +21,9 @@ static void wake_all(struct qemu *qemu)
 		eventfd_write(qemu->vectors[i], 1);
 }
 
-int qemu_lost(struct qemu *qemu, int error)
+int qemu_lost(struct qemu *qemu, const char *object, int error)
 {
-	static const char hint[] = "close the context and open a new one";
+	static const char hint[] = "a new context starts another QEMU";
 	char text[256];
 
 	if (qemu->gone)
@@ -31,17 +31,17 @@ int qemu_lost(struct qemu *qemu, int error)
 	__atomic_store_n(&qemu->gone, true, __ATOMIC_RELEASE);
 	qemu_message(&qemu->process, text, sizeof(text));
 	if (error == -ENODEV)
-		log_error(qemu->domain.ctx, "qemu", hint, "QEMU ended%s%s: its devices are gone",
-			  *text ? ", saying: " : "", text);
+		log_error(qemu->domain.ctx, object, hint, "QEMU ended and its devices are gone%s%s",
+			  *text ? "; it said: " : "", text);
 	else
-		report(qemu->domain.ctx, error, "qemu", hint, "QEMU does not answer");
+		report(qemu->domain.ctx, error, object, hint, "QEMU does not answer");
 	wake_all(qemu);
 	return error;
 }
 
 static int check(struct qemu *qemu, int error)
 {
-	return error ? qemu_lost(qemu, error) : 0;
+	return error ? qemu_lost(qemu, "qemu", error) : 0;
 }
 
 int qemu_read(struct qemu *qemu, enum qtest_space space, uint64_t address, unsigned int width,

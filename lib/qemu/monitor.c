@@ -79,16 +79,20 @@ static int encode_string(const char *command, char *json, size_t size)
 	return 0;
 }
 
+/* Of what QEMU printed the error counts, if there is one, else the first line. */
 static void parse_reply(const char *reply, char *text, size_t size)
 {
-	const char *string = strstr(reply, "\"desc\": \"");
+	const char *string = strstr(reply, "\"desc\": \""), *error;
+	char whole[2048];
 
 	if (!strncmp(reply, "{\"return\": \"", 12))
 		string = reply + 12;
 	else if (string)
 		string += 9;
-	decode_string(string ? string : "", text, size);
-	text[strcspn(text, "\r\n")] = '\0';
+	decode_string(string ? string : "", whole, sizeof(whole));
+	error = strstr(whole, "Error: ");
+	string = error ? error : whole;
+	snprintf(text, size, "%.*s", (int)strcspn(string, "\r\n"), string);
 }
 
 int qemu_monitor(FILE *monitor, const char *command, char *text, size_t size)

@@ -31,8 +31,7 @@
 #define BIOS_SIZE 65536
 
 struct spawn {
-	struct usrpci_ctx *ctx;
-	const char *object; /* for messages */
+	const struct qemu_model *model;
 	int fds[QEMU_FD_COUNT];
 	char **argv;
 };
@@ -166,7 +165,7 @@ static int await_exec(const struct spawn *spawn, int status)
 	 * hold. */
 	if (error == EACCES && !strchr(spawn->argv[0], '/'))
 		error = ENOENT;
-	return report(spawn->ctx, -error, spawn->object,
+	return report(spawn->model->ctx, -error, spawn->model->object,
 		      error == ENOENT ? "apt-get install qemu-system-x86, or set USRPCI_QEMU to "
 					"the path of qemu-system-x86_64"
 				      : NULL,
@@ -186,7 +185,8 @@ static int run(const struct spawn *spawn, struct qemu_process *process)
 		child(spawn, process->messages, report_end);
 	close_fd(&report_end);
 	if (error)
-		report(spawn->ctx, error, spawn->object, NULL, "cannot make a process");
+		report(spawn->model->ctx, error, spawn->model->object, NULL,
+		       "cannot make a process");
 	else
 		error = await_exec(spawn, status);
 	close_fd(&status);
@@ -214,7 +214,7 @@ void qemu_message(const struct qemu_process *process, char *text, size_t size)
 	buffer[got > 0 ? got : 0] = '\0';
 	do {
 		line = strsep(&rest, "\n");
-	} while (rest && strstr(line, " warning: "));
+	} while (rest && (strstr(line, " warning: ") || strstr(line, " info: ")));
 	snprintf(text, size, "%s", line);
 }
 
@@ -225,28 +225,44 @@ static void reap(struct qemu_process *process)
 	process->pid = -1;
 }
 
+/* "qemu-system-x86_64: -device e1000,foo=1,...: Property 'e1000.foo' not found" */
+static int explain_end(const struct spawn *spawn, const char *complaint)
+{
+	const struct qemu_model *model = spawn->model;
+	char *device = qemu_device_option(0, model->words.we_wordv[0]);
+	const char *reason = device ? strstr(complaint, device) : NULL;
+	const char *hint = secure_getenv("USRPCI_QEMU_ARGS") ? "see USRPCI_QEMU_ARGS" : NULL;
+
+	if (reason)
+		reason += strlen(device);
+	free(device);
+	if (reason && !strncmp(reason, ": ", 2))
+		return qemu_model_refused(model->ctx, model->object, reason + 2);
+	if (model->words.we_wordc > 1)
+		hint = "what follows the model in the device's name are arguments for QEMU";
+	return refuse(model->ctx, -EINVAL, model->object, hint, "%s did not start: %s",
+		      spawn->argv[0], *complaint ? complaint : "it gave no reason");
+}
+
 /* Waits until the machine runs. QEMU ends before that when it does not like its arguments. */
 static int greet(const struct spawn *spawn, struct qemu_process *process)
 {
 	static const char command[] = "{\"execute\": \"qmp_capabilities\"}\n";
-	char *reply = NULL, text[384];
+	char *reply = NULL, text[2048];
 	int error = qemu_monitor_execute(process->monitor, command, sizeof(command) - 1, &reply);
 
 	free(reply);
 	if (!error) {
-		log_debug(spawn->ctx, spawn->object, "%s runs as process %d", spawn->argv[0],
-			  process->pid);
+		log_debug(spawn->model->ctx, spawn->model->object, "%s runs as process %d",
+			  spawn->argv[0], process->pid);
 		return 0;
 	}
 	if (error != -ENODEV)
-		return report(spawn->ctx, error, spawn->object, NULL, "%s does not answer",
-			      spawn->argv[0]);
+		return report(spawn->model->ctx, error, spawn->model->object, NULL,
+			      "%s does not answer after its start", spawn->argv[0]);
 	reap(process);
 	qemu_message(process, text, sizeof(text));
-	log_error(spawn->ctx, spawn->object,
-		  secure_getenv("USRPCI_QEMU_ARGS") ? "see USRPCI_QEMU_ARGS" : NULL,
-		  "%s did not start: %s", spawn->argv[0], *text ? text : "it gave no reason");
-	return -EINVAL;
+	return explain_end(spawn, text);
 }
 
 static int start(struct spawn *spawn, struct qemu_process *process, size_t ram_size, int *monitor)
@@ -254,19 +270,19 @@ static int start(struct spawn *spawn, struct qemu_process *process, size_t ram_s
 	int error = make_descriptors(spawn, process, monitor);
 
 	if (error)
-		return report(spawn->ctx, error, spawn->object, NULL, "cannot prepare to run QEMU");
-	error = qemu_arguments(spawn->ctx, spawn->object, spawn->fds, ram_size, &spawn->argv);
+		return report(spawn->model->ctx, error, spawn->model->object, NULL,
+			      "cannot prepare to run QEMU");
+	error = qemu_arguments(spawn->model, spawn->fds, ram_size, &spawn->argv);
 	if (!error)
 		error = open_monitor(process, monitor);
 	return error ? error : run(spawn, process);
 }
 
-int qemu_process_spawn(struct usrpci_ctx *ctx, const char *object, int ram, size_t ram_size,
+int qemu_process_spawn(const struct qemu_model *model, int ram, size_t ram_size,
 		       struct qemu_process *process)
 {
 	struct spawn spawn = {
-		.ctx = ctx,
-		.object = object,
+		.model = model,
 		.fds = {ram, -1, -1, -1, -1, -1},
 	};
 	int monitor = -1, error;

@@ -17,6 +17,7 @@
  *	machine.c   ram.c            accesses; the machine's RAM, which is the DMA memory
  *	process.c                    the process
  *	arguments.c   monitor.c   qtest.c   its command line, its commands, its registers
+ *	model.c                      what a device's name asks for
  *
  * An access to a register goes down: backend.c, between qemu_enter() and qemu_leave(), calls
  * machine.c, which calls qtest.c. A message interrupt never enters the program: QEMU writes to its
@@ -31,6 +32,7 @@
  *	0x00b0000000	configuration space (ECAM)
  *	0x00c0000000	the doorbell that message interrupts ring
  *	0x00c8000000	the root ports' own BARs
+ *	0x00d0000000	32-bit memory BARs of slot 0, whose device QEMU starts with
  *	0x1000000000	64-bit memory BARs, a window for each slot
  */
 
@@ -47,14 +49,16 @@
 #define QEMU_SLOTS    12
 #define QEMU_DOORBELL QEMU_SLOTS
 
-#define QEMU_ECAM         0xb0000000
-#define QEMU_BAR32        0x80000000
-#define QEMU_BAR32_WINDOW 0x04000000ULL
-#define QEMU_BAR64        0x1000000000
-#define QEMU_BAR64_WINDOW 0x1000000000ULL
-#define QEMU_IO           0x1000 /* and of this size for each slot */
-#define QEMU_DOORBELL_BAR 0xc0000000
-#define QEMU_PORT_BARS    0xc8000000
+#define QEMU_ECAM             0xb0000000
+#define QEMU_BAR32            0x80000000
+#define QEMU_BAR32_SIZE       0x04000000ULL
+#define QEMU_BAR32_FIRST      0xd0000000
+#define QEMU_BAR32_FIRST_SIZE 0x20000000ULL
+#define QEMU_BAR64            0x1000000000
+#define QEMU_BAR64_SIZE       0x1000000000ULL
+#define QEMU_IO               0x1000 /* and of this size for each slot */
+#define QEMU_DOORBELL_BAR     0xc0000000
+#define QEMU_PORT_BARS        0xc8000000
 
 /* Writing a number here fires the message vector of that number. */
 #define QEMU_DOORBELL_ADDRESS (QEMU_DOORBELL_BAR + 12)
@@ -79,7 +83,11 @@ struct qemu {
 	/* Guards everything below; qemu_enter() takes it. */
 	pthread_mutex_t lock;
 	struct qtest qtest;
+	char *first;      /* the text of the model that QEMU was started with, in slot 0 */
+	bool first_stays; /* when it is closed: it has children, or QEMU cannot unplug it */
+	bool first_waits; /* it is in its slot, as after a reset, and nobody has it open */
 	struct qemu_dev *slots[QEMU_SLOTS]; /* NULL: free */
+	uint32_t deserted;                  /* slots whose device was closed and is still there */
 	bool unplugged;                     /* a device, since the last was plugged in */
 	bool gone;                          /* lost, and that was logged */
 
@@ -109,7 +117,8 @@ struct qemu_dev {
 	unsigned int slot;
 	unsigned int msi, msix; /* offsets of these capabilities; 0: none */
 	unsigned int msi_vectors, msix_vectors;
-	bool pulled; /* see qemu_pull() */
+	bool pulled;    /* see qemu_pull() */
+	bool requested; /* USRPCI_IRQ_REQUEST was enabled once: somebody may wait for its end */
 
 	/* Which of INTx, MSI and MSI-X is enabled, when count is not 0. */
 	enum usrpci_irq_type type;
@@ -122,8 +131,8 @@ struct qemu_dev {
 
 /* start.c */
 
-/* Starts QEMU and sets its machine up, for a context without a domain. Logs failures. */
-int qemu_start(struct usrpci_ctx *ctx, const char *object, struct qemu **qemu);
+/* Starts QEMU with the model in slot 0, for a context without a domain. Logs failures. */
+int qemu_start(const struct qemu_model *model, struct qemu **qemu);
 
 /* Ends it. Frees qemu and its RAM. */
 void qemu_stop(struct qemu *qemu);
@@ -160,9 +169,9 @@ void qemu_unwatch(struct qemu *qemu);
 
 /*
  * Logs once that QEMU ended (-ENODEV), with what it said, or that it stopped answering, and wakes
- * everybody who waits for an interrupt. Returns error.
+ * everybody who waits for an interrupt. The message is about object. Returns error.
  */
-int qemu_lost(struct qemu *qemu, int error);
+int qemu_lost(struct qemu *qemu, const char *object, int error);
 
 /* Registers. Errors: as qtest_read(), after qemu_lost(). */
 int qemu_read(struct qemu *qemu, enum qtest_space space, uint64_t address, unsigned int width,
@@ -213,12 +222,22 @@ unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int dev
 int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const char *what);
 void qemu_unplug(struct qemu *qemu, unsigned int slot);
 
+/* Whether QEMU can take the device out while the machine runs. */
+bool qemu_can_unplug(struct qemu *qemu, unsigned int slot);
+
+/* Opens the windows of a slot that has a device, and switches it on. */
+int qemu_slot_on(struct qemu *qemu, unsigned int slot);
+
 /* Resets the bus behind the slot's port. */
 int qemu_slot_reset(struct qemu *qemu, unsigned int slot);
 
-/* Where the windows of a slot for memory begin; those for ports begin at QEMU_IO * (slot + 1). */
-uint64_t qemu_window32(unsigned int slot);
-uint64_t qemu_window64(unsigned int slot);
+struct qemu_window {
+	uint64_t start, size;
+};
+
+/* The windows of a slot for memory; those for ports begin at QEMU_IO * (slot + 1). */
+struct qemu_window qemu_window32(unsigned int slot);
+struct qemu_window qemu_window64(unsigned int slot);
 
 /* bar.c */
 

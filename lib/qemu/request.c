@@ -52,6 +52,7 @@ int qemu_request_enable(struct qemu_dev *qdev)
 	unsigned int express = port_cap(qdev, PCI_CAP_ID_EXP);
 	int error = qemu_reserve_vectors(qdev, 1, 1, &qdev->request);
 
+	qdev->requested = true;
 	if (!error)
 		error = program_entry(qdev);
 	if (!error)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -119,9 +120,11 @@ unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int dev
 }
 
 /* Windows are given in units of 1 MiB (memory) and 4 KiB (I/O): 7.5.1.3. */
-static uint32_t window16(uint64_t first, uint64_t size)
+static uint32_t window16(struct qemu_window window)
 {
-	return (uint32_t)(first >> 16 & 0xfff0) | ((uint32_t)((first + size - 1) & 0xfff00000));
+	uint64_t last = window.start + window.size - 1;
+
+	return (uint32_t)(window.start >> 16 & 0xfff0) | (uint32_t)(last & 0xfff00000);
 }
 
 static uint32_t window_io(unsigned int slot)
@@ -131,30 +134,34 @@ static uint32_t window_io(unsigned int slot)
 	return base | base << 8;
 }
 
-uint64_t qemu_window32(unsigned int slot)
+struct qemu_window qemu_window32(unsigned int slot)
 {
-	return slot == QEMU_DOORBELL ? QEMU_DOORBELL_BAR : QEMU_BAR32 + slot * QEMU_BAR32_WINDOW;
+	if (slot == 0)
+		return (struct qemu_window){QEMU_BAR32_FIRST, QEMU_BAR32_FIRST_SIZE};
+	if (slot == QEMU_DOORBELL)
+		return (struct qemu_window){QEMU_DOORBELL_BAR, QEMU_BAR32_SIZE};
+	return (struct qemu_window){QEMU_BAR32 + slot * QEMU_BAR32_SIZE, QEMU_BAR32_SIZE};
 }
 
-uint64_t qemu_window64(unsigned int slot)
+struct qemu_window qemu_window64(unsigned int slot)
 {
-	return QEMU_BAR64 + slot * QEMU_BAR64_WINDOW;
+	return (struct qemu_window){QEMU_BAR64 + slot * QEMU_BAR64_SIZE, QEMU_BAR64_SIZE};
 }
 
 static int open_windows(struct qemu *qemu, unsigned int slot)
 {
 	unsigned int bus = qemu_slot_bus(slot);
-	uint64_t last64 = qemu_window64(slot) + QEMU_BAR64_WINDOW - 1;
+	struct qemu_window memory64 = qemu_window64(slot);
 	const struct {
 		unsigned int offset, width;
 		uint32_t value;
 	} registers[] = {
 		{PCI_PRIMARY_BUS, 4, bus << 8 | bus << 16},
 		{PCI_IO_BASE, 2, window_io(slot)},
-		{PCI_MEMORY_BASE, 4, window16(qemu_window32(slot), QEMU_BAR32_WINDOW)},
-		{PCI_PREF_MEMORY_BASE, 4, window16(qemu_window64(slot), QEMU_BAR64_WINDOW)},
-		{PCI_PREF_BASE_UPPER32, 4, (uint32_t)(qemu_window64(slot) >> 32)},
-		{PCI_PREF_LIMIT_UPPER32, 4, (uint32_t)(last64 >> 32)},
+		{PCI_MEMORY_BASE, 4, window16(qemu_window32(slot))},
+		{PCI_PREF_MEMORY_BASE, 4, window16(memory64)},
+		{PCI_PREF_BASE_UPPER32, 4, (uint32_t)(memory64.start >> 32)},
+		{PCI_PREF_LIMIT_UPPER32, 4, (uint32_t)((memory64.start + memory64.size - 1) >> 32)},
 		{PCI_COMMAND, 2, COMMAND_ALL},
 	};
 	int error = 0;
@@ -176,23 +183,6 @@ static int set_power(struct qemu *qemu, unsigned int slot, uint32_t power)
 		     : qemu_bus_write(qemu, 0, port, offset, 2, (control & ~SLOT_POWER) | power);
 }
 
-/* "Error: Property 'e1000.foo' not found" */
-static int explain_refusal(struct qemu *qemu, const char *object, const char *refusal)
-{
-	bool model = strstr(refusal, "not a valid device model name");
-	bool fixed = strstr(refusal, "expects a pluggable device type");
-	const char *hint = "qemu-system-x86_64 -device MODEL,help lists a model's properties";
-
-	if (!strncmp(refusal, "Error: ", 7))
-		refusal += 7;
-	if (model)
-		hint = "qemu-system-x86_64 -device help lists the models";
-	else if (fixed)
-		hint = "only models that QEMU can plug into a running machine can be opened";
-	log_error(qemu->domain.ctx, object, hint, "QEMU refuses the device: %s", refusal);
-	return model ? -ENODEV : fixed ? -EOPNOTSUPP : -EINVAL;
-}
-
 /*
  * Runs device_add. QEMU lets go of what an unplugged device used, a drive, a little later: what it
  * refuses just after that is asked again.
@@ -210,29 +200,48 @@ static int add_device(struct qemu *qemu, const char *command, char *reply, size_
 	return error;
 }
 
+/* "Error: Property 'e1000.foo' not found" */
+static int read_refusal(struct qemu *qemu, const char *object, const char *reply)
+{
+	if (!strncmp(reply, "Error: ", 7))
+		reply += 7;
+	return qemu_model_refused(qemu->domain.ctx, object, reply);
+}
+
 int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const char *what)
 {
-	/* Nothing runs option ROMs here; looking for their files costs time. */
-	const char *rom = strstr(what, "romfile=") ? "" : ",romfile=";
-	char command[1024], reply[256];
+	char command[1024], reply[256], *option = qemu_device_option(slot, what);
 	int error, length;
 
-	length = snprintf(command, sizeof(command), "device_add %s%s,id=slot%u,bus=port%u", what,
-			  rom, slot, slot);
-	if (length < 0 || (size_t)length >= sizeof(command))
+	if (!option)
+		return -ENOMEM;
+	length = snprintf(command, sizeof(command), "device_add %s", option);
+	free(option);
+	if ((size_t)length >= sizeof(command))
 		return report(qemu->domain.ctx, -ENAMETOOLONG, object, NULL,
 			      "the device's properties are too long");
-	error = open_windows(qemu, slot);
-	if (error)
-		return error;
 	error = add_device(qemu, command, reply, sizeof(reply));
 	if (error == -ENODEV || error == -ETIMEDOUT)
-		return qemu_lost(qemu, error);
+		return qemu_lost(qemu, object, error);
 	if (error)
 		return report(qemu->domain.ctx, error, object, NULL, "cannot ask QEMU for it");
-	if (*reply)
-		return explain_refusal(qemu, object, reply);
-	return set_power(qemu, slot, SLOT_ON);
+	return *reply ? read_refusal(qemu, object, reply) : qemu_slot_on(qemu, slot);
+}
+
+int qemu_slot_on(struct qemu *qemu, unsigned int slot)
+{
+	int error = open_windows(qemu, slot);
+
+	return error ? error : set_power(qemu, slot, SLOT_ON);
+}
+
+bool qemu_can_unplug(struct qemu *qemu, unsigned int slot)
+{
+	char command[64], reply[16];
+
+	snprintf(command, sizeof(command), "qom-get /machine/peripheral/slot%u hotpluggable", slot);
+	return !qemu_monitor(qemu->process.monitor, command, reply, sizeof(reply)) &&
+	       !strcmp(reply, "true");
 }
 
 /* QEMU takes a device away whose slot has been switched off. */

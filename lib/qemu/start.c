@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "qemu/qemu.h"
 
@@ -15,6 +16,7 @@ void qemu_stop(struct qemu *qemu)
 	qemu_process_end(&qemu->process);
 	qemu_doorbell_free(qemu);
 	qemu_ram_free(qemu);
+	free(qemu->first);
 	pthread_mutex_destroy(&qemu->lock);
 	pthread_mutex_destroy(&qemu->watch_lock);
 	free(qemu);
@@ -32,32 +34,49 @@ const struct dma_domain_ops domain_qemu = {
 	.destroy = qemu_domain_destroy,
 };
 
-static int boot(struct qemu *qemu, const char *object)
+/* What QEMU unplugs and plugs again has its children no more. */
+static bool has_children(const struct qemu_model *model)
 {
-	struct usrpci_ctx *ctx = qemu->domain.ctx;
-	int error = qemu_ram_create(qemu, object);
+	const char *args = secure_getenv("USRPCI_QEMU_ARGS");
+
+	for (size_t i = 1; i < model->words.we_wordc; i++)
+		if (!strcmp(model->words.we_wordv[i], "-device"))
+			return true;
+	return args && strstr(args, "-device");
+}
+
+static int boot(struct qemu *qemu, const struct qemu_model *model)
+{
+	int error = qemu_ram_create(qemu, model->object);
 
 	if (!error)
-		error = qemu_process_spawn(ctx, object, qemu->ram, qemu->ram_size, &qemu->process);
+		error = qemu_process_spawn(model, qemu->ram, qemu->ram_size, &qemu->process);
 	if (error)
 		return error;
 	error = qtest_init(&qemu->qtest, qemu->process.qtest, QTEST_TIMEOUT);
-	return error ? error : qemu_map_config(qemu);
+	if (!error)
+		error = qemu_map_config(qemu);
+	if (!error)
+		error = qemu_slot_on(qemu, 0);
+	qemu->first = strdup(model->text);
+	qemu->first_waits = true;
+	qemu->first_stays = has_children(model) || !qemu_can_unplug(qemu, 0);
+	return error || qemu->first ? error : -ENOMEM;
 }
 
-int qemu_start(struct usrpci_ctx *ctx, const char *object, struct qemu **result)
+int qemu_start(const struct qemu_model *model, struct qemu **result)
 {
 	struct qemu *qemu = calloc(1, sizeof(*qemu));
 	int error;
 
 	if (!qemu)
 		return -ENOMEM;
-	qemu->domain = (struct dma_domain){.ops = &domain_qemu, .ctx = ctx};
+	qemu->domain = (struct dma_domain){.ops = &domain_qemu, .ctx = model->ctx};
 	qemu->ram = -1;
 	qemu->process = QEMU_NO_PROCESS;
 	pthread_mutex_init(&qemu->lock, NULL);
 	pthread_mutex_init(&qemu->watch_lock, NULL);
-	error = boot(qemu, object);
+	error = boot(qemu, model);
 	if (error) {
 		qemu_stop(qemu);
 		return error;

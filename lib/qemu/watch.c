@@ -50,7 +50,7 @@ static void *watch(void *data)
 		qemu_enter(qemu);
 		error = qtest_dispatch(&qemu->qtest);
 		if (error)
-			qemu_lost(qemu, error);
+			qemu_lost(qemu, "qemu", error);
 		qemu_leave(qemu);
 	}
 	return NULL;

@@ -361,11 +361,40 @@ static void a_wrong_device_is_refused_with_the_reason(void **state)
 	assert_refused(state, "qemu:e1000,foo=1", -EINVAL, "Property 'e1000.foo' not found");
 	assert_refused(state, "qemu:e1000,netdev=n7", -EINVAL, "n7");
 	assert_refused(state, "qemu:nvme", -EINVAL, "serial");
-	assert_refused(state, "qemu:", -ENODEV, "QEMU refuses the device");
+	assert_refused(state, "qemu:", -ENODEV, "it names no model");
 	assert_refused(state, "qemu:usb-mouse", -EINVAL, "can't go on");
-	assert_refused(state, "qemu:VGA", -EOPNOTSUPP, "plug into a running machine");
-	assert_refused(state, "qemu:pci-bridge,chassis_nr=99", -EPROTONOSUPPORT, "bridge");
-	assert_refused(state, "qemu:edu\tquit", -EINVAL, "edu");
+	assert_refused(state, "qemu:edu,", -EINVAL, "ends in a comma");
+	assert_refused(state, "qemu:e1000,help", -EINVAL, "-device MODEL,help");
+	assert_refused(state, "qemu:edu,bus=pcie.0", -EINVAL, "the property bus cannot be chosen");
+	assert_refused(state, "qemu:edu,addr=1", -EINVAL, "the property addr cannot be chosen");
+	/* What QEMU says first is no complaint. */
+	assert_refused(state, "qemu:pvrdma", -EINVAL, "must be vmxnet3");
+	assert_refused(state, "qemu:virtio-iommu-pci", -EINVAL, "root bus");
+	assert_refused(state, "qemu:edu -device bogus", -EINVAL, "'bogus' is not a valid");
+	assert_refused(state, "qemu:edu quit", -EINVAL, "quit");
+	assert_refused(state, "qemu:edu 'quit", -EINVAL, "as a shell does");
+}
+
+static void assert_refused_beside(struct machine *m, const char *name, int error,
+				  const char *message)
+{
+	struct usrpci_dev *other;
+
+	m->fixture->log[0] = '\0';
+	assert_int_equal(usrpci_dev_open(m->ctx, name, &other), error);
+	assert_logged(m->fixture, message);
+	assert_int_equal(messages(m->fixture), 1);
+}
+
+static void what_comes_too_late_for_a_running_qemu_is_refused(void **state)
+{
+	struct machine m = open_edu(state);
+
+	assert_refused_beside(&m, "qemu:VGA", -EOPNOTSUPP, "open it first");
+	assert_refused_beside(&m, "qemu:edu -device usb-mouse", -EBUSY, "before the context's");
+	assert_refused_beside(&m, "qemu:pvrdma", -EINVAL, "must be vmxnet3");
+	assert_int_equal(usrpci_read32(&m.bar, EDU_ID), 0x010000ed);
+	close_device(&m);
 }
 
 static void a_wrong_device_leaves_the_others_alone(void **state)
@@ -450,6 +479,7 @@ int main(void)
 		CASE(who_waits_for_intx_learns_that_qemu_died),
 		CASE(who_waits_for_msi_learns_that_qemu_died),
 		CASE(a_wrong_device_is_refused_with_the_reason),
+		CASE(what_comes_too_late_for_a_running_qemu_is_refused),
 		CASE(a_wrong_device_leaves_the_others_alone),
 		CASE(a_missing_qemu_is_explained_with_its_package),
 		CASE(what_qemu_says_against_its_arguments_is_passed_on),

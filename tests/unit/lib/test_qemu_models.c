@@ -23,6 +23,7 @@
 #define CREATE_SQ   0x01
 #define CREATE_CQ   0x05
 #define FLUSH       0x00
+#define READ        0x02
 #define CONTIGUOUS  1
 #define CQ_IRQ      2
 #define DEPTH       8 /* of every queue */
@@ -51,17 +52,22 @@ static void wait_ready(struct nvme *nvme, uint32_t ready)
 		assert_true(i < 100000);
 }
 
-static struct nvme open_nvme(void **state)
+static struct nvme open_nvme_as(void **state, const char *name)
 {
 	struct usrpci_dma_request request = {
 		.size = (size_t)2 * (IO_QUEUES + 1) * QUEUE_BYTES, .align = 4096, .zero = true};
-	struct nvme nvme = {.m = open_device(state, NVME, 0)};
+	struct nvme nvme = {.m = open_device(state, name, 0)};
 	void *memory;
 
 	assert_int_equal(usrpci_dma_alloc(nvme.m.ctx, &request, &memory), 0);
 	nvme.memory = memory;
 	assert_int_equal(usrpci_dev_set_bus_master(nvme.m.dev, true), 0);
 	return nvme;
+}
+
+static struct nvme open_nvme(void **state)
+{
+	return open_nvme_as(state, NVME);
 }
 
 static void start(struct nvme *nvme)
@@ -109,6 +115,34 @@ static void create_queue(struct nvme *nvme, unsigned int number)
 	assert_int_equal(complete(nvme, 0), 0);
 	submit(nvme, 0, &submission);
 	assert_int_equal(complete(nvme, 0), 0);
+}
+
+static void an_nvme_drive_is_read(void **state)
+{
+	struct fixture *fixture = *state;
+	struct usrpci_dma_request request = {.size = 4096, .align = 4096, .zero = true};
+	struct command read = {{READ, 1, [10] = 3}};
+	uint8_t disk[64 * 512] = {0};
+	struct nvme nvme;
+	char name[512];
+	void *block;
+
+	memcpy(disk + (size_t)3 * 512, "the third", 10);
+	fixture_bytes(fixture, "/disk", disk, sizeof(disk));
+	snprintf(name, sizeof(name),
+		 "qemu:nvme,serial=1,drive=d0 -blockdev driver=file,filename=%s/disk,node-name=d0",
+		 fixture->root);
+	nvme = open_nvme_as(state, name);
+	assert_string_equal(usrpci_dev_name(nvme.m.dev), "qemu:nvme");
+	assert_int_equal(usrpci_dma_alloc(nvme.m.ctx, &request, &block), 0);
+	assert_int_equal(usrpci_irq_enable(nvme.m.dev, USRPCI_IRQ_MSIX, IO_QUEUES + 1), 0);
+	start(&nvme);
+	create_queue(&nvme, 1);
+	read.dword[6] = (uint32_t)usrpci_dma_addr(nvme.m.ctx, block);
+	submit(&nvme, 1, &read);
+	assert_int_equal(complete(&nvme, 1), 0);
+	assert_string_equal(block, "the third");
+	close_device(&nvme.m);
 }
 
 static void assert_silent(struct nvme *nvme, unsigned int except)
@@ -348,6 +382,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(msix_vectors_fire_each_for_its_own_queue),
+		CASE(an_nvme_drive_is_read),
 		CASE(a_masked_msix_vector_stays_pending),
 		CASE(two_devices_have_vectors_of_their_own),
 		CASE(nvme_has_a_64_bit_bar_above_4_gib),
