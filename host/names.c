@@ -5,15 +5,11 @@
  * the package udev) there are no names. It is the running machine's, whatever the context's root.
  */
 
-#include <errno.h>
 #include <libudev.h>
 #include <locale.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
-#include "guard/guard.h"
 #include "host.h"
 
 static struct udev_hwdb *open_hwdb(struct usrpci_host *host)
@@ -88,48 +84,4 @@ void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *i
 		host->properties = find_properties(hwdb, alias);
 	}
 	copy_names(host->properties, size, vendor, device, class_name);
-}
-
-/* Appends to a list of count. Returns how long it is then, or a negative errno. */
-static int append_members(struct usrpci_host *host, const char *class_name,
-			  struct usrpci_interface **list, int count)
-{
-	struct usrpci_interface *longer;
-	char **names;
-	int found = dir_list(host->ctx, &names, "/sys/class/%s", class_name);
-	int i;
-
-	if (found < 0)
-		return found == -ENOENT ? count : found;
-	longer = reallocarray(*list, (size_t)(count + found) + 1, sizeof(*longer));
-	for (i = 0; longer && i < found; i++) {
-		struct usrpci_interface *next = &longer[count];
-
-		if (strlen(names[i]) >= sizeof(next->name) ||
-		    !class_owner(host, class_name, names[i], &next->addr) ||
-		    file_exists(host->ctx, "/sys/class/%s/%s/partition", class_name, names[i]))
-			continue;
-		if (!multipath_head(names[i], next->name))
-			strcpy(next->name, names[i]);
-		count++;
-	}
-	free(names);
-	if (!longer)
-		return -ENOMEM;
-	*list = longer;
-	return count;
-}
-
-int usrpci_host_interfaces(struct usrpci_host *host, struct usrpci_interface **result)
-{
-	struct usrpci_interface *list = NULL;
-	int count = append_members(host, "net", &list, 0);
-
-	if (count >= 0)
-		count = append_members(host, "block", &list, count);
-	if (count < 0)
-		free(list);
-	else
-		*result = list;
-	return count;
 }

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Which device a name means: an address, an interface, a disk, or a vendor and device id.
- *
- * Interfaces and disks are found by where the kernel hangs them in /sys/devices: the nearest
- * directory above that is a PCI function is the device, whatever lies between (virtio, SCSI, NVMe).
  */
 
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <usrpci/device.h>
 
 #include "enumerate.h"
 #include "file.h"
+#include "member.h"
 
 #define LOG_SUBJECT "find"
 #include "log.h"
@@ -85,70 +80,31 @@ static int find_ids(struct usrpci_ctx *ctx, const char *name, unsigned int vendo
 	return 0;
 }
 
-/* The nearest PCI function on the way up from a real path, which is cut. */
-static int nearest_function(const struct usrpci_ctx *ctx, char *path, struct usrpci_addr *addr)
+/* Writes the functions that serve a name, "0000:05:00.0, 0000:06:00.0". */
+static void join_owners(char owners[][USRPCI_ADDR_STRLEN], int count, char *text, size_t size)
 {
-	char *slash;
+	size_t length = 0;
 
-	while ((slash = strrchr(path, '/'))) {
-		if (usrpci_addr_parse(slash + 1, addr) == 0 &&
-		    file_exists(ctx, PCI_DEVICES "/%s", slash + 1))
-			return 0;
-		*slash = '\0';
-	}
-	return -ENOTSUP;
-}
-
-/*
- * The disk of a multipath NVMe subsystem hangs below no device; the subsystem's directory links to
- * its controllers. Several: the disk is not one device's.
- */
-static int sole_controller(const struct usrpci_ctx *ctx, char path[PATH_MAX],
-			   struct usrpci_addr *addr)
-{
-	char *subsystem = strstr(path, "/nvme-subsystem/"), *end, link[PATH_MAX];
-	int controllers = 0, instance, length;
-	struct dirent *entry;
-	DIR *dir;
-
-	end = subsystem ? strchr(subsystem + strlen("/nvme-subsystem/"), '/') : NULL;
-	if (!end)
-		return -ENOTSUP;
-	*end = '\0';
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir))) {
-		length = 0;
-		if (sscanf(entry->d_name, "nvme%d%n", &instance, &length) != 1 ||
-		    entry->d_name[length])
-			continue;
-		controllers++;
-		snprintf(link, sizeof(link), "%.2000s/%s", path, entry->d_name);
-	}
-	closedir(dir);
-	if (controllers != 1 || !realpath(link, path))
-		return -ENOTSUP;
-	return nearest_function(ctx, path, addr);
+	for (int i = 0; i < count && length < size; i++)
+		length += (size_t)snprintf(text + length, size - length, "%s%s", i ? ", " : "",
+					   owners[i]);
 }
 
 static int find_in_class(struct usrpci_ctx *ctx, const char *class, const char *name,
 			 struct usrpci_addr *addr)
 {
-	char link[PATH_SIZE], path[PATH_MAX], up[PATH_MAX];
-	int error = path_format(ctx, link, "/sys/class/%s/%s", class, name);
+	char owners[MEMBER_OWNERS_MAX][USRPCI_ADDR_STRLEN], all[256];
+	int count = member_owners(ctx, class, name, owners);
 
-	if (error)
-		return error;
-	if (!realpath(link, path))
-		return -errno;
-	strcpy(up, path);
-	error = nearest_function(ctx, up, addr);
-	if (error)
-		error = sole_controller(ctx, path, addr);
-	if (error)
-		return report(ctx, error, name, NULL, "%s is not a PCI device's", path);
-	return 0;
+	if (count == 1 && !usrpci_addr_parse(owners[0], addr))
+		return 0;
+	if (count < 0)
+		return count;
+	if (!count)
+		return report(ctx, -ENOTSUP, name, NULL, "it does not belong to a PCI device");
+	join_owners(owners, count, all, sizeof(all));
+	return refuse(ctx, -ENOTUNIQ, name, "give the address of one of them",
+		      "it has %d paths: %s", count, all);
 }
 
 static bool plain_name(const char *name)

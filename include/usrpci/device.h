@@ -81,7 +81,8 @@ int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
  * block device or partition ("nvme0n1", "/dev/sda1"); "vendor:device" in hexadecimal ("8086:100e").
  *
  * Errors: -EINVAL (not a name of any of these forms); -ENODEV (no such device); -ENOTUNIQ (several
- * devices have this vendor and device id); -ENOTSUP (the interface or disk is not a PCI device's).
+ * devices have this vendor and device id, or are paths to this disk); -ENOTSUP (the interface or
+ * disk is not a PCI device's).
  */
 int usrpci_dev_find(struct usrpci_ctx *ctx, const char *name, struct usrpci_addr *addr);
 

@@ -339,7 +339,8 @@ static void a_multipath_disk_is_found_through_its_only_controller(void **state)
 	assert_finds(*state, "nvme0n1", disk.addr);
 	snprintf(path, sizeof(path), "%s/nvme1", subsystem);
 	fixture_link(*state, path, "../../../pci0000:00/0000:00:03.0");
-	assert_find_fails(*state, "nvme0n1", -ENOTSUP);
+	assert_find_fails(*state, "nvme0n1", -ENOTUNIQ);
+	assert_logged(*state, "it has 2 paths: 0000:02:00.0, 0000:00:03.0");
 }
 
 static void an_interface_that_is_no_pci_device_is_refused(void **state)
@@ -348,7 +349,7 @@ static void an_interface_that_is_no_pci_device_is_refused(void **state)
 	fixture_mkdir(*state, "/sys/devices/virtual/net/lo");
 	fixture_link(*state, "/sys/class/net/lo", "../../devices/virtual/net/lo");
 	assert_find_fails(*state, "lo", -ENOTSUP);
-	assert_logged(*state, "/sys/devices/virtual/net/lo");
+	assert_logged(*state, "lo: it does not belong to a PCI device");
 }
 
 static void names_that_are_nothing_are_refused(void **state)
