@@ -27,7 +27,7 @@ multiarch = $(shell gcc -print-multiarch)
 directories = --prefix $(PREFIX) $(if $(multiarch),--libdir lib/$(multiarch))
 
 BUILD_PACKAGES := gcc libc6-dev meson ninja-build pkgconf scdoc \
-	libkmod-dev libmount-dev libudev-dev libsmartcols-dev
+	libkmod-dev libmount-dev libmnl-dev libudev-dev libsmartcols-dev
 VM_PACKAGES := qemu-system-x86 udev busybox-static cpio kmod xz-utils procps pciutils iproute2 iputils-ping
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \

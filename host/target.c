@@ -13,6 +13,7 @@
 
 #include "driver.h"
 #include "file.h"
+#include "guard/guard.h"
 #include "target.h"
 #include "quiesce.h"
 
@@ -216,37 +217,21 @@ static bool stands_in_the_way(const struct target *target, const struct usrpci_u
 			      const struct targets *along, bool force)
 {
 	if (force)
-		return use->kind == USRPCI_USE_OPEN &&
+		return (use->kind == USRPCI_USE_OPEN || use->kind == USRPCI_USE_UNKNOWN) &&
 		       target->info.driver_kind == USRPCI_DRIVER_VFIO;
 	if (use->kind == USRPCI_USE_GROUP)
 		return along && !comes_along(along, use->object);
 	return true;
 }
 
-static const char *cure(enum usrpci_use_kind kind)
-{
-	switch (kind) {
-	case USRPCI_USE_GROUP:
-		return "--whole-group takes it along";
-	case USRPCI_USE_OPEN:
-		return "end that program";
-	case USRPCI_USE_ADDRESS:
-	case USRPCI_USE_ROUTE:
-		return "take the interface down (ip link set dev ... down); --force takes it "
-		       "nevertheless";
-	case USRPCI_USE_MOUNT:
-		return "unmount it; --force takes it nevertheless";
-	case USRPCI_USE_SWAP:
-		return "swapoff ends that; --force takes it nevertheless";
-	default:
-		return "--force takes it nevertheless";
-	}
-}
-
 static void log_use(struct usrpci_host *host, const struct target *target,
-		    const struct usrpci_use *use)
+		    const struct usrpci_use *use, bool force)
 {
-	log_error(host->ctx, target->name, cure(use->kind), "in use: %s", use->text);
+	char hint[sizeof(use->cure) + 64];
+
+	snprintf(hint, sizeof(hint), "%s%s", use->cure,
+		 cure_is_force(use->kind) && !force ? "; --force takes it nevertheless" : "");
+	log_error(host->ctx, target->name, hint, "in use: %s", use->text);
 }
 
 int target_is_free(struct usrpci_host *host, const struct target *target,
@@ -261,7 +246,7 @@ int target_is_free(struct usrpci_host *host, const struct target *target,
 	for (int i = 0; i < count; i++) {
 		if (!stands_in_the_way(target, &uses[i], along, force))
 			continue;
-		log_use(host, target, &uses[i]);
+		log_use(host, target, &uses[i], force);
 		standing++;
 	}
 	usrpci_host_uses_free(uses);

@@ -14,6 +14,7 @@
 #include "file.h"
 #include "driver.h"
 #include "group.h"
+#include "guard/guard.h"
 #include "modules.h"
 
 static void check_driver(const struct usrpci_dev_info *info, const char *name,
@@ -36,61 +37,35 @@ static void check_driver(const struct usrpci_dev_info *info, const char *name,
 			    name);
 }
 
-static void describe_cure(const struct usrpci_use *use, const char *name, char cure[200])
+/* A driver in userspace that has it open is at work, not in the way; it took it from nobody. */
+static enum usrpci_check_state state_of_use(const struct usrpci_dev_info *info,
+					    const struct usrpci_use *use)
 {
-	/* Text before and behind the object of the use, or of the device where a use has no object.
-	 */
-	static const struct {
-		const char *before, *behind;
-	} cures[] = {
-		[USRPCI_USE_ADDRESS] = {"ip address flush dev ", ""},
-		[USRPCI_USE_ROUTE] = {"ip route flush dev ", ""},
-		[USRPCI_USE_UPPER] = {"ip link set ", " nomaster"},
-		[USRPCI_USE_MOUNT] = {"umount -A /dev/", ""},
-		[USRPCI_USE_SWAP] = {"swapoff /dev/", ""},
-		[USRPCI_USE_HOLDER] = {"stop what lsblk shows above /dev/", ""},
-		[USRPCI_USE_DISPLAY] = {"usrpci bind --force ", ", if nobody looks at it"},
-		[USRPCI_USE_OPEN] = {"end ", ""},
-		[USRPCI_USE_GROUP] = {"usrpci bind --whole-group ", ""},
-		[USRPCI_USE_BRIDGE] = {"choose another device than ", ""},
-		[USRPCI_USE_FUNCTIONS] = {"echo 0 > " PCI_DEVICES "/", "/sriov_numvfs"},
-		[USRPCI_USE_NAMESPACE] = {"end the container that has ", ""},
-		[USRPCI_USE_SHARE] = {"choose another device than ", ""},
-		[USRPCI_USE_CONSOLE] = {"boot without console=", ""},
-		[USRPCI_USE_BELOW] = {"choose another device than ", ""},
-	};
-	const char *object = use->kind == USRPCI_USE_GROUP ? name : use->object;
-
-	snprintf(cure, 200, "%s%s%s", cures[use->kind].before, object, cures[use->kind].behind);
+	if (use->kind == USRPCI_USE_OPEN || use->kind == USRPCI_USE_UNKNOWN)
+		return driver_is_userspace(info->driver_kind) ? USRPCI_CHECK_NOTE
+							      : USRPCI_CHECK_MISSING;
+	return USRPCI_CHECK_MISSING;
 }
 
 static void check_uses(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		       const char *name, struct findings *findings)
 {
-	struct usrpci_use *uses;
-	int count = usrpci_host_uses(host, &info->addr, &uses);
-	char cure[200];
-	int i;
+	struct usrpci_use *uses = NULL;
+	int count = guard_look(host, info, false, &uses);
 
-	/* Where a driver for userspace has it, it is taken from nobody. */
-	if (count < 0) {
-		finding_add(findings,
-			    driver_is_userspace(info->driver_kind) ? USRPCI_CHECK_NOTE
-								   : USRPCI_CHECK_MISSING,
-			    "use", "run as root", "who uses %s cannot be found out", name);
-		return;
-	}
-	for (i = 0; i < count; i++) {
-		describe_cure(&uses[i], name, cure);
-		/* A driver that has it open now is at work, not in the way. */
-		finding_add(findings,
-			    uses[i].kind == USRPCI_USE_OPEN ? USRPCI_CHECK_NOTE
-							    : USRPCI_CHECK_MISSING,
-			    "use", cure, "%s", uses[i].text);
-	}
+	findings->failed |= count < 0;
+	for (int i = 0; i < count; i++)
+		finding_add(findings, state_of_use(info, &uses[i]), "use", uses[i].cure, "%s",
+			    uses[i].text);
 	if (!count)
 		finding_add(findings, USRPCI_CHECK_OK, "use", NULL, "nobody uses %s", name);
 	usrpci_host_uses_free(uses);
+	count = guard_look(host, info, true, &uses);
+	findings->failed |= count < 0;
+	for (int i = 0; i < count; i++)
+		finding_add(findings, USRPCI_CHECK_NOTE, "use", NULL, "%s", uses[i].text);
+	if (count > 0)
+		usrpci_host_uses_free(uses);
 }
 
 static void check_interrupt(struct usrpci_host *host, const struct usrpci_dev_info *info,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guard's disk part: disks and partitions of a device, and the block devices above them (device
- * mapper, md, multipath), that are mounted, swapped to, or held. What this mount namespace doesn't
- * show, or what holds a disk without a trace in sysfs (ZFS, a container's mount), is found by
- * opening the disk exclusively, which the kernel refuses then.
+ * mapper, md), that are mounted, swapped to, or held. What no mount table shows, or what holds a
+ * disk without a trace in sysfs (ZFS, a mount in a container), is found by opening the disk
+ * exclusively, which the kernel refuses then.
  */
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -18,159 +19,257 @@
 #include "guard/guard.h"
 #include "libraries.h"
 
-#define LOG_SUBJECT "guard"
-#include "log.h"
-
 /* LVM on crypt on md on partitions is five; a hostile /sys may be a circle. */
 #define DEPTH_MAX 8
 
 struct disk_tables {
+	struct guard *guard;
 	struct lazy_mount *lib;
 	struct libmnt_table *mounts;
 	struct libmnt_table *swaps;
 };
 
-static int read_tables(struct usrpci_host *host, struct disk_tables *tables)
+/* The name of a disk's file: in sysfs a "!" stands for the "/" of cciss/c0d0. */
+static const char *file_name(const char *disk, char name[NAME_SIZE])
+{
+	snprintf(name, NAME_SIZE, "%s", disk);
+	for (char *at = name; *at; at++)
+		*at = *at == '!' ? '/' : *at;
+	return name;
+}
+
+static bool is_name(const char *disk, const char *path)
+{
+	char name[NAME_SIZE];
+
+	return path && !strncmp(path, "/dev/", 5) && !strcmp(path + 5, file_name(disk, name));
+}
+
+bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path)
+{
+	struct stat status;
+
+	if (is_name(disk->name, path))
+		return true;
+	return host_is_live(host) && disk->number && !strncmp(path, "/dev/", 5) &&
+	       !stat(path, &status) && S_ISBLK(status.st_mode) && status.st_rdev == disk->number;
+}
+
+static int parse_mounts(const struct disk_tables *tables, const char *file)
 {
 	char path[PATH_SIZE];
+	int error = path_format(tables->guard->host->ctx, path, "%s", file);
+
+	if (!error)
+		error = tables->lib->mnt_table_parse_file(tables->mounts, path);
+	return error > 0 ? -EIO : error;
+}
+
+static int read_mounts(const struct disk_tables *tables)
+{
+	struct usrpci_host *host = tables->guard->host;
+	int error = parse_mounts(tables, "/proc/self/mountinfo");
+
+	/* In a mount namespace of its own, a program does not see what the host has mounted since.
+	 */
+	if (!error && host_is_live(host))
+		parse_mounts(tables, "/proc/1/mountinfo");
+	return error;
+}
+
+static int read_swaps(const struct disk_tables *tables)
+{
+	char path[PATH_SIZE];
+	int error = path_format(tables->guard->host->ctx, path, "/proc/swaps");
+
+	if (!error && file_exists(tables->guard->host->ctx, "/proc/swaps"))
+		error = tables->lib->mnt_table_parse_swaps(tables->swaps, path);
+	return error > 0 ? -EIO : error;
+}
+
+static int read_tables(struct disk_tables *tables)
+{
 	int error;
 
 	tables->lib = lazy_load_mount();
 	if (!tables->lib)
-		return report(host->ctx, -ELIBACC, NULL, "apt install libmount1",
-			      "cannot read what is mounted");
+		return use_unknown(tables->guard, -ELIBACC, "apt install libmount1",
+				   "what is mounted cannot be read");
 	tables->mounts = tables->lib->mnt_new_table();
 	tables->swaps = tables->lib->mnt_new_table();
 	if (!tables->mounts || !tables->swaps)
 		return -ENOMEM;
-	error = path_format(host->ctx, path, "/proc/self/mountinfo");
+	error = read_mounts(tables);
 	if (!error)
-		error = tables->lib->mnt_table_parse_file(tables->mounts, path);
-	if (error)
-		return report(host->ctx, error < 0 ? error : -EIO, NULL, NULL,
-			      "cannot read what is mounted");
-	error = path_format(host->ctx, path, "/proc/swaps");
-	if (!error && file_exists(host->ctx, "/proc/swaps"))
-		error = tables->lib->mnt_table_parse_swaps(tables->swaps, path);
-	if (error)
-		return report(host->ctx, error < 0 ? error : -EIO, NULL, NULL,
-			      "cannot read /proc/swaps");
-	return 0;
-}
-
-static bool is_source(const struct disk_tables *tables, struct libmnt_fs *fs, const char *disk)
-{
-	const char *source = tables->lib->mnt_fs_get_source(fs);
-
-	return source && !strncmp(source, "/dev/", 5) && !strcmp(source + 5, disk);
+		error = read_swaps(tables);
+	return error ? use_unknown(tables->guard, error, "mount -t proc proc /proc",
+				   "what is mounted cannot be read")
+		     : 0;
 }
 
 /* By number, for a source may be any link to it; by name for Btrfs, which has a number of its own.
  */
-static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs, const char *disk,
-		       dev_t number)
+static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs,
+		       const struct leaf *disk)
 {
-	return (number && tables->lib->mnt_fs_get_devno(fs) == number) ||
-	       is_source(tables, fs, disk);
+	return (disk->number && tables->lib->mnt_fs_get_devno(fs) == disk->number) ||
+	       is_name(disk->name, tables->lib->mnt_fs_get_source(fs));
 }
 
-static dev_t disk_number(struct usrpci_host *host, const char *disk)
+static int add_mount(const struct disk_tables *tables, struct libmnt_fs *fs,
+		     const struct leaf *disk)
 {
-	unsigned int major_number, minor_number;
-	char text[NAME_SIZE];
+	const char *target = tables->lib->mnt_fs_get_target(fs);
+	int error = use_add(tables->guard, disk, USRPCI_USE_MOUNT, disk->name,
+			    "%s is mounted on %s", disk->name, target);
 
-	if (file_read(host->ctx, text, sizeof(text), "/sys/class/block/%s/dev", disk) < 0 ||
-	    sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
-		return 0;
-	return makedev(major_number, minor_number);
+	if (!error && !strcmp(target, "/"))
+		return use_cure(tables->guard, "choose another device: the root file system is on "
+					       "this one");
+	return error;
 }
 
-static int guard_mounts(const struct disk_tables *tables, const char *disk, dev_t number,
-			struct use_list *list)
+/* A mount is in the tables of both mount namespaces, and is one use. */
+static bool is_known(const struct guard *guard, size_t from, const char *target)
+{
+	for (size_t i = from; i < guard->count; i++) {
+		const char *text = strstr(guard->uses[i].text, " is mounted on ");
+
+		if (text && !strcmp(text + strlen(" is mounted on "), target))
+			return true;
+	}
+	return false;
+}
+
+static int guard_mounts(const struct disk_tables *tables, const struct leaf *disk)
 {
 	struct libmnt_iter *iterator = tables->lib->mnt_new_iter(MNT_ITER_FORWARD);
+	size_t from = tables->guard->count;
 	struct libmnt_fs *fs;
 	int error = iterator ? 0 : -ENOMEM;
 
 	while (!error && !tables->lib->mnt_table_next_fs(tables->mounts, iterator, &fs)) {
-		if (is_on_disk(tables, fs, disk, number))
-			error = use_add(list, USRPCI_USE_MOUNT, disk, "%s is mounted on %s", disk,
-					tables->lib->mnt_fs_get_target(fs));
+		if (is_on_disk(tables, fs, disk) &&
+		    !is_known(tables->guard, from, tables->lib->mnt_fs_get_target(fs)))
+			error = add_mount(tables, fs, disk);
 	}
 	if (!error)
 		tables->lib->mnt_reset_iter(iterator, MNT_ITER_FORWARD);
 	while (!error && !tables->lib->mnt_table_next_fs(tables->swaps, iterator, &fs)) {
-		if (is_source(tables, fs, disk))
-			error = use_add(list, USRPCI_USE_SWAP, disk, "%s is swap space", disk);
+		if (is_disk_path(tables->guard->host, disk, tables->lib->mnt_fs_get_source(fs)))
+			error = use_add(tables->guard, disk, USRPCI_USE_SWAP, disk->name,
+					"%s is swap space", disk->name);
 	}
 	tables->lib->mnt_free_iter(iterator);
 	return error;
 }
 
-static int guard_exclusive(struct usrpci_host *host, const char *disk, struct use_list *list)
-{
-	int fd = file_open(host->ctx, O_RDONLY | O_EXCL | O_NONBLOCK, "/dev/%s", disk);
+static int guard_disk(const struct disk_tables *tables, const struct leaf *disk,
+		      unsigned int depth);
 
-	if (fd == -EBUSY)
-		return use_add(list, USRPCI_USE_HOLDER, disk,
-			       "%s is held: the kernel refuses to open it exclusively", disk);
-	if (fd >= 0)
-		close(fd);
-	return 0;
+static int add_holder(const struct disk_tables *tables, const struct leaf *disk, const char *holder)
+{
+	struct guard *guard = tables->guard;
+	char title[128];
+	int error;
+
+	if (file_read(guard->host->ctx, title, sizeof(title), "/sys/class/block/%s/dm/name",
+		      holder) < 0)
+		title[0] = '\0';
+	error = use_add(guard, disk, USRPCI_USE_HOLDER, disk->name, "%s is held by %s%s%s%s",
+			disk->name, holder, title[0] ? " (" : "", title, title[0] ? ")" : "");
+	if (!error && title[0])
+		return use_cure(guard, "dmsetup remove %s (LVM: vgchange -a n)", title);
+	if (!error && file_exists(guard->host->ctx, "/sys/class/block/%s/md", holder))
+		return use_cure(guard, "mdadm --stop /dev/%s", holder);
+	return error;
 }
 
-static int guard_disk(struct usrpci_host *host, const char *disk, const struct disk_tables *tables,
-		      unsigned int depth, struct use_list *list);
-
-static int guard_holders(struct usrpci_host *host, const char *disk,
-			 const struct disk_tables *tables, unsigned int depth,
-			 struct use_list *list)
+static int guard_holders(const struct disk_tables *tables, const struct leaf *disk,
+			 unsigned int depth)
 {
-	char **names, title[128];
-	int count = dir_list(host->ctx, &names, "/sys/class/block/%s/holders", disk);
+	struct leaf above = *disk;
+	char **names;
+	int count = dir_list(tables->guard->host->ctx, &names, "/sys/class/block/%s/holders",
+			     disk->name);
 	int error = 0;
-	int i;
 
 	if (count < 0)
 		return count == -ENOENT
 			       ? 0
-			       : report(host->ctx, count, disk, NULL, "cannot read its holders");
-	for (i = 0; !error && i < count; i++) {
-		if (file_read(host->ctx, title, sizeof(title), "/sys/class/block/%s/dm/name",
-			      names[i]) < 0)
-			title[0] = '\0';
-		error = use_add(list, USRPCI_USE_HOLDER, disk, "%s is held by %s%s%s%s", disk,
-				names[i], title[0] ? " (" : "", title, title[0] ? ")" : "");
+			       : use_unknown(tables->guard, count, "run on the host itself",
+					     "what holds %s cannot be read", disk->name);
+	for (int i = 0; !error && i < count; i++) {
+		snprintf(above.name, sizeof(above.name), "%s", names[i]);
+		snprintf(above.path, sizeof(above.path), "/sys/class/block/%s", names[i]);
+		above.number = leaf_number(tables->guard->host, above.path);
+		error = add_holder(tables, disk, names[i]);
 		if (!error)
-			error = guard_disk(host, names[i], tables, depth + 1, list);
+			error = guard_disk(tables, &above, depth + 1);
 	}
 	free(names);
 	return error;
 }
 
-static int guard_disk(struct usrpci_host *host, const char *disk, const struct disk_tables *tables,
-		      unsigned int depth, struct use_list *list)
+static int guard_disk(const struct disk_tables *tables, const struct leaf *disk, unsigned int depth)
 {
-	int error = guard_mounts(tables, disk, disk_number(host, disk), list);
+	int error = guard_mounts(tables, disk);
 
-	if (error || depth == DEPTH_MAX)
-		return error;
-	return guard_holders(host, disk, tables, depth, list);
+	return error || depth == DEPTH_MAX ? error : guard_holders(tables, disk, depth);
+}
+
+static bool is_file_of(int fd, const struct leaf *disk)
+{
+	struct stat status;
+
+	return fd >= 0 && !fstat(fd, &status) && S_ISBLK(status.st_mode) &&
+	       status.st_rdev == disk->number;
+}
+
+/* A file that is missing, or of another disk as in a container's /dev, says nothing of this disk.
+ */
+static int guard_exclusive(struct guard *guard, const struct leaf *disk)
+{
+	char name[NAME_SIZE];
+	int fd = file_open(guard->host->ctx, O_RDONLY | O_EXCL | O_NONBLOCK, "/dev/%s",
+			   file_name(disk->name, name));
+	bool is_free = fd == -ENOMEDIUM || is_file_of(fd, disk);
+
+	if (fd >= 0)
+		close(fd);
+	if (fd == -EBUSY)
+		return use_add(guard, disk, USRPCI_USE_HOLDER, disk->name,
+			       "%s is held: the kernel refuses to open it exclusively", disk->name)
+			       ?: use_cure(guard,
+					   "end what holds it: grep %u:%u /proc/*/mountinfo, zpool "
+					   "status",
+					   major(disk->number), minor(disk->number));
+	if (is_free)
+		return 0;
+	return use_unknown(guard, fd < 0 ? fd : -ENODEV,
+			   fd == -EACCES || fd == -EPERM ? "run as root" : "run on the host itself",
+			   "whether %s is held cannot be found out, for /dev/%s does not open",
+			   disk->name, name);
 }
 
 /* A whole disk cannot be opened exclusively while a part of it is in use: ask only when none is. */
-static int guard_all(struct usrpci_host *host, char (*disks)[NAME_SIZE], int count,
-		     struct use_list *list)
+static int guard_all(struct guard *guard)
 {
-	struct disk_tables tables = {0};
-	size_t before = list->count;
-	int error = count ? read_tables(host, &tables) : 0;
-	int i;
+	struct disk_tables tables = {.guard = guard};
+	const struct tree *tree = &guard->tree;
+	size_t before = guard->count;
+	int error = read_tables(&tables);
 
-	for (i = 0; !error && i < count; i++)
-		error = guard_disk(host, disks[i], &tables, 0, list);
-	for (i = 0; !error && i < count && list->count == before; i++)
-		error = guard_exclusive(host, disks[i], list);
+	for (size_t i = 0; !error && tables.swaps && i < tree->count; i++) {
+		if (leaf_is(&tree->leaves[i], "block"))
+			error = guard_disk(&tables, &tree->leaves[i], 0);
+	}
+	if (!error)
+		error = guard_exports(guard);
+	for (size_t i = 0; !error && host_is_live(guard->host) && i < tree->count; i++) {
+		if (leaf_is(&tree->leaves[i], "block") && guard->count == before)
+			error = guard_exclusive(guard, &tree->leaves[i]);
+	}
 	if (tables.mounts)
 		tables.lib->mnt_unref_table(tables.mounts);
 	if (tables.swaps)
@@ -179,71 +278,11 @@ static int guard_all(struct usrpci_host *host, char (*disks)[NAME_SIZE], int cou
 	return error;
 }
 
-/*
- * With native NVMe multipath the disk that is used, nvme0n1, hangs on no PCI device; its path
- * nvme0c1n1 does.
- */
-bool multipath_head(const char *disk, char head[NAME_SIZE])
+int guard_disks(struct guard *guard)
 {
-	unsigned int subsystem, controller, namespace;
-	int end = 0;
-
-	if (sscanf(disk, "nvme%uc%un%u%n", &subsystem, &controller, &namespace, &end) != 3 ||
-	    disk[end])
-		return false;
-	snprintf(head, NAME_SIZE, "nvme%un%u", subsystem, namespace);
-	return true;
-}
-
-/* Appends a disk's partitions to a list of count. Returns how long it is then, or -errno. */
-static int append_partitions(struct usrpci_host *host, const char *disk, char (**list)[NAME_SIZE],
-			     int count)
-{
-	char(*longer)[NAME_SIZE];
-	char **names;
-	int found = dir_list(host->ctx, &names, "/sys/class/block/%s", disk);
-
-	if (found < 0)
-		return found == -ENOENT ? count : found;
-	longer = reallocarray(*list, (size_t)(count + found) + 1, sizeof(*longer));
-	for (int i = 0; longer && i < found; i++) {
-		if (strlen(names[i]) < NAME_SIZE && !strncmp(names[i], disk, strlen(disk)) &&
-		    file_exists(host->ctx, "/sys/class/block/%s/%s/dev", disk, names[i]))
-			strcpy(longer[count++], names[i]);
+	for (size_t i = 0; i < guard->tree.count; i++) {
+		if (leaf_is(&guard->tree.leaves[i], "block"))
+			return guard_all(guard);
 	}
-	free(names);
-	if (!longer)
-		return -ENOMEM;
-	*list = longer;
-	return count;
-}
-
-int disk_members(struct usrpci_host *host, const struct usrpci_addr *addr,
-		 char (**names)[NAME_SIZE])
-{
-	int count = class_members(host, addr, "block", names), all = count;
-	char head[NAME_SIZE];
-
-	for (int i = 0; all >= 0 && i < count; i++) {
-		if (!multipath_head((*names)[i], head))
-			continue;
-		strcpy((*names)[i], head);
-		all = append_partitions(host, head, names, all);
-	}
-	if (all < 0 && count >= 0)
-		free(*names);
-	return all;
-}
-
-int guard_disks(struct usrpci_host *host, const struct usrpci_dev_info *info, struct use_list *list)
-{
-	char(*disks)[NAME_SIZE];
-	int count = disk_members(host, &info->addr, &disks);
-	int error;
-
-	if (count < 0)
-		return report(host->ctx, count, NULL, NULL, "cannot read /sys/class/block");
-	error = count ? guard_all(host, disks, count, list) : 0;
-	free(disks);
-	return error;
+	return 0;
 }

@@ -3,60 +3,59 @@
 #define USRPCI_HOST_GUARD_GUARD_H
 
 /*
- * The parts of the guard: each looks at one way to use a device and adds what it finds. They return
- * 0 or a negative errno, logged: what uses the device is then unknown.
+ * The parts of the guard: each looks at one way to use a device and adds what it finds. Parts
+ * return 0 or -ENOMEM. What a part cannot find out is a use too, of kind USRPCI_USE_UNKNOWN.
  */
 
+#include <stdarg.h>
+
+#include "guard/tree.h"
 #include "host.h"
 
-struct use_list {
+struct guard {
+	struct usrpci_host *host;
+	const struct usrpci_dev_info *info; /* of the function that is asked about */
+	struct tree tree;                   /* of it and all below it */
 	struct usrpci_use *uses;
 	size_t count, size;
 };
 
-__attribute__((format(printf, 4, 5))) int use_add(struct use_list *list, enum usrpci_use_kind kind,
-						  const char *object, const char *format, ...);
-
-/* Puts the address of the function below before the text of a use that was found there. */
-void use_prefix(struct usrpci_use *use, const char *name);
-
-/* What classes know of a function: its interfaces, disks, consoles, shared files. */
-int guard_classes(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		  struct use_list *list);
-
-/* What hangs below a function: other functions with their uses, hidden interfaces. */
-int guard_below(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		struct use_list *list);
-int guard_network(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		  struct use_list *list);
-int guard_disks(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		struct use_list *list);
-int guard_open_files(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		     struct use_list *list);
-
 /*
- * Whether a member of a class, an interface ("net") or a disk ("block"), hangs below a PCI device,
- * and which. The class directory's links tell, for those on virtio, SCSI or USB as well.
+ * Adds a use of a leaf of the tree; the address of the function below goes before the text. The
+ * cure is the usual one of the kind (cure.c).
  */
-bool class_owner(struct usrpci_host *host, const char *class_name, const char *name,
-		 struct usrpci_addr *owner);
+__attribute__((format(printf, 5, 6))) int use_add(struct guard *guard, const struct leaf *leaf,
+						  enum usrpci_use_kind kind, const char *object,
+						  const char *format, ...);
 
-/*
- * Lists the disks and partitions of a device as programs use them: of native NVMe multipath the
- * head and its partitions, which hang on no PCI device, instead of the path. As class_members().
- */
-int disk_members(struct usrpci_host *host, const struct usrpci_addr *addr,
-		 char (**names)[NAME_SIZE]);
+/* Replaces the cure of the use that was added last. Returns 0. */
+__attribute__((format(printf, 2, 3))) int use_cure(struct guard *guard, const char *format, ...);
 
-/* Whether a disk is a path of native NVMe multipath (nvme0c1n1), and its head's name (nvme0n1). */
-bool multipath_head(const char *disk, char head[NAME_SIZE]);
+/* Adds that a part of the use cannot be found out, and why. error is a negative errno, or 0. */
+__attribute__((format(printf, 4, 5))) int use_unknown(struct guard *guard, int error,
+						      const char *cure, const char *format, ...);
 
-/*
- * Lists the interfaces ("net") or disks and partitions ("block") that a device's driver provides,
- * however far below it they are. Returns the count or a negative errno (not logged); the list is
- * the caller's.
- */
-int class_members(struct usrpci_host *host, const struct usrpci_addr *addr, const char *class_name,
-		  char (**names)[NAME_SIZE]);
+/* Writes what ends a use of this kind: a command where there is one. */
+void cure_usual(enum usrpci_use_kind kind, const char *object, char *cure, size_t size);
+
+/* Whether bind's force takes a device from a use of this kind. */
+bool cure_is_force(enum usrpci_use_kind kind);
+
+int guard_network(struct guard *guard);
+int guard_disks(struct guard *guard);
+int guard_exports(struct guard *guard);
+int guard_kernel(struct guard *guard);
+int guard_console(struct guard *guard);
+int guard_open_files(struct guard *guard);
+
+/* Adds what is worth knowing and no reason to leave the device alone: as uses, for the check. */
+int guard_notes(struct guard *guard);
+
+/* Looks at a device with all parts, or for notes alone. The uses are the caller's to free. */
+int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, bool notes,
+	       struct usrpci_use **uses);
+
+/* Whether a path of a disk's file, as the kernel or a program knows it, leads to this disk. */
+bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path);
 
 #endif

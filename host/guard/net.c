@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guard's network part: the interfaces of a device, and those above them (bridges, bonds,
- * teams, VLANs, macvlans), with an address or a route. That covers root file systems over NFS or
- * iSCSI, which reach their server by an address.
+ * teams, VLANs, macvlans), with an address, a route, or others who take frames. That covers root
+ * file systems over NFS or iSCSI, which reach their server by an address.
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
 #include "guard/guard.h"
-
-#define LOG_SUBJECT "guard"
-#include "log.h"
 
 /*
  * Stacks of interfaces are rarely deeper than three. The kernel allows no loop, but a forged /sys
@@ -27,82 +25,157 @@ struct net_table {
 	int count;
 };
 
-static int guard_interface(struct usrpci_host *host, const char *interface,
-			   const struct net_table *table, unsigned int depth,
-			   struct use_list *list);
+static int guard_interface(struct guard *guard, const struct leaf *leaf, const char *interface,
+			   const struct net_table *table, unsigned int depth);
+
+/* A bridge or bond lets its members go; a VLAN or macvlan must be deleted. */
+static int add_upper(struct guard *guard, const struct leaf *leaf, const char *interface,
+		     const char *upper)
+{
+	char master[NAME_SIZE];
+	int error = use_add(guard, leaf, USRPCI_USE_UPPER, interface, "%s is part of %s", interface,
+			    upper);
+
+	if (error || (!file_link_name(guard->host->ctx, master, sizeof(master),
+				      "/sys/class/net/%s/master", interface) &&
+		      !strcmp(master, upper)))
+		return error;
+	return use_cure(guard, "ip link delete %s", upper);
+}
 
 /* Asks the same of the interfaces above this one; each of them reports its own uses. */
-static int guard_uppers(struct usrpci_host *host, const char *interface,
-			const struct net_table *table, unsigned int depth, struct use_list *list)
+static int guard_uppers(struct guard *guard, const struct leaf *leaf, const char *interface,
+			const struct net_table *table, unsigned int depth)
 {
 	char **names;
-	int count = dir_list(host->ctx, &names, "/sys/class/net/%s", interface);
+	int count = dir_list(guard->host->ctx, &names, "/sys/class/net/%s", interface);
 	int error = 0;
-	int i;
 
 	if (count < 0)
 		return count == -ENOENT ? 0
-					: report(host->ctx, count, interface, NULL,
-						 "cannot read what is above it");
-	for (i = 0; !error && i < count; i++) {
+					: use_unknown(guard, count, "run on the host itself",
+						      "what is above %s cannot be read", interface);
+	for (int i = 0; !error && i < count; i++) {
 		const char *upper = names[i] + strlen("upper_");
 
 		if (strncmp(names[i], "upper_", strlen("upper_")) != 0)
 			continue;
-		error = use_add(list, USRPCI_USE_UPPER, interface, "%s is part of %s", interface,
-				upper);
+		error = add_upper(guard, leaf, interface, upper);
 		if (!error && depth < DEPTH_MAX)
-			error = guard_interface(host, upper, table, depth + 1, list);
+			error = guard_interface(guard, leaf, upper, table, depth + 1);
 	}
 	free(names);
 	return error;
 }
 
-static int guard_interface(struct usrpci_host *host, const char *interface,
-			   const struct net_table *table, unsigned int depth, struct use_list *list)
+static int add_frames(struct guard *guard, const struct leaf *leaf, const struct net_item *item)
 {
-	int error = 0;
-	int i;
+	int error = use_add(guard, leaf, USRPCI_USE_FRAMES, item->interface,
+			    "%s carries frames of %s", item->interface, item->text);
 
-	for (i = 0; !error && i < table->count; i++) {
-		const struct net_item *item = &table->items[i];
-
-		if (strcmp(item->interface, interface) != 0)
-			continue;
-		error = use_add(list, item->is_route ? USRPCI_USE_ROUTE : USRPCI_USE_ADDRESS,
-				interface, "%s %s %s", interface,
-				item->is_route ? "carries the route to" : "carries", item->text);
-	}
-	return error ? error : guard_uppers(host, interface, table, depth, list);
-}
-
-static int guard_interfaces(struct usrpci_host *host, char (*interfaces)[NAME_SIZE], int count,
-			    struct use_list *list)
-{
-	struct net_table table = {0};
-	int error = 0;
-	int i;
-
-	table.count = host->kernel->read_net(host, &table.items);
-	if (table.count < 0)
-		return report(host->ctx, table.count, NULL, NULL,
-			      "cannot read addresses and routes");
-	for (i = 0; !error && i < count; i++)
-		error = guard_interface(host, interfaces[i], &table, 0, list);
-	free(table.items);
+	if (!error && !strcmp(item->text, "an XDP program"))
+		return use_cure(guard, "ip link set dev %s xdp off", item->interface);
+	if (!error && !strcmp(item->text, "a packet socket"))
+		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s",
+				item->interface);
 	return error;
 }
 
-int guard_network(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		  struct use_list *list)
+static int add_item(struct guard *guard, const struct leaf *leaf, const struct net_item *item)
 {
-	char(*interfaces)[NAME_SIZE];
-	int count = class_members(host, &info->addr, "net", &interfaces);
-	int error;
+	const char *name = item->interface;
 
-	if (count < 0)
-		return report(host->ctx, count, NULL, NULL, "cannot read /sys/class/net");
-	error = count ? guard_interfaces(host, interfaces, count, list) : 0;
-	free(interfaces);
+	switch (item->kind) {
+	case NET_ADDRESS:
+		return use_add(guard, leaf, USRPCI_USE_ADDRESS, name, "%s carries %s", name,
+			       item->text);
+	case NET_ROUTE:
+		return use_add(guard, leaf, USRPCI_USE_ROUTE, name, "%s carries the route to %s",
+			       name, item->text);
+	case NET_FRAMES:
+		return add_frames(guard, leaf, item);
+	case NET_LINK:
+		break;
+	}
+	return 0;
+}
+
+static int guard_interface(struct guard *guard, const struct leaf *leaf, const char *interface,
+			   const struct net_table *table, unsigned int depth)
+{
+	int error = 0;
+
+	for (int i = 0; !error && i < table->count; i++) {
+		if (!strcmp(table->items[i].interface, interface))
+			error = add_item(guard, leaf, &table->items[i]);
+	}
+	return error ? error : guard_uppers(guard, leaf, interface, table, depth);
+}
+
+/*
+ * sysfs may be of another network namespace than this program (ip netns exec mounts a new one,
+ * unshare does not), and then its interfaces are as well, even one of the same name.
+ */
+static bool is_elsewhere(struct guard *guard, const struct leaf *leaf,
+			 const struct net_table *table)
+{
+	char address[48], link[64];
+	uint64_t index = 0;
+	bool has_links = false;
+
+	if (file_read(guard->host->ctx, address, sizeof(address), "%s/address", leaf->path) < 0)
+		address[0] = '\0';
+	file_read_u64(guard->host->ctx, &index, "%s/ifindex", leaf->path);
+	snprintf(link, sizeof(link), "%" PRIu64 " %s", index, address);
+	for (int i = 0; i < table->count; i++) {
+		const struct net_item *item = &table->items[i];
+
+		if (item->kind == NET_LINK && !strcmp(item->interface, leaf->name) &&
+		    !strcmp(item->text, link))
+			return false;
+		has_links |= item->kind == NET_LINK;
+	}
+	return has_links;
+}
+
+static int guard_leaf(struct guard *guard, const struct leaf *leaf, const struct net_table *table)
+{
+	const char *function = tree_function(&guard->tree, leaf);
+
+	if (!leaf->name[0])
+		return use_add(guard, leaf, USRPCI_USE_NAMESPACE, function,
+			       "%s has an interface in another network namespace", function);
+	if (is_elsewhere(guard, leaf, table))
+		return use_add(guard, leaf, USRPCI_USE_NAMESPACE, leaf->name,
+			       "%s is in another network namespace than this program", leaf->name);
+	return guard_interface(guard, leaf, leaf->name, table, 0);
+}
+
+static bool has_interface(const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->count; i++) {
+		if (leaf_is(&tree->leaves[i], "net"))
+			return true;
+	}
+	return false;
+}
+
+int guard_network(struct guard *guard)
+{
+	struct usrpci_host *host = guard->host;
+	struct net_table table = {0};
+	int error = 0;
+
+	if (!has_interface(&guard->tree))
+		return 0;
+	table.count = host->kernel->read_net(host, &table.items);
+	if (table.count < 0)
+		return use_unknown(guard, table.count, "run as root on the host itself",
+				   "the use of the network cannot be read");
+	for (size_t i = 0; !error && i < guard->tree.count; i++) {
+		if (leaf_is(&guard->tree.leaves[i], "net"))
+			error = guard_leaf(guard, &guard->tree.leaves[i], &table);
+	}
+	free(table.items);
 	return error;
 }

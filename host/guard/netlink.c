@@ -1,59 +1,64 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reads addresses and routes through rtnetlink(7), as the kernel has them, whatever tool made them.
- * A directory that stands for a host has no netlink: there the tables of proc_net(5) are read,
- * which know less (the main table alone for IPv4).
+ * Reads interfaces, addresses and routes through rtnetlink(7), as the kernel has them, whatever
+ * tool made them. A link-local IPv6 address is no use: the kernel gives one to every interface that
+ * is up.
  *
- * A link-local IPv6 address is no use: the kernel gives one to every interface that is up.
+ * An interface on top of ours (macvlan, ipvlan, VLAN) that was moved to another network namespace
+ * leaves no trace in this one. It is found from there: it knows by what index and in which
+ * namespace the interface below it is.
  */
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
-#include <linux/netlink.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
-#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "host.h"
 #include "guard/netlink.h"
 
 /* The kernel answers at once; it is not asked to wait for anything. */
-#define ANSWER_MS 5000
+#define ANSWER_SECONDS 5
 
-struct item_list {
-	struct net_item *items;
-	size_t count, size;
+#define ATTRIBUTES 64 /* those with higher numbers are not needed */
+
+struct attributes {
+	const struct nlattr *of[ATTRIBUTES];
 };
 
-static int add_item(struct item_list *list, const char *interface, bool is_route, int family,
-		    const void *address, unsigned int length)
+static int keep_attribute(const struct nlattr *attribute, void *data)
 {
-	char text[INET6_ADDRSTRLEN];
-	struct net_item *item;
+	struct attributes *attributes = data;
+	uint16_t type = mnl_attr_get_type(attribute);
 
-	if (list->count == list->size) {
-		size_t size = list->size ? 2 * list->size : 16;
+	if (type < ATTRIBUTES)
+		attributes->of[type] = attribute;
+	return MNL_CB_OK;
+}
 
-		item = reallocarray(list->items, size, sizeof(*item));
-		if (!item)
-			return -ENOMEM;
-		list->items = item;
-		list->size = size;
-	}
-	item = &list->items[list->count++];
-	*item = (struct net_item){.is_route = is_route};
-	snprintf(item->interface, sizeof(item->interface), "%s", interface);
-	if (!length && is_route)
-		snprintf(item->text, sizeof(item->text), "default%s",
-			 family == AF_INET6 ? " (IPv6)" : "");
-	else if (inet_ntop(family, address, text, sizeof(text)))
-		snprintf(item->text, sizeof(item->text), "%s/%u", text, length);
-	return 0;
+static uint32_t number_of(const struct nlattr *attribute)
+{
+	return attribute && !mnl_attr_validate(attribute, MNL_TYPE_U32)
+		       ? mnl_attr_get_u32(attribute)
+		       : 0;
+}
+
+static int result_of(int error)
+{
+	if (!error)
+		return MNL_CB_OK;
+	errno = -error;
+	return MNL_CB_ERROR;
 }
 
 static bool is_link_local(int family, const void *address)
@@ -66,233 +71,329 @@ static bool is_multicast(int family, const void *address)
 	return family == AF_INET6 && IN6_IS_ADDR_MULTICAST((const struct in6_addr *)address);
 }
 
-static int parse_address(struct item_list *list, const struct nlmsghdr *header)
+static bool has_address(const struct nlattr *attribute, int family)
 {
-	const struct ifaddrmsg *message = NLMSG_DATA(header);
-	const struct rtattr *attribute = IFA_RTA(message), *address = NULL;
-	int left = (int)IFA_PAYLOAD(header);
-	char interface[IF_NAMESIZE];
-
-	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
-		/* IFA_LOCAL is ours where IFA_ADDRESS is the other end of a point-to-point link. */
-		if (attribute->rta_type == IFA_LOCAL ||
-		    (attribute->rta_type == IFA_ADDRESS && !address))
-			address = attribute;
-	}
-	if (!address || RTA_PAYLOAD(address) < (message->ifa_family == AF_INET ? 4 : 16) ||
-	    is_link_local(message->ifa_family, RTA_DATA(address)) ||
-	    !if_indextoname(message->ifa_index, interface))
-		return 0;
-	return add_item(list, interface, false, message->ifa_family, RTA_DATA(address),
-			message->ifa_prefixlen);
+	return attribute && mnl_attr_get_payload_len(attribute) >= (family == AF_INET ? 4 : 16);
 }
 
-struct route {
-	const struct rtattr *target, *oif, *multipath;
-};
+static int parse_address(const struct nlmsghdr *header, void *list)
+{
+	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
+	struct attributes found = {0};
+	const struct nlattr *address;
+	char interface[IF_NAMESIZE];
 
-static int add_route(struct item_list *list, const struct rtmsg *message, const struct route *route,
-		     unsigned int index)
+	mnl_attr_parse(header, sizeof(*message), keep_attribute, &found);
+	/* IFA_LOCAL is ours where IFA_ADDRESS is the other end of a point-to-point link. */
+	address = found.of[IFA_LOCAL] ? found.of[IFA_LOCAL] : found.of[IFA_ADDRESS];
+	if (!has_address(address, message->ifa_family) ||
+	    is_link_local(message->ifa_family, mnl_attr_get_payload(address)) ||
+	    !if_indextoname(message->ifa_index, interface))
+		return MNL_CB_OK;
+	return result_of(net_add_target(list, interface, NET_ADDRESS, message->ifa_family,
+					mnl_attr_get_payload(address), message->ifa_prefixlen));
+}
+
+static int add_route(struct net_list *list, const struct rtmsg *message,
+		     const struct nlattr *destination, unsigned int index)
 {
 	static const struct in6_addr any;
-	const void *target = route->target ? RTA_DATA(route->target) : &any;
+	const void *target = has_address(destination, message->rtm_family)
+				     ? mnl_attr_get_payload(destination)
+				     : &any;
 	char interface[IF_NAMESIZE];
 
 	if (is_link_local(message->rtm_family, target) ||
 	    is_multicast(message->rtm_family, target) || !if_indextoname(index, interface))
 		return 0;
-	return add_item(list, interface, true, message->rtm_family, target, message->rtm_dst_len);
+	return net_add_target(list, interface, NET_ROUTE, message->rtm_family, target,
+			      message->rtm_dst_len);
 }
 
-static int add_hops(struct item_list *list, const struct rtmsg *message, const struct route *route)
+static int add_hops(struct net_list *list, const struct rtmsg *message,
+		    const struct attributes *found)
 {
-	const struct rtnexthop *hop = RTA_DATA(route->multipath);
-	int left = (int)RTA_PAYLOAD(route->multipath);
+	const struct rtnexthop *hop = mnl_attr_get_payload(found->of[RTA_MULTIPATH]);
+	int left = mnl_attr_get_payload_len(found->of[RTA_MULTIPATH]);
 	int error = 0;
 
 	while (!error && RTNH_OK(hop, left)) {
-		error = add_route(list, message, route, (unsigned int)hop->rtnh_ifindex);
+		error = add_route(list, message, found->of[RTA_DST],
+				  (unsigned int)hop->rtnh_ifindex);
 		left -= RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
 	}
 	return error;
 }
 
-static int parse_route(struct item_list *list, const struct nlmsghdr *header)
+static int parse_route(const struct nlmsghdr *header, void *list)
 {
-	const struct rtmsg *message = NLMSG_DATA(header);
-	const struct rtattr *attribute = RTM_RTA(message);
-	int left = (int)RTM_PAYLOAD(header);
-	struct route route = {0};
+	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
+	struct attributes found = {0};
 
 	if (message->rtm_type != RTN_UNICAST || message->rtm_protocol == RTPROT_KERNEL ||
 	    (message->rtm_flags & RTM_F_CLONED) ||
 	    (message->rtm_family != AF_INET && message->rtm_family != AF_INET6))
-		return 0;
-	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
-		if (attribute->rta_type == RTA_DST)
-			route.target = attribute;
-		else if (attribute->rta_type == RTA_OIF)
-			route.oif = attribute;
-		else if (attribute->rta_type == RTA_MULTIPATH)
-			route.multipath = attribute;
-	}
-	if (route.multipath)
-		return add_hops(list, message, &route);
-	return route.oif ? add_route(list, message, &route, *(unsigned int *)RTA_DATA(route.oif))
-			 : 0;
+		return MNL_CB_OK;
+	mnl_attr_parse(header, sizeof(*message), keep_attribute, &found);
+	if (found.of[RTA_MULTIPATH])
+		return result_of(add_hops(list, message, &found));
+	return result_of(add_route(list, message, found.of[RTA_DST], number_of(found.of[RTA_OIF])));
 }
 
-static int parse_message(struct item_list *list, const struct nlmsghdr *header)
+static bool has_program(const struct nlattr *xdp)
 {
-	switch (header->nlmsg_type) {
-	case NLMSG_ERROR:
-		return ((const struct nlmsgerr *)NLMSG_DATA(header))->error ?: -EPROTO;
-	case RTM_NEWADDR:
-		return parse_address(list, header);
-	case RTM_NEWROUTE:
-		return parse_route(list, header);
-	default:
-		return 0;
-	}
+	struct attributes found = {0};
+
+	if (xdp)
+		mnl_attr_parse_nested(xdp, keep_attribute, &found);
+	return found.of[IFLA_XDP_ATTACHED] &&
+	       mnl_attr_get_u8(found.of[IFLA_XDP_ATTACHED]) != XDP_ATTACHED_NONE;
 }
 
-/* Returns 1 at the end of the answer, 0 when more follows, or a negative errno. */
-static int parse_answer(struct item_list *list, const char *buffer, size_t left)
+/* "2 52:54:00:12:34:56", as the files ifindex and address in sysfs say. */
+static int parse_link(const struct nlmsghdr *header, void *list)
 {
-	while (left >= sizeof(struct nlmsghdr)) {
-		const struct nlmsghdr *header = (const struct nlmsghdr *)buffer;
-		size_t length = NLMSG_ALIGN(header->nlmsg_len);
-		int error;
-
-		if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > left)
-			return -EPROTO;
-		if (header->nlmsg_type == NLMSG_DONE)
-			return 1;
-		error = parse_message(list, header);
-		if (error)
-			return error;
-		buffer += length;
-		left -= length < left ? length : left;
-	}
-	return 0;
-}
-
-static int receive_dump(int fd, struct item_list *list)
-{
-	_Alignas(struct nlmsghdr) char buffer[32768];
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	ssize_t got;
-	int state = 0;
-
-	while (!state) {
-		if (poll(&poll_fd, 1, ANSWER_MS) != 1)
-			return -ETIMEDOUT;
-		got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
-		if (got <= 0)
-			return got ? -errno : -EIO;
-		state = parse_answer(list, buffer, (size_t)got);
-	}
-	return state < 0 ? state : 0;
-}
-
-static int dump(int fd, struct item_list *list, uint16_t type)
-{
-	struct {
-		struct nlmsghdr header;
-		struct rtmsg message; /* of all zeroes, as long as any message that is asked with */
-	} request = {
-		.header = {.nlmsg_len = sizeof(request),
-			   .nlmsg_type = type,
-			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-	};
-
-	if (send(fd, &request, sizeof(request), 0) != (ssize_t)sizeof(request))
-		return -errno;
-	return receive_dump(fd, list);
-}
-
-static int read_netlink(struct item_list *list)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
+	struct attributes found = {0};
+	const struct nlattr *address;
+	const uint8_t *bytes;
+	char text[64], *at = text;
 	int error;
 
-	if (fd < 0)
+	mnl_attr_parse(header, sizeof(*message), keep_attribute, &found);
+	address = found.of[IFLA_ADDRESS];
+	at += snprintf(at, 16, "%d ", message->ifi_index);
+	bytes = address ? mnl_attr_get_payload(address) : NULL;
+	for (int i = 0; address && i < mnl_attr_get_payload_len(address) && i < 14; i++)
+		at += sprintf(at, "%s%02x", i ? ":" : "", bytes[i]);
+	if (!found.of[IFLA_IFNAME] || mnl_attr_validate(found.of[IFLA_IFNAME], MNL_TYPE_NUL_STRING))
+		return MNL_CB_OK;
+	error = net_add(list, mnl_attr_get_str(found.of[IFLA_IFNAME]), NET_LINK, "%s", text);
+	if (!error && has_program(found.of[IFLA_XDP]))
+		error = net_add(list, mnl_attr_get_str(found.of[IFLA_IFNAME]), NET_FRAMES,
+				"an XDP program");
+	return result_of(error);
+}
+
+static struct mnl_socket *open_socket(void)
+{
+	const struct timeval deadline = {.tv_sec = ANSWER_SECONDS};
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+
+	if (!socket)
+		return NULL;
+	if (!mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) &&
+	    !setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &deadline,
+			sizeof(deadline)))
+		return socket;
+	mnl_socket_close(socket);
+	return NULL;
+}
+
+/* Sends a request and hands each part of the answer to a function. */
+static int ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t parse, void *data)
+{
+	char buffer[32768];
+	ssize_t size;
+	int state = 1;
+
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
 		return -errno;
-	error = dump(fd, list, RTM_GETADDR);
+	while (state > 0) {
+		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+		if (size <= 0)
+			return size ? -errno : -EIO;
+		state = mnl_cb_run(buffer, (size_t)size, request->nlmsg_seq,
+				   mnl_socket_get_portid(socket), parse, data);
+		if (!(request->nlmsg_flags & NLM_F_DUMP))
+			break;
+	}
+	return state < 0 ? -errno : 0;
+}
+
+static struct nlmsghdr *new_request(char buffer[256], uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(memset(buffer, 0, 256));
+
+	request->nlmsg_type = type;
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
+	request->nlmsg_seq = 1;
+	mnl_nlmsg_put_extra_header(request, sizeof(struct rtgenmsg));
+	return request;
+}
+
+static int dump(struct mnl_socket *socket, uint16_t type, mnl_cb_t parse, void *data)
+{
+	char buffer[256];
+
+	return ask(socket, new_request(buffer, type, NLM_F_DUMP), parse, data);
+}
+
+int netlink_read(struct net_list *list)
+{
+	struct mnl_socket *socket = open_socket();
+	int error;
+
+	if (!socket)
+		return -errno;
+	error = dump(socket, RTM_GETLINK, parse_link, list);
 	if (!error)
-		error = dump(fd, list, RTM_GETROUTE);
-	close(fd);
+		error = dump(socket, RTM_GETADDR, parse_address, list);
+	if (!error)
+		error = dump(socket, RTM_GETROUTE, parse_route, list);
+	mnl_socket_close(socket);
 	return error;
 }
 
-/* "fe800000000000005054000000123456" */
-static bool parse_hex6(const char *text, struct in6_addr *address)
-{
-	int i;
+/*
+ * Other network namespaces.
+ */
 
-	for (i = 0; i < 16; i++) {
-		if (sscanf(&text[2 * (size_t)i], "%2hhx", &address->s6_addr[i]) != 1)
-			return false;
-	}
-	return true;
+struct elsewhere {
+	struct net_list *list;
+	int own, other; /* files of network namespaces */
+	int own_id;     /* what the other calls ours */
+	int error;
+};
+
+static int parse_id(const struct nlmsghdr *header, void *data)
+{
+	struct elsewhere *elsewhere = data;
+	struct attributes found = {0};
+
+	mnl_attr_parse(header, sizeof(struct rtgenmsg), keep_attribute, &found);
+	if (found.of[NETNSA_NSID])
+		elsewhere->own_id = (int)number_of(found.of[NETNSA_NSID]);
+	return MNL_CB_OK;
 }
 
-/* /proc/net/if_inet6: address, index, prefix length, scope, flags, interface */
-static int parse_proc_if_inet6(struct item_list *list, const char *line)
+/* Interfaces there whose lower end is here. */
+static int parse_upper(const struct nlmsghdr *header, void *data)
 {
-	char address[33], interface[IF_NAMESIZE];
-	struct in6_addr binary;
-	unsigned int length;
-
-	if (sscanf(line, "%32s %*x %x %*x %*x %15s", address, &length, interface) != 3 ||
-	    !parse_hex6(address, &binary) || is_link_local(AF_INET6, &binary))
-		return 0;
-	return add_item(list, interface, false, AF_INET6, &binary, length);
-}
-
-/* /proc/net/route: interface, destination, gateway, flags, 3 numbers, mask */
-static int parse_proc_route(struct item_list *list, const char *line)
-{
+	struct elsewhere *elsewhere = data;
+	struct attributes found = {0};
 	char interface[IF_NAMESIZE];
-	uint32_t target, mask;
 
-	if (sscanf(line, "%15s %8x %*x %*x %*d %*d %*d %8x", interface, &target, &mask) != 3)
-		return 0;
-	return add_item(list, interface, true, AF_INET, &target,
-			(unsigned int)__builtin_popcount(mask));
+	mnl_attr_parse(header, sizeof(struct ifinfomsg), keep_attribute, &found);
+	if (!found.of[IFLA_LINK] || !found.of[IFLA_LINK_NETNSID] || !found.of[IFLA_IFNAME] ||
+	    (int)number_of(found.of[IFLA_LINK_NETNSID]) != elsewhere->own_id ||
+	    mnl_attr_validate(found.of[IFLA_IFNAME], MNL_TYPE_NUL_STRING) ||
+	    !if_indextoname(number_of(found.of[IFLA_LINK]), interface))
+		return MNL_CB_OK;
+	return result_of(net_add(elsewhere->list, interface, NET_FRAMES,
+				 "%s in another network namespace",
+				 mnl_attr_get_str(found.of[IFLA_IFNAME])));
 }
 
-static int read_table(struct usrpci_host *host, struct item_list *list, const char *path,
-		      int (*parse)(struct item_list *, const char *))
+static int read_elsewhere(struct elsewhere *elsewhere, struct mnl_socket *socket)
 {
-	char text[16384], *rest = text, *line;
-	int error = file_read(host->ctx, text, sizeof(text), "%s", path);
+	char buffer[256];
+	struct nlmsghdr *request = new_request(buffer, RTM_GETNSID, 0);
+	int error;
 
-	if (error < 0)
-		return error == -ENOENT ? 0 : error;
-	error = 0;
-	while (!error && (line = strsep(&rest, "\n")))
-		error = parse(list, line);
+	elsewhere->own_id = -1;
+	mnl_attr_put_u32(request, NETNSA_FD, (uint32_t)elsewhere->own);
+	error = ask(socket, request, parse_id, elsewhere);
+	if (error || elsewhere->own_id < 0)
+		return error;
+	return dump(socket, RTM_GETLINK, parse_upper, elsewhere);
+}
+
+/* A thread can go to another namespace alone, and needs no way back. */
+static void *visit(void *data)
+{
+	struct elsewhere *elsewhere = data;
+	struct mnl_socket *socket;
+
+	if (setns(elsewhere->other, CLONE_NEWNET)) {
+		elsewhere->error = -errno;
+		return NULL;
+	}
+	socket = open_socket();
+	elsewhere->error = socket ? 0 : -errno;
+	return socket;
+}
+
+static int visit_namespace(struct elsewhere *elsewhere)
+{
+	struct mnl_socket *socket;
+	pthread_t thread;
+	void *result;
+	int error = pthread_create(&thread, NULL, visit, elsewhere);
+
+	if (error)
+		return -error;
+	pthread_join(thread, &result);
+	socket = result;
+	if (!socket)
+		return elsewhere->error;
+	error = read_elsewhere(elsewhere, socket);
+	mnl_socket_close(socket);
 	return error;
 }
 
-static int read_proc(struct usrpci_host *host, struct item_list *list)
-{
-	int error = read_table(host, list, "/proc/net/route", parse_proc_route);
+#define NAMESPACES_MAX 256
 
-	return error ? error : read_table(host, list, "/proc/net/if_inet6", parse_proc_if_inet6);
+struct namespaces {
+	ino_t known[NAMESPACES_MAX];
+	size_t count;
+};
+
+static bool is_known(struct namespaces *namespaces, ino_t number)
+{
+	for (size_t i = 0; i < namespaces->count; i++) {
+		if (namespaces->known[i] == number)
+			return true;
+	}
+	if (namespaces->count < NAMESPACES_MAX)
+		namespaces->known[namespaces->count++] = number;
+	return false;
 }
 
-int net_read(struct usrpci_host *host, struct net_item **items)
+/* Each namespace once, by the file of a process, or a name that ip-netns(8) or a container has. */
+static int visit_directory(struct elsewhere *elsewhere, struct namespaces *namespaces,
+			   const char *directory, const char *file)
 {
-	struct item_list list = {0};
-	int error = host_is_live(host) ? read_netlink(&list) : read_proc(host, &list);
+	DIR *entries = opendir(directory);
+	struct dirent *entry;
+	char path[280 + 64];
+	struct stat status;
+	int error = 0;
 
-	if (error) {
-		free(list.items);
-		return error;
+	while (entries && !error && (entry = readdir(entries))) {
+		snprintf(path, sizeof(path), "%s/%s%s", directory, entry->d_name, file);
+		if (stat(path, &status) || !S_ISREG(status.st_mode) ||
+		    is_known(namespaces, status.st_ino))
+			continue;
+		elsewhere->other = open(path, O_RDONLY | O_CLOEXEC);
+		if (elsewhere->other < 0)
+			continue;
+		error = visit_namespace(elsewhere);
+		close(elsewhere->other);
 	}
-	*items = list.items;
-	return (int)list.count;
+	if (entries)
+		closedir(entries);
+	return error;
+}
+
+int netlink_read_namespaces(struct net_list *list)
+{
+	struct elsewhere elsewhere = {.list = list};
+	struct namespaces namespaces = {0};
+	struct stat own;
+	int error;
+
+	elsewhere.own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (elsewhere.own < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!fstat(elsewhere.own, &own))
+		is_known(&namespaces, own.st_ino);
+	error = visit_directory(&elsewhere, &namespaces, "/proc", "/ns/net");
+	if (!error)
+		error = visit_directory(&elsewhere, &namespaces, "/run/netns", "");
+	if (!error)
+		error = visit_directory(&elsewhere, &namespaces, "/run/docker/netns", "");
+	close(elsewhere.own);
+	return error;
 }

@@ -3,25 +3,52 @@
 #define USRPCI_HOST_GUARD_NETLINK_H
 
 /*
- * What the kernel's network stack does with the interfaces: addresses and routes.
+ * What the kernel's network stack does with the interfaces: addresses, routes, and frames without
+ * either.
  */
 
 #include <net/if.h>
-#include <stdbool.h>
+#include <stddef.h>
 
 struct usrpci_host;
 
-struct net_item {
-	char interface[IF_NAMESIZE];
-	bool is_route;
-	char text[64]; /* "10.0.2.15/24"; of a route, where it leads: "default", "10.1.0.0/16" */
+enum net_kind {
+	NET_ADDRESS, /* text: "10.0.2.15/24" */
+	NET_ROUTE,   /* text: where it leads, "default", "10.1.0.0/16" */
+	NET_FRAMES,  /* text: who takes frames, "a packet socket" */
+	NET_LINK,    /* the interface is of this network namespace; text: index and address */
 };
 
+struct net_item {
+	char interface[IF_NAMESIZE];
+	enum net_kind kind;
+	char text[64];
+};
+
+struct net_list {
+	struct net_item *items;
+	size_t count, size;
+};
+
+/* Adds an item. Returns 0 or -ENOMEM. */
+__attribute__((format(printf, 4, 5))) int net_add(struct net_list *list, const char *interface,
+						  enum net_kind kind, const char *format, ...);
+
+/* Adds an address or a route; none of length 0 is the default route. Returns 0 or -ENOMEM. */
+int net_add_target(struct net_list *list, const char *interface, enum net_kind kind, int family,
+		   const void *target, unsigned int length);
+
 /*
- * Lists the addresses and routes by which the host is reached or reaches others: of all tables,
- * without link-local IPv6 addresses, and without the routes that the kernel makes for each address.
+ * Lists by what the host is reached or reaches others: addresses and routes of all tables, without
+ * link-local IPv6 addresses, and without the routes that the kernel makes for each address; and who
+ * else takes frames. A directory that stands for a host has no NET_LINK.
+ *
  * Returns the count, or a negative errno; does not log. The list is the caller's.
  */
 int net_read(struct usrpci_host *host, struct net_item **items);
+
+/* The parts of it: from rtnetlink(7), and from proc_net(5). */
+int netlink_read(struct net_list *list);
+int netlink_read_namespaces(struct net_list *list);
 
 #endif

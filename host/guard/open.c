@@ -1,192 +1,225 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The guard's part for open files: which process has a file of the device open. Besides breaking
- * that process, taking the device away from vfio would wait for it in the kernel, unkillably.
+ * The guard's part for open files: which process has a file of the device, or of anything below it,
+ * open. Besides breaking that process, taking the device from its driver may wait for it in the
+ * kernel, unkillably. Files are known by their device numbers, whatever they are called in whose
+ * /dev; those of sysfs by their paths.
  *
- * Files that were mapped and then closed are not seen.
+ * Files that were mapped and then closed are not seen, nor those on their way through a socket.
  */
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "file.h"
-#include "driver.h"
-#include "group.h"
 #include "guard/guard.h"
 
-#define LOG_SUBJECT "guard"
-#include "log.h"
+/* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
+#define FIRST_PID_NAMESPACE 0xEFFFFFFCu
 
-/* A disk with all its partitions; what exceeds it is covered by the guard's disk part. */
-#define FILES_MAX 64
+/* NVIDIA's files have the number 195, and no file "dev" below the device. */
+#define NVIDIA_MAJOR 195
 
-struct device_files {
-	char resource[64]; /* as part of a path: "/0000:03:00.0/resource" */
-	char paths[FILES_MAX][64];
-	int count;
-};
-
-static void add_file(struct device_files *files, const char *directory, const char *name)
+static int add_vfio_group(struct guard *guard, const char *prefix)
 {
-	if (files->count < FILES_MAX)
-		snprintf(files->paths[files->count++], sizeof(files->paths[0]), "%s/%s", directory,
-			 name);
+	char path[PATH_SIZE], name[NAME_SIZE];
+
+	snprintf(name, sizeof(name), "%s%d", prefix, guard->info->iommu_group);
+	snprintf(path, sizeof(path), "/sys/class/vfio/%s", name);
+	return tree_add(&guard->tree, path, name, "vfio", 0, leaf_number(guard->host, path));
 }
 
-static void add_entries(struct usrpci_host *host, struct device_files *files, const char *device,
-			const char *below, const char *directory)
+/* "Device Minor: 	 0" */
+static int add_nvidia(struct guard *guard, size_t function)
 {
-	char **names;
-	int count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/%s", device, below);
-	int i;
+	const char *line, *key = "Device Minor:";
+	char text[1024], path[PATH_SIZE], name[NAME_SIZE];
+	unsigned int number;
 
-	for (i = 0; i < count; i++)
-		add_file(files, directory, names[i]);
-	if (count >= 0)
-		free(names);
+	snprintf(path, sizeof(path), "/proc/driver/nvidia/gpus/%s/information",
+		 guard->tree.leaves[function].name);
+	if (file_read(guard->host->ctx, text, sizeof(text), "%s", path) < 0)
+		return 0;
+	line = strstr(text, key);
+	if (!line || sscanf(line + strlen(key), "%u", &number) != 1)
+		return 0;
+	snprintf(name, sizeof(name), "nvidia%u", number);
+	return tree_add(&guard->tree, path, name, "nvidia", function,
+			makedev(NVIDIA_MAJOR, number));
 }
 
-static int list_files(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		      struct device_files *files)
+/* Adds the files in /dev that sysfs does not show below the device. */
+static int add_files(struct guard *guard)
 {
-	char device[USRPCI_ADDR_STRLEN], group[16];
-	char(*disks)[NAME_SIZE];
-	int count, i;
+	size_t count = guard->tree.count;
+	int error = 0;
 
-	usrpci_addr_format(&info->addr, device);
-	snprintf(files->resource, sizeof(files->resource), "/%s/resource", device);
-	add_entries(host, files, device, "uio", "/dev");
-	add_entries(host, files, device, "vfio-dev", "/dev/vfio/devices");
-	add_entries(host, files, device, "nvme", "/dev");
-	if (info->driver_kind == USRPCI_DRIVER_VFIO && info->iommu_group >= 0) {
-		snprintf(group, sizeof(group), "%d", info->iommu_group);
-		add_file(files, "/dev/vfio", group);
-		snprintf(group, sizeof(group), "noiommu-%d", info->iommu_group);
-		add_file(files, "/dev/vfio", group);
+	if (guard->info->driver_kind == USRPCI_DRIVER_VFIO && guard->info->iommu_group >= 0)
+		error = add_vfio_group(guard, "") ?: add_vfio_group(guard, "noiommu-");
+	for (size_t i = 0; !error && i < count; i++) {
+		if (leaf_is(&guard->tree.leaves[i], "pci"))
+			error = add_nvidia(guard, i);
 	}
-	count = disk_members(host, &info->addr, &disks);
-	if (count < 0)
-		return count;
-	for (i = 0; i < count; i++)
-		add_file(files, "/dev", disks[i]);
-	free(disks);
-	return 0;
+	return error;
 }
 
-static bool is_of_device(const struct device_files *files, const char *target)
+/* A host that is made of files has no device numbers, but paths. */
+static bool has_name(const struct leaf *leaf, const char *target)
 {
-	int i;
+	const char *directory = leaf_is(leaf, "vfio") ? "/dev/vfio/" : "/dev/";
+	const char *name = strrchr(target, '/');
 
-	for (i = 0; i < files->count; i++) {
-		if (!strcmp(target, files->paths[i]))
-			return true;
-	}
-	return !strncmp(target, "/sys/", 5) && strstr(target, files->resource);
+	return !strncmp(target, directory, strlen(directory)) && !strcmp(name + 1, leaf->name);
 }
 
-static int add_process(struct usrpci_host *host, const char *pid, const char *file,
-		       struct use_list *list)
+static bool is_file_of(const struct leaf *leaf, const struct statx *status)
+{
+	return leaf->number &&
+	       leaf->number == makedev(status->stx_rdev_major, status->stx_rdev_minor) &&
+	       leaf_is(leaf, "block") == S_ISBLK(status->stx_mode);
+}
+
+/* "/sys/devices/pci0000:00/0000:03:00.0/resource0" */
+static bool is_resource(const struct leaf *leaf, const char *target)
+{
+	char part[NAME_SIZE + 16];
+
+	snprintf(part, sizeof(part), "/%s/resource", leaf->name);
+	return leaf_is(leaf, "pci") && strstr(target, "/devices/pci") && strstr(target, part);
+}
+
+/* The leaf whose file an open file is; NULL: none. A server that is gone is not waited for. */
+static const struct leaf *find_leaf(const struct guard *guard, int fds, const char *fd,
+				    const char *target)
+{
+	bool live = host_is_live(guard->host);
+	struct statx status = {0};
+
+	if (target[0] != '/' || (live && statx(fds, fd, AT_STATX_DONT_SYNC, STATX_TYPE, &status)))
+		return NULL;
+	for (size_t i = 0; i < guard->tree.count; i++) {
+		const struct leaf *leaf = &guard->tree.leaves[i];
+
+		if (is_resource(leaf, target))
+			return leaf;
+		if (!live && has_name(leaf, target))
+			return leaf;
+		if ((S_ISCHR(status.stx_mode) || S_ISBLK(status.stx_mode)) &&
+		    is_file_of(leaf, &status))
+			return leaf;
+	}
+	return NULL;
+}
+
+static int add_process(struct guard *guard, const struct leaf *leaf, const char *pid,
+		       const char *file)
 {
 	char command[NAME_SIZE], object[64];
+	int error;
 
-	if (file_read(host->ctx, command, sizeof(command), "/proc/%s/comm", pid) < 0)
+	if (file_read(guard->host->ctx, command, sizeof(command), "/proc/%s/comm", pid) < 0)
 		snprintf(command, sizeof(command), "?");
 	snprintf(object, sizeof(object), "pid %.10s (%s)", pid, command);
-	return use_add(list, USRPCI_USE_OPEN, object, "%s has %s open", object, file);
+	error = use_add(guard, leaf, USRPCI_USE_OPEN, object, "%s has %s open", object, file);
+	if (!error && leaf_is(leaf, "nvidia"))
+		return use_cure(guard, "systemctl stop nvidia-persistenced, or kill %s", pid);
+	return error ?: use_cure(guard, "kill %s, or end %s as it is meant to be", pid, command);
 }
 
 /* One file a process is enough to name it. A process that ends meanwhile holds nothing. */
-static int search_process(struct usrpci_host *host, const struct device_files *files,
-			  const char *pid, int fds, struct use_list *list)
+static int search_process(struct guard *guard, const char *pid, int fds)
 {
 	char target[PATH_SIZE];
+	const struct leaf *leaf = NULL;
 	struct dirent *entry;
 	int error = 0;
 	DIR *directory = fdopendir(fds);
-	bool found = false;
 
 	if (!directory) {
 		error = -errno;
 		close(fds);
 		return error;
 	}
-	while (!found && (entry = readdir(directory))) {
+	while (!leaf && (entry = readdir(directory))) {
 		ssize_t length = readlinkat(fds, entry->d_name, target, sizeof(target) - 1);
 
-		if (length < 0)
-			continue;
-		target[length] = '\0';
-		found = is_of_device(files, target);
+		target[length < 0 ? 0 : length] = '\0';
+		leaf = find_leaf(guard, fds, entry->d_name, target);
 	}
-	if (found)
-		error = add_process(host, pid, target, list);
+	if (leaf)
+		error = add_process(guard, leaf, pid, target);
 	closedir(directory);
 	return error;
 }
 
-/* Whoever may not look into other processes, even root in a container, must not guess. */
-static int hidden_process(struct usrpci_host *host, const char *pid)
+/* Returns 1 when the files of a process are hidden from us. */
+static int look_at_process(struct guard *guard, int proc, const char *pid)
 {
-	return report(host->ctx, -EACCES, NULL,
-		      geteuid() ? "run as root" : "the capability CAP_SYS_PTRACE is needed",
-		      "cannot see the files that process %s has open", pid);
-}
-
-static int search_processes(struct usrpci_host *host, const struct device_files *files, DIR *proc,
-			    struct use_list *list)
-{
-	struct dirent *entry;
 	char path[32];
-	int error = 0;
+	int fds;
 
-	while (!error && (entry = readdir(proc))) {
-		int fds;
-
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		snprintf(path, sizeof(path), "%.10s/fd", entry->d_name);
-		fds = openat(dirfd(proc), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fds >= 0)
-			error = search_process(host, files, entry->d_name, fds, list);
-		else if (errno == EACCES)
-			error = hidden_process(host, entry->d_name);
-		else if (errno != ENOENT && errno != ESRCH)
-			error = report(host->ctx, -errno, entry->d_name, NULL,
-				       "cannot see the files that it has open");
-	}
-	return error;
+	snprintf(path, sizeof(path), "%.10s/fd", pid);
+	fds = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fds >= 0)
+		return search_process(guard, pid, fds);
+	return errno != ENOENT && errno != ESRCH;
 }
 
-int guard_open_files(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		     struct use_list *list)
+/* Whoever may not look into other processes, even root in a container, must not guess. */
+static const char *blindness(struct usrpci_host *host, bool hidden)
 {
-	struct device_files files = {0};
-	int error = list_files(host, info, &files);
-	DIR *proc;
-	int fd;
+	struct stat status;
 
-	if (error)
-		return report(host->ctx, error, NULL, NULL, "cannot list the device's files");
-	/* An empty /proc shows no process, not that there is none. */
-	if (host_is_live(host) && !file_exists(host->ctx, "/proc/self/fd"))
-		return refuse(host->ctx, -ENOENT, NULL, "mount -t proc proc /proc",
-			      "/proc is not mounted");
-	fd = file_open(host->ctx, O_RDONLY | O_DIRECTORY, "/proc");
-	if (fd < 0)
-		return report(host->ctx, fd, NULL, NULL, "cannot read /proc");
-	proc = fdopendir(fd);
-	if (!proc) {
-		close(fd);
-		return -ENOMEM;
+	if (!host_is_live(host))
+		return hidden ? "run as root" : NULL;
+	if (!stat("/proc/self/ns/pid", &status) && status.st_ino != FIRST_PID_NAMESPACE)
+		return "run on the host itself: this container shows its own processes alone";
+	if (!hidden && file_exists(host->ctx, "/proc/1/fd"))
+		return NULL;
+	return geteuid() ? "run as root" : "run with the capability CAP_SYS_PTRACE";
+}
+
+static int search_processes(struct guard *guard, DIR *proc)
+{
+	const char *cure;
+	struct dirent *entry;
+	bool hidden = false;
+	int result = 0;
+
+	while (result >= 0 && (entry = readdir(proc))) {
+		if (isdigit((unsigned char)entry->d_name[0]))
+			result = look_at_process(guard, dirfd(proc), entry->d_name);
+		hidden |= result > 0;
 	}
-	error = search_processes(host, &files, proc, list);
-	closedir(proc);
+	cure = result < 0 ? NULL : blindness(guard->host, hidden);
+	if (cure)
+		return use_unknown(guard, 0, cure,
+				   "the files that other programs have open cannot be seen");
+	return result < 0 ? result : 0;
+}
+
+int guard_open_files(struct guard *guard)
+{
+	int fd = file_open(guard->host->ctx, O_RDONLY | O_DIRECTORY, "/proc");
+	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	int error = add_files(guard);
+
+	/* An empty /proc shows no process, not that there is none. */
+	if (!error && (!proc || (host_is_live(guard->host) &&
+				 !file_exists(guard->host->ctx, "/proc/self/fd"))))
+		error = use_unknown(guard, fd < 0 ? fd : 0, "mount -t proc proc /proc",
+				    "/proc is not mounted: open files cannot be seen");
+	else if (!error)
+		error = search_processes(guard, proc);
+	if (proc)
+		closedir(proc);
 	return error;
 }

@@ -78,6 +78,11 @@ enum usrpci_use_kind {
 	USRPCI_USE_SHARE,     /**< a virtual machine's files come through it: 9p, virtiofs */
 	USRPCI_USE_CONSOLE,   /**< a serial line of it is the kernel's console */
 	USRPCI_USE_BELOW,     /**< another PCI function is below it, and vanishes with its driver */
+	USRPCI_USE_FRAMES,    /**< frames of an interface without an address: packet sockets, XDP */
+	USRPCI_USE_EXPORT,    /**< the kernel gives a disk on: loop device, nvmet, SCSI target */
+	USRPCI_USE_GUEST,     /**< kept for, or used by, virtual machines: pciback, mediated */
+	USRPCI_USE_MEMORY,    /**< its memory is the system's */
+	USRPCI_USE_UNKNOWN,   /**< a part of its use cannot be found out: it may be in use */
 };
 
 /** One use of a device that taking it away would break. */
@@ -85,13 +90,17 @@ struct usrpci_use {
 	enum usrpci_use_kind kind;
 	char object[64]; /**< "eth0", "nvme0n1p2", "0000:03:00.1", "pid 812 (qemu)" */
 	char text[160];  /**< "eth0 carries 10.0.2.15/24", one line */
+	char cure[200];  /**< what ends this use, a command where there is one */
 };
 
 /**
- * Lists what uses a device. The list belongs to the caller (usrpci_host_uses_free()).
+ * Lists what uses a device or anything below it. The list belongs to the caller
+ * (usrpci_host_uses_free()).
  *
- * Returns the number of uses, 0 when the device is free to take. Errors: -ENODEV; -ENOMEM; -EIO
- * (what uses it cannot be found out; it must then be assumed to be in use).
+ * What cannot be found out, without root, in a container or for want of /proc, is in the list as
+ * USRPCI_USE_UNKNOWN: an empty list means that the device is free to take.
+ *
+ * Returns the number of uses. Errors: -ENODEV; -ENOMEM.
  */
 int usrpci_host_uses(struct usrpci_host *host, const struct usrpci_addr *addr,
 		     struct usrpci_use **uses);
@@ -133,7 +142,7 @@ struct usrpci_bind_options {
  * (no such driver or module); -EPERM, -EACCES or -EROFS; -EINVAL (no such user or group);
  * -EOPNOTSUPP (no interrupt pin for uio_pci_generic, no IOMMU for vfio-pci, a bridge); -EBADMSG (a
  * device's record is damaged, nothing was changed); -EIO (the kernel did not do as told, and the
- * devices were rolled back; or it cannot be found out whether one is in use).
+ * devices were rolled back).
  */
 int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count,
 		     const struct usrpci_bind_options *options);

@@ -404,6 +404,9 @@ static void vfio_is_the_default_behind_an_iommu_and_strangers_are_named(void **s
 	assert_int_equal(bind_to(kernel, VF, NULL), -EBUSY);
 	assert_logged(kernel->fixture, TWIN " of the same IOMMU group 7 belongs to e1000");
 	assert_int_equal(bind_to(kernel, TWIN, "uio_pci_generic"), 0);
+	assert_int_equal(bind_to(kernel, VF, NULL), -EBUSY);
+	assert_logged(kernel->fixture, "belongs to uio_pci_generic");
+	assert_int_equal(bind_to(kernel, TWIN, ""), 0);
 	assert_int_equal(bind_to(kernel, VF, NULL), 0);
 	assert_driver(kernel, VF, "vfio-pci");
 }
@@ -545,21 +548,22 @@ static void a_user_is_for_vfio_alone(void **state)
 static void a_device_in_use_is_refused_unless_forced(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item item = {"eth0", false, "192.0.2.1/24"};
+	struct net_item item = {"eth0", NET_ADDRESS, "192.0.2.1/24"};
 	struct usrpci_bind_options force = {.force = true};
 	struct usrpci_addr addr = address(NIC);
 
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0");
 	fixture_link(kernel->fixture, "/sys/class/net/eth0",
 		     "../../devices/pci0000:00/" NIC "/net/eth0");
 	kernel->items = &item;
 	kernel->item_count = 1;
 	assert_int_equal(bind_to(kernel, NIC, NULL), -EBUSY);
 	assert_logged(kernel->fixture,
-		      "in use: eth0 carries 192.0.2.1/24: hint: take the interface down");
+		      "in use: eth0 carries 192.0.2.1/24: hint: ip address flush dev eth0");
 	assert_int_equal(kernel->changes, 0);
 	kernel->item_count = -EIO;
-	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
-	assert_logged(kernel->fixture, "assumed to be in use");
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EBUSY);
+	assert_logged(kernel->fixture, "in use: the use of the network cannot be read");
 	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), 0);
 }
 

@@ -223,8 +223,9 @@ static void missing_capabilities_are_named(void **state)
 static void a_device_with_a_kernel_driver_is_not_ready(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item item = {"eth0", false, "192.0.2.1/24"};
+	struct net_item item = {"eth0", NET_ADDRESS, "192.0.2.1/24"};
 
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0");
 	fixture_link(kernel->fixture, "/sys/class/net/eth0",
 		     "../../devices/pci0000:00/" NIC "/net/eth0");
 	kernel->items = &item;

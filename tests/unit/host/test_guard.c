@@ -35,8 +35,8 @@ static void add_member(struct kernel *kernel, const char *class_name, const char
 {
 	char path[256], target[256];
 
-	snprintf(path, sizeof(path), "/sys/devices/%s/%s/%s", below, class_name, name);
-	fixture_mkdir(kernel->fixture, path);
+	snprintf(path, sizeof(path), "/sys/devices/%s/%s/%s/subsystem", below, class_name, name);
+	fixture_link(kernel->fixture, path, class_name);
 	snprintf(path, sizeof(path), "/sys/class/%s/%s", class_name, name);
 	snprintf(target, sizeof(target), "../../devices/%s/%s/%s", below, class_name, name);
 	fixture_link(kernel->fixture, path, target);
@@ -102,8 +102,8 @@ static void set_net(struct kernel *kernel, struct net_item *items, int count)
 static void an_address_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item items[] = {{"eth0", false, "192.0.2.1/24"},
-				   {"eth1", false, "192.0.2.9/24"}};
+	struct net_item items[] = {{"eth0", NET_ADDRESS, "192.0.2.1/24"},
+				   {"eth1", NET_ADDRESS, "192.0.2.9/24"}};
 
 	set_net(kernel, items, 2);
 	assert_use(kernel, NIC, USRPCI_USE_ADDRESS, "eth0 carries 192.0.2.1/24");
@@ -113,7 +113,7 @@ static void an_address_is_a_use(void **state)
 static void a_route_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item items[] = {{"eth0", true, "default (IPv6)"}};
+	struct net_item items[] = {{"eth0", NET_ROUTE, "default (IPv6)"}};
 
 	set_net(kernel, items, 1);
 	assert_use(kernel, NIC, USRPCI_USE_ROUTE, "eth0 carries the route to default (IPv6)");
@@ -122,7 +122,7 @@ static void a_route_is_a_use(void **state)
 static void what_is_above_an_interface_counts_too(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item items[] = {{"br0", false, "2001:db8::1/64"}};
+	struct net_item items[] = {{"br0", NET_ADDRESS, "2001:db8::1/64"}};
 
 	fixture_mkdir(kernel->fixture, "/sys/class/net/eth0/upper_bond0");
 	fixture_mkdir(kernel->fixture, "/sys/class/net/bond0/upper_br0");
@@ -147,7 +147,7 @@ static void interfaces_above_each_other_in_a_circle_end(void **state)
 static void an_interface_on_virtio_is_found(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item items[] = {{"ens7", false, "192.0.2.1/24"}};
+	struct net_item items[] = {{"ens7", NET_ADDRESS, "192.0.2.1/24"}};
 
 	add_device(kernel, TWIN, 0x020000, "virtio-pci", NULL);
 	add_member(kernel, "net", "ens7", "pci0000:00/" TWIN "/virtio3");
@@ -201,7 +201,8 @@ static void a_partition_of_a_multipath_disk_is_in_use(void **state)
 
 	add_device(kernel, TWIN, 0x010802, "nvme", NULL);
 	add_member(kernel, "block", "nvme4c4n1", "pci0000:00/" TWIN "/nvme/nvme4");
-	fixture_mkdir(kernel->fixture, "/sys/class/block/nvme4n1/nvme4n1p2");
+	fixture_link(kernel->fixture, "/sys/class/block/nvme4n1/nvme4n1p2/subsystem", "block");
+	fixture_link(kernel->fixture, "/sys/class/block/nvme4n1/subsystem", "block");
 	fixture_text(kernel->fixture, "/sys/class/block/nvme4n1/nvme4n1p2/dev", "259:8\n");
 	fixture_link(kernel->fixture, "/sys/class/block/nvme4n1p2", "nvme4n1/nvme4n1p2");
 	fixture_text(kernel->fixture, "/proc/self/mountinfo",
@@ -214,8 +215,8 @@ static void a_network_that_cannot_be_read_counts_as_in_use(void **state)
 	struct kernel *kernel = *state;
 
 	set_net(kernel, NULL, -EPERM);
-	assert_int_equal(count_uses(kernel, NIC), -EIO);
-	assert_logged(kernel->fixture, "must be assumed to be in use");
+	assert_use(kernel, NIC, USRPCI_USE_UNKNOWN,
+		   "the use of the network cannot be read: Operation not permitted");
 	assert_int_equal(count_uses(kernel, DISK), 0);
 }
 
@@ -282,6 +283,7 @@ static void the_head_of_a_multipath_disk_is_found(void **state)
 	add_device(kernel, TWIN, 0x010802, "nvme", NULL);
 	add_member(kernel, "block", "nvme1c2n1", "pci0000:00/" TWIN "/nvme/nvme2");
 	fixture_text(kernel->fixture, "/sys/class/block/nvme1n1/dev", "259:9\n");
+	fixture_link(kernel->fixture, "/sys/class/block/nvme1n1/subsystem", "block");
 	fixture_text(kernel->fixture, "/proc/self/mountinfo",
 		     "30 1 259:9 / /srv rw - xfs /dev/nvme1n1 rw\n");
 	assert_use(kernel, TWIN, USRPCI_USE_MOUNT, "nvme1n1 is mounted on /srv");
@@ -292,7 +294,8 @@ static void mounts_that_cannot_be_read_count_as_in_use(void **state)
 	struct kernel *kernel = *state;
 
 	fixture_remove(kernel->fixture, "/proc/self/mountinfo");
-	assert_int_equal(count_uses(kernel, DISK), -EIO);
+	assert_use(kernel, DISK, USRPCI_USE_UNKNOWN,
+		   "what is mounted cannot be read: No such file or directory");
 }
 
 static void the_console_is_in_use(void **state)
@@ -323,6 +326,7 @@ static void the_files_of_a_virtual_machines_host_are_in_use(void **state)
 
 	add_device(kernel, TWIN, 0x000200, "virtio-pci", NULL);
 	fixture_text(kernel->fixture, PCI_DEVICES "/" TWIN "/virtio3/mount_tag", "root\n");
+	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/virtio3/subsystem", "virtio");
 	assert_int_equal(count_uses(kernel, TWIN), 0);
 	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/virtio3/driver",
 		     "../../../../bus/virtio/drivers/9pnet_virtio");
@@ -346,7 +350,7 @@ static void open_files_name_their_process(void **state)
 	struct kernel *kernel = *state;
 
 	add_device(kernel, TWIN, 0x020000, "uio_pci_generic", NULL);
-	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" TWIN "/uio/uio0");
+	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/uio/uio0/subsystem", "uio");
 	fixture_link(kernel->fixture, "/proc/812/fd/0", "/dev/null");
 	fixture_link(kernel->fixture, "/proc/812/fd/7", "/dev/uio0");
 	fixture_text(kernel->fixture, "/proc/812/comm", "testpmd\n");
@@ -373,6 +377,249 @@ static void an_open_disk_is_a_use(void **state)
 	assert_use(kernel, DISK, USRPCI_USE_OPEN, "pid 9 (qemu) has /dev/nvme0n1 open");
 }
 
+/* A file in /dev of something below a device, as the kernel has it in sysfs. */
+static void add_node(struct kernel *kernel, const char *path, const char *class_name)
+{
+	char link[300];
+
+	snprintf(link, sizeof(link), "%s/subsystem", path);
+	fixture_link(kernel->fixture, link, class_name);
+}
+
+static void files_of_all_classes_below_a_device_count(void **state)
+{
+	static const struct {
+		const char *below, *class_name, *file;
+	} nodes[] = {
+		{"sound/card0/pcmC0D0p", "sound", "/dev/snd/pcmC0D0p"},
+		{"drm/card0", "drm", "/dev/dri/card0"},
+		{"infiniband_verbs/uverbs0", "infiniband_verbs", "/dev/infiniband/uverbs0"},
+		{"dsa0/wq0.0", "dsa", "/dev/dsa/wq0.0"},
+		{"iTCO_wdt/watchdog/watchdog0", "watchdog", "/dev/watchdog0"},
+		{"ptp/ptp0", "ptp", "/dev/ptp0"},
+		{"host0/target0:0:0/0:0:0:0/scsi_generic/sg0", "scsi_generic", "/dev/sg0"},
+		{"usb1/1-1/1-1:1.0/0003:046D:C31C.0001/hidraw/hidraw0", "hidraw", "/dev/hidraw0"},
+		{"media0", "media", "/dev/media0"},
+	};
+	struct kernel *kernel = *state;
+	char path[256];
+
+	add_device(kernel, TWIN, 0x040300, "snd_hda_intel", NULL);
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		snprintf(path, sizeof(path), PCI_DEVICES "/" TWIN "/%s", nodes[i].below);
+		add_node(kernel, path, nodes[i].class_name);
+		assert_int_equal(count_uses(kernel, TWIN), 0);
+		fixture_link(kernel->fixture, "/proc/812/fd/7", nodes[i].file);
+		assert_int_equal(count_uses(kernel, TWIN), 1);
+		assert_int_equal(found[0].kind, USRPCI_USE_OPEN);
+		assert_non_null(strstr(found[0].text, nodes[i].file));
+		fixture_remove(kernel->fixture, "/proc/812/fd/7");
+	}
+}
+
+static void a_vfio_group_that_is_open_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x020000, "vfio-pci", "7");
+	fixture_link(kernel->fixture, "/proc/812/fd/7", "/dev/pts/7");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_link(kernel->fixture, "/proc/812/fd/8", "/dev/vfio/noiommu-7");
+	assert_use(kernel, TWIN, USRPCI_USE_OPEN, "pid 812 (?) has /dev/vfio/noiommu-7 open");
+	fixture_link(kernel->fixture, "/proc/813/fd/8", "/dev/vfio/7");
+	assert_int_equal(count_uses(kernel, TWIN), 2);
+}
+
+/* The driver of NVIDIA makes its files without the kernel's help. */
+static void the_files_of_nvidia_are_known_by_its_own_table(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, GPU, 0x030200, "nvidia", NULL);
+	fixture_text(kernel->fixture, "/proc/driver/nvidia/gpus/" GPU "/information",
+		     "Model: \t\t NVIDIA A100\nDevice Minor: \t 3\n");
+	fixture_link(kernel->fixture, "/proc/44/fd/5", "/dev/nvidia0");
+	assert_int_equal(count_uses(kernel, GPU), 0);
+	fixture_link(kernel->fixture, "/proc/44/fd/6", "/dev/nvidia3");
+	assert_use(kernel, GPU, USRPCI_USE_OPEN, "pid 44 (?) has /dev/nvidia3 open");
+	assert_string_equal(found[0].cure, "systemctl stop nvidia-persistenced, or kill 44");
+}
+
+static void a_disk_that_the_kernel_gives_on_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/class/block/loop0/loop/backing_file", "/srv/image\n");
+	assert_int_equal(count_uses(kernel, DISK), 0);
+	fixture_text(kernel->fixture, "/sys/class/block/loop3/loop/backing_file", "/dev/nvme0n1\n");
+	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is given on by loop3");
+	assert_string_equal(found[0].cure, "losetup -d /dev/loop3");
+}
+
+#define SUBSYSTEM "/sys/kernel/config/nvmet/subsystems/nqn.x"
+
+static void a_disk_that_is_a_target_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, "/sys/module/nvmet");
+	assert_use(kernel, DISK, USRPCI_USE_UNKNOWN,
+		   "what the kernel's nvmet exports cannot be found out");
+	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/device_path", "/dev/nvme0n1\n");
+	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/enable", "0\n");
+	assert_int_equal(count_uses(kernel, DISK), 0);
+	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/enable", "1\n");
+	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is given on by nvmet, namespace 1");
+	assert_string_equal(found[0].cure, "echo 0 > " SUBSYSTEM "/namespaces/1/enable");
+	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/enable", "0\n");
+	fixture_text(kernel->fixture, "/sys/kernel/config/target/core/fileio_0/disk0/udev_path",
+		     "/dev/nvme0n1\n");
+	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is given on by the SCSI target disk0");
+}
+
+static void what_virtual_machines_have_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+	const char *mediated = PCI_DEVICES "/" GPU "/c0ffee00-1111-2222-3333-444455556666";
+
+	add_device(kernel, TWIN, 0x020000, "pciback", NULL);
+	assert_use(kernel, TWIN, USRPCI_USE_GUEST,
+		   TWIN " is kept for a virtual machine by pciback");
+	add_device(kernel, GPU, 0x030000, "i915", NULL);
+	assert_int_equal(count_uses(kernel, GPU), 0);
+	add_node(kernel, mediated, "mdev");
+	assert_int_equal(count_uses(kernel, GPU), 1);
+	assert_int_equal(found[0].kind, USRPCI_USE_GUEST);
+	assert_non_null(strstr(found[0].cure, "/remove"));
+}
+
+static void memory_of_the_system_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x050000, "nd_pmem", NULL);
+	add_node(kernel, PCI_DEVICES "/" TWIN "/dax0.0", "dax");
+	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/dax0.0/driver", "device_dax");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" TWIN "/dax0.0/driver");
+	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/dax0.0/driver", "kmem");
+	assert_use(kernel, TWIN, USRPCI_USE_MEMORY, "memory of dax0.0 is the system's (kmem)");
+}
+
+static void a_dma_channel_that_the_kernel_uses_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x088000, "ioatdma", NULL);
+	add_node(kernel, PCI_DEVICES "/" TWIN "/dma/dma0chan0", "dma");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" TWIN "/dma/dma0chan0/in_use", "0\n");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" TWIN "/dma/dma0chan0/in_use", "1\n");
+	assert_use(kernel, TWIN, USRPCI_USE_HOLDER,
+		   "the kernel copies with the DMA channel dma0chan0");
+}
+
+static void the_frame_buffer_of_the_firmware_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+	struct fixture_device gpu = {.addr = GPU,
+				     .vendor = 0x10de,
+				     .device = 1,
+				     .class_code = 0x030000,
+				     .driver = "vfio-pci",
+				     .bars = {{0xe0000000, 0x1000000, 0x200}}};
+
+	fixture_add(kernel->fixture, &gpu);
+	fixture_text(kernel->fixture, "/proc/iomem",
+		     "00000000-00000fff : Reserved\n"
+		     "f0000000-f07fffff : BOOTFB\n");
+	assert_int_equal(count_uses(kernel, GPU), 0);
+	fixture_text(kernel->fixture, "/proc/iomem",
+		     "e0000000-e0ffffff : " GPU "\n"
+		     "  e0000000-e07fffff : BOOTFB\n");
+	assert_use(kernel, GPU, USRPCI_USE_DISPLAY,
+		   "the frame buffer of the firmware is on a BAR of " GPU);
+	assert_non_null(strstr(found[0].cure, "sysfb_init"));
+}
+
+static void a_virtio_line_that_is_the_console_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x078000, "virtio-pci", NULL);
+	add_node(kernel, PCI_DEVICES "/" TWIN "/virtio2", "virtio");
+	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/virtio2/driver", "virtio_console");
+	fixture_text(kernel->fixture, "/sys/class/tty/console/active", "tty0\n");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_text(kernel->fixture, "/sys/class/tty/console/active", "tty0 hvc0\n");
+	assert_use(kernel, TWIN, USRPCI_USE_CONSOLE, "hvc0 is the kernel's console");
+}
+
+static void frames_without_an_address_are_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"eth0", NET_FRAMES, "an XDP program"}};
+
+	set_net(kernel, items, 1);
+	assert_use(kernel, NIC, USRPCI_USE_FRAMES, "eth0 carries frames of an XDP program");
+	assert_string_equal(found[0].cure, "ip link set dev eth0 xdp off");
+}
+
+/* unshare -n leaves the old sysfs: what it shows is not ours, even if we have one of that name. */
+static void an_interface_that_netlink_does_not_know_is_elsewhere(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"lo", NET_LINK, "1 00:00:00:00:00:00"},
+				   {"eth0", NET_LINK, "2 52:54:00:12:34:56"}};
+
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/ifindex", "2\n");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/address",
+		     "52:54:00:12:34:56\n");
+	set_net(kernel, items, 2);
+	assert_int_equal(count_uses(kernel, NIC), 0);
+	strcpy(items[1].text, "2 52:54:00:12:34:57");
+	assert_use(kernel, NIC, USRPCI_USE_NAMESPACE,
+		   "eth0 is in another network namespace than this program");
+}
+
+static void the_cure_of_an_upper_interface_lets_it_go(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/upper_br0");
+	fixture_link(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/master", "../br0");
+	assert_use(kernel, NIC, USRPCI_USE_UPPER, "eth0 is part of br0");
+	assert_string_equal(found[0].cure, "ip link set dev eth0 nomaster");
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/master");
+	assert_use(kernel, NIC, USRPCI_USE_UPPER, "eth0 is part of br0");
+	assert_string_equal(found[0].cure, "ip link delete br0");
+}
+
+static void an_isa_bridge_in_the_group_must_be_released_by_hand(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, GPU, 0x040300, "snd_hda_intel", "9");
+	add_device(kernel, TWIN, 0x060100, "lpc_ich", "9");
+	assert_use(kernel, GPU, USRPCI_USE_GROUP,
+		   TWIN " of the same IOMMU group 9 belongs to lpc_ich");
+	assert_non_null(strstr(found[0].cure, "echo " TWIN " > " PCI_DRIVERS "/lpc_ich/unbind"));
+}
+
+/* A tree that is deeper than any real one cannot be walked to its end. */
+static void what_is_below_but_cannot_be_walked_counts_as_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+	char path[256] = PCI_DEVICES "/" TWIN;
+
+	add_device(kernel, TWIN, 0x0c0330, "xhci_hcd", NULL);
+	for (int i = 0; i < 30; i++)
+		strcat(path, "/a");
+	fixture_mkdir(kernel->fixture, path);
+	assert_int_equal(count_uses(kernel, TWIN), 1);
+	assert_int_equal(found[0].kind, USRPCI_USE_UNKNOWN);
+}
+
 static void strangers_in_the_group_are_named_bridges_are_not(void **state)
 {
 	struct kernel *kernel = *state;
@@ -385,7 +632,7 @@ static void strangers_in_the_group_are_named_bridges_are_not(void **state)
 					.iommu_group = "9"};
 
 	add_device(kernel, GPU, 0x020000, NULL, "9");
-	add_device(kernel, TWIN, 0x020000, "uio_pci_generic", "9");
+	add_device(kernel, TWIN, 0x020000, "pci-stub", "9");
 	fixture_add(kernel->fixture, &bridge);
 	assert_int_equal(count_uses(kernel, GPU), 0);
 	add_device(kernel, "0000:00:08.0", 0x040300, "snd_hda_intel", "9");
@@ -410,12 +657,24 @@ static void proc_net_is_read_for_a_host_of_files(void **state)
 		     "fe80000000000000505400fffe123456 02 40 20 80     eth0\n"
 		     "20010db8000000000000000000000001 02 40 00 80     eth0\n"
 		     "nonsense\n");
-	assert_int_equal(net_read(kernel->host, &items), 3);
-	assert_string_equal(items[0].text, "default");
-	assert_string_equal(items[1].text, "10.0.2.0/24");
-	assert_true(items[1].is_route);
-	assert_string_equal(items[2].text, "2001:db8::1/64");
-	assert_false(items[2].is_route);
+	fixture_text(kernel->fixture, "/sys/class/net/eth0/ifindex", "2\n");
+	fixture_text(kernel->fixture, "/proc/net/packet",
+		     "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n"
+		     "0000000000000000 3      3    0003   0     1 0      0      122\n"
+		     "0000000000000000 3      3    0003   2     1 0      0      123\n");
+	fixture_text(kernel->fixture, "/proc/net/pppoe",
+		     "Id       Address              Device\n"
+		     "00000012 52:54:00:12:34:56     eth0\n");
+	assert_int_equal(net_read(kernel->host, &items), 5);
+	assert_string_equal(items[0].text, "a packet socket");
+	assert_string_equal(items[0].interface, "eth0");
+	assert_string_equal(items[1].text, "a PPPoE session");
+	assert_string_equal(items[1].interface, "eth0");
+	assert_string_equal(items[2].text, "default");
+	assert_string_equal(items[3].text, "10.0.2.0/24");
+	assert_int_equal(items[3].kind, NET_ROUTE);
+	assert_string_equal(items[4].text, "2001:db8::1/64");
+	assert_int_equal(items[4].kind, NET_ADDRESS);
 	free(items);
 }
 
@@ -449,6 +708,21 @@ int main(void)
 		TEST(open_files_name_their_process),
 		TEST(an_open_resource_file_is_a_use),
 		TEST(an_open_disk_is_a_use),
+		TEST(files_of_all_classes_below_a_device_count),
+		TEST(a_vfio_group_that_is_open_is_a_use),
+		TEST(the_files_of_nvidia_are_known_by_its_own_table),
+		TEST(a_disk_that_the_kernel_gives_on_is_in_use),
+		TEST(a_disk_that_is_a_target_is_in_use),
+		TEST(what_virtual_machines_have_is_in_use),
+		TEST(memory_of_the_system_is_in_use),
+		TEST(a_dma_channel_that_the_kernel_uses_is_in_use),
+		TEST(the_frame_buffer_of_the_firmware_is_in_use),
+		TEST(a_virtio_line_that_is_the_console_is_in_use),
+		TEST(frames_without_an_address_are_a_use),
+		TEST(an_interface_that_netlink_does_not_know_is_elsewhere),
+		TEST(the_cure_of_an_upper_interface_lets_it_go),
+		TEST(an_isa_bridge_in_the_group_must_be_released_by_hand),
+		TEST(what_is_below_but_cannot_be_walked_counts_as_in_use),
 		TEST(strangers_in_the_group_are_named_bridges_are_not),
 		TEST(proc_net_is_read_for_a_host_of_files),
 	};

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The guard's part for users in the kernel that hold no file: the hypervisor, mediated devices,
+ * memory that is the system's, the virtual machine's host, clients of a DMA engine. And the notes:
+ * what is worth knowing of a device that nobody is kept from taking.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "file.h"
+#include "guard/guard.h"
+
+/*
+ * The files that a virtual machine shares with its host. A mount of them may hide below an overlay,
+ * so that they can be mounted is enough.
+ */
+static int guard_share(struct guard *guard, const struct leaf *leaf)
+{
+	const char *name = tree_function(&guard->tree, leaf);
+	char tag[64];
+
+	if (file_read(guard->host->ctx, tag, sizeof(tag), "%s/mount_tag", leaf->path) < 0)
+		snprintf(tag, sizeof(tag), "%s", leaf->driver);
+	return use_add(guard, leaf, USRPCI_USE_SHARE, name,
+		       "%s carries the file system \"%s\" of the virtual machine's host", name,
+		       tag);
+}
+
+static int guard_stub(struct guard *guard, const struct leaf *leaf)
+{
+	return use_add(guard, leaf, USRPCI_USE_GUEST, leaf->name,
+		       "%s is kept for a virtual machine by %s", leaf->name, leaf->driver)
+		       ?: use_cure(guard, "xl pci-assignable-remove %s", leaf->name);
+}
+
+static int guard_mediated(struct guard *guard, const struct leaf *leaf)
+{
+	return use_add(guard, leaf, USRPCI_USE_GUEST, leaf->name,
+		       "%s is a mediated device of it, for a virtual machine", leaf->name)
+		       ?: use_cure(guard, "echo 1 > /sys/bus/mdev/devices/%s/remove", leaf->name);
+}
+
+static int guard_memory(struct guard *guard, const struct leaf *leaf)
+{
+	int error = use_add(guard, leaf, USRPCI_USE_MEMORY, leaf->name,
+			    "memory of %s is the system's (%s)", leaf->name, leaf->driver);
+
+	if (!error && leaf_is(leaf, "dax"))
+		return use_cure(guard, "daxctl reconfigure-device --mode=devdax --force %s",
+				leaf->name);
+	return error;
+}
+
+static int guard_channel(struct guard *guard, const struct leaf *leaf)
+{
+	uint64_t users = 0;
+
+	if (file_read_u64(guard->host->ctx, &users, "%s/in_use", leaf->path) || !users)
+		return 0;
+	return use_add(guard, leaf, USRPCI_USE_HOLDER, leaf->name,
+		       "the kernel copies with the DMA channel %s", leaf->name)
+		       ?: use_cure(
+				  guard,
+				  "modprobe -r the module that uses it (async_tx, ntb_transport, ...)");
+}
+
+static const struct {
+	const char *class_name, *driver; /* NULL: any */
+	int (*part)(struct guard *guard, const struct leaf *leaf);
+} users[] = {
+	{"pci", "pciback", guard_stub},         {"pci", "xen-pciback", guard_stub},
+	{"mdev", NULL, guard_mediated},         {"dax", "kmem", guard_memory},
+	{"virtio", "virtio_mem", guard_memory}, {"virtio", "9pnet_virtio", guard_share},
+	{"virtio", "virtiofs", guard_share},    {"dma", NULL, guard_channel},
+};
+
+int guard_kernel(struct guard *guard)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < guard->tree.count; i++) {
+		const struct leaf *leaf = &guard->tree.leaves[i];
+
+		for (size_t user = 0; !error && user < sizeof(users) / sizeof(users[0]); user++) {
+			if (leaf_is(leaf, users[user].class_name) &&
+			    (!users[user].driver || !strcmp(leaf->driver, users[user].driver)))
+				error = users[user].part(guard, leaf);
+		}
+	}
+	return error;
+}
+
+/* Keyboards are what repeats its keys: EV_REP of linux/input-event-codes.h. */
+static int note_keyboard(struct guard *guard, const struct leaf *leaf)
+{
+	char events[NAME_SIZE], name[64];
+	unsigned int bits;
+
+	if (file_read(guard->host->ctx, events, sizeof(events), "%s/capabilities/ev", leaf->path) <
+		    0 ||
+	    sscanf(events, "%x", &bits) != 1 || !(bits >> 20 & 1))
+		return 0;
+	if (file_read(guard->host->ctx, name, sizeof(name), "%s/name", leaf->path) < 0)
+		snprintf(name, sizeof(name), "%s", leaf->name);
+	return use_add(guard, leaf, USRPCI_USE_OPEN, leaf->name,
+		       "the keyboard \"%s\" hangs on this controller", name);
+}
+
+static int note_carrier(struct guard *guard, const struct leaf *leaf)
+{
+	uint64_t carrier = 0;
+
+	if (file_read_u64(guard->host->ctx, &carrier, "%s/carrier", leaf->path) || !carrier)
+		return 0;
+	return use_add(guard, leaf, USRPCI_USE_ADDRESS, leaf->name, "%s is up and has a carrier",
+		       leaf->name);
+}
+
+int guard_notes(struct guard *guard)
+{
+	int error = tree_read(guard->host, guard->info, &guard->tree);
+
+	for (size_t i = 0; error != -ENOMEM && i < guard->tree.count; i++) {
+		const struct leaf *leaf = &guard->tree.leaves[i];
+
+		if (leaf_is(leaf, "input"))
+			error = note_keyboard(guard, leaf);
+		else if (leaf_is(leaf, "net") && leaf->name[0])
+			error = note_carrier(guard, leaf);
+	}
+	return error == -ENOMEM ? error : 0;
+}

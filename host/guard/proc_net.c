@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reads the tables of proc_net(5): packet sockets and PPPoE sessions, which rtnetlink does not
+ * know; and of a directory that stands for a host, which has no netlink, addresses and routes as
+ * well (the main table alone for IPv4).
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "host.h"
+#include "guard/netlink.h"
+
+#define TABLE_SIZE 65536
+
+int net_add(struct net_list *list, const char *interface, enum net_kind kind, const char *format,
+	    ...)
+{
+	struct net_item *item;
+	va_list args;
+
+	if (list->count == list->size) {
+		size_t size = list->size ? 2 * list->size : 16;
+
+		item = reallocarray(list->items, size, sizeof(*item));
+		if (!item)
+			return -ENOMEM;
+		list->items = item;
+		list->size = size;
+	}
+	item = &list->items[list->count++];
+	*item = (struct net_item){.kind = kind};
+	snprintf(item->interface, sizeof(item->interface), "%s", interface);
+	va_start(args, format);
+	vsnprintf(item->text, sizeof(item->text), format, args);
+	va_end(args);
+	return 0;
+}
+
+int net_add_target(struct net_list *list, const char *interface, enum net_kind kind, int family,
+		   const void *target, unsigned int length)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (!length && kind == NET_ROUTE)
+		return net_add(list, interface, kind, "default%s",
+			       family == AF_INET6 ? " (IPv6)" : "");
+	if (!inet_ntop(family, target, text, sizeof(text)))
+		return 0;
+	return net_add(list, interface, kind, "%s/%u", text, length);
+}
+
+/* "fe800000000000005054000000123456" */
+static bool parse_hex6(const char *text, struct in6_addr *address)
+{
+	for (size_t i = 0; i < 16; i++) {
+		if (sscanf(&text[2 * i], "%2hhx", &address->s6_addr[i]) != 1)
+			return false;
+	}
+	return true;
+}
+
+/* /proc/net/if_inet6: address, index, prefix length, scope, flags, interface */
+static int parse_if_inet6(struct usrpci_host *host, struct net_list *list, const char *line)
+{
+	char address[33], interface[IF_NAMESIZE];
+	struct in6_addr binary;
+	unsigned int length;
+
+	if (sscanf(line, "%32s %*x %x %*x %*x %15s", address, &length, interface) != 3 ||
+	    !parse_hex6(address, &binary) || IN6_IS_ADDR_LINKLOCAL(&binary))
+		return 0;
+	return net_add_target(list, interface, NET_ADDRESS, AF_INET6, &binary, length);
+}
+
+/* /proc/net/route: interface, destination, gateway, flags, 3 numbers, mask */
+static int parse_route(struct usrpci_host *host, struct net_list *list, const char *line)
+{
+	char interface[IF_NAMESIZE];
+	uint32_t target, mask;
+
+	if (sscanf(line, "%15s %8x %*x %*x %*d %*d %*d %8x", interface, &target, &mask) != 3)
+		return 0;
+	return net_add_target(list, interface, NET_ROUTE, AF_INET, &target,
+			      (unsigned int)__builtin_popcount(mask));
+}
+
+static bool name_of_index(struct usrpci_host *host, unsigned int index, char name[IF_NAMESIZE])
+{
+	bool found = false;
+	uint64_t number;
+	char **names;
+	int count;
+
+	if (host_is_live(host))
+		return if_indextoname(index, name);
+	count = dir_list(host->ctx, &names, "/sys/class/net");
+	for (int i = 0; i < count && !found; i++) {
+		found = !file_read_u64(host->ctx, &number, "/sys/class/net/%s/ifindex", names[i]) &&
+			number == index;
+		if (found)
+			snprintf(name, IF_NAMESIZE, "%s", names[i]);
+	}
+	if (count >= 0)
+		free(names);
+	return found;
+}
+
+/* /proc/net/packet: address, references, type, protocol, interface; 0 is no interface of its own */
+static int parse_packet(struct usrpci_host *host, struct net_list *list, const char *line)
+{
+	char interface[IF_NAMESIZE];
+	unsigned int index;
+
+	if (sscanf(line, "%*x %*d %*d %*x %u", &index) != 1 || !index ||
+	    !name_of_index(host, index, interface))
+		return 0;
+	return net_add(list, interface, NET_FRAMES, "a packet socket");
+}
+
+/* /proc/net/pppoe: session, address, interface */
+static int parse_pppoe(struct usrpci_host *host, struct net_list *list, const char *line)
+{
+	char interface[IF_NAMESIZE];
+
+	if (sscanf(line, "%*8x %*17[0-9A-Fa-f:] %15s", interface) != 1)
+		return 0;
+	return net_add(list, interface, NET_FRAMES, "a PPPoE session");
+}
+
+static int read_table(struct usrpci_host *host, struct net_list *list, const char *path,
+		      int (*parse)(struct usrpci_host *, struct net_list *, const char *))
+{
+	char *text = malloc(TABLE_SIZE), *rest = text, *line;
+	int error = text ? file_read(host->ctx, text, TABLE_SIZE, "%s", path) : -ENOMEM;
+
+	if (error == TABLE_SIZE - 1)
+		error = -E2BIG;
+	if (error >= 0) {
+		error = 0;
+		while (!error && (line = strsep(&rest, "\n")))
+			error = parse(host, list, line);
+	}
+	free(text);
+	return error == -ENOENT ? 0 : error;
+}
+
+static int read_all(struct usrpci_host *host, struct net_list *list)
+{
+	int error = read_table(host, list, "/proc/net/packet", parse_packet)
+			    ?: read_table(host, list, "/proc/net/pppoe", parse_pppoe);
+
+	if (error)
+		return error;
+	if (host_is_live(host))
+		return netlink_read(list) ?: netlink_read_namespaces(list);
+	return read_table(host, list, "/proc/net/route", parse_route)
+		       ?: read_table(host, list, "/proc/net/if_inet6", parse_if_inet6);
+}
+
+int net_read(struct usrpci_host *host, struct net_item **items)
+{
+	struct net_list list = {0};
+	int error = read_all(host, &list);
+
+	if (error) {
+		free(list.items);
+		return error;
+	}
+	*items = list.items;
+	return (int)list.count;
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Walks the directory of a function in sysfs, see tree.h. Follows the kernel's
+ * Documentation/admin-guide/sysfs-rules.rst: a directory with the link "subsystem" is a device,
+ * one with the file "dev" has a file in /dev.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "file.h"
+#include "group.h"
+#include "guard/tree.h"
+#include "member.h"
+
+/* USB devices behind hubs are the deepest; a forged /sys (--root) could be deeper than the stack.
+ */
+#define DEPTH_MAX 24
+
+struct walk {
+	struct usrpci_host *host;
+	struct tree *tree;
+	bool stays; /* does not go on to other functions */
+};
+
+static int walk_directory(const struct walk *walk, const char *path, size_t function,
+			  unsigned int depth);
+
+const char *tree_function(const struct tree *tree, const struct leaf *leaf)
+{
+	return tree->leaves[leaf->function].name;
+}
+
+bool leaf_is(const struct leaf *leaf, const char *class_name)
+{
+	return !strcmp(leaf->class_name, class_name);
+}
+
+int tree_add(struct tree *tree, const char *path, const char *name, const char *class_name,
+	     size_t function, dev_t number)
+{
+	struct leaf *leaf;
+
+	if (tree->count == tree->size) {
+		size_t size = tree->size ? 2 * tree->size : 16;
+		struct leaf *leaves = reallocarray(tree->leaves, size, sizeof(*leaves));
+
+		if (!leaves)
+			return -ENOMEM;
+		tree->leaves = leaves;
+		tree->size = size;
+	}
+	leaf = &tree->leaves[tree->count++];
+	*leaf = (struct leaf){.function = function, .number = number};
+	snprintf(leaf->path, sizeof(leaf->path), "%s", path);
+	snprintf(leaf->name, sizeof(leaf->name), "%s", name);
+	snprintf(leaf->class_name, sizeof(leaf->class_name), "%s", class_name);
+	return 0;
+}
+
+dev_t leaf_number(struct usrpci_host *host, const char *path)
+{
+	unsigned int major_number, minor_number;
+	char text[NAME_SIZE];
+
+	if (file_read(host->ctx, text, sizeof(text), "%s/dev", path) < 0 ||
+	    sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
+		return 0;
+	return makedev(major_number, minor_number);
+}
+
+static int add_device(const struct walk *walk, const char *path, const char *name,
+		      const char *class_name, size_t function)
+{
+	int error = tree_add(walk->tree, path, name, class_name, function,
+			     leaf_number(walk->host, path));
+	struct leaf *leaf = error ? NULL : &walk->tree->leaves[walk->tree->count - 1];
+
+	if (leaf &&
+	    file_link_name(walk->host->ctx, leaf->driver, sizeof(leaf->driver), "%s/driver", path))
+		leaf->driver[0] = '\0';
+	return error;
+}
+
+/*
+ * Programs use the head of a multipath disk and its partitions, and its character device, which
+ * hang on no PCI device; the path to it does.
+ */
+static int walk_head(const struct walk *walk, const char *name, size_t function, unsigned int depth)
+{
+	char head[NAME_SIZE], path[PATH_SIZE];
+	int error = 0;
+
+	if (member_is_path(name, "nvme", head)) {
+		snprintf(path, sizeof(path), "/sys/class/block/%s", head);
+		error = walk_directory(walk, path, function, depth + 1);
+	}
+	if (!error && member_is_path(name, "ng", head)) {
+		snprintf(path, sizeof(path), "/sys/class/nvme-generic/%s", head);
+		error = walk_directory(walk, path, function, depth + 1);
+	}
+	return error == -ENOENT ? 0 : error;
+}
+
+/*
+ * The kernel hides the interfaces of other network namespaces, a container's for one; what it
+ * cannot hide is the directory that they stood in.
+ */
+static int add_interfaces(const struct walk *walk, const char *path, size_t function)
+{
+	char **names, member[PATH_SIZE];
+	int count = dir_list(walk->host->ctx, &names, "%s", path), error = 0;
+	bool shown = false;
+
+	if (count < 0)
+		return count;
+	for (int i = 0; !error && i < count; i++) {
+		snprintf(member, sizeof(member), "%.400s/%s", path, names[i]);
+		if (!file_exists(walk->host->ctx, "/sys/class/net/%s", names[i]))
+			continue;
+		error = add_device(walk, member, names[i], "net", function);
+		shown = true;
+	}
+	free(names);
+	return error || shown ? error : add_device(walk, path, "", "net", function);
+}
+
+/* A description of a host may have no "subsystem", but a link in the class or the file "dev". */
+static bool find_class(struct usrpci_host *host, const char *path, const char *name,
+		       char class_name[NAME_SIZE])
+{
+	static const char *const classes[] = {"block", "tty"};
+
+	if (!file_link_name(host->ctx, class_name, NAME_SIZE, "%s/subsystem", path))
+		return true;
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+		strcpy(class_name, classes[i]);
+		if (file_exists(host->ctx, "/sys/class/%s/%s", class_name, name))
+			return true;
+	}
+	strcpy(class_name, "unknown");
+	return file_exists(host->ctx, "%s/dev", path);
+}
+
+/* Adds what a directory is. Returns -ENOTDIR when the walk must not go on below it. */
+static int look_at(const struct walk *walk, const char *path, const char *name, size_t *function,
+		   unsigned int depth)
+{
+	char class_name[NAME_SIZE], head[NAME_SIZE];
+	struct usrpci_addr addr;
+
+	if (!usrpci_addr_parse(name, &addr)) {
+		if (walk->stays && walk->tree->count)
+			return -ENOTDIR;
+		*function = walk->tree->count;
+		return add_device(walk, path, name, "pci", *function);
+	}
+	if (!strcmp(name, "net"))
+		return add_interfaces(walk, path, *function) ?: -ENOTDIR;
+	if (!find_class(walk->host, path, name, class_name))
+		return 0;
+	if (!strcmp(class_name, "block") && member_is_path(name, "nvme", head))
+		return walk_head(walk, name, *function, depth) ?: -ENOTDIR;
+	return add_device(walk, path, name, class_name, *function);
+}
+
+/* Power management and the queues of disks have many directories and no devices. */
+static int may_hold_devices(const struct dirent *entry)
+{
+	return (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
+	       entry->d_name[0] != '.' && strcmp(entry->d_name, "power") != 0 &&
+	       strcmp(entry->d_name, "queue") != 0 && strcmp(entry->d_name, "mq") != 0;
+}
+
+static int walk_entries(const struct walk *walk, const char *path, size_t function,
+			unsigned int depth)
+{
+	char real[PATH_SIZE], below[PATH_SIZE];
+	struct dirent **entries;
+	int count, error = path_format(walk->host->ctx, real, "%s", path);
+
+	if (error)
+		return error;
+	count = scandir(real, &entries, may_hold_devices, versionsort);
+	if (count < 0)
+		return -errno;
+	for (int i = 0; i < count; i++) {
+		if (!error && snprintf(below, sizeof(below), "%s/%s", path, entries[i]->d_name) >=
+				      (int)sizeof(below))
+			error = -ENAMETOOLONG;
+		if (!error)
+			error = walk_directory(walk, below, function, depth + 1);
+		/* What is gone by now holds nothing. Some file systems do not tell types. */
+		if (error == -ENOENT || error == -ENOTDIR)
+			error = 0;
+		free(entries[i]);
+	}
+	free(entries);
+	return error;
+}
+
+static int walk_directory(const struct walk *walk, const char *path, size_t function,
+			  unsigned int depth)
+{
+	int error = look_at(walk, path, strrchr(path, '/') + 1, &function, depth);
+
+	if (error)
+		return error;
+	return depth == DEPTH_MAX ? -ELOOP : walk_entries(walk, path, function, depth);
+}
+
+int tree_read(struct usrpci_host *host, const struct usrpci_dev_info *info, struct tree *tree)
+{
+	struct walk walk = {.host = host, .tree = tree, .stays = is_bridge(info)};
+	char name[USRPCI_ADDR_STRLEN], path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s", usrpci_addr_format(&info->addr, name));
+	return walk_directory(&walk, path, 0, 0);
+}
