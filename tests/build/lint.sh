@@ -13,9 +13,17 @@ need()
 	command -v "$1" >/dev/null || skip "$1 is not installed; make lint installs it"
 }
 
+# Other versions format in another way and find other things, so those of Debian 12 decide.
+need_version()
+{
+	need "$1"
+	version=$("$1" --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
+	[ "$version" = "$2" ] || skip "$1 is version $version, and $2 decides"
+}
+
 is_formatted()
 {
-	need clang-format
+	need_version clang-format 14.0
 	# shellcheck disable=SC2086
 	find $dirs -name '*.[ch]' -print0 | xargs -0 -r clang-format --dry-run -Werror
 }
@@ -29,7 +37,7 @@ compiled_files()
 
 satisfies_clang_tidy()
 {
-	need clang-tidy
+	need_version clang-tidy 14.0
 	cd "$USRPCI_BUILD" || exit
 	compiled_files | xargs -r -P "$(nproc)" -n 8 clang-tidy -p . --quiet \
 		--extra-arg=-Wno-unknown-warning-option 2>"$scratch/tidy" ||
@@ -38,7 +46,7 @@ satisfies_clang_tidy()
 
 satisfies_cppcheck()
 {
-	need cppcheck
+	need_version cppcheck 2.10
 	cppcheck --project="$USRPCI_BUILD/compile_commands.json" -j "$(nproc)" --quiet --std=c11 \
 		--enable=warning,performance,portability --inline-suppr --suppress=missingInclude \
 		--cppcheck-build-dir="$scratch" --error-exitcode=1 2>&1

@@ -72,6 +72,15 @@ kernel_log()
 	dmesg | sed "1,/$log_marker\$/d"
 }
 
+# add_partition DISK: one partition of 32 MiB, made by a table of the disk's own. Debian 13 has no addpart.
+add_partition()
+{
+	printf '\0\0\0\0\x83\0\0\0\0\x08\0\0\0\0\x01\0' |
+		dd of="/dev/$1" bs=1 seek=446 conv=notrunc status=none
+	printf '\x55\xaa' | dd of="/dev/$1" bs=1 seek=510 conv=notrunc status=none
+	partx -a "/dev/$1"
+}
+
 # expect_kernel_log PATTERN [SECONDS]: such a message comes, and is none of the forbidden ones now.
 expect_kernel_log()
 {

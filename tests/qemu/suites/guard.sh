@@ -145,13 +145,13 @@ guard@a-mounted-disk()
 
 guard@a-mounted-partition-of-a-virtio-disk()
 {
-	addpart "/dev/$virtio_disk" 1 2048 65536
+	add_partition "$virtio_disk"
 	wait_for 5 test -b "/dev/${virtio_disk}1"
 	mkfs.ext2 -q "/dev/${virtio_disk}1"
 	mount "/dev/${virtio_disk}1" /mnt
 	refused $vda virtio-pci "${virtio_disk}1 is mounted on /mnt"
 	umount /mnt
-	delpart "/dev/$virtio_disk" 1
+	partx -d "/dev/$virtio_disk"
 }
 
 # What only another mount namespace has mounted is found by the kernel's refusal of O_EXCL.

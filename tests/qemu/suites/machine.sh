@@ -9,7 +9,7 @@
 
 machine@runs-debians-kernel-over-this-hosts-files()
 {
-	expect_output '^[0-9]+\.[0-9.]+-[0-9]+-amd64$' uname -r
+	expect_output '^[0-9]+\.[0-9.]+(-[0-9]+|\+deb[0-9]+)-amd64$' uname -r
 	[ -e "$here/suites/machine.sh" ]
 	[ "$(id -u)" = 0 ]
 }

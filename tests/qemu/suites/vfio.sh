@@ -280,7 +280,7 @@ vfio@an-uncorrectable-error-is-an-event()
 	setpci -s $rng COMMAND=100:100
 	monitor pcie_aer_inject_error rng0 COMP_ABORT
 	wait $!
-	expect_kernel_log "AER: Uncorrected .* error message received from $rng"
+	expect_kernel_log "$rng: PCIe Bus Error: severity=Uncorrect"
 }
 
 vfio@an-unplug-is-an-event-and-waits-for-the-program()
