@@ -13,8 +13,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/io.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <sys/io.h>
+#endif
 
 #include "layout.h"
 #include "memory.h"
@@ -148,11 +150,15 @@ static void allow_ports(void)
 
 	if (!wanted || !strcmp(wanted, "0"))
 		return;
+#if defined(__x86_64__)
 	if (iopl(3))
 		rump_message("I/O ports: %s (CAP_SYS_RAWIO is needed, and no kernel lockdown)",
 			     strerror(errno));
 	else
 		the_bus.ports = true;
+#else
+	rump_message("I/O ports: this processor has none");
+#endif
 }
 
 static void print_failure(void *data, const struct usrpci_log_entry *entry)

@@ -53,8 +53,7 @@ int log_report(const struct usrpci_ctx *ctx, int error, const char *subject, con
 	length = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (length >= 0 && (size_t)length < sizeof(text))
-		snprintf(text + length, sizeof(text) - (size_t)length, ": %s",
-			 strerrordesc_np(-error));
+		snprintf(text + length, sizeof(text) - (size_t)length, ": %s", strerror(-error));
 	deliver(ctx, &(struct usrpci_log_entry){USRPCI_LOG_ERROR, subject, object, text, hint});
 	return error;
 }

@@ -25,6 +25,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#if UINTPTR_MAX < UINT64_MAX
+#error "usrpci needs 64 bits: it places DMA memory where an address of 32 bits does not reach"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

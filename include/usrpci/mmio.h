@@ -23,35 +23,56 @@
 extern "C" {
 #endif
 
+/*
+ * What a processor needs to order memory and registers, as Linux has it in arch/X/include/asm for
+ * wmb(), rmb(), readl() and writel(). The barriers for C11 atomics are not enough on most: they
+ * order memory alone.
+ */
+#if defined(__x86_64__) || defined(__s390x__)
+#define USRPCI_WMB() __atomic_thread_fence(__ATOMIC_RELEASE)
+#define USRPCI_RMB() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define USRPCI_MB()  __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#elif defined(__aarch64__)
+#define USRPCI_WMB() __asm__ volatile("dmb oshst" ::: "memory")
+#define USRPCI_RMB() __asm__ volatile("dmb oshld" ::: "memory")
+#define USRPCI_MB()  __asm__ volatile("dmb osh" ::: "memory")
+#elif defined(__riscv)
+#define USRPCI_WMB() __asm__ volatile("fence w, ow" ::: "memory")
+#define USRPCI_RMB() __asm__ volatile("fence ir, ir" ::: "memory")
+#define USRPCI_MB()  __asm__ volatile("fence iorw, iorw" ::: "memory")
+#elif defined(__powerpc64__)
+#define USRPCI_WMB() __asm__ volatile("sync" ::: "memory")
+#define USRPCI_RMB() __asm__ volatile("sync" ::: "memory")
+#define USRPCI_MB()  __asm__ volatile("sync" ::: "memory")
+#elif defined(__loongarch64)
+#define USRPCI_WMB() __asm__ volatile("dbar 0" ::: "memory")
+#define USRPCI_RMB() __asm__ volatile("dbar 0" ::: "memory")
+#define USRPCI_MB()  __asm__ volatile("dbar 0" ::: "memory")
+#else
+#error "usrpci does not know the barriers of this processor: mmio.h needs them"
+#endif
+
 /** Stores to DMA memory before it are seen by the device before stores after it. */
 inline void usrpci_dma_wmb(void)
 {
-#if defined(__aarch64__)
-	__asm__ volatile("dmb oshst" ::: "memory");
-#else
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-#endif
+	USRPCI_WMB();
 }
 
 /** Loads from DMA memory before it are done before loads after it. */
 inline void usrpci_dma_rmb(void)
 {
-#if defined(__aarch64__)
-	__asm__ volatile("dmb oshld" ::: "memory");
-#else
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-#endif
+	USRPCI_RMB();
 }
 
 /** Everything before it, stores included, is done before anything after it. */
 inline void usrpci_dma_mb(void)
 {
-#if defined(__aarch64__)
-	__asm__ volatile("dmb osh" ::: "memory");
-#else
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
+	USRPCI_MB();
 }
+
+#undef USRPCI_WMB
+#undef USRPCI_RMB
+#undef USRPCI_MB
 
 /** The way of an access that is not a plain load or store; called by the accessors below. */
 uint64_t usrpci_mmio_read_slow(struct usrpci_bar *bar, size_t offset, unsigned int width);

@@ -23,6 +23,18 @@ compiles_as_cxx()
 		-I "$USRPCI_SOURCE/include" -
 }
 
+# The barriers of other processors are instructions, which their assemblers know.
+assembles_for()
+{
+	compiler=$1-linux-gnu-gcc
+	command -v "$compiler" >/dev/null || skip "$compiler is not installed"
+	printf '#include <usrpci/mmio.h>\nvoid test(void) { usrpci_dma_wmb(); usrpci_dma_rmb(); usrpci_dma_mb(); }\n' |
+		"$compiler" -x c -std=c11 -O2 -Wall -Wextra -Werror -c -I "$USRPCI_SOURCE/include" -o "$scratch/object" -
+}
+
+for processor in aarch64 riscv64 powerpc64le s390x; do
+	check "the barriers assemble for $processor" assembles_for $processor
+done
 for path in "$USRPCI_SOURCE"/include/usrpci/*.h; do
 	header=${path##*/}
 	check "$header compiles alone as C11" compiles_as_c "$header"
