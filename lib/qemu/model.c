@@ -123,7 +123,8 @@ char *qemu_device_option(unsigned int slot, const char *what)
 int qemu_model_refused(struct usrpci_ctx *ctx, const char *object, const char *reason)
 {
 	bool unknown = strstr(reason, "not a valid device model name");
-	bool fixed = strstr(reason, "expects a pluggable device type");
+	bool fixed = strstr(reason, "expects a pluggable device type") ||
+		     strstr(reason, "does not support hotplugging"); /* since QEMU 10 */
 	const char *hint = "qemu-system-x86_64 -device MODEL,help lists a model's properties";
 
 	if (unknown)
