@@ -18,7 +18,7 @@
 #include <usrpci/device.h>
 
 #include "bytes.h"
-#include "driver.h"
+#include "driver_kind.h"
 #include "enumerate.h"
 #include "file.h"
 

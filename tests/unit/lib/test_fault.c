@@ -170,15 +170,20 @@ static void an_interrupt_comes_twice(void **state)
 {
 	struct machine m = open_with(state, "irq-double=2");
 	struct pollfd poller = {.events = POLLIN};
+	int count;
 
 	assert_int_equal(usrpci_dev_set_bus_master(m.dev, true), 0);
 	assert_int_equal(usrpci_irq_enable(m.dev, USRPCI_IRQ_MSI, 1), 0);
 	poller.fd = usrpci_irq_fd(m.dev, USRPCI_IRQ_MSI, 0);
 	assert_arrives(&m, USRPCI_IRQ_MSI, true);
 	assert_int_equal(poll(&poller, 1, 50), 0);
-	assert_arrives(&m, USRPCI_IRQ_MSI, true);
-	assert_int_equal(poll(&poller, 1, 1000), 1);
-	assert_int_equal(usrpci_irq_wait(m.dev, USRPCI_IRQ_MSI, 0, 0), 1);
+	usrpci_write32(&m.bar, EDU_IRQ_RAISE, 1);
+	/* The copy comes 1 ms later, which a busy machine may not tell apart. */
+	count = usrpci_irq_wait(m.dev, USRPCI_IRQ_MSI, 0, 5000);
+	if (count == 1)
+		count += usrpci_irq_wait(m.dev, USRPCI_IRQ_MSI, 0, 5000);
+	assert_int_equal(count, 2);
+	usrpci_write32(&m.bar, EDU_IRQ_ACK, 1);
 	assert_int_equal(poll(&poller, 1, 50), 0);
 	close_device(&m);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DRIVER_H
-#define USRPCI_LIB_DRIVER_H
+#ifndef USRPCI_LIB_DRIVER_KIND_H
+#define USRPCI_LIB_DRIVER_KIND_H
 
 #include <usrpci/device.h>
 

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "driver.h"
+#include "driver_kind.h"
 #include "enumerate.h"
 #include "file.h"
 
