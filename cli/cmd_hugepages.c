@@ -15,7 +15,7 @@
 enum { OPTION_SIZE = OPTION_LONG, OPTION_NODE };
 
 static const struct option_spec hugepages_options[] = {
-	{OPTION_SIZE, "size", "SIZE", "pages of this size, 2M or 1G; default: the machine's"},
+	{OPTION_SIZE, "size", "SIZE", "pages of this size, 2M or 1G; reserve: 2M, release: all"},
 	{OPTION_NODE, "node", "NODE", "of this NUMA node; default: any"},
 	{0},
 };
@@ -71,9 +71,11 @@ static int print_pools(const struct hugepages *options)
 }
 
 /* After a change: the table for a program, a sentence for people, nothing for a dry run. */
-static int report_change(const struct hugepages *options, int pages, const char *what)
+static int report_change(const struct hugepages *options, int pages, uint64_t page_size,
+			 const char *what)
 {
 	struct cli *cli = options->cli;
+	char memory[SIZE_TEXT] = "";
 
 	if (pages < 0)
 		return status_of(pages);
@@ -81,8 +83,11 @@ static int report_change(const struct hugepages *options, int pages, const char 
 		return STATUS_DONE;
 	if (cli->json)
 		return print_pools(options);
+	if (page_size && pages)
+		size_text((uint64_t)pages * page_size, memory);
 	if (!cli->quiet)
-		printf("%d page%s %s\n", pages, pages == 1 ? "" : "s", what);
+		printf("%d page%s %s%s%s\n", pages, pages == 1 ? "" : "s", what,
+		       memory[0] ? ": " : "", memory);
 	return STATUS_DONE;
 }
 
@@ -96,7 +101,7 @@ static int reserve(const struct hugepages *options)
 	return report_change(
 		options,
 		usrpci_host_hugepages_reserve(cli->host, pages, options->size, options->node),
-		"added");
+		options->size ? options->size : 2 << 20, "added");
 }
 
 static int release(const struct hugepages *options)
@@ -107,7 +112,7 @@ static int release(const struct hugepages *options)
 		return unexpected_operand(cli, cli->argv[1]);
 	return report_change(options,
 			     usrpci_host_hugepages_release(cli->host, options->size, options->node),
-			     "given back");
+			     options->size, "given back");
 }
 
 static int read_options(struct hugepages *options)

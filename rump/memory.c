@@ -73,13 +73,13 @@ int rumpuser_malloc(size_t size, int align, void **memory)
 	/* Nothing was ever got: the kernel would dereference what it did not get. */
 	if (!atomic_load_explicit(&malloc_is_ours, memory_order_relaxed)) {
 		rump_message("the kernel cannot start without memory: it needs two huge pages at "
-			     "least (usrpci hugepages reserve N)");
+			     "least (usrpci hugepages reserve N --size 2M)");
 		exit(1);
 	}
 	if (!atomic_exchange(&failure_shown, true))
 		rump_message(
 			"out of memory: the kernel waits until some is freed; give it more huge "
-			"pages (usrpci hugepages reserve N) or a lower RUMP_MEMLIMIT");
+			"pages (usrpci hugepages reserve N --size 2M) or a lower RUMP_MEMLIMIT");
 	return rumpuser_component_errtrans(-error);
 }
 

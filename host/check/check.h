@@ -20,6 +20,20 @@ __attribute__((format(printf, 5, 6))) void finding_add(struct findings *findings
 						       const char *topic, const char *cure,
 						       const char *format, ...);
 
+/* The parts of the check of a host. */
+void check_iommu(struct usrpci_host *host, struct findings *findings);
+void check_hugepages(struct usrpci_host *host, struct findings *findings);
+void check_memlock(struct usrpci_host *host, struct findings *findings);
+
+/* How many groups of an IOMMU there are; 0: none is in use. */
+int iommu_groups(struct usrpci_host *host);
+
+/* Why no IOMMU is in use, and what brings one into use. */
+void iommu_absence(struct usrpci_host *host, char text[200], char cure[200]);
+
+/* Whether this program has a capability. */
+bool check_capable(struct usrpci_host *host, unsigned int capability);
+
 /* One device, as it is now. */
 void check_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		  struct findings *findings);

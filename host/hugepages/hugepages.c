@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "hugepage.h"
 #include "hugepages/pool.h"
 #include "state.h"
 
@@ -34,11 +35,21 @@ static uint64_t meminfo(struct usrpci_host *host, const char *key)
 	return kilobytes * 1024;
 }
 
-static size_t default_page_size(struct usrpci_host *host)
+/*
+ * Pages of 2 MiB are what DMA memory takes first. A machine whose default is larger is asked which
+ * size is meant: a number that is right for the one size takes all memory in the other.
+ */
+static int default_page_size(struct usrpci_host *host, size_t count, size_t *page_size)
 {
-	size_t size = meminfo(host, "Hugepagesize");
+	uint64_t size = meminfo(host, "Hugepagesize");
 
-	return size ? size : 2 << 20;
+	*page_size = HUGEPAGE_2M;
+	if (!size || size == HUGEPAGE_2M)
+		return 0;
+	return refuse(host->ctx, -EINVAL, NULL, "--size 2M, which DMA memory takes, or --size 1G",
+		      "the default huge page of this machine has %" PRIu64
+		      " MiB, and %zu of them are %" PRIu64 " MiB: a size is needed",
+		      size >> 20, count, count * (size >> 20));
 }
 
 /* The pools that a call is about, among all. */
@@ -46,8 +57,8 @@ struct selection {
 	struct pools all;
 	struct usrpci_hugepages **picked;
 	int count;
-	size_t page_size;
-	int node; /* -1: all */
+	size_t page_size; /* 0: all */
+	int node;         /* -1: all */
 };
 
 static void selection_end(struct selection *selection)
@@ -56,7 +67,7 @@ static void selection_end(struct selection *selection)
 	free(selection->all.list);
 }
 
-/* Picks the pools of one size and of selection->node. */
+/* Picks the pools of a size and of selection->node. */
 static int selection_begin(struct usrpci_host *host, size_t page_size, struct selection *selection)
 {
 	int error = pools_read(host, &selection->all);
@@ -65,21 +76,23 @@ static int selection_begin(struct usrpci_host *host, size_t page_size, struct se
 
 	if (error)
 		return error;
-	selection->page_size = page_size ? page_size : default_page_size(host);
+	selection->page_size = page_size;
 	selection->picked = calloc((size_t)selection->all.count + 1, sizeof(*selection->picked));
 	if (!selection->picked)
 		return -ENOMEM;
 	for (i = 0; i < selection->all.count; i++) {
 		struct usrpci_hugepages *pool = &selection->all.list[i];
 
-		if (pool->page_size == selection->page_size && (node < 0 || pool->node == node))
+		if ((!page_size || pool->page_size == page_size) &&
+		    (node < 0 || pool->node == node))
 			selection->picked[selection->count++] = pool;
 	}
 	if (selection->count)
 		return 0;
 	return refuse(host->ctx, -EINVAL, NULL, "usrpci hugepages lists what there is",
-		      node < 0 ? "no huge pages of %zu KiB" : "no huge pages of %zu KiB on node %d",
-		      selection->page_size / 1024, node);
+		      node < 0 ? "the kernel has no huge pages of %zu KiB"
+			       : "the kernel has no huge pages of %zu KiB on node %d",
+		      (page_size ? page_size : HUGEPAGE_2M) / 1024, node);
 }
 
 /*
@@ -89,12 +102,10 @@ static int selection_begin(struct usrpci_host *host, size_t page_size, struct se
 static size_t available(struct usrpci_host *host, const struct pools *all, size_t page_size,
 			int node)
 {
-	uint64_t promised = 0;
+	uint64_t promised = hugepage_promised(host->ctx, page_size);
 	size_t inside = 0, outside = 0;
 	int i;
 
-	file_read_u64(host->ctx, &promised, MM_POOLS "/hugepages-%zukB/resv_hugepages",
-		      page_size / 1024);
 	for (i = 0; i < all->count; i++) {
 		const struct usrpci_hugepages *pool = &all->list[i];
 
@@ -119,8 +130,11 @@ static int set_total(struct usrpci_host *host, const struct usrpci_hugepages *po
 	snprintf(value, sizeof(value), "%zu", total);
 	error = apply_write(host, why, value, "%s/nr_hugepages", path);
 	if (error)
-		return report(host->ctx, error, NULL, "run as root", "cannot write %s/nr_hugepages",
-			      path);
+		return report(host->ctx, error, NULL,
+			      error == -EROFS ? "/sys is mounted read-only, as in a container: run "
+						"on the host itself"
+					      : "run as root",
+			      "cannot write %s/nr_hugepages", path);
 	return 0;
 }
 
@@ -302,7 +316,9 @@ static int change(struct usrpci_host *host, size_t page_size, int node, size_t c
 int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t page_size,
 				  int node)
 {
-	return change(host, page_size, node, count, reserve);
+	int error = page_size ? 0 : default_page_size(host, count, &page_size);
+
+	return error ? error : change(host, page_size, node, count, reserve);
 }
 
 int hugepages_give_back(struct usrpci_host *host, size_t most, size_t page_size, int node)

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "hugepage.h"
 #include "hugepages/pool.h"
 #include "state.h"
 
@@ -35,29 +36,22 @@ void pool_path(struct usrpci_host *host, const struct usrpci_hugepages *pool, ch
 	snprintf(path, POOL_PATH, "%s/hugepages-%zukB", directory, pool->page_size / 1024);
 }
 
-static int read_count(struct usrpci_host *host, const char *path, const char *file, size_t *value)
-{
-	uint64_t number;
-	int error = file_read_u64(host->ctx, &number, "%s/%s", path, file);
-
-	if (error)
-		return report(host->ctx, error, NULL, NULL, "cannot read %s/%s", path, file);
-	*value = (size_t)number;
-	return 0;
-}
-
 int pool_read(struct usrpci_host *host, struct usrpci_hugepages *pool)
 {
+	struct hugepage_pool counts;
 	char path[POOL_PATH];
-	int error;
+	int error = hugepage_pool(host->ctx, pool->page_size, pool->node, &counts);
 
-	pool_path(host, pool, path);
-	error = read_count(host, path, "nr_hugepages", &pool->total);
-	if (!error)
-		error = read_count(host, path, "free_hugepages", &pool->free);
-	if (!error)
-		error = read_count(host, path, "surplus_hugepages", &pool->surplus);
-	return error;
+	if (error == -ENOENT)
+		error = hugepage_pool(host->ctx, pool->page_size, -1, &counts);
+	if (error) {
+		pool_path(host, pool, path);
+		return report(host->ctx, error, NULL, NULL, "cannot read the counts in %s", path);
+	}
+	pool->total = (size_t)counts.total;
+	pool->free = (size_t)counts.free;
+	pool->surplus = (size_t)counts.surplus;
+	return 0;
 }
 
 static int list_sizes(struct usrpci_host *host, int node, const char *directory,

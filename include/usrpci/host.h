@@ -193,18 +193,20 @@ int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **li
  * Reads back what the kernel gave; when it gave less, compacts memory and tries again, then gives
  * back what it took and fails.
  *
- * @page_size	bytes; 0: the machine's default size
+ * @page_size	bytes; 0: 2 MiB, where that is the machine's default
  * @node	NUMA node, or -1: any
  *
  * Returns how many pages were added. Errors: -ENOMEM (memory is short or fragmented: the message
- * says how many it gave); -EINVAL (no such page size or node); -EACCES.
+ * says how many it gave); -EINVAL (no such page size or node, or the machine has another default
+ * and page_size is 0); -EACCES; -EROFS.
  */
 int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t page_size,
 				  int node);
 
 /**
  * Takes back what usrpci_host_hugepages_reserve() added, as far as it is free; pages of others
- * stay. Returns how many pages went; those still in use stay recorded.
+ * stay. A page_size of 0 means all sizes, a node of -1 all nodes. Returns how many pages went;
+ * those still in use stay recorded.
  */
 int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node);
 

@@ -30,8 +30,8 @@
 #include "dma/domain.h"
 #include "dma/physical.h"
 #include "file.h"
-#include "dma/hugepage.h"
 #include "dma/pagemap.h"
+#include "hugepage.h"
 
 #define LOG_SUBJECT "dma"
 #include "log.h"
@@ -412,7 +412,7 @@ static int report_shortage(struct physical *physical, const struct dma_chunk_req
 {
 	const struct usrpci_ctx *ctx = physical->domain.ctx;
 	uint64_t pages = (request->size + page_size - 1) / page_size;
-	char what[96], pool[256], hint[64], node[24] = "";
+	char what[96], pool[256], hint[96], node[24] = "";
 	bool limited = request->limit < UINT64_MAX;
 
 	snprintf(what, sizeof(what), "%zu bytes of DMA memory", request->size);
@@ -423,7 +423,8 @@ static int report_shortage(struct physical *physical, const struct dma_chunk_req
 		hugepage_describe(ctx, page_size, request->node, pool, sizeof(pool));
 		if (request->node >= 0)
 			snprintf(node, sizeof(node), " --node %d", request->node);
-		snprintf(hint, sizeof(hint), "usrpci hugepages reserve %" PRIu64 "%s", pages, node);
+		snprintf(hint, sizeof(hint), "usrpci hugepages reserve %" PRIu64 "%s --size %s",
+			 pages, node, page_size == HUGEPAGE_1G ? "1G" : "2M");
 		return report(ctx, -ENOMEM, NULL, hint, "cannot get %s: %s", what, pool);
 	}
 	if (limited)

@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,6 +166,102 @@ static void an_iommu_that_is_off_is_noted(void **state)
 	assert_finding("iommu", "which is off", USRPCI_CHECK_NOTE, "intel_iommu=on");
 }
 
+static void an_iommu_is_known_by_the_table_of_its_maker(void **state)
+{
+	static const struct {
+		const char *table, *text, *cure;
+	} kinds[] = {
+		{"IVRS", "an AMD IOMMU, which is off", "CONFIG_AMD_IOMMU"},
+		{"IORT", "an Arm SMMU, which is off", "CONFIG_ARM_SMMU_V3"},
+		{"RIMT", "a RISC-V IOMMU, which is off", "CONFIG_RISCV_IOMMU"},
+	};
+	struct kernel *kernel = *state;
+	char path[96];
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/firmware/acpi/tables/%s", kinds[i].table);
+		fixture_text(kernel->fixture, path, "");
+		check(kernel, NULL);
+		assert_finding("iommu", kinds[i].text, USRPCI_CHECK_NOTE, kinds[i].cure);
+		fixture_remove(kernel->fixture, path);
+	}
+}
+
+static void an_iommu_that_was_switched_off_is_told_from_one_that_was_not(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/firmware/acpi/tables/IVRS", "");
+	fixture_text(kernel->fixture, "/proc/cmdline", "quiet amd_iommu=off root=/dev/sda1\n");
+	check(kernel, NULL);
+	assert_finding("iommu", "switched off by amd_iommu=off", USRPCI_CHECK_NOTE,
+		       "remove amd_iommu=off from the kernel's command line");
+	fixture_text(kernel->fixture, "/proc/cmdline", "quiet root=/dev/sda1\n");
+	check(kernel, NULL);
+	assert_finding("iommu", "an AMD IOMMU, which is off", USRPCI_CHECK_NOTE, "");
+}
+
+static void groups_that_vfio_made_up_are_no_iommu(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/0/name", "vfio-noiommu\n");
+	check(kernel, NULL);
+	assert_finding("iommu", "no IOMMU", USRPCI_CHECK_NOTE, "");
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/1/type", "DMA\n");
+	check(kernel, NULL);
+	assert_finding("iommu", "an IOMMU confines devices: 1 groups", USRPCI_CHECK_OK, "");
+}
+
+static void vfio_needs_its_type1(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/5/type", "DMA-FQ\n");
+	fixture_mkdir(kernel->fixture, "/sys/module/vfio_pci");
+	check(kernel, NULL);
+	assert_finding("module", "without vfio_iommu_type1", USRPCI_CHECK_MISSING,
+		       "modprobe vfio_iommu_type1");
+	fixture_text(kernel->fixture, "/dev/iommu", "");
+	check(kernel, NULL);
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "type1"));
+	fixture_remove(kernel->fixture, "/dev/iommu");
+	fixture_mkdir(kernel->fixture, "/sys/module/vfio_iommu_type1");
+	check(kernel, NULL);
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "type1"));
+}
+
+/* A number of pages without their size takes all memory where the default is 1 GiB. */
+static void the_cure_for_huge_pages_names_their_size(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_pool(kernel, 0, 0, 0);
+	fixture_text(kernel->fixture, "/proc/meminfo", "Hugepagesize: 1048576 kB\n");
+	check(kernel, NULL);
+	assert_finding("hugepages", "none of 0", USRPCI_CHECK_MISSING,
+		       "usrpci hugepages reserve 64 --size 2M");
+}
+
+static void huge_pages_of_other_sizes_are_of_no_use(void **state)
+{
+	struct kernel *kernel = *state;
+	const char *pool = "/sys/devices/system/node/node0/hugepages/";
+	char path[128];
+
+	snprintf(path, sizeof(path), "%shugepages-2048kB", pool);
+	fixture_remove(kernel->fixture, path);
+	snprintf(path, sizeof(path), "%shugepages-524288kB/nr_hugepages", pool);
+	fixture_text(kernel->fixture, path, "4\n");
+	snprintf(path, sizeof(path), "%shugepages-524288kB/free_hugepages", pool);
+	fixture_text(kernel->fixture, path, "4\n");
+	check(kernel, NULL);
+	assert_finding("hugepages", "no huge pages of 2 MiB or 1 GiB", USRPCI_CHECK_MISSING,
+		       "use vfio-pci");
+}
+
 static void vfio_without_an_iommu_is_noted(void **state)
 {
 	struct kernel *kernel = *state;
@@ -287,6 +384,12 @@ int main(void)
 		TEST(vfio_is_ready_without_huge_pages),
 		TEST(a_module_that_is_missing_is_told),
 		TEST(an_iommu_that_is_off_is_noted),
+		TEST(an_iommu_is_known_by_the_table_of_its_maker),
+		TEST(an_iommu_that_was_switched_off_is_told_from_one_that_was_not),
+		TEST(groups_that_vfio_made_up_are_no_iommu),
+		TEST(vfio_needs_its_type1),
+		TEST(the_cure_for_huge_pages_names_their_size),
+		TEST(huge_pages_of_other_sizes_are_of_no_use),
 		TEST(vfio_without_an_iommu_is_noted),
 		TEST(lockdown_leaves_vfio_alone),
 		TEST(the_limit_of_a_control_group_is_found_on_the_way_up),

@@ -226,6 +226,21 @@ static void a_size_or_node_that_is_not_there_is_refused(void **state)
 	assert_int_equal(kernel->changes, 0);
 }
 
+/* 64 pages of the default size may be 64 GiB. */
+static void a_default_size_that_dma_memory_does_not_take_first_is_asked_about(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/meminfo",
+		     "MemAvailable:  260000000 kB\nHugepagesize: 1048576 kB\n");
+	assert_int_equal(reserve(kernel, 64), -EINVAL);
+	assert_logged(kernel->fixture, "and 64 of them are 65536 MiB: a size is needed");
+	assert_logged(kernel->fixture, "--size 2M");
+	assert_int_equal(kernel->changes, 0);
+	assert_int_equal(usrpci_host_hugepages_reserve(kernel->host, 6, 2 << 20, -1), 2);
+	assert_int_equal(release(kernel), 2);
+}
+
 static void a_pool_that_others_shrank_gives_at_most_what_it_has(void **state)
 {
 	struct kernel *kernel = *state;
@@ -273,6 +288,7 @@ int main(void)
 		TEST(a_program_killed_while_it_releases_leaves_no_claim_to_others_pages),
 		TEST(nodes_are_counted_apart),
 		TEST(a_size_or_node_that_is_not_there_is_refused),
+		TEST(a_default_size_that_dma_memory_does_not_take_first_is_asked_about),
 		TEST(a_pool_that_others_shrank_gives_at_most_what_it_has),
 		TEST(damaged_notes_release_nothing),
 		TEST(a_dry_run_shows_the_write),

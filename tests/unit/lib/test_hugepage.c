@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fixture.h"
-#include "dma/hugepage.h"
+#include "hugepage.h"
 
 #define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
@@ -52,6 +52,14 @@ static void pools_are_read_as_a_whole_and_by_node(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static void assert_room(struct usrpci_ctx *ctx, uint64_t page_size, uint64_t room)
+{
+	struct hugepage_limit limit;
+
+	assert_int_equal(hugepage_cgroup_limit(ctx, page_size, &limit), room != UINT64_MAX);
+	assert_int_equal(limit.room, room);
+}
+
 static void the_tightest_of_the_groups_above_counts(void **state)
 {
 	struct usrpci_ctx *ctx = fixture_ctx(*state);
@@ -61,10 +69,10 @@ static void the_tightest_of_the_groups_above_counts(void **state)
 	fixture_text(*state, "/sys/fs/cgroup/a/b/hugetlb.2MB.current", "0\n");
 	fixture_text(*state, "/sys/fs/cgroup/a/hugetlb.2MB.max", "8388608\n");
 	fixture_text(*state, "/sys/fs/cgroup/a/hugetlb.2MB.current", "6291456\n");
-	assert_int_equal(hugepage_cgroup_room(ctx, HUGEPAGE_2M), 2 << 20);
-	assert_int_equal(hugepage_cgroup_room(ctx, HUGEPAGE_1G), UINT64_MAX);
+	assert_room(ctx, HUGEPAGE_2M, 2 << 20);
+	assert_room(ctx, HUGEPAGE_1G, UINT64_MAX);
 	fixture_text(*state, "/sys/fs/cgroup/a/hugetlb.2MB.current", "9000000\n");
-	assert_int_equal(hugepage_cgroup_room(ctx, HUGEPAGE_2M), 0);
+	assert_room(ctx, HUGEPAGE_2M, 0);
 	usrpci_ctx_close(ctx);
 }
 
@@ -76,8 +84,8 @@ static void groups_of_version_1_count_too(void **state)
 	fixture_text(*state, "/sys/fs/cgroup/hugetlb/jail/hugetlb.1GB.limit_in_bytes",
 		     "1073741824\n");
 	fixture_text(*state, "/sys/fs/cgroup/hugetlb/jail/hugetlb.1GB.usage_in_bytes", "0\n");
-	assert_int_equal(hugepage_cgroup_room(ctx, HUGEPAGE_1G), 1 << 30);
-	assert_int_equal(hugepage_cgroup_room(ctx, HUGEPAGE_2M), UINT64_MAX);
+	assert_room(ctx, HUGEPAGE_1G, 1 << 30);
+	assert_room(ctx, HUGEPAGE_2M, UINT64_MAX);
 	usrpci_ctx_close(ctx);
 }
 
@@ -85,7 +93,7 @@ static void without_groups_there_is_no_limit(void **state)
 {
 	struct usrpci_ctx *ctx = fixture_ctx(*state);
 
-	assert_int_equal(hugepage_cgroup_room(ctx, HUGEPAGE_2M), UINT64_MAX);
+	assert_room(ctx, HUGEPAGE_2M, UINT64_MAX);
 	usrpci_ctx_close(ctx);
 }
 

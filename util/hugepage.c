@@ -11,9 +11,10 @@
 #include <string.h>
 
 #include "file.h"
-#include "dma/hugepage.h"
+#include "hugepage.h"
 
-#define MAX_NODES 1024
+#define MAX_NODES        1024
+#define PROC_CGROUP_SIZE 4096
 
 static int read_counter(const struct usrpci_ctx *ctx, uint64_t page_size, int node,
 			const char *name, uint64_t *value)
@@ -37,10 +38,17 @@ int hugepage_pool(const struct usrpci_ctx *ctx, uint64_t page_size, int node,
 	error = read_counter(ctx, page_size, node, "free_hugepages", &pool->free);
 	if (error)
 		return error;
-	/* Promises are counted for all nodes together only. */
-	if (node >= 0 || read_counter(ctx, page_size, -1, "resv_hugepages", &pool->promised))
-		pool->promised = 0;
+	if (read_counter(ctx, page_size, node, "surplus_hugepages", &pool->surplus))
+		pool->surplus = 0;
+	pool->promised = node < 0 ? hugepage_promised(ctx, page_size) : 0;
 	return 0;
+}
+
+uint64_t hugepage_promised(const struct usrpci_ctx *ctx, uint64_t page_size)
+{
+	uint64_t pages;
+
+	return read_counter(ctx, page_size, -1, "resv_hugepages", &pages) ? 0 : pages;
 }
 
 /* "hugetlb.2MB" */
@@ -54,64 +62,85 @@ static void controller_prefix(uint64_t page_size, char text[24])
 		snprintf(text, 24, "hugetlb.%uKB", (unsigned int)(page_size >> 10));
 }
 
-static uint64_t room_in(const struct usrpci_ctx *ctx, const char *directory, const char *prefix,
-			const char *limit_name, const char *usage_name)
-{
-	uint64_t limit, usage;
+/* The files of a control group that limit huge pages, and how much of each limit is used. */
+static const struct {
+	const char *controller, *mount, *limit, *usage;
+} limits[] = {
+	{"", "/sys/fs/cgroup", "max", "current"},
+	{"", "/sys/fs/cgroup", "rsvd.max", "rsvd.current"},
+	{"hugetlb", "/sys/fs/cgroup/hugetlb", "limit_in_bytes", "usage_in_bytes"},
+	{"hugetlb", "/sys/fs/cgroup/hugetlb", "rsvd.limit_in_bytes", "rsvd.usage_in_bytes"},
+};
 
-	/* A limit of "max", as of a missing file, is none. */
-	if (file_read_u64(ctx, &limit, "%s/%s.%s", directory, prefix, limit_name) ||
-	    file_read_u64(ctx, &usage, "%s/%s.%s", directory, prefix, usage_name))
-		return UINT64_MAX;
-	return limit > usage ? limit - usage : 0;
+/* Keeps a group's limit if it is the tightest. A limit of "max", as of a missing file, is none. */
+static void read_limit(const struct usrpci_ctx *ctx, const char *directory, const char *prefix,
+		       size_t which, struct hugepage_limit *tightest)
+{
+	uint64_t limit, usage = 0;
+
+	/* Version 1 says "no limit" by the largest number of whole pages. */
+	if (file_read_u64(ctx, &limit, "%s/%s.%s", directory, prefix, limits[which].limit) ||
+	    limit > INT64_MAX / 2)
+		return;
+	file_read_u64(ctx, &usage, "%s/%s.%s", directory, prefix, limits[which].usage);
+	usage = usage < limit ? usage : limit;
+	if (limit - usage >= tightest->room)
+		return;
+	*tightest = (struct hugepage_limit){.bytes = limit, .room = limit - usage};
+	snprintf(tightest->file, sizeof(tightest->file), "%s.%s", prefix, limits[which].limit);
 }
 
-/* The least room in a group and in all above it. */
-static uint64_t group_room(const struct usrpci_ctx *ctx, const char *mount, char *group,
-			   const char *prefix, const char *limit, const char *usage)
+/* Goes from a group up to the root. */
+static void read_groups(const struct usrpci_ctx *ctx, char *group, const char *prefix, size_t which,
+			struct hugepage_limit *tightest)
 {
-	uint64_t least = UINT64_MAX;
 	char directory[PATH_SIZE];
 	char *slash;
 
 	do {
-		uint64_t room;
-
 		slash = strrchr(group, '/');
-		snprintf(directory, sizeof(directory), "%s%s", mount,
+		snprintf(directory, sizeof(directory), "%s%s", limits[which].mount,
 			 strcmp(group, "/") ? group : "");
-		room = room_in(ctx, directory, prefix, limit, usage);
-		least = room < least ? room : least;
+		read_limit(ctx, directory, prefix, which, tightest);
 		if (slash)
 			*slash = '\0';
 	} while (slash);
-	return least;
 }
 
-uint64_t hugepage_cgroup_room(const struct usrpci_ctx *ctx, uint64_t page_size)
+/* Finds "PATH" of the line "N:CONTROLLERS:PATH"; version 2 has the one line "0::PATH". */
+static bool own_group(const char *text, const char *controller, char group[PATH_SIZE])
 {
-	char text[2048], prefix[24], *rest = text, *line;
-	uint64_t least = UINT64_MAX;
+	char copy[PROC_CGROUP_SIZE], *rest = copy, *line, *name, *part;
 
-	if (file_read(ctx, text, sizeof(text), "/proc/self/cgroup") < 0)
-		return least;
-	controller_prefix(page_size, prefix);
+	snprintf(copy, sizeof(copy), "%s", text);
 	while ((line = strsep(&rest, "\n"))) {
-		char *controllers = strchr(line, ':');
-		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
-		uint64_t room = UINT64_MAX;
-
-		if (!group)
+		strsep(&line, ":");
+		name = line ? strsep(&line, ":") : NULL;
+		if (!name || !line)
 			continue;
-		*group++ = '\0';
-		if (!strcmp(controllers, ":"))
-			room = group_room(ctx, "/sys/fs/cgroup", group, prefix, "max", "current");
-		else if (strstr(controllers, "hugetlb"))
-			room = group_room(ctx, "/sys/fs/cgroup/hugetlb", group, prefix,
-					  "limit_in_bytes", "usage_in_bytes");
-		least = room < least ? room : least;
+		snprintf(group, PATH_SIZE, "%s", line);
+		while ((part = strsep(&name, ","))) {
+			if (!strcmp(part, controller))
+				return true;
+		}
 	}
-	return least;
+	return false;
+}
+
+bool hugepage_cgroup_limit(const struct usrpci_ctx *ctx, uint64_t page_size,
+			   struct hugepage_limit *limit)
+{
+	char text[PROC_CGROUP_SIZE], prefix[24], group[PATH_SIZE];
+
+	*limit = (struct hugepage_limit){.bytes = UINT64_MAX, .room = UINT64_MAX};
+	if (file_read(ctx, text, sizeof(text), "/proc/self/cgroup") < 0)
+		return false;
+	controller_prefix(page_size, prefix);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (own_group(text, limits[i].controller, group))
+			read_groups(ctx, group, prefix, i, limit);
+	}
+	return limit->room != UINT64_MAX;
 }
 
 static size_t append_nodes(const struct usrpci_ctx *ctx, uint64_t page_size, char *text,
@@ -138,7 +167,7 @@ static size_t append_nodes(const struct usrpci_ctx *ctx, uint64_t page_size, cha
 const char *hugepage_describe(const struct usrpci_ctx *ctx, uint64_t page_size, int node,
 			      char *text, size_t size)
 {
-	uint64_t room = hugepage_cgroup_room(ctx, page_size);
+	struct hugepage_limit limit;
 	struct hugepage_pool pool;
 	size_t length;
 
@@ -147,11 +176,12 @@ const char *hugepage_describe(const struct usrpci_ctx *ctx, uint64_t page_size, 
 			 page_size >> 10);
 		return text;
 	}
-	if (room < page_size && pool.free > 0) {
+	if (hugepage_cgroup_limit(ctx, page_size, &limit) && limit.room < page_size &&
+	    pool.free > 0) {
 		snprintf(text, size,
 			 "%" PRIu64 " of %" PRIu64 " huge pages of %" PRIu64 " kB are free, but "
 			 "the limit of the control group (hugetlb) leaves %" PRIu64 " bytes",
-			 pool.free, pool.total, page_size >> 10, room);
+			 pool.free, pool.total, page_size >> 10, limit.room);
 		return text;
 	}
 	length = (size_t)snprintf(

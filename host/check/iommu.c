@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The check's part for the IOMMU: whether one is in use, and if not, whether the machine has one
+ * and what keeps the kernel from it. Firmware announces an IOMMU by an ACPI table (the kernel's
+ * Documentation/arch/x86/iommu.rst, Arm's DEN0049); its tables are out of sight in containers.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/check.h"
+#include "file.h"
+#include "group.h"
+
+#define TABLES "/sys/firmware/acpi/tables"
+
+/* The kinds of IOMMUs by their tables, and what brings each into use. */
+static const struct {
+	const char *table, *name, *cure;
+} kinds[] = {
+	{"DMAR", "an Intel IOMMU", "add intel_iommu=on to the kernel's command line and reboot"},
+	{"IVRS", "an AMD IOMMU",
+	 "use a kernel with CONFIG_AMD_IOMMU (cloud kernels have none); dmesg | grep AMD-Vi"},
+	{"IORT", "an Arm SMMU", "use a kernel with CONFIG_ARM_SMMU_V3; dmesg | grep -i smmu"},
+	{"RIMT", "a RISC-V IOMMU", "use a kernel with CONFIG_RISCV_IOMMU; dmesg | grep -i iommu"},
+	{"VIOT", "a virtual IOMMU", "modprobe virtio_iommu, or use a kernel with it"},
+};
+
+int iommu_groups(struct usrpci_host *host)
+{
+	char **names, name[NAME_SIZE];
+	int count = dir_list(host->ctx, &names, "/sys/kernel/iommu_groups"), real = 0;
+
+	/* Groups that vfio made up for want of an IOMMU have a name. */
+	for (int i = 0; i < count; i++)
+		real += file_read(host->ctx, name, sizeof(name), "/sys/kernel/iommu_groups/%s/name",
+				  names[i]) < 0 ||
+			strcmp(name, "vfio-noiommu") != 0;
+	if (count >= 0)
+		free(names);
+	return real;
+}
+
+/* The word of the kernel's command line that switches IOMMUs off; "" when there is none. */
+static void find_off_word(struct usrpci_host *host, char word[NAME_SIZE])
+{
+	static const char *const words[] = {"intel_iommu=off", "amd_iommu=off", "iommu=off",
+					    "arm-smmu.disable=1"};
+	char text[4096], *rest = text, *part;
+
+	word[0] = '\0';
+	if (file_read(host->ctx, text, sizeof(text), "/proc/cmdline") < 0)
+		return;
+	while ((part = strsep(&rest, " \n"))) {
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+			if (!strcmp(part, words[i]))
+				strcpy(word, words[i]);
+		}
+	}
+}
+
+static bool find_kind(struct usrpci_host *host, size_t *kind)
+{
+	for (*kind = 0; *kind < sizeof(kinds) / sizeof(kinds[0]); ++*kind) {
+		if (file_exists(host->ctx, TABLES "/%s", kinds[*kind].table))
+			return true;
+	}
+	return false;
+}
+
+void iommu_absence(struct usrpci_host *host, char text[200], char cure[200])
+{
+	char word[NAME_SIZE];
+	size_t kind;
+
+	find_off_word(host, word);
+	if (word[0]) {
+		snprintf(text, 200, "the IOMMU is switched off by %s", word);
+		snprintf(cure, 200, "remove %s from the kernel's command line and reboot", word);
+	} else if (find_kind(host, &kind)) {
+		snprintf(text, 200, "the machine has %s, which is off", kinds[kind].name);
+		snprintf(cure, 200, "%s", kinds[kind].cure);
+	} else if (!file_exists(host->ctx, "/sys/firmware") && host_is_live(host)) {
+		snprintf(text, 200, "no IOMMU is in use; whether there is one cannot be told here");
+		snprintf(cure, 200, "run on the host itself: this container hides /sys/firmware");
+	} else {
+		snprintf(text, 200, "no IOMMU");
+		snprintf(cure, 200,
+			 "enable VT-d, AMD-Vi or the SMMU in the firmware, if the machine "
+			 "has it");
+	}
+}
+
+void check_iommu(struct usrpci_host *host, struct findings *findings)
+{
+	int groups = iommu_groups(host);
+	char text[200], cure[200];
+
+	if (groups) {
+		finding_add(findings, USRPCI_CHECK_OK, "iommu", NULL,
+			    "an IOMMU confines devices: %d groups", groups);
+		return;
+	}
+	if (group_noiommu(host)) {
+		finding_add(findings, USRPCI_CHECK_NOTE, "iommu",
+			    "echo N > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+			    "no IOMMU, and vfio was told to do without: devices reach all memory");
+		return;
+	}
+	iommu_absence(host, text, cure);
+	finding_add(findings, USRPCI_CHECK_NOTE, "iommu", cure,
+		    "%s: devices reach all memory, vfio-pci cannot be used", text);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The check's part for memory: huge pages, the control group's limit of them, and how much may be
+ * pinned.
+ */
+
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "check/check.h"
+#include "hugepage.h"
+
+/* What vfio needs to pin for a small driver: below it, the limit is worth a word. */
+#define MEMLOCK_ENOUGH (64u << 20)
+
+/* A number of pages means nothing without their size, for the machine's default may be another. */
+#define RESERVE "usrpci hugepages reserve 64 --size 2M"
+
+/* The pages of the sizes that DMA memory can be made of. */
+static size_t sum_pools(struct usrpci_host *host, struct usrpci_hugepages *sum)
+{
+	struct usrpci_hugepages *list = NULL;
+	int count = usrpci_host_hugepages(host, &list);
+	size_t bytes = 0;
+
+	*sum = (struct usrpci_hugepages){0};
+	for (int i = 0; i < count; i++) {
+		if (list[i].page_size != HUGEPAGE_2M && list[i].page_size != HUGEPAGE_1G)
+			continue;
+		sum->page_size = list[i].page_size;
+		sum->total += list[i].total;
+		sum->free += list[i].free;
+		bytes += list[i].free * list[i].page_size;
+	}
+	free(list);
+	return bytes;
+}
+
+static void check_limit(struct usrpci_host *host, struct findings *findings)
+{
+	struct hugepage_limit limit;
+	char cure[200];
+
+	if (!hugepage_cgroup_limit(host->ctx, HUGEPAGE_2M, &limit))
+		return;
+	snprintf(cure, sizeof(cure), "raise %s of the control group that this runs in", limit.file);
+	finding_add(findings, limit.bytes < HUGEPAGE_2M ? USRPCI_CHECK_MISSING : USRPCI_CHECK_NOTE,
+		    "cgroup", cure, "the control group allows %" PRIu64 " MiB of huge pages",
+		    limit.bytes >> 20);
+}
+
+void check_hugepages(struct usrpci_host *host, struct findings *findings)
+{
+	enum usrpci_check_state absent = iommu_groups(host) ? USRPCI_CHECK_NOTE
+							    : USRPCI_CHECK_MISSING;
+	struct usrpci_hugepages pool;
+	size_t bytes = sum_pools(host, &pool);
+
+	if (!pool.page_size)
+		finding_add(findings, absent, "hugepages",
+			    "use vfio-pci, or a kernel with CONFIG_HUGETLBFS and pages of 4 KiB",
+			    "the kernel has no huge pages of 2 MiB or 1 GiB, which uio needs");
+	else if (pool.free)
+		finding_add(findings, USRPCI_CHECK_OK, "hugepages", NULL,
+			    "%zu of %zu huge pages are free, %zu MiB", pool.free, pool.total,
+			    bytes >> 20);
+	else if (absent == USRPCI_CHECK_NOTE)
+		finding_add(findings, absent, "hugepages", RESERVE,
+			    "none of %zu huge pages is free: vfio-pci does with ordinary ones",
+			    pool.total);
+	else
+		finding_add(findings, absent, "hugepages", RESERVE,
+			    "none of %zu huge pages is free", pool.total);
+	check_limit(host, findings);
+}
+
+void check_memlock(struct usrpci_host *host, struct findings *findings)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+	    check_capable(host, CAP_IPC_LOCK))
+		finding_add(findings, USRPCI_CHECK_OK, "memlock", NULL,
+			    "memory is pinned without limit");
+	else if (limit.rlim_cur >= MEMLOCK_ENOUGH)
+		finding_add(findings, USRPCI_CHECK_OK, "memlock", NULL, "%ju MiB may be pinned",
+			    (uintmax_t)limit.rlim_cur >> 20);
+	else
+		finding_add(findings, USRPCI_CHECK_NOTE, "memlock",
+			    "echo \"$USER - memlock unlimited\" | sudo tee "
+			    "/etc/security/limits.d/usrpci.conf, and log in again",
+			    "%ju KiB may be pinned: little for DMA memory through vfio",
+			    (uintmax_t)limit.rlim_cur >> 10);
+}
