@@ -68,13 +68,12 @@ int broker_receive(int socket, void *message, size_t size, int *fd)
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	if (got == 0)
-		return -EPIPE;
+	/* An empty message may come with a file, too. */
 	*fd = take_file(&header);
 	if ((size_t)got == size && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return 0;
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
-	return -EPROTO;
+	return got == 0 ? -EPIPE : -EPROTO;
 }
