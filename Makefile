@@ -6,6 +6,7 @@
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
+#	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
 #	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; SOAK=600 for ten minutes of TCP
 #	make bench    the figures, beside those of others
 #	make install  as root; DESTDIR and PREFIX are respected
@@ -18,6 +19,8 @@ ASAN := build-asan
 # Debian's own; another python's meson may be first on the path and know nothing.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 JOBS := $(shell nproc)
+# Of fuzz.
+HOURS ?= 1
 # Of check-rump.
 PINGS ?= 5000
 BYTES ?= 67108864
@@ -36,7 +39,7 @@ FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk driverctl
 
-.PHONY: all build check check-kernel check-rump demo first-driver bench install lint analyze format clean
+.PHONY: all build check check-kernel check-rump fuzz demo first-driver bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -78,6 +81,9 @@ check-rump: packages-CHECK build
 	@RUMP_PREFIX=$(RUMP_PREFIX) USRPCI_RUMP_PINGS=$(PINGS) USRPCI_RUMP_BYTES=$(BYTES) USRPCI_RUMP_SOAK=$(SOAK) \
 		$(MESON) test -C $(BUILD) --num-processes 1 --suite rump --print-errorlogs
 	@RUMP_PREFIX=$(RUMP_PREFIX) tests/rump/table
+
+fuzz: packages-CHECK $(BUILD)/build.ninja
+	@USRPCI_BUILD=$(abspath $(BUILD)) tests/fuzz/long $(HOURS)
 
 demo: packages-BUILD packages-VM build
 	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard contrib/demo/story),lspci -nnk)

@@ -35,10 +35,12 @@
 #define LOG_SUBJECT "pool"
 #include "log.h"
 
-#define CACHE_SIZE  119 /* buffers, which makes 1 KiB */
-#define CACHE_HALF  56  /* what is left in it when the shared stack takes or gives some */
-#define CACHE_LINE  64
-#define CACHE_BITS  7 /* log2 of how many threads can have a stack */
+#define CACHE_SIZE 119 /* buffers, which makes 1 KiB */
+#define CACHE_HALF 56  /* what is left in it when the shared stack takes or gives some */
+#define CACHE_LINE 64
+#ifndef CACHE_BITS
+#define CACHE_BITS 7 /* log2 of how many threads can have a stack */
+#endif
 #define CACHES      (1 << CACHE_BITS)
 #define PROBES      8           /* places where a thread's stack may be */
 #define PIECE_BYTES (128 << 10) /* storage comes in blocks of it: it need not be contiguous */

@@ -68,6 +68,12 @@ static void free_fake(struct fake *fake)
 	free(fake);
 }
 
+/* A BAR with behaviour is that, not memory. */
+static bool is_memory(const struct fake_bar *bar)
+{
+	return bar->size > 0 && !bar->read && !bar->write;
+}
+
 static int make_bars(struct fake *fake, struct usrpci_dev *dev)
 {
 	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
@@ -77,6 +83,8 @@ static int make_bars(struct fake *fake, struct usrpci_dev *dev)
 			continue;
 		dev->bars[i] = (struct usrpci_bar_info){0xe0000000 + 0x1000000 * i, bar->size,
 							bar->flags};
+		if (!is_memory(bar))
+			continue;
 		fake->memory[i] = aligned_alloc(4096, round_up(bar->size, 4096));
 		if (!fake->memory[i])
 			return -ENOMEM;
@@ -187,7 +195,7 @@ static int fake_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
 	struct fake *fake = dev->backend;
 	int error = called(fake);
 
-	if (error || fake->model.bars[bar->index].read || fake->model.bars[bar->index].write)
+	if (error || !is_memory(&fake->model.bars[bar->index]))
 		return error;
 	bar->base = fake->memory[bar->index] + bar->offset;
 	bar->direct_size = bar->size & ~(size_t)7;

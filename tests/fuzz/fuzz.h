@@ -42,6 +42,9 @@ static inline uint32_t take(struct input *input, size_t size)
 		}                                                                         \
 	} while (0)
 
+/* Of a function that checks and is no subject: new ways through it are not interesting. */
+#define UNCOVERED __attribute__((no_sanitize("coverage")))
+
 static struct usrpci_ctx *fuzz_only_ctx;
 
 static inline void fuzz_close_ctx(void)
@@ -59,9 +62,49 @@ static inline struct usrpci_ctx *fuzz_ctx(void)
 	return fuzz_only_ctx;
 }
 
+/* A directory that stands for a host of which nothing is read from there. */
+static inline const char *fuzz_root(void)
+{
+	const char *directory = getenv("TMPDIR");
+
+	return directory ? directory : "/tmp";
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-/* fake_time.c: microseconds that passed by sleeping, waiting and looking at the clock. */
+/* fake_kernel.c: microseconds that passed by sleeping, waiting and looking at the clock. */
 uint64_t fake_time_us(void);
+
+/* The device was told something new: what waits for it asks often again. */
+void fake_time_begin(void);
+
+/*
+ * fake_files.c: what reading below the context's root finds. Paths, bytes and targets are the
+ * caller's and stay; a descriptor stands for a file that is opened rather than read.
+ */
+void fake_file(const char *path, const void *bytes, size_t size);
+void fake_link(const char *path, const char *target);
+void fake_descriptor(const char *path, int fd);
+
+/* Configuration space of some network card. */
+void fake_header(const char *path);
+
+/* Takes the input's next part, which ends with a byte that text does not have. */
+static inline struct input take_part(struct input *input)
+{
+	const uint8_t *end = memchr(input->bytes, 0xfe, input->size);
+	struct input part = {input->bytes, end ? (size_t)(end - input->bytes) : input->size};
+
+	input->bytes += part.size + (end != NULL);
+	input->size -= part.size + (end != NULL);
+	return part;
+}
+
+static inline void take_file(struct input *input, const char *path)
+{
+	struct input part = take_part(input);
+
+	fake_file(path, part.bytes, part.size);
+}
 
 #endif

@@ -23,6 +23,7 @@ struct state {
 	struct {
 		uint64_t addr, size;
 	} blocks[BLOCKS];
+	uint64_t held, used, count; /* what the heap should say */
 };
 
 static struct dma_chunk_request take_request(struct input *input)
@@ -43,7 +44,7 @@ static struct dma_chunk_request take_request(struct input *input)
 	return request;
 }
 
-static bool overlaps(const struct state *state, uint64_t addr, uint64_t size)
+UNCOVERED static bool overlaps(const struct state *state, uint64_t addr, uint64_t size)
 {
 	for (unsigned int i = 0; i < BLOCKS; i++)
 		if (addr < state->blocks[i].addr + state->blocks[i].size &&
@@ -80,12 +81,16 @@ static void alloc(struct state *state, struct input *input, unsigned int block)
 	HOLDS(heap_block_size(state->heap, addr) == request.size);
 	state->blocks[block].addr = addr;
 	state->blocks[block].size = request.size;
+	state->used += request.size;
+	state->count++;
 }
 
 static void release(struct state *state, unsigned int block)
 {
 	HOLDS(heap_free(state->heap, state->blocks[block].addr) == 0);
 	HOLDS(heap_free(state->heap, state->blocks[block].addr) == -EINVAL);
+	state->used -= state->blocks[block].size;
+	state->count--;
 	state->blocks[block].size = 0;
 	state->blocks[block].addr = 0;
 }
@@ -107,56 +112,67 @@ static void toggle(struct state *state, unsigned int piece)
 		HOLDS(heap_add(state->heap, addr, PIECE, NODE_OF(piece)) == 0);
 		HOLDS(heap_add(state->heap, addr, PIECE, NODE_OF(piece)) == -EEXIST);
 		state->present[piece] = true;
+		state->held += PIECE;
 		return;
 	}
 	HOLDS(heap_remove(state->heap, addr, PIECE) == (overlaps(state, addr, PIECE) ? -EBUSY : 0));
 	state->present[piece] = overlaps(state, addr, PIECE);
+	state->held -= state->present[piece] ? 0 : PIECE;
 	HOLDS(heap_contains(state->heap, addr, 1) == state->present[piece]);
 }
 
 static void check_sums(const struct state *state)
 {
-	uint64_t held = 0, used = 0, blocks = 0;
 	struct heap_stats stats;
 
-	for (unsigned int i = 0; i < PIECES; i++)
-		held += state->present[i] ? PIECE : 0;
-	for (unsigned int i = 0; i < BLOCKS; i++) {
-		used += state->blocks[i].size;
-		blocks += state->blocks[i].size > 0;
-	}
 	heap_stats(state->heap, &stats);
-	HOLDS(stats.held == held && stats.used == used && stats.blocks == blocks);
-	HOLDS(stats.largest_free <= held - used);
-	HOLDS((stats.largest_free > 0) == (held > used));
+	HOLDS(stats.held == state->held && stats.used == state->used);
+	HOLDS(stats.blocks == state->count);
+	HOLDS(stats.largest_free <= state->held - state->used);
+	HOLDS((stats.largest_free > 0) == (state->held > state->used));
 }
 
+static void step(struct state *state, struct input *input)
+{
+	unsigned int what = take(input, 1), block = what % BLOCKS;
+
+	if (what >= 240)
+		toggle(state, what % PIECES);
+	else if (what >= 224)
+		free_anything(state, BASE + take(input, 3) * 16);
+	else if (state->blocks[block].size)
+		release(state, block);
+	else
+		alloc(state, input, block);
+	check_sums(state);
+}
+
+static void empty(struct state *state)
+{
+	for (unsigned int i = 0; i < BLOCKS; i++)
+		if (state->blocks[i].size)
+			release(state, i);
+	for (unsigned int i = 0; i < PIECES; i++)
+		if (state->present[i])
+			toggle(state, i);
+	check_sums(state);
+}
+
+/* One heap serves many inputs, which leave it empty: making one costs more than most of them. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+	static struct heap *heap;
+	static unsigned int uses;
 	struct input input = {bytes, size};
 	struct state state = {0};
 
-	HOLDS(heap_create(&state.heap) == 0);
-	while (input.size > 0) {
-		unsigned int what = take(&input, 1), block = what % BLOCKS;
-
-		if (what >= 240)
-			toggle(&state, what % PIECES);
-		else if (what >= 224)
-			free_anything(&state, BASE + take(&input, 3) * 16);
-		else if (state.blocks[block].size)
-			release(&state, block);
-		else
-			alloc(&state, &input, block);
-		check_sums(&state);
+	if (uses++ % 1000 == 0) {
+		heap_destroy(heap);
+		HOLDS(heap_create(&heap) == 0);
 	}
-	for (unsigned int i = 0; i < BLOCKS; i++)
-		if (state.blocks[i].size)
-			release(&state, i);
-	for (unsigned int i = 0; i < PIECES; i++)
-		if (state.present[i])
-			toggle(&state, i);
-	check_sums(&state);
-	heap_destroy(state.heap);
+	state.heap = heap;
+	while (input.size > 0)
+		step(&state, &input);
+	empty(&state);
 	return 0;
 }

@@ -5,63 +5,57 @@
  */
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <usrpci/usrpci.h>
 
-#define ADDR   "0000:00:03.0"
-#define DEVICE "sys/bus/pci/devices/" ADDR
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#define ADDR    "0000:00:03.0"
+#define DEVICES "/sys/bus/pci/devices"
+#define DEVICE  DEVICES "/" ADDR
 
-static int root = -1;
 static struct usrpci_ctx *ctx;
+static int config = -1;
 
-static void make_directories(const char *path)
+/* The directory is a real one: the library lists it by itself. */
+static void make_directory(char path[256])
 {
-	char part[64];
+	static const char *const parts[] = {"/sys", "/bus", "/pci", "/devices", "/" ADDR};
+	const char *tmp = getenv("TMPDIR");
+	char full[320];
 
-	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		mkdirat(root, part, 0755);
+	snprintf(path, 256, "%s/usrpci-fuzz-XXXXXX", tmp ? tmp : "/tmp");
+	HOLDS(mkdtemp(path));
+	snprintf(full, sizeof(full), "%s", path);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		strcat(full, parts[i]);
+		HOLDS(mkdir(full, 0755) == 0);
 	}
 }
 
 static void make_host(void)
 {
-	const char *tmp = getenv("TMPDIR");
 	char path[256];
 	struct usrpci_ctx_options options = {.root = path};
 
-	snprintf(path, sizeof(path), "%s/usrpci-fuzz-XXXXXX", tmp ? tmp : "/tmp");
-	if (!mkdtemp(path))
-		abort();
-	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	make_directories(DEVICE "/");
-	symlinkat("../../drivers/e1000", root, DEVICE "/driver");
-	if (usrpci_ctx_open(&options, &ctx))
-		abort();
+	make_directory(path);
+	config = memfd_create("config", MFD_CLOEXEC);
+	HOLDS(config >= 0);
+	fake_link(DEVICE "/driver", "../../drivers/e1000");
+	fake_descriptor(DEVICE "/config", config);
+	HOLDS(usrpci_ctx_open(&options, &ctx) == 0);
 }
 
-/* Takes the next part of the input, which ends with a line of its own, and makes a file of it. */
-static void write_part(const char *file, const uint8_t **data, size_t *size, size_t most)
+static void write_config(const struct input *part)
 {
-	const uint8_t *end = memchr(*data, 0xfe, *size);
-	size_t length = end ? (size_t)(end - *data) : *size;
-	char path[64];
-	int fd;
+	size_t size = part->size < USRPCI_CONFIG_SIZE_EXPRESS ? part->size
+							      : USRPCI_CONFIG_SIZE_EXPRESS;
 
-	snprintf(path, sizeof(path), DEVICE "/%s", file);
-	fd = openat(root, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || write(fd, *data, length < most ? length : most) < 0)
-		abort();
-	close(fd);
-	*data += length + (end != NULL);
-	*size -= length + (end != NULL);
+	HOLDS(ftruncate(config, (off_t)size) == 0);
+	HOLDS(pwrite(config, part->bytes, size, 0) == (ssize_t)size);
 }
 
 static void look_at_bars(struct usrpci_dev *dev)
@@ -72,11 +66,9 @@ static void look_at_bars(struct usrpci_dev *dev)
 	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
 		if (usrpci_bar_info(dev, i, &info))
 			continue;
-		if (info.size == 0 || info.size - 1 > UINT64_MAX - info.address)
-			abort();
+		HOLDS(info.size != 0 && info.size - 1 <= UINT64_MAX - info.address);
 		/* There is no file to map: only that it fails can be seen. */
-		if (usrpci_bar_map(dev, i, &bar) == 0)
-			abort();
+		HOLDS(usrpci_bar_map(dev, i, &bar) != 0);
 	}
 }
 
@@ -87,10 +79,9 @@ static void look(void)
 	struct usrpci_dev *dev;
 	int count = usrpci_dev_list(ctx, &list);
 
-	if (count < 0 || count > 1)
-		abort();
-	if (count && (list->irq_pin > 4 || list->header_type > 127 || list->class_code > 0xffffff))
-		abort();
+	HOLDS(count >= 0 && count <= 1);
+	HOLDS(!count || (list->irq_pin <= 4 && list->header_type <= 127));
+	HOLDS(!count || list->class_code <= 0xffffff);
 	usrpci_dev_list_free(list);
 	if (usrpci_dev_inspect(ctx, ADDR, &dev))
 		return;
@@ -101,12 +92,14 @@ static void look(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (root < 0)
+	struct input input = {data, size};
+
+	if (!ctx)
 		make_host();
-	write_part("resource", &data, &size, 4096);
-	write_part("uevent", &data, &size, 4096);
-	write_part("numa_node", &data, &size, 64);
-	write_part("config", &data, &size, 4096);
+	take_file(&input, DEVICE "/resource");
+	take_file(&input, DEVICE "/uevent");
+	take_file(&input, DEVICE "/numa_node");
+	write_config(&input);
 	look();
 	return 0;
 }
