@@ -57,6 +57,9 @@ struct cli {
 	int recovered;       /* devices taken back by open_host_for_changes() */
 	char why[128];       /* reason of the change that was printed last */
 	struct json changes; /* of a dry run */
+
+	struct usrpci_addr *named; /* see named_before() */
+	size_t named_count;
 };
 
 /*
@@ -80,8 +83,7 @@ const char *did_you_mean(const char *word, const char *(*next)(const void *data,
 			 const void *data);
 
 /*
- * The context and the host (context.c): opened when the first of a command needs them, closed by
- * main().
+ * The context and the host (context.c): opened when the first of a command needs them.
  */
 
 int open_context(struct cli *cli);
@@ -90,8 +92,11 @@ int open_host(struct cli *cli);
 /* As open_host(), and first cleans up after brokers that were killed. */
 int open_host_for_changes(struct cli *cli);
 
-/* Ends the JSON of a dry run, if one was begun. */
-void end_changes(struct cli *cli);
+/* Closes what was opened, and ends the JSON of a dry run. */
+void close_context(struct cli *cli);
+
+/* Prints what a command would do in a dry run, as the host's changes are printed. */
+__attribute__((format(printf, 2, 3))) void print_command(struct cli *cli, const char *format, ...);
 
 /*
  * Commands, one file each.

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "action.h"
 #include "device.h"
 #include "number.h"
 #include "output.h"
@@ -30,135 +30,157 @@ static void print_notes(void)
 	       "  usrpci bar 03:00.0 dump 0 5400 10\n");
 }
 
-struct cmd_bar {
-	struct cli *cli;
-	struct usrpci_dev *dev;
-	bool force;
-	unsigned int index;
+/* Where in which BAR, and how wide an access. */
+struct place {
+	unsigned int bar;
 	uint64_t offset;
 	unsigned int width;
 };
 
 static const struct column bar_columns[] = {
-	{"BAR", NULL, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
-	{"KIND", NULL},
-	{"ADDRESS", NULL},
-	{"SIZE", NULL, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
-	{"64BIT", NULL, 0, SCOLS_JSON_BOOLEAN},
-	{"PREFETCH", NULL, 0, SCOLS_JSON_BOOLEAN},
+	{"BAR", NULL, SCOLS_FL_RIGHT},  {"KIND"},  {"ADDRESS"},
+	{"SIZE", NULL, SCOLS_FL_RIGHT}, {"64BIT"}, {"PREFETCH"},
 };
 
-static int list_bars(struct cmd_bar *bar)
+static int list_json(struct access *access)
 {
-	struct table table = table_open(bar->cli->json, "bars", bar_columns,
-					ARRAY_SIZE(bar_columns));
+	struct json json = {0};
+
+	json_open(&json, NULL, '{');
+	json_text(&json, "addr", usrpci_dev_name(access->dev));
+	json_bars(&json, access->dev);
+	json_close(&json, '}');
+	return STATUS_DONE;
+}
+
+static int list_bars(struct access *access)
+{
+	struct table table = table_open(false, "bars", bar_columns, ARRAY_SIZE(bar_columns));
 	struct usrpci_bar_info info;
+	char size[SIZE_TEXT];
 
 	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
 		struct libscols_line *line;
 
-		if (usrpci_bar_info(bar->dev, i, &info))
+		if (usrpci_bar_info(access->dev, i, &info))
 			continue;
 		line = table_row(&table, NULL);
 		table_cell(line, 0, "%u", i);
 		table_cell(line, 1, info.flags & USRPCI_BAR_IO ? "io" : "memory");
 		table_cell(line, 2, "0x%" PRIx64, info.address);
-		table_cell(line, 3, "%" PRIu64, info.size);
+		table_cell(line, 3, "%s", size_text(info.size, size));
 		table_cell(line, 4, info.flags & USRPCI_BAR_64BIT ? "yes" : "no");
 		table_cell(line, 5, info.flags & USRPCI_BAR_PREFETCH ? "yes" : "no");
 	}
 	return table_print(&table);
 }
 
-/* Parses "BAR OFFSET", the offset with its width. */
-static int parse_place(struct cmd_bar *bar, char **words)
+static int action_list(struct access *access, int count, char **words)
 {
-	uint64_t index;
+	return access->cli->json ? list_json(access) : list_bars(access);
+}
 
-	if (!parse_number(words[0], 10, USRPCI_BARS - 1, &index))
-		return usage_error(bar->cli, "BARs are 0 to 5", "\"%s\" is not a BAR", words[0]);
-	bar->index = (unsigned int)index;
-	return register_offset(bar->cli, words[1], &bar->offset, &bar->width);
+/* Parses "BAR OFFSET", the offset with its width. */
+static int parse_place(struct cli *cli, char **words, struct place *place)
+{
+	uint64_t bar;
+
+	if (!parse_number(words[0], 10, USRPCI_BARS - 1, &bar))
+		return usage_error(cli, "BARs are 0 to 5", "\"%s\" is not a BAR", words[0]);
+	place->bar = (unsigned int)bar;
+	return register_offset(cli, words[1], &place->offset, &place->width);
 }
 
 /* Maps what is needed and nothing else; the mapping ends with the device. */
-static int map(struct cmd_bar *bar, uint64_t size, struct usrpci_bar *mapped)
+static int map(struct access *access, const struct place *place, uint64_t size,
+	       struct usrpci_bar *mapped)
 {
-	const char *driver = kernel_driver(usrpci_dev_info(bar->dev));
+	const char *name = usrpci_dev_name(access->dev);
+	const char *driver = kernel_driver(usrpci_dev_info(access->dev));
 
-	if (driver && !bar->force)
-		return failed(usrpci_dev_name(bar->dev), "--force accesses it nevertheless",
+	if (driver && !access->force)
+		return failed(name, "--force accesses it nevertheless",
 			      "the kernel's driver %s holds it, and even reading can disturb it",
 			      driver);
-	if (bar->offset % bar->width)
-		return failed(usrpci_dev_name(bar->dev), "add .b, .w or .l for a narrower access",
-			      "offset 0x%" PRIx64 " is not aligned to %u bytes", bar->offset,
-			      bar->width);
-	return status_of(usrpci_bar_map_range(bar->dev, bar->index, bar->offset, size, mapped));
+	if (place->offset % place->width)
+		return failed(name, "add .b, .w or .l for a narrower access",
+			      "offset 0x%" PRIx64 " is not aligned to %u bytes", place->offset,
+			      place->width);
+	return status_of(
+		usrpci_bar_map_range(access->dev, place->bar, place->offset, size, mapped));
 }
 
-static int action_read(struct cmd_bar *bar, int count, char **words)
+/* Begins the object that is the result of an action. */
+static void begin_json(struct json *json, struct access *access, const struct place *place)
+{
+	json_open(json, NULL, '{');
+	json_text(json, "addr", usrpci_dev_name(access->dev));
+	json_number(json, "bar", place->bar);
+	json_number(json, "offset", place->offset);
+	json_number(json, "width", place->width);
+}
+
+static int action_read(struct access *access, int count, char **words)
 {
 	struct json json = {0};
 	struct usrpci_bar mapped;
+	struct place place;
 	uint64_t value;
 	int status;
 
 	if (count != 2)
-		return usage_error(bar->cli, NULL, "read takes a BAR and an offset");
-	status = parse_place(bar, words);
+		return usage_error(access->cli, NULL, "read takes a BAR and an offset");
+	status = parse_place(access->cli, words, &place);
 	if (!status)
-		status = map(bar, bar->width, &mapped);
+		status = map(access, &place, place.width, &mapped);
 	if (status)
 		return status;
-	if (usrpci_bar_read(&mapped, 0, bar->width, &value))
+	if (usrpci_bar_read(&mapped, 0, place.width, &value))
 		return STATUS_FAILED;
-	if (!bar->cli->json) {
-		printf("0x%0*" PRIx64 "\n", 2 * (int)bar->width, value);
+	if (!access->cli->json) {
+		printf("0x%0*" PRIx64 "\n", 2 * (int)place.width, value);
 		return STATUS_DONE;
 	}
-	json_open(&json, NULL, '{');
-	json_number(&json, "bar", bar->index);
-	json_number(&json, "offset", bar->offset);
-	json_number(&json, "width", bar->width);
-	json_hex(&json, "value", value, 2 * (int)bar->width);
+	begin_json(&json, access, &place);
+	json_hex(&json, "value", value, 2 * (int)place.width);
 	json_close(&json, '}');
 	return STATUS_DONE;
 }
 
-static int action_write(struct cmd_bar *bar, int count, char **words)
+static int action_write(struct access *access, int count, char **words)
 {
 	struct usrpci_bar mapped;
+	struct place place;
 	uint64_t value;
 	int status;
 
 	if (count != 3)
-		return usage_error(bar->cli, NULL, "write takes a BAR, an offset and a value");
-	status = parse_place(bar, words);
+		return usage_error(access->cli, NULL, "write takes a BAR, an offset and a value");
+	status = parse_place(access->cli, words, &place);
 	if (!status)
-		status = register_value(bar->cli, words[2], bar->width, &value);
-	if (!status && bar->cli->dry_run) {
-		printf("usrpci bar %s write %u %" PRIx64 ".%c %0*" PRIx64 "\n",
-		       usrpci_dev_name(bar->dev), bar->index, bar->offset, width_letter(bar->width),
-		       2 * (int)bar->width, value);
+		status = register_value(access->cli, words[2], place.width, &value);
+	if (!status && access->cli->dry_run) {
+		print_command(access->cli, "usrpci bar %s write %u %" PRIx64 ".%c %0*" PRIx64,
+			      usrpci_dev_name(access->dev), place.bar, place.offset,
+			      width_letter(place.width), 2 * (int)place.width, value);
 		return STATUS_DONE;
 	}
 	if (!status)
-		status = map(bar, bar->width, &mapped);
+		status = map(access, &place, place.width, &mapped);
 	if (status)
 		return status;
-	return status_of(usrpci_bar_write(&mapped, 0, bar->width, value));
+	return status_of(usrpci_bar_write(&mapped, 0, place.width, value));
 }
 
-static int print_dump(struct cmd_bar *bar, struct usrpci_bar *mapped)
+static int dump_text(const struct place *place, struct usrpci_bar *mapped)
 {
-	unsigned int digits = 2 * bar->width, per_line = 16 / bar->width;
+	unsigned int digits = 2 * place->width, per_line = 16 / place->width;
 	uint64_t value;
 
-	for (size_t at = 0; at < mapped->size; at += bar->width) {
-		if (at / bar->width % per_line == 0)
-			printf("%s%06" PRIx64 ":", at ? "\n" : "", bar->offset + at);
-		if (usrpci_bar_read(mapped, at, bar->width, &value)) {
+	for (size_t at = 0; at < mapped->size; at += place->width) {
+		if (at / place->width % per_line == 0)
+			printf("%s%06" PRIx64 ":", at ? "\n" : "", place->offset + at);
+		if (usrpci_bar_read(mapped, at, place->width, &value)) {
 			putchar('\n');
 			return STATUS_FAILED;
 		}
@@ -168,91 +190,64 @@ static int print_dump(struct cmd_bar *bar, struct usrpci_bar *mapped)
 	return STATUS_DONE;
 }
 
-static int dump_json(struct cmd_bar *bar, struct usrpci_bar *mapped)
+static int dump_json(struct access *access, const struct place *place, struct usrpci_bar *mapped)
 {
 	struct json json = {0};
 	int status = STATUS_DONE;
 	uint64_t value;
 
-	json_open(&json, NULL, '{');
-	json_number(&json, "bar", bar->index);
-	json_number(&json, "offset", bar->offset);
-	json_number(&json, "width", bar->width);
+	begin_json(&json, access, place);
 	json_open(&json, "values", '[');
-	for (size_t at = 0; at < mapped->size && !status; at += bar->width) {
-		status = status_of(usrpci_bar_read(mapped, at, bar->width, &value));
+	for (size_t at = 0; at < mapped->size && !status; at += place->width) {
+		status = status_of(usrpci_bar_read(mapped, at, place->width, &value));
 		if (!status)
-			json_hex(&json, NULL, value, 2 * (int)bar->width);
+			json_hex(&json, NULL, value, 2 * (int)place->width);
 	}
 	json_close(&json, ']');
 	json_close(&json, '}');
 	return status;
 }
 
-static int action_dump(struct cmd_bar *bar, int count, char **words)
+static int action_dump(struct access *access, int count, char **words)
 {
-	char zero[] = "0", *place[] = {words[0], count > 1 ? words[1] : zero};
+	char zero[] = "0", *first[] = {words[0], count > 1 ? words[1] : zero};
 	uint64_t length = 0x100;
 	struct usrpci_bar_info info;
 	struct usrpci_bar mapped;
+	struct place place;
 	int status;
 
 	if (count < 1 || count > 3)
-		return usage_error(bar->cli, NULL, "dump takes a BAR, an offset and a length");
-	status = parse_place(bar, place);
+		return usage_error(access->cli, NULL, "dump takes a BAR, an offset and a length");
+	status = parse_place(access->cli, first, &place);
 	if (!status && count == 3 && !parse_number(words[2], 16, UINT32_MAX, &length))
-		status = usage_error(bar->cli, "lengths are hexadecimal", "\"%s\" is not a length",
-				     words[2]);
+		status = usage_error(access->cli, "lengths are hexadecimal",
+				     "\"%s\" is not a length", words[2]);
 	if (status)
 		return status;
-	if (count < 3 && !usrpci_bar_info(bar->dev, bar->index, &info) && bar->offset < info.size &&
-	    info.size - bar->offset < length)
-		length = info.size - bar->offset;
-	if (length % bar->width)
-		return failed(usrpci_dev_name(bar->dev), NULL,
+	if (count < 3 && !usrpci_bar_info(access->dev, place.bar, &info) &&
+	    place.offset < info.size && info.size - place.offset < length)
+		length = info.size - place.offset;
+	if (length % place.width)
+		return failed(usrpci_dev_name(access->dev), NULL,
 			      "a length of 0x%" PRIx64 " is not a multiple of %u bytes", length,
-			      bar->width);
-	status = map(bar, length, &mapped);
+			      place.width);
+	status = map(access, &place, length, &mapped);
 	if (status)
 		return status;
-	return bar->cli->json ? dump_json(bar, &mapped) : print_dump(bar, &mapped);
+	return access->cli->json ? dump_json(access, &place, &mapped) : dump_text(&place, &mapped);
 }
 
-static int act(struct cmd_bar *bar)
-{
-	static const struct {
-		const char *name;
-		int (*run)(struct cmd_bar *bar, int count, char **words);
-	} actions[] = {{"dump", action_dump}, {"read", action_read}, {"write", action_write}};
-	int count = bar->cli->argc - 2;
-	char **words = bar->cli->argv + 2;
-
-	if (count < 0)
-		return list_bars(bar);
-	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
-		if (!strcmp(words[-1], actions[i].name))
-			return actions[i].run(bar, count, words);
-	return unexpected_operand(bar->cli, words[-1]);
-}
+static const struct action actions[] = {
+	{"read", action_read},
+	{"write", action_write},
+	{"dump", action_dump},
+	{NULL, action_list},
+};
 
 static int cmd_bar(struct cli *cli)
 {
-	struct cmd_bar bar = {.cli = cli};
-	int key, status;
-
-	while ((key = option_next(cli))) {
-		if (key != 'f')
-			return cli->stopped;
-		bar.force = true;
-	}
-	if (cli->argc == 0)
-		return usage_error(cli, NULL, "which device?");
-	status = status_of(inspect_device(cli, cli->argv[0], &bar.dev));
-	if (status)
-		return status;
-	status = act(&bar);
-	usrpci_dev_close(bar.dev);
-	return status;
+	return run_action(cli, actions);
 }
 
 const struct command command_bar = {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "action.h"
 #include "device.h"
 #include "output.h"
 #include "registers.h"
@@ -29,12 +29,6 @@ static void print_notes(void)
 	       "  usrpci config 03:00.0 write COMMAND 0004:0004\n"
 	       "  usrpci config 03:00.0 dump > file; lspci -F file -vv\n");
 }
-
-struct config {
-	struct cli *cli;
-	struct usrpci_dev *dev;
-	bool force;
-};
 
 static int read_register(struct usrpci_dev *dev, const struct reg *reg, uint32_t *value)
 {
@@ -61,50 +55,48 @@ static int write_register(struct usrpci_dev *dev, const struct reg *reg, uint32_
 	return usrpci_config_write8(dev, reg->offset, (uint8_t)value);
 }
 
-static const struct column read_columns[] = {
-	{"REG", NULL},
-	{"OFFSET", NULL, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
-	{"WIDTH", NULL, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
-	{"VALUE", NULL},
-};
-
-static int print_json(const struct reg *regs, const uint32_t *values, char **names, int count)
+static void print_json(struct usrpci_dev *dev, const struct reg *regs, const uint32_t *values,
+		       char **names, int count)
 {
-	struct table table = table_open(true, "registers", read_columns, ARRAY_SIZE(read_columns));
+	struct json json = {0};
 
+	json_open(&json, NULL, '{');
+	json_text(&json, "addr", usrpci_dev_name(dev));
+	json_open(&json, "registers", '[');
 	for (int i = 0; i < count; i++) {
-		struct libscols_line *line = table_row(&table, NULL);
-
-		table_cell(line, 0, "%s", names[i]);
-		table_cell(line, 1, "%u", regs[i].offset);
-		table_cell(line, 2, "%u", regs[i].width);
-		table_cell(line, 3, "0x%0*x", 2 * (int)regs[i].width, values[i]);
+		json_open(&json, NULL, '{');
+		json_text(&json, "reg", names[i]);
+		json_number(&json, "offset", regs[i].offset);
+		json_number(&json, "width", regs[i].width);
+		json_hex(&json, "value", values[i], 2 * (int)regs[i].width);
+		json_close(&json, '}');
 	}
-	return table_print(&table);
+	json_close(&json, ']');
+	json_close(&json, '}');
 }
 
 enum { REGISTERS_MAX = 64 };
 
-static int action_read(struct config *config, int count, char **names)
+static int action_read(struct access *access, int count, char **names)
 {
 	struct reg regs[REGISTERS_MAX];
 	uint32_t values[REGISTERS_MAX];
 
 	if (count < 1 || count > REGISTERS_MAX)
-		return usage_error(config->cli, NULL, "read takes 1 to %d registers",
+		return usage_error(access->cli, NULL, "read takes 1 to %d registers",
 				   REGISTERS_MAX);
 	for (int i = 0; i < count; i++) {
-		int status = register_find(config->cli, config->dev, names[i], &regs[i]);
+		int status = register_find(access->cli, access->dev, names[i], &regs[i]);
 
 		if (status)
 			return status;
 	}
 	for (int i = 0; i < count; i++)
-		if (read_register(config->dev, &regs[i], &values[i]))
+		if (read_register(access->dev, &regs[i], &values[i]))
 			return STATUS_FAILED;
-	if (config->cli->json)
-		return print_json(regs, values, names, count);
-	for (int i = 0; i < count; i++)
+	if (access->cli->json)
+		print_json(access->dev, regs, values, names, count);
+	for (int i = 0; i < count && !access->cli->json; i++)
 		printf("0x%0*x\n", 2 * (int)regs[i].width, values[i]);
 	return STATUS_DONE;
 }
@@ -125,44 +117,59 @@ static int parse_masked(struct cli *cli, const char *text, unsigned int width, u
 	return status;
 }
 
-static int refuse_driver(struct config *config, const char *driver)
+static int refuse_driver(struct access *access, const char *driver)
 {
-	return failed(usrpci_dev_name(config->dev), "--force writes nevertheless",
+	return failed(usrpci_dev_name(access->dev), "--force writes nevertheless",
 		      "the kernel's driver %s holds it and would not know of the write", driver);
 }
 
-static int action_write(struct config *config, int count, char **words)
+static uint64_t all_bits(const struct reg *reg)
 {
-	struct usrpci_dev *dev = config->dev;
+	return UINT64_MAX >> (64 - 8 * reg->width);
+}
+
+/* An emulated device is out of setpci's reach. */
+static void print_write(struct access *access, const struct reg *reg, uint64_t value, uint64_t mask)
+{
+	const char *name = usrpci_dev_name(access->dev);
+	int digits = 2 * (int)reg->width;
+	char masked[24] = "";
+
+	if (mask != all_bits(reg))
+		snprintf(masked, sizeof(masked), ":%0*" PRIx64, digits, mask);
+	print_command(access->cli,
+		      is_emulated(name) ? "usrpci config %s write %02x.%c %0*" PRIx64 "%s"
+					: "setpci -s %s %02x.%c=%0*" PRIx64 "%s",
+		      name, reg->offset, width_letter(reg->width), digits, value, masked);
+}
+
+static int action_write(struct access *access, int count, char **words)
+{
+	struct usrpci_dev *dev = access->dev;
 	const char *driver = kernel_driver(usrpci_dev_info(dev));
-	uint64_t value, mask, all;
+	uint64_t value, mask;
 	uint16_t vendor;
 	uint32_t old = 0;
 	struct reg reg;
 	int status;
 
 	if (count != 2)
-		return usage_error(config->cli, NULL, "write takes a register and a value");
-	status = register_find(config->cli, dev, words[0], &reg);
+		return usage_error(access->cli, NULL, "write takes a register and a value");
+	status = register_find(access->cli, dev, words[0], &reg);
 	if (!status)
-		status = parse_masked(config->cli, words[1], reg.width, &value, &mask);
+		status = parse_masked(access->cli, words[1], reg.width, &value, &mask);
 	if (status)
 		return status;
-	if (driver && !config->force)
-		return refuse_driver(config, driver);
-	all = UINT64_MAX >> (64 - 8 * reg.width);
-	if (config->cli->dry_run) {
-		printf("setpci -s %s %02x.%c=%0*" PRIx64, usrpci_dev_name(dev), reg.offset,
-		       width_letter(reg.width), 2 * (int)reg.width, value);
-		if (mask != all)
-			printf(":%0*" PRIx64, 2 * (int)reg.width, mask);
-		putchar('\n');
+	if (driver && !access->force)
+		return refuse_driver(access, driver);
+	if (access->cli->dry_run) {
+		print_write(access, &reg, value, mask);
 		return STATUS_DONE;
 	}
 	/* A write to a device that is gone would not fail; reading its id does. */
 	if (usrpci_config_read16(dev, 0, &vendor))
 		return STATUS_FAILED;
-	if (mask != all && read_register(dev, &reg, &old))
+	if (mask != all_bits(&reg) && read_register(dev, &reg, &old))
 		return STATUS_FAILED;
 	return status_of(write_register(dev, &reg, (uint32_t)((old & ~mask) | (value & mask))));
 }
@@ -186,21 +193,21 @@ static int dump_json(const char *name, const uint8_t *bytes, int size)
 }
 
 /* lspci wants an address in the first line: an emulated device gets the one that it has in QEMU. */
-static int action_dump(struct config *config, int count, char **words)
+static int action_dump(struct access *access, int count, char **words)
 {
 	uint8_t bytes[USRPCI_CONFIG_SIZE_EXPRESS];
-	const struct usrpci_dev_info *info = usrpci_dev_info(config->dev);
-	int size = usrpci_config_size(config->dev);
+	const struct usrpci_dev_info *info = usrpci_dev_info(access->dev);
+	int size = usrpci_config_size(access->dev);
 	char addr[USRPCI_ADDR_STRLEN];
 	char name[2 * NAME_SIZE], class_name[NAME_SIZE];
 
 	if (count > 0)
-		return unexpected_operand(config->cli, words[0]);
-	if (usrpci_config_read(config->dev, 0, bytes, (size_t)size))
+		return unexpected_operand(access->cli, words[0]);
+	if (usrpci_config_read(access->dev, 0, bytes, (size_t)size))
 		return STATUS_FAILED;
-	if (config->cli->json)
-		return dump_json(usrpci_dev_name(config->dev), bytes, size);
-	device_names(config->cli, info, name, class_name);
+	if (access->cli->json)
+		return dump_json(usrpci_dev_name(access->dev), bytes, size);
+	device_names(access->cli, info, name, class_name);
 	printf("%s %s", usrpci_addr_format(&info->addr, addr), *class_name ? class_name : "Device");
 	for (int i = 0; i < size; i++) {
 		if (i % 16 == 0)
@@ -211,41 +218,16 @@ static int action_dump(struct config *config, int count, char **words)
 	return STATUS_DONE;
 }
 
-static int act(struct config *config)
-{
-	static const struct {
-		const char *name;
-		int (*run)(struct config *config, int count, char **words);
-	} actions[] = {{"dump", action_dump}, {"read", action_read}, {"write", action_write}};
-	int count = config->cli->argc - 2;
-	char **words = config->cli->argv + 2;
-
-	if (count < 0)
-		return action_dump(config, 0, NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
-		if (!strcmp(words[-1], actions[i].name))
-			return actions[i].run(config, count, words);
-	return unexpected_operand(config->cli, words[-1]);
-}
+static const struct action actions[] = {
+	{"read", action_read},
+	{"write", action_write},
+	{"dump", action_dump},
+	{NULL, action_dump},
+};
 
 static int cmd_config(struct cli *cli)
 {
-	struct config config = {.cli = cli};
-	int key, status;
-
-	while ((key = option_next(cli))) {
-		if (key != 'f')
-			return cli->stopped;
-		config.force = true;
-	}
-	if (cli->argc == 0)
-		return usage_error(cli, NULL, "which device?");
-	status = status_of(inspect_device(cli, cli->argv[0], &config.dev));
-	if (status)
-		return status;
-	status = act(&config);
-	usrpci_dev_close(config.dev);
-	return status;
+	return run_action(cli, actions);
 }
 
 const struct command command_config = {

@@ -5,10 +5,13 @@
  */
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "device.h"
@@ -35,22 +38,26 @@ enum column_id {
 static const struct column columns[COLUMNS] = {
 	[COLUMN_ADDR] = {"ADDR", "address: domain:bus:device.function"},
 	[COLUMN_CLASS] = {"CLASS", "what kind of device it is"},
-	[COLUMN_CODE] = {"CODE", "class code, hexadecimal"},
+	[COLUMN_CODE] = {"CODE", "class code, hexadecimal", .key = "class_code"},
 	[COLUMN_ID] = {"ID", "vendor and device id, hexadecimal"},
 	[COLUMN_SUBSYSTEM] = {"SUBSYSTEM", "subsystem's vendor and device id"},
-	[COLUMN_REV] = {"REV", "revision, hexadecimal"},
+	[COLUMN_REV] = {"REV", "revision, hexadecimal", .key = "revision"},
 	[COLUMN_DRIVER] = {"DRIVER", "kernel driver that holds it"},
 	[COLUMN_ORIGIN] = {"ORIGIN", "driver that \"usrpci restore\" gives it back to"},
-	[COLUMN_IF] = {"IF", "network interfaces and disks that it provides"},
+	[COLUMN_IF] = {"IF", "network interfaces and disks that it provides", 0, COLUMN_LINES,
+		       "provides"},
 	[COLUMN_PIN] = {"PIN", "interrupt pin: A to D"},
-	[COLUMN_NODE] = {"NODE", "NUMA node", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
-	[COLUMN_GROUP] = {"GROUP", "IOMMU group", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
+	[COLUMN_NODE] = {"NODE", "NUMA node", SCOLS_FL_RIGHT, COLUMN_NUMBER, "numa_node"},
+	[COLUMN_GROUP] = {"GROUP", "IOMMU group", SCOLS_FL_RIGHT, COLUMN_NUMBER, "iommu_group"},
 	[COLUMN_NAME] = {"NAME", "vendor's and device's name", SCOLS_FL_TRUNC},
 };
 
 static const enum column_id default_columns[] = {COLUMN_ADDR,   COLUMN_CLASS, COLUMN_ID,
 						 COLUMN_DRIVER, COLUMN_IF,    COLUMN_NODE,
 						 COLUMN_GROUP,  COLUMN_NAME};
+
+/* The name is the last of these, and left out on narrower terminals. */
+enum { WIDTH_WITH_NAMES = 100 };
 
 enum { OPTION_OUTPUT_ALL = OPTION_LONG, OPTION_NO_HEADINGS };
 
@@ -90,6 +97,7 @@ static const struct {
 struct list {
 	struct cli *cli;
 	enum column_id shown[COLUMNS];
+	struct column columns[COLUMNS];
 	size_t shown_count;
 	bool tree, no_headings;
 	char class_prefix[7];
@@ -169,7 +177,8 @@ static int add_column(struct list *list, const char *name)
 	char hint[64];
 
 	for (size_t i = 0; i < COLUMNS; i++) {
-		if (strcasecmp(name, columns[i].name) != 0)
+		if (strcasecmp(name, columns[i].name) != 0 &&
+		    (!columns[i].key || strcasecmp(name, columns[i].key) != 0))
 			continue;
 		for (size_t k = 0; k < list->shown_count; k++)
 			if (list->shown[k] == i)
@@ -300,8 +309,8 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 	case COLUMN_IF:
 		if (emulated)
 			break;
-		interface_names(list->interfaces, list->interface_count, &info->addr, sizeof(text),
-				text);
+		interface_names(list->interfaces, list->interface_count, &info->addr,
+				list->cli->json ? '\n' : ' ', sizeof(text), text);
 		table_cell(line, column, "%s", text);
 		break;
 	case COLUMN_PIN:
@@ -409,7 +418,7 @@ static int add_named(struct list *list, const char *name)
 
 	if (!is_emulated(name)) {
 		error = find_device(list->cli, name, &info);
-		if (!error && wanted(list, &info))
+		if (!error && wanted(list, &info) && !named_before(list->cli, &info.addr))
 			add_line(list, &info, NULL, NULL);
 		return status_of(error);
 	}
@@ -432,18 +441,29 @@ static int fill_table(struct list *list)
 	return status;
 }
 
+/* Where there is no name to be cut on a narrow terminal, the class is. */
 static void open_table(struct list *list)
 {
-	struct column shown[COLUMNS];
-
 	for (size_t i = 0; i < list->shown_count; i++) {
-		shown[i] = columns[list->shown[i]];
+		list->columns[i] = columns[list->shown[i]];
 		if (list->tree && list->shown[i] == COLUMN_ADDR)
-			shown[i].flags |= SCOLS_FL_TREE;
+			list->columns[i].flags |= SCOLS_FL_TREE;
+		if (list->shown[i] == COLUMN_CLASS && !is_shown(list, COLUMN_NAME))
+			list->columns[i].flags |= SCOLS_FL_TRUNC;
 	}
-	list->table = table_open(list->cli->json, "devices", shown, list->shown_count);
+	list->table = table_open(list->cli->json, "devices", list->columns, list->shown_count);
 	if (list->table.scols)
 		scols_table_enable_noheadings(list->table.scols, list->no_headings);
+}
+
+/* Without a terminal nothing is too wide. */
+static unsigned int terminal_width(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+		return UINT_MAX;
+	return size.ws_col;
 }
 
 static int cmd_list(struct cli *cli)
@@ -452,6 +472,8 @@ static int cmd_list(struct cli *cli)
 	int status;
 
 	memcpy(list.shown, default_columns, sizeof(default_columns));
+	if (terminal_width() < WIDTH_WITH_NAMES)
+		list.shown_count--;
 	if (read_options(&list))
 		return cli->stopped;
 	if (open_host(cli))

@@ -71,7 +71,8 @@ static int restore_named(struct cli *cli, const char *name, struct moves *moves)
 		error = usrpci_dev_find(cli->ctx, name, &addr);
 	if (error)
 		return status_of(error);
-	return is_done(cli, &addr) ? STATUS_DONE : restore(cli, &addr, moves);
+	return is_done(cli, &addr) || named_before(cli, &addr) ? STATUS_DONE
+							       : restore(cli, &addr, moves);
 }
 
 static int run(struct cli *cli, bool all, struct moves *moves)

@@ -24,9 +24,8 @@ struct show {
 	const char *name;
 	const struct usrpci_dev_info *info;
 	bool emulated;
-	char vendor[NAME_SIZE], device[NAME_SIZE], class_name[NAME_SIZE];
+	char full_name[2 * NAME_SIZE], class_name[NAME_SIZE];
 	char interfaces[256];
-	struct usrpci_bar_info bars[USRPCI_BARS];
 	struct usrpci_use *uses;
 	int use_count;
 	struct usrpci_dev_info *all; /* the host's devices, to find the members of the group */
@@ -87,9 +86,6 @@ static int gather_config(struct show *show)
 		error = usrpci_config_read8(show->dev, PCI_SECONDARY_BUS, &show->first_bus);
 	if (!error && bridge)
 		error = usrpci_config_read8(show->dev, PCI_SUBORDINATE_BUS, &show->last_bus);
-	for (unsigned int i = 0; i < USRPCI_BARS; i++)
-		if (usrpci_bar_info(show->dev, i, &show->bars[i]))
-			show->bars[i].size = 0;
 	return error ? error : gather_capabilities(show);
 }
 
@@ -98,12 +94,11 @@ static void gather_host(struct show *show)
 	struct usrpci_interface *interfaces = NULL;
 	int count;
 
-	usrpci_host_names(show->cli->host, show->info, NAME_SIZE, show->vendor, show->device,
-			  show->class_name);
+	device_names(show->cli, show->info, show->full_name, show->class_name);
 	if (show->emulated)
 		return;
 	count = usrpci_host_interfaces(show->cli->host, &interfaces);
-	interface_names(interfaces, count, &show->info->addr, sizeof(show->interfaces),
+	interface_names(interfaces, count, &show->info->addr, ' ', sizeof(show->interfaces),
 			show->interfaces);
 	free(interfaces);
 	show->use_count = usrpci_host_uses(show->cli->host, &show->info->addr, &show->uses);
@@ -140,8 +135,6 @@ static void print_bar(unsigned int index, const struct usrpci_bar_info *bar)
 {
 	char name[8], size[SIZE_TEXT];
 
-	if (!bar->size)
-		return;
 	snprintf(name, sizeof(name), "BAR %u", index);
 	label(name);
 	if (bar->flags & USRPCI_BAR_IO)
@@ -219,12 +212,10 @@ static char sign(const struct show *show, uint16_t bit)
 static void print_text(const struct show *show)
 {
 	const struct usrpci_dev_info *info = show->info;
+	struct usrpci_bar_info bar;
 
-	printf("%s %s", show->name, show->class_name);
-	if (*show->vendor || *show->device)
-		printf("%s%s%s%s", *show->class_name ? ": " : "", show->vendor,
-		       *show->vendor && *show->device ? " " : "", show->device);
-	putchar('\n');
+	printf("%s %s%s%s\n", show->name, show->class_name,
+	       *show->class_name && *show->full_name ? ": " : "", show->full_name);
 	label("id");
 	printf("%04x:%04x, class %06x, revision %02x", info->vendor, info->device, info->class_code,
 	       info->revision);
@@ -251,7 +242,8 @@ static void print_text(const struct show *show)
 	       sign(show, PCI_COMMAND_MEMORY), sign(show, PCI_COMMAND_MASTER),
 	       sign(show, PCI_COMMAND_INTX_DISABLE));
 	for (unsigned int i = 0; i < USRPCI_BARS; i++)
-		print_bar(i, &show->bars[i]);
+		if (!usrpci_bar_info(show->dev, i, &bar))
+			print_bar(i, &bar);
 	for (int i = 0; i < show->cap_count; i++)
 		print_capability(&show->caps[i]);
 	if (usrpci_config_size(show->dev) < USRPCI_CONFIG_SIZE) {
@@ -269,12 +261,27 @@ static void json_or_null(struct json *json, const char *key, const char *text)
 	json_text(json, key, *text ? text : NULL);
 }
 
-static void json_id(struct json *json, const char *key, unsigned int id, int digits)
+/* NUMA nodes and IOMMU groups are negative where there is none. */
+static void json_index(struct json *json, const char *key, int index)
+{
+	if (index < 0)
+		json_null(json, key);
+	else
+		json_number(json, key, (uint64_t)index);
+}
+
+static void json_ids(struct json *json, const struct usrpci_dev_info *info)
 {
 	char text[12];
 
-	snprintf(text, sizeof(text), "%0*x", digits, id);
-	json_text(json, key, text);
+	snprintf(text, sizeof(text), "%04x:%04x", info->vendor, info->device);
+	json_text(json, "id", text);
+	snprintf(text, sizeof(text), "%04x:%04x", info->subsystem_vendor, info->subsystem_device);
+	json_text(json, "subsystem", info->subsystem_vendor ? text : NULL);
+	snprintf(text, sizeof(text), "%06x", info->class_code);
+	json_text(json, "class_code", text);
+	snprintf(text, sizeof(text), "%02x", info->revision);
+	json_text(json, "revision", text);
 }
 
 static void write_words(struct json *json, const char *key, const char *words)
@@ -288,31 +295,19 @@ static void write_words(struct json *json, const char *key, const char *words)
 	json_close(json, ']');
 }
 
-static void write_bars(struct json *json, const struct show *show)
-{
-	json_open(json, "bars", '[');
-	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
-		const struct usrpci_bar_info *bar = &show->bars[i];
-
-		if (!bar->size)
-			continue;
-		json_open(json, NULL, '{');
-		json_number(json, "index", i);
-		json_text(json, "kind", bar->flags & USRPCI_BAR_IO ? "io" : "memory");
-		json_hex(json, "address", bar->address, 1);
-		json_number(json, "size", bar->size);
-		json_bool(json, "64bit", bar->flags & USRPCI_BAR_64BIT);
-		json_bool(json, "prefetchable", bar->flags & USRPCI_BAR_PREFETCH);
-		json_close(json, '}');
-	}
-	json_close(json, ']');
-}
-
+/* Names each as "usrpci config" does: by its symbol or its number. */
 static void write_capability(struct json *json, const struct usrpci_cap *cap)
 {
+	const char *symbol = usrpci_cap_symbol(cap);
+	char reg[16];
+
+	if (symbol)
+		snprintf(reg, sizeof(reg), "%s", symbol);
+	else
+		snprintf(reg, sizeof(reg), cap->extended ? "ECAP%04X" : "CAP%02X", cap->id);
 	json_open(json, NULL, '{');
-	json_text(json, "name", usrpci_cap_name(cap));
-	json_number(json, "id", cap->id);
+	json_text(json, "capability", usrpci_cap_name(cap));
+	json_text(json, "reg", reg);
 	json_bool(json, "extended", cap->extended);
 	json_number(json, "offset", cap->offset);
 	json_close(json, '}');
@@ -322,18 +317,12 @@ static void write_group(struct json *json, const struct show *show)
 {
 	char text[USRPCI_ADDR_STRLEN];
 
-	if (show->info->iommu_group < 0) {
-		json_null(json, "iommu_group");
-		return;
-	}
-	json_open(json, "iommu_group", '{');
-	json_number(json, "number", (uint64_t)show->info->iommu_group);
-	json_open(json, "members", '[');
+	json_index(json, "iommu_group", show->info->iommu_group);
+	json_open(json, "iommu_group_members", '[');
 	for (int i = 0; i < show->all_count; i++)
 		if (in_group(show, i))
 			json_text(json, NULL, usrpci_addr_format(&show->all[i].addr, text));
 	json_close(json, ']');
-	json_close(json, '}');
 }
 
 static void write_uses(struct json *json, const struct show *show)
@@ -356,54 +345,48 @@ static void write_interrupts(struct json *json, const struct show *show)
 {
 	char pin[2] = {(char)('A' + show->info->irq_pin - 1)};
 
-	json_open(json, "interrupts", '{');
 	json_text(json, "pin", has_pin(show) ? pin : NULL);
-	if (has_line(show))
-		json_number(json, "line", show->irq_line);
-	else
-		json_null(json, "line");
-	json_number(json, "msi", (uint64_t)show->msi);
-	json_number(json, "msix", (uint64_t)show->msix);
-	json_close(json, '}');
+	json_index(json, "irq_line", has_line(show) ? show->irq_line : -1);
+	json_number(json, "msi_vectors", (uint64_t)show->msi);
+	json_number(json, "msix_vectors", (uint64_t)show->msix);
 }
 
-static void write_json(struct json *json, const struct show *show)
+static void write_command(struct json *json, const struct show *show)
 {
-	const struct usrpci_dev_info *info = show->info;
-
-	json_open(json, NULL, '{');
-	json_text(json, "addr", show->name);
-	json_id(json, "vendor", info->vendor, 4);
-	json_id(json, "device", info->device, 4);
-	json_id(json, "subsystem_vendor", info->subsystem_vendor, 4);
-	json_id(json, "subsystem_device", info->subsystem_device, 4);
-	json_id(json, "class", info->class_code, 6);
-	json_id(json, "revision", info->revision, 2);
-	json_or_null(json, "vendor_name", show->vendor);
-	json_or_null(json, "device_name", show->device);
-	json_or_null(json, "class_name", show->class_name);
-	json_or_null(json, "driver", info->driver);
-	write_words(json, "provides", show->interfaces);
-	if (show->last_bus) {
-		json_open(json, "buses", '{');
-		json_number(json, "first", show->first_bus);
-		json_number(json, "last", show->last_bus);
-		json_close(json, '}');
-	}
-	write_uses(json, show);
-	write_interrupts(json, show);
-	write_group(json, show);
-	if (info->numa_node < 0)
-		json_null(json, "numa_node");
-	else
-		json_number(json, "numa_node", (uint64_t)info->numa_node);
-	json_open(json, "command", '{');
+	json_open(json, "command_register", '{');
 	json_bool(json, "io", show->command & PCI_COMMAND_IO);
 	json_bool(json, "memory", show->command & PCI_COMMAND_MEMORY);
 	json_bool(json, "bus_master", show->command & PCI_COMMAND_MASTER);
 	json_bool(json, "intx_disable", show->command & PCI_COMMAND_INTX_DISABLE);
 	json_close(json, '}');
-	write_bars(json, show);
+}
+
+static void write_buses(struct json *json, const struct show *show)
+{
+	if (!show->last_bus)
+		return;
+	json_open(json, "buses", '{');
+	json_number(json, "first", show->first_bus);
+	json_number(json, "last", show->last_bus);
+	json_close(json, '}');
+}
+
+static void write_json(struct json *json, const struct show *show)
+{
+	json_open(json, NULL, '{');
+	json_text(json, "addr", show->name);
+	json_or_null(json, "class", show->class_name);
+	json_or_null(json, "name", show->full_name);
+	json_ids(json, show->info);
+	json_or_null(json, "driver", show->info->driver);
+	write_words(json, "provides", show->interfaces);
+	write_buses(json, show);
+	write_uses(json, show);
+	write_interrupts(json, show);
+	write_group(json, show);
+	json_index(json, "numa_node", show->info->numa_node);
+	write_command(json, show);
+	json_bars(json, show->dev);
 	json_open(json, "capabilities", '[');
 	for (int i = 0; i < show->cap_count; i++)
 		write_capability(json, &show->caps[i]);
@@ -441,6 +424,10 @@ static int show_one(struct cli *cli, const char *name, bool more, struct json *j
 		return status_of(error);
 	show.name = usrpci_dev_name(show.dev);
 	show.info = usrpci_dev_info(show.dev);
+	if (!show.emulated && named_before(cli, &show.info->addr)) {
+		usrpci_dev_close(show.dev);
+		return STATUS_DONE;
+	}
 	error = gather_config(&show);
 	if (!error) {
 		gather_host(&show);

@@ -4,7 +4,9 @@
  * changes that they report.
  */
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -47,12 +49,15 @@ static void begin_changes(struct cli *cli)
 	json_open(&cli->changes, "changes", '[');
 }
 
-void end_changes(struct cli *cli)
+void close_context(struct cli *cli)
 {
-	if (!cli->changes.depth)
-		return;
-	json_close(&cli->changes, ']');
-	json_close(&cli->changes, '}');
+	if (cli->changes.depth) {
+		json_close(&cli->changes, ']');
+		json_close(&cli->changes, '}');
+	}
+	usrpci_host_close(cli->host);
+	usrpci_ctx_close(cli->ctx);
+	free(cli->named);
 }
 
 static void print_change_json(struct cli *cli, const struct usrpci_host_change *change)
@@ -81,6 +86,17 @@ static void print_change(void *data, const struct usrpci_host_change *change)
 		fprintf(out, "# %s\n", change->why);
 	}
 	fprintf(out, "%s%s\n", cli->dry_run ? "" : "+ ", change->command);
+}
+
+void print_command(struct cli *cli, const char *format, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	print_change(cli, &(struct usrpci_host_change){.command = command});
 }
 
 int open_host(struct cli *cli)

@@ -70,13 +70,48 @@ void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name
 }
 
 void interface_names(const struct usrpci_interface *list, int count, const struct usrpci_addr *addr,
-		     size_t size, char *names)
+		     char separator, size_t size, char *names)
 {
 	size_t at = 0;
 
 	names[0] = '\0';
 	for (int i = 0; i < count && at < size; i++)
 		if (!usrpci_addr_compare(&list[i].addr, addr))
-			at += (size_t)snprintf(names + at, size - at, "%s%s", at ? " " : "",
+			at += (size_t)snprintf(names + at, size - at, "%.*s%s", at > 0, &separator,
 					       list[i].name);
+}
+
+bool named_before(struct cli *cli, const struct usrpci_addr *addr)
+{
+	struct usrpci_addr *named;
+
+	for (size_t i = 0; i < cli->named_count; i++)
+		if (!usrpci_addr_compare(&cli->named[i], addr))
+			return true;
+	named = reallocarray(cli->named, cli->named_count + 1, sizeof(*named));
+	if (named) {
+		cli->named = named;
+		named[cli->named_count++] = *addr;
+	}
+	return false;
+}
+
+void json_bars(struct json *json, struct usrpci_dev *dev)
+{
+	struct usrpci_bar_info info;
+
+	json_open(json, "bars", '[');
+	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
+		if (usrpci_bar_info(dev, i, &info))
+			continue;
+		json_open(json, NULL, '{');
+		json_number(json, "bar", i);
+		json_text(json, "kind", info.flags & USRPCI_BAR_IO ? "io" : "memory");
+		json_hex(json, "address", info.address, 1);
+		json_number(json, "size", info.size);
+		json_bool(json, "64bit", info.flags & USRPCI_BAR_64BIT);
+		json_bool(json, "prefetchable", info.flags & USRPCI_BAR_PREFETCH);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
 }

@@ -19,6 +19,9 @@ bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci
 /* Opens a device, emulated ones included, to look at it. */
 int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev);
 
+/* Whether an earlier operand named this device already: no device is worked on twice. */
+bool named_before(struct cli *cli, const struct usrpci_addr *addr);
+
 /* The kernel driver that has the device, which nobody else must touch then; NULL: there is none. */
 const char *kernel_driver(const struct usrpci_dev_info *info);
 
@@ -32,6 +35,9 @@ void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name
 
 /* Writes the names of those that belong to a device, "eth0 nvme0n1", cut to size. */
 void interface_names(const struct usrpci_interface *list, int count, const struct usrpci_addr *addr,
-		     size_t size, char *names);
+		     char separator, size_t size, char *names);
+
+/* Writes the BARs that the device has, as "bars". */
+void json_bars(struct json *json, struct usrpci_dev *dev);
 
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,11 +56,27 @@ static int run_command(struct cli *cli)
 	return usage_error(cli, meant ? hint : NULL, "unknown command \"%s\"", name);
 }
 
-/* A table that did not reach its reader is a failure, whether a full disk or a closed pipe. */
+/* Whether the reader of our output has gone, as head(1) does. */
+static bool reader_is_gone(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO};
+
+	return poll(&out, 1, 0) == 1 && out.revents & POLLERR;
+}
+
+/*
+ * A table that did not reach its reader is a failure, except where the reader wanted no more: then
+ * this ends as a program does that SIGPIPE ends. That signal was ignored so far because it must not
+ * come between the steps of a change.
+ */
 static int flush_output(int status)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
+	if (reader_is_gone()) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
 	failed("standard output", NULL, "cannot be written: %s", strerror(errno));
 	return STATUS_FAILED;
 }
@@ -96,8 +113,6 @@ int main(int argc, char **argv)
 		status = usage_error(&cli, NULL, "a command is missing");
 	else
 		status = run_command(&cli);
-	end_changes(&cli);
-	usrpci_host_close(cli.host);
-	usrpci_ctx_close(cli.ctx);
+	close_context(&cli);
 	return flush_output(status);
 }

@@ -63,10 +63,8 @@ int moves_find(struct cli *cli, struct moves *moves)
 
 		if (error)
 			return status_of(error);
-		for (int j = 0; j < moves->count; j++)
-			if (!usrpci_addr_compare(&moves->addrs[j], &info.addr))
-				return usage_error(cli, NULL, "%s is named twice", cli->argv[i]);
-		status = moves_add(moves, &info);
+		if (!named_before(cli, &info.addr))
+			status = moves_add(moves, &info);
 	}
 	return status;
 }

@@ -1,72 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Results. Tables are libsmartcols' work; the JSON writer is for nested results, which it can't
- * draw. Addresses are text in JSON: a reader that keeps numbers as doubles would round them.
+ * Results. Tables and trees for people are drawn by libsmartcols. Addresses are text in JSON: a
+ * reader that keeps numbers as doubles would round them.
  */
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "output.h"
-
-struct table table_open(bool json, const char *name, const struct column *columns, size_t count)
-{
-	struct table table = {.scols = scols_new_table()};
-
-	if (!table.scols)
-		return table;
-	scols_table_set_name(table.scols, name);
-	scols_table_enable_json(table.scols, json);
-	for (size_t i = 0; i < count; i++) {
-		struct libscols_column *column =
-			scols_table_new_column(table.scols, columns[i].name, 0, columns[i].flags);
-
-		if (column)
-			scols_column_set_json_type(column, columns[i].json_type);
-		else
-			table.incomplete = true;
-	}
-	return table;
-}
-
-struct libscols_line *table_row(struct table *table, struct libscols_line *parent)
-{
-	struct libscols_line *line = table->scols ? scols_table_new_line(table->scols, parent)
-						  : NULL;
-
-	table->incomplete |= !line;
-	return line;
-}
-
-void table_cell(struct libscols_line *line, size_t column, const char *format, ...)
-{
-	char text[512];
-	va_list args;
-
-	if (!line)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (*text)
-		scols_line_set_data(line, column, text);
-}
-
-int table_print(struct table *table)
-{
-	int error;
-
-	if (!table->scols || table->incomplete) {
-		scols_unref_table(table->scols);
-		return out_of_memory();
-	}
-	error = scols_print_table(table->scols);
-	scols_unref_table(table->scols);
-	return error ? failed(NULL, NULL, "cannot print: %s", strerror(-error)) : STATUS_DONE;
-}
 
 static void begin(struct json *json, const char *key)
 {
@@ -141,4 +88,109 @@ void json_hex(struct json *json, const char *key, uint64_t number, int digits)
 {
 	begin(json, key);
 	printf("\"0x%0*" PRIx64 "\"", digits, number);
+}
+
+struct table table_open(bool json, const char *name, const struct column *columns, size_t count)
+{
+	struct table table = {scols_new_table(), name, columns, count, json, false};
+
+	for (size_t i = 0; i < count && table.scols; i++)
+		if (!scols_table_new_column(table.scols, columns[i].name, 0, columns[i].flags))
+			table.incomplete = true;
+	return table;
+}
+
+struct libscols_line *table_row(struct table *table, struct libscols_line *parent)
+{
+	struct libscols_line *line = table->scols ? scols_table_new_line(table->scols, parent)
+						  : NULL;
+
+	table->incomplete |= !line;
+	return line;
+}
+
+void table_cell(struct libscols_line *line, size_t column, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (!line)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (*text)
+		scols_line_set_data(line, column, text);
+}
+
+static void write_lines(struct json *json, const char *key, const char *text)
+{
+	char copy[512], *rest, *word;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	json_open(json, key, '[');
+	for (word = strtok_r(copy, "\n", &rest); word; word = strtok_r(NULL, "\n", &rest))
+		json_text(json, NULL, word);
+	json_close(json, ']');
+}
+
+static void write_cell(struct json *json, const struct column *column, const char *data)
+{
+	char name[32];
+	const char *key = column->key ? column->key : name;
+
+	snprintf(name, sizeof(name), "%s", column->name);
+	for (char *c = name; *c; c++)
+		*c = (char)tolower(*c);
+	if (column->kind == COLUMN_LINES)
+		write_lines(json, key, data ? data : "");
+	else if (data && column->kind == COLUMN_NUMBER)
+		json_number(json, key, strtoull(data, NULL, 10));
+	else
+		json_text(json, key, data);
+}
+
+/* Writes the rows below a row, or those below none. */
+static void write_rows(const struct table *table, struct json *json, const char *key,
+		       struct libscols_line *parent)
+{
+	struct libscols_iter *iterator = scols_new_iter(SCOLS_ITER_FORWARD);
+	struct libscols_line *line;
+
+	json_open(json, key, '[');
+	while (iterator && !scols_table_next_line(table->scols, iterator, &line)) {
+		if (scols_line_get_parent(line) != parent)
+			continue;
+		json_open(json, NULL, '{');
+		for (size_t i = 0; i < table->count; i++)
+			write_cell(json, &table->columns[i],
+				   scols_cell_get_data(scols_line_get_cell(line, i)));
+		if (scols_line_has_children(line))
+			write_rows(table, json, "children", line);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+	scols_free_iter(iterator);
+}
+
+static int print(const struct table *table)
+{
+	struct json json = {0};
+
+	if (!table->json)
+		return scols_print_table(table->scols);
+	json_open(&json, NULL, '{');
+	write_rows(table, &json, table->name, NULL);
+	json_close(&json, '}');
+	return 0;
+}
+
+int table_print(struct table *table)
+{
+	int error = table->scols && !table->incomplete ? print(table) : -ENOMEM;
+
+	scols_unref_table(table->scols);
+	if (error == -ENOMEM)
+		return out_of_memory();
+	return error ? failed(NULL, NULL, "cannot print: %s", strerror(-error)) : STATUS_DONE;
 }

@@ -3,8 +3,7 @@
 #define USRPCI_CLI_OUTPUT_H
 
 /*
- * Results: tables and trees (libsmartcols, which writes them as JSON too), and JSON of any other
- * shape.
+ * Results: tables and trees, which libsmartcols draws for people, and JSON.
  */
 
 #include <stdbool.h>
@@ -13,26 +12,36 @@
 
 #include <libsmartcols.h>
 
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_NUMBER,
+	COLUMN_LINES, /* an array in JSON: each line of a cell is a member */
+};
+
 struct column {
-	const char *name; /* the heading; in lower case the key in JSON */
+	const char *name; /* the heading */
 	const char *help;
-	int flags;     /* SCOLS_FL_* */
-	int json_type; /* SCOLS_JSON_* */
+	int flags; /* SCOLS_FL_* */
+	enum column_kind kind;
+	const char *key; /* in JSON; NULL: the heading in lower case */
 };
 
 /* Memory that runs short while a table is filled is reported when it is printed. */
 struct table {
 	struct libscols_table *scols; /* NULL: memory was short */
+	const char *name;             /* the key of its rows in JSON */
+	const struct column *columns; /* the caller's, until the table is printed */
+	size_t count;
+	bool json;
 	bool incomplete;
 };
 
-/* Opens a table; name is the key of its rows in JSON. */
 struct table table_open(bool json, const char *name, const struct column *columns, size_t count);
 
 /* Adds a row, in a tree below parent; NULL when memory is short. */
 struct libscols_line *table_row(struct table *table, struct libscols_line *parent);
 
-/* Sets a cell. One that is not set is empty, null in JSON. line may be NULL. */
+/* Sets a cell. One that is not set is empty, null or [] in JSON. line may be NULL. */
 __attribute__((format(printf, 3, 4))) void table_cell(struct libscols_line *line, size_t column,
 						      const char *format, ...);
 

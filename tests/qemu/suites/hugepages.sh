@@ -57,7 +57,7 @@ hugepages@agrees-with-the-kernel()
 	usrpci hugepages reserve 12
 	expect_same "$(usrpci hugepages --json | python3 -c '
 import json, sys
-pools = [p for p in json.load(sys.stdin)["hugepages"] if p["size"] == 2097152]
+pools = [p for p in json.load(sys.stdin)["hugepages"] if p["page_size"] == 2097152]
 print(sum(p["total"] for p in pools), sum(p["free"] for p in pools), sum(p["ours"] for p in pools))')" \
 		"$(total) $(cat $pool/free_hugepages) 7"
 }
