@@ -33,13 +33,14 @@ struct cli;
 struct command {
 	const char *name;                  /* NULL: the program itself, which has notes alone */
 	const char *operands;              /* "ADDR..." */
-	const char *summary;               /* one line */
+	const char *summary;               /* one line; NULL: it is not for people */
 	const struct option_spec *options; /* ends with a key of 0; NULL: none of its own */
 	void (*notes)(void);               /* prints more for --help; NULL: nothing */
 	int (*run)(struct cli *cli);       /* returns an enum status */
 };
 
 struct cli {
+	const struct command *const *commands; /* ends with NULL */
 	const struct command *command;
 	int argc; /* operands that are left */
 	char **argv;
@@ -75,6 +76,7 @@ int option_next(struct cli *cli);
 /* Reads the program's own options, which stand before the command's name. As option_next(). */
 int option_next_global(struct cli *cli, const struct command *program);
 
+void help_command(const struct command *command);
 void help_options(const struct option_spec *options);
 extern const struct option_spec global_options[];
 
@@ -102,7 +104,12 @@ __attribute__((format(printf, 2, 3))) void print_command(struct cli *cli, const 
  * Commands, one file each.
  */
 
-extern const struct command command_bar, command_bind, command_check, command_config,
-	command_hugepages, command_list, command_ps, command_restore, command_run, command_show;
+extern const struct command command_complete, command_bar, command_bind, command_check,
+	command_config, command_hugepages, command_list, command_ps, command_restore, command_run,
+	command_show;
+
+/* The names that list knows (cmd_list.c), in the form of did_you_mean(). */
+const char *list_column(const void *data, size_t index);
+const char *list_class(const void *data, size_t index);
 
 #endif

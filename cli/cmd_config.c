@@ -5,6 +5,7 @@
  */
 
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +168,7 @@ static int action_write(struct access *access, int count, char **words)
 		return STATUS_DONE;
 	}
 	/* A write to a device that is gone would not fail; reading its id does. */
-	if (usrpci_config_read16(dev, 0, &vendor))
+	if (usrpci_config_read16(dev, PCI_VENDOR_ID, &vendor))
 		return STATUS_FAILED;
 	if (mask != all_bits(&reg) && read_register(dev, &reg, &old))
 		return STATUS_FAILED;

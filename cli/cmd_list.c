@@ -6,6 +6,7 @@
 
 #include <getopt.h>
 #include <limits.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,14 +117,16 @@ struct list {
 	struct table table;
 };
 
-static const char *class_word(const void *data, size_t index)
+const char *list_class(const void *data, size_t index)
 {
 	return index < ARRAY_SIZE(classes) ? classes[index].name : NULL;
 }
 
-static const char *column_word(const void *data, size_t index)
+const char *list_column(const void *data, size_t index)
 {
-	return index < COLUMNS ? columns[index].name : NULL;
+	if (index >= COLUMNS)
+		return NULL;
+	return columns[index].key ? columns[index].key : columns[index].name;
 }
 
 static bool is_hex(const char *text, size_t length)
@@ -136,11 +139,11 @@ static int set_class(struct list *list, const char *text)
 	const char *digits = !strncmp(text, "0x", 2) ? text + 2 : text, *meant;
 	char hint[64] = "a name such as network, or 2, 4 or 6 hexadecimal digits";
 
-	for (size_t i = 0; class_word(NULL, i); i++)
+	for (size_t i = 0; list_class(NULL, i); i++)
 		if (!strcasecmp(text, classes[i].name))
 			digits = classes[i].prefix;
 	if (!is_hex(digits, 2) && !is_hex(digits, 4) && !is_hex(digits, 6)) {
-		meant = did_you_mean(text, class_word, NULL);
+		meant = did_you_mean(text, list_class, NULL);
 		if (meant)
 			snprintf(hint, sizeof(hint), "did you mean %s?", meant);
 		return usage_error(list->cli, hint, "unknown class \"%s\"", text);
@@ -186,7 +189,7 @@ static int add_column(struct list *list, const char *name)
 		list->shown[list->shown_count++] = (enum column_id)i;
 		return 0;
 	}
-	meant = did_you_mean(name, column_word, NULL);
+	meant = did_you_mean(name, list_column, NULL);
 	if (meant)
 		snprintf(hint, sizeof(hint), "did you mean %s?", meant);
 	return usage_error(list->cli, meant ? hint : NULL, "unknown column \"%s\"", name);
@@ -355,16 +358,15 @@ struct bridge {
 static void read_bridge(struct list *list, const struct usrpci_dev_info *info,
 			struct bridge *bridge)
 {
-	enum { SECONDARY_BUS = 0x19, SUBORDINATE_BUS = 0x1a };
 	char name[USRPCI_ADDR_STRLEN];
 	struct usrpci_dev *dev;
 
-	if (info->header_type == 0 ||
+	if (info->header_type == PCI_HEADER_TYPE_NORMAL ||
 	    inspect_device(list->cli, usrpci_addr_format(&info->addr, name), &dev))
 		return;
 	bridge->domain = info->addr.domain;
-	if (usrpci_config_read8(dev, SECONDARY_BUS, &bridge->first) ||
-	    usrpci_config_read8(dev, SUBORDINATE_BUS, &bridge->last))
+	if (usrpci_config_read8(dev, PCI_SECONDARY_BUS, &bridge->first) ||
+	    usrpci_config_read8(dev, PCI_SUBORDINATE_BUS, &bridge->last))
 		bridge->last = 0;
 	usrpci_dev_close(dev);
 }

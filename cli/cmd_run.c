@@ -3,14 +3,22 @@
  * usrpci run: devices for as long as a program runs. The exit status is the program's.
  */
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "moves.h"
 #include "number.h"
 
 enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_KEEP };
+
+/* As a shell and env(1) say it, and the library of a program that could not be started. */
+enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
 static const struct option_spec run_options[] = {
 	{'u', "user", "USER", "whom the program runs as; default: who called sudo, else nobody"},
@@ -68,6 +76,36 @@ static char **take_program(struct cli *cli)
 	return NULL;
 }
 
+static int look_at(const char *file)
+{
+	struct stat about;
+
+	if (stat(file, &about))
+		return errno;
+	return S_ISREG(about.st_mode) && !access(file, X_OK) ? 0 : EACCES;
+}
+
+/* Looks where execvp(3) will look, so that no device is taken in vain. Returns 0 or an errno. */
+static int look_for(const char *program)
+{
+	const char *path = getenv("PATH");
+	int error = ENOENT;
+
+	if (strchr(program, '/'))
+		return look_at(program);
+	for (path = path ? path : "/bin:/usr/bin";; path++) {
+		int length = (int)strcspn(path, ":"), last;
+		char file[PATH_MAX];
+
+		snprintf(file, sizeof(file), "%.*s/%s", length, length ? path : ".", program);
+		last = look_at(file);
+		error = last == ENOENT ? error : last;
+		path += length;
+		if (!last || !*path)
+			return error;
+	}
+}
+
 static int lend(struct cli *cli, struct usrpci_lend_options *options)
 {
 	struct moves moves = {0};
@@ -86,6 +124,7 @@ static int cmd_run(struct cli *cli)
 {
 	char **program = take_program(cli);
 	struct usrpci_lend_options options = {.argv = program};
+	int error;
 
 	if (read_options(cli, &options))
 		return cli->stopped;
@@ -93,6 +132,12 @@ static int cmd_run(struct cli *cli)
 		return usage_error(cli, NULL, "which device?");
 	if (!program || !*program)
 		return usage_error(cli, "usrpci run ADDR -- COMMAND", "which program?");
+	error = look_for(*program);
+	if (error) {
+		failed(*program, NULL, "cannot be started, so no device is taken: %s",
+		       strerror(error));
+		return error == EACCES ? STATUS_NOT_EXECUTABLE : STATUS_NOT_FOUND;
+	}
 	return open_host(cli) ? STATUS_FAILED : lend(cli, &options);
 }
 

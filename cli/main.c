@@ -16,16 +16,18 @@
 #include "cli.h"
 
 static const struct command *const commands[] = {
-	&command_list,    &command_show, &command_check, &command_hugepages, &command_bind,
-	&command_restore, &command_run,  &command_ps,    &command_config,    &command_bar,
+	&command_list,   &command_show,    &command_check,    &command_hugepages,
+	&command_bind,   &command_restore, &command_run,      &command_ps,
+	&command_config, &command_bar,     &command_complete, NULL,
 };
 
 static void help_program(void)
 {
 	printf("usrpci: PCI devices, driven from userspace\n\n"
 	       "Usage: usrpci [options] COMMAND [options] [operands]\n\nCommands:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	for (size_t i = 0; commands[i]; i++)
+		if (commands[i]->summary)
+			printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	printf("\nOptions:\n");
 	help_options(global_options);
 	printf("\nA device is named by address (0000:03:00.0 or 03:00.0), by network interface\n"
@@ -37,23 +39,40 @@ static const struct command program = {.notes = help_program};
 
 static const char *command_name(const void *data, size_t index)
 {
-	return index < ARRAY_SIZE(commands) ? commands[index]->name : NULL;
+	return commands[index] ? commands[index]->name : NULL;
+}
+
+static const struct command *find_command(const struct cli *cli, const char *name)
+{
+	const char *meant;
+	char hint[64];
+
+	for (size_t i = 0; commands[i]; i++)
+		if (!strcmp(name, commands[i]->name))
+			return commands[i];
+	meant = did_you_mean(name, command_name, NULL);
+	if (meant)
+		snprintf(hint, sizeof(hint), "did you mean \"usrpci %s\"?", meant);
+	usage_error(cli, meant ? hint : NULL, "unknown command \"%s\"", name);
+	return NULL;
+}
+
+static int help(const struct cli *cli)
+{
+	const struct command *command = cli->argc > 1 ? find_command(cli, cli->argv[1]) : &program;
+
+	if (!command)
+		return STATUS_USAGE;
+	help_command(command);
+	return STATUS_DONE;
 }
 
 static int run_command(struct cli *cli)
 {
-	const char *name = cli->argv[0], *meant;
-	char hint[64];
-
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(name, commands[i]->name)) {
-			cli->command = commands[i];
-			return cli->command->run(cli);
-		}
-	meant = did_you_mean(name, command_name, NULL);
-	if (meant)
-		snprintf(hint, sizeof(hint), "did you mean \"usrpci %s\"?", meant);
-	return usage_error(cli, meant ? hint : NULL, "unknown command \"%s\"", name);
+	if (!strcmp(cli->argv[0], "help"))
+		return help(cli);
+	cli->command = find_command(cli, cli->argv[0]);
+	return cli->command ? cli->command->run(cli) : STATUS_USAGE;
 }
 
 /* Whether the reader of our output has gone, as head(1) does. */
@@ -100,7 +119,7 @@ static bool hold_standard_files(void)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {.argc = argc, .argv = argv};
+	struct cli cli = {.commands = commands, .argc = argc, .argv = argv};
 	int status;
 
 	if (!hold_standard_files())

@@ -125,7 +125,7 @@ void help_options(const struct option_spec *spec)
 	}
 }
 
-static void help_command(const struct command *command)
+void help_command(const struct command *command)
 {
 	if (!command->name) {
 		command->notes();

@@ -95,7 +95,7 @@ static struct usrpci_cap cap_of(size_t index)
 }
 
 /* Empty for an id without a symbol. */
-static const char *register_word(const void *data, size_t index)
+const char *register_word(const void *data, size_t index)
 {
 	struct usrpci_cap cap;
 	const char *symbol;

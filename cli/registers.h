@@ -25,6 +25,9 @@ int register_offset(struct cli *cli, const char *text, uint64_t *offset, unsigne
 /* Parses a value, hexadecimal, that fits width bytes. */
 int register_value(struct cli *cli, const char *text, unsigned int width, uint64_t *value);
 
+/* The names of registers, in the form of did_you_mean(); empty ones are to be passed over. */
+const char *register_word(const void *data, size_t index);
+
 /* The letter of a width: b, w, l or q. */
 char width_letter(unsigned int width);
 

@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -15,23 +16,13 @@
 #include "layout.h"
 #include "message.h"
 
-enum {
-	REG_COMMAND = 0x04,
-	REG_HEADER = 0x0c,
-	REG_BAR0 = 0x10,
-	REG_BAR_END = 0x28,
-	REG_ROM = 0x30,
-};
-
-#define COMMAND_INTX_DISABLE  0x0400u
+/* NetBSD reads 4 bytes at once: the type of the header is the third of those that begin here. */
+#define HEADER                PCI_CACHE_LINE_SIZE
 #define HEADER_MULTI_FUNCTION 0x00800000u
-#define BAR_FLAGS_IO          0x00000001u
-#define BAR_FLAGS_64BIT       0x00000004u
-#define BAR_FLAGS_PREFETCH    0x00000008u
 
 static bool is_bar(int reg)
 {
-	return reg >= REG_BAR0 && reg < REG_BAR_END;
+	return reg >= PCI_BASE_ADDRESS_0 && reg <= PCI_BASE_ADDRESS_5 + 3;
 }
 
 static bool is_upper_half(const struct rump_function *function, unsigned int index)
@@ -42,9 +33,9 @@ static bool is_upper_half(const struct rump_function *function, unsigned int ind
 static uint32_t bar_flags(uint32_t flags)
 {
 	if (flags & USRPCI_BAR_IO)
-		return BAR_FLAGS_IO;
-	return (flags & USRPCI_BAR_64BIT ? BAR_FLAGS_64BIT : 0) |
-	       (flags & USRPCI_BAR_PREFETCH ? BAR_FLAGS_PREFETCH : 0);
+		return PCI_BASE_ADDRESS_SPACE_IO;
+	return (flags & USRPCI_BAR_64BIT ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
+	       (flags & USRPCI_BAR_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
 }
 
 /* What a BAR's register reads as: address bits below its size are zero, the lowest are its kind. */
@@ -61,7 +52,7 @@ static uint32_t read_bar(const struct rump_function *function, unsigned int inde
 
 static uint32_t as_seen_by_kernel(const struct rump_function *function, int reg, uint32_t value)
 {
-	if (reg != REG_HEADER)
+	if (reg != HEADER)
 		return value;
 	return function->first ? value | HEADER_MULTI_FUNCTION : value & ~HEADER_MULTI_FUNCTION;
 }
@@ -78,10 +69,10 @@ int rumpcomp_pci_confread(unsigned int bus, unsigned int device, unsigned int nu
 	if (!function || reg < 0)
 		return rumpuser_component_errtrans(ENXIO);
 	if (is_bar(reg)) {
-		*value = read_bar(function, (unsigned int)(reg - REG_BAR0) / 4);
+		*value = read_bar(function, (unsigned int)(reg - PCI_BASE_ADDRESS_0) / 4);
 		return 0;
 	}
-	if (reg == REG_ROM) {
+	if (reg == PCI_ROM_ADDRESS) {
 		*value = 0;
 		return 0;
 	}
@@ -99,9 +90,9 @@ int rumpcomp_pci_confread(unsigned int bus, unsigned int device, unsigned int nu
  */
 static int write_command(struct rump_function *function, uint16_t value)
 {
-	return usrpci_config_update16(function->dev, REG_COMMAND,
-				      (uint16_t) ~(value | COMMAND_INTX_DISABLE),
-				      value & (uint16_t)~COMMAND_INTX_DISABLE);
+	return usrpci_config_update16(function->dev, PCI_COMMAND,
+				      (uint16_t) ~(value | PCI_COMMAND_INTX_DISABLE),
+				      value & (uint16_t)~PCI_COMMAND_INTX_DISABLE);
 }
 
 int rumpcomp_pci_confwrite(unsigned int bus, unsigned int device, unsigned int number, int reg,
@@ -113,12 +104,12 @@ int rumpcomp_pci_confwrite(unsigned int bus, unsigned int device, unsigned int n
 	if (!function || reg < 0)
 		return rumpuser_component_errtrans(ENXIO);
 	if (is_bar(reg)) {
-		function->bar_value[(reg - REG_BAR0) / 4] = value;
+		function->bar_value[(reg - PCI_BASE_ADDRESS_0) / 4] = value;
 		return 0;
 	}
-	if (reg == REG_ROM)
+	if (reg == PCI_ROM_ADDRESS)
 		return 0;
-	if (reg == REG_COMMAND)
+	if (reg == PCI_COMMAND)
 		error = write_command(function, (uint16_t)value);
 	else
 		error = usrpci_config_write32(function->dev, (unsigned int)reg, value);

@@ -36,6 +36,14 @@ edu@computes-interrupts-and-moves-memory-both-ways()
 	[ $(($(interrupts) - before)) -ge 4 ]
 }
 
+edu@the-guides-program-drives-a-card-as-it-is-written()
+{
+	sed -n '/^```c dma.c$/,/^```$/p' "$USRPCI_SOURCE/doc/first-driver.md" | sed '1d;$d' >"$scratch/dma.c"
+	cc -Wall -Werror -I"$USRPCI_SOURCE/include" -o "$scratch/dma" "$scratch/dma.c" \
+		-L"$USRPCI_BUILD/lib" -lusrpci "-Wl,-rpath,$USRPCI_BUILD/lib"
+	expect_output 'came back: first byte, and more' "$scratch/dma" 00:01.0
+}
+
 edu@moves-memory-within-the-28-bits-of-the-default-device()
 {
 	local address
