@@ -5,16 +5,23 @@
  */
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
 #include "group.h"
 
+/* Whether there is a bus behind it. A device that is powered off has 0x7f for its header type. */
+static bool is_port(const struct usrpci_dev_info *info)
+{
+	return info->header_type == PCI_HEADER_TYPE_BRIDGE ||
+	       info->header_type == PCI_HEADER_TYPE_CARDBUS;
+}
+
 bool is_bridge(const struct usrpci_dev_info *info)
 {
-	return info->header_type != 0 || info->class_code >> 8 == 0x0600 ||
-	       info->class_code >> 8 == 0x0601;
+	return is_port(info) || info->class_code >> 8 == 0x0600 || info->class_code >> 8 == 0x0601;
 }
 
 void group_type(struct usrpci_host *host, int group, char type[NAME_SIZE])
@@ -59,7 +66,7 @@ int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info
 	for (i = 0; *members && i < count; i++) {
 		if (!usrpci_addr_parse(names[i], &addr) &&
 		    !usrpci_dev_lookup(host->ctx, &addr, &(*members)[found]) &&
-		    (*members)[found].header_type == 0)
+		    !is_port(&(*members)[found]))
 			found++;
 	}
 	free(names);

@@ -38,4 +38,8 @@ bool check_capable(struct usrpci_host *host, unsigned int capability);
 void check_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		  struct findings *findings);
 
+/* The part of it for what the hardware and the firmware provide: power, interrupts, BARs. */
+void check_hardware(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    struct findings *findings);
+
 #endif

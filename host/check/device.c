@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Is this device ready? Who drives and who uses it, how it interrupts, what the IOMMU makes of its
- * DMA, and whether this user may open it.
+ * Is this device ready? Who drives and who uses it, what the IOMMU makes of its DMA, and whether
+ * this user may open it.
  */
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static void check_driver(const struct usrpci_dev_info *info, const char *name,
 		finding_add(findings, USRPCI_CHECK_OK, "driver", NULL, "%s is with %s", name,
 			    info->driver);
 	else if (is_bridge(info))
-		finding_add(findings, USRPCI_CHECK_MISSING, "driver", NULL,
+		finding_add(findings, USRPCI_CHECK_MISSING, "driver", "none: choose another device",
 			    "%s is a bridge: it cannot be driven from userspace", name);
 	else if (info->driver[0])
 		finding_add(findings, USRPCI_CHECK_MISSING, "driver", cure, "%s is with %s", name,
@@ -68,21 +68,6 @@ static void check_uses(struct usrpci_host *host, const struct usrpci_dev_info *i
 		usrpci_host_uses_free(uses);
 }
 
-static void check_interrupt(struct usrpci_host *host, const struct usrpci_dev_info *info,
-			    const char *name, struct findings *findings)
-{
-	if (info->irq_pin)
-		finding_add(findings, USRPCI_CHECK_OK, "interrupt", NULL, "%s has the pin INT%c",
-			    name, 'A' + info->irq_pin - 1);
-	else if (group_translates(host, info))
-		finding_add(findings, USRPCI_CHECK_NOTE, "interrupt", NULL,
-			    "%s has no interrupt pin: MSI through vfio-pci alone", name);
-	else
-		finding_add(findings, USRPCI_CHECK_MISSING, "interrupt",
-			    "use an IOMMU and vfio-pci, or a driver that polls (bind --force)",
-			    "%s has no interrupt pin, and uio_pci_generic knows no MSI", name);
-}
-
 /* Under uio a device is given physical addresses, which a translating IOMMU takes for its own. */
 static void check_translation(struct usrpci_host *host, const struct usrpci_dev_info *info,
 			      const char *name, struct findings *findings)
@@ -107,34 +92,58 @@ static void check_translation(struct usrpci_host *host, const struct usrpci_dev_
 			    info->iommu_group);
 }
 
-/* The file that a driver opens; "" while there is none. */
-static void device_node(struct usrpci_host *host, const struct usrpci_dev_info *info,
-			const char *name, char node[64])
+/* A file of the device below a directory of its, as in /dev: "uio/uio0"; "" while there is none. */
+static void first_entry(struct usrpci_host *host, const char *name, const char *below,
+			const char *directory, char node[64])
 {
 	char **names;
-	int count;
+	int count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/%s", name, below);
 
 	node[0] = '\0';
-	if (info->driver_kind == USRPCI_DRIVER_VFIO) {
-		snprintf(node, 64, "/dev/vfio/%d", info->iommu_group);
-		return;
-	}
-	count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/uio", name);
 	if (count > 0)
-		snprintf(node, 64, "/dev/%.32s", names[0]);
+		snprintf(node, 64, "%s/%.32s", directory, names[0]);
 	if (count >= 0)
 		free(names);
+}
+
+/* vfio's file is the group's, under another name without an IOMMU; kernels may have iommufd alone.
+ */
+static void vfio_node(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		      const char *name, char node[64])
+{
+	char device[64];
+
+	snprintf(node, 64, "/dev/vfio/%s%d", group_translates(host, info) ? "" : "noiommu-",
+		 info->iommu_group);
+	first_entry(host, name, "vfio-dev", "/dev/vfio/devices", device);
+	if (device[0] && !file_exists(host->ctx, "%s", node) &&
+	    file_exists(host->ctx, "%s", device))
+		strcpy(node, device);
+}
+
+static void check_consent(struct findings *findings)
+{
+	const char *consent = getenv("USRPCI_NOIOMMU");
+
+	if (!consent || strcmp(consent, "1") != 0)
+		finding_add(findings, USRPCI_CHECK_NOTE, "node", "export USRPCI_NOIOMMU=1",
+			    "without an IOMMU the device is opened only with consent, and by "
+			    "root: it reaches all memory");
 }
 
 static void check_node(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		       const char *name, struct findings *findings)
 {
+	bool is_vfio = info->driver_kind == USRPCI_DRIVER_VFIO;
 	char node[64], path[PATH_SIZE], cure[96] = "run as root";
 
-	device_node(host, info, name, node);
+	if (is_vfio)
+		vfio_node(host, info, name, node);
+	else
+		first_entry(host, name, "uio", "/dev", node);
 	if (!node[0] || path_format(host->ctx, path, "%s", node))
 		return;
-	if (info->driver_kind == USRPCI_DRIVER_VFIO)
+	if (is_vfio && group_translates(host, info))
 		snprintf(cure, sizeof(cure), "usrpci bind --user \"$USER\" %s", name);
 	if (!access(path, R_OK | W_OK))
 		finding_add(findings, USRPCI_CHECK_OK, "node", NULL, "%s can be opened", node);
@@ -144,6 +153,8 @@ static void check_node(struct usrpci_host *host, const struct usrpci_dev_info *i
 	else
 		finding_add(findings, USRPCI_CHECK_MISSING, "node", cure,
 			    "%s cannot be opened by this user", node);
+	if (is_vfio && !group_translates(host, info))
+		check_consent(findings);
 }
 
 void check_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
@@ -154,7 +165,7 @@ void check_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 	usrpci_addr_format(&info->addr, name);
 	check_driver(info, name, findings);
 	check_uses(host, info, name, findings);
-	check_interrupt(host, info, name, findings);
+	check_hardware(host, info, findings);
 	check_translation(host, info, name, findings);
 	check_node(host, info, name, findings);
 }

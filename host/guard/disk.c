@@ -179,7 +179,7 @@ static int add_holder(const struct disk_tables *tables, const struct leaf *disk,
 	error = use_add(guard, disk, USRPCI_USE_HOLDER, disk->name, "%s is held by %s%s%s%s",
 			disk->name, holder, title[0] ? " (" : "", title, title[0] ? ")" : "");
 	if (!error && title[0])
-		return use_cure(guard, "dmsetup remove %s (LVM: vgchange -a n)", title);
+		return use_cure(guard, "dmsetup remove %s # LVM: vgchange -a n", title);
 	if (!error && file_exists(guard->host->ctx, "/sys/class/block/%s/md", holder))
 		return use_cure(guard, "mdadm --stop /dev/%s", holder);
 	return error;

@@ -105,8 +105,8 @@ static int guard_functions(struct guard *guard, const struct leaf *function)
 	    !count)
 		return 0;
 	return use_add(guard, function, USRPCI_USE_FUNCTIONS, function->name,
-		       "%s has %u virtual functions, which vanish with its driver", function->name,
-		       (unsigned int)count);
+		       "%s has %u virtual function%s with its driver", function->name,
+		       (unsigned int)count, count == 1 ? ", which vanishes" : "s, which vanish");
 }
 
 static int guard_below(struct guard *guard)
@@ -121,7 +121,10 @@ static int guard_below(struct guard *guard)
 			continue;
 		if (i)
 			error = use_add(guard, NULL, USRPCI_USE_BELOW, leaf->name,
-					"%s is below it, and vanishes with its driver", leaf->name);
+					"%s is below it, and vanishes with its driver", leaf->name)
+					?: use_cure(guard,
+						    "usrpci bind --force %s # once nothing uses %s",
+						    tree->leaves[0].name, leaf->name);
 		if (!error)
 			error = guard_functions(guard, leaf);
 	}
@@ -149,7 +152,7 @@ static int add_stranger(struct guard *guard, const struct usrpci_dev_info *membe
 			"%s of the same IOMMU group %d belongs to %s", name,
 			guard->info->iommu_group, member->driver);
 	if (!error && is_bridge(member))
-		return use_cure(guard, "echo %s > " PCI_DRIVERS "/%s/unbind (an ISA bridge)", name,
+		return use_cure(guard, "echo %s > " PCI_DRIVERS "/%s/unbind # an ISA bridge", name,
 				member->driver);
 	if (!error)
 		cure_usual(USRPCI_USE_GROUP, guard->tree.leaves[0].name,

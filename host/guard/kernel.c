@@ -61,9 +61,8 @@ static int guard_channel(struct guard *guard, const struct leaf *leaf)
 		return 0;
 	return use_add(guard, leaf, USRPCI_USE_HOLDER, leaf->name,
 		       "the kernel copies with the DMA channel %s", leaf->name)
-		       ?: use_cure(
-				  guard,
-				  "modprobe -r the module that uses it (async_tx, ntb_transport, ...)");
+		       ?: use_cure(guard,
+				   "remove the module that uses it: async_tx, ntb_transport, ...");
 }
 
 static const struct {

@@ -147,7 +147,8 @@ static int guard_leaf(struct guard *guard, const struct leaf *leaf, const struct
 			       "%s has an interface in another network namespace", function);
 	if (is_elsewhere(guard, leaf, table))
 		return use_add(guard, leaf, USRPCI_USE_NAMESPACE, leaf->name,
-			       "%s is in another network namespace than this program", leaf->name);
+			       "%s is in another network namespace than this program", leaf->name)
+			       ?: use_cure(guard, "run on the host itself: nsenter -t 1 -n");
 	return guard_interface(guard, leaf, leaf->name, table, 0);
 }
 

@@ -130,8 +130,8 @@ static int add_process(struct guard *guard, const struct leaf *leaf, const char 
 	snprintf(object, sizeof(object), "pid %.10s (%s)", pid, command);
 	error = use_add(guard, leaf, USRPCI_USE_OPEN, object, "%s has %s open", object, file);
 	if (!error && leaf_is(leaf, "nvidia"))
-		return use_cure(guard, "systemctl stop nvidia-persistenced, or kill %s", pid);
-	return error ?: use_cure(guard, "kill %s, or end %s as it is meant to be", pid, command);
+		return use_cure(guard, "kill %s # NVIDIA: systemctl stop nvidia-persistenced", pid);
+	return error ?: use_cure(guard, "kill %s # or end %s as it is meant to be", pid, command);
 }
 
 /* One file a process is enough to name it. A process that ends meanwhile holds nothing. */

@@ -372,6 +372,141 @@ static void a_group_without_its_node_is_told(void **state)
 	assert_finding("driver", "is with vfio-pci", USRPCI_CHECK_OK, "");
 }
 
+static void a_device_that_does_not_answer_is_no_bridge(void **state)
+{
+	struct kernel *kernel = *state;
+	uint8_t ones[64];
+
+	add_device(kernel, VF, "vfio-pci", 1, "5");
+	memset(ones, 0xff, sizeof(ones));
+	fixture_config(kernel->fixture, VF, 0, ones, sizeof(ones));
+	check(kernel, VF);
+	assert_finding("power", "does not answer: powered off (D3cold) or fallen off the bus",
+		       USRPCI_CHECK_MISSING, "power/control");
+	assert_finding("use", "nobody uses " VF, USRPCI_CHECK_OK, "");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" VF "/power_state", "unknown\n");
+	check(kernel, VF);
+	assert_finding("power", "powered off (unknown)", USRPCI_CHECK_MISSING, "/remove");
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "bridge"));
+}
+
+static void a_pin_without_an_interrupt_is_told(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/irq", "0\n");
+	check(kernel, NIC);
+	assert_finding("interrupt", "the kernel has no interrupt for it (irq 0)",
+		       USRPCI_CHECK_MISSING, "a driver that polls");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/enable", "0\n");
+	check(kernel, NIC);
+	assert_finding("interrupt", "has the pin INTA", USRPCI_CHECK_OK, "");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/enable", "1\n");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/irq", "11\n");
+	check(kernel, NIC);
+	assert_finding("interrupt", "has the pin INTA", USRPCI_CHECK_OK, "");
+}
+
+/* Once the driver is there that polls, as the cure says, the finding is a note. */
+static void a_driver_that_polls_may_do_without_interrupts(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, VF, "uio_pci_generic", 0, NULL);
+	check(kernel, VF);
+	assert_finding("interrupt", "no interrupt pin", USRPCI_CHECK_NOTE, "bind --force");
+}
+
+static void bars_without_an_address_are_told(void **state)
+{
+	static const uint8_t wide[] = {0x0c, 0, 0, 0, 0, 0, 0, 0};
+	struct kernel *kernel = *state;
+
+	check(kernel, NIC);
+	for (int i = 0; i < found_count; i++)
+		assert_string_not_equal(found[i].topic, "bar");
+	fixture_config(kernel->fixture, NIC, 0x10, wide, sizeof(wide));
+	check(kernel, NIC);
+	assert_finding("bar", "BAR 0 of " NIC " (memory, 64-bit) has no address",
+		       USRPCI_CHECK_MISSING, "Above 4G decoding");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/resource",
+		     "0x00000000fe000000 0x00000000fe0fffff 0x0000000000140204\n"
+		     "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+		     "0x0000000000000000 0x00000000000fffff 0x0000000020040200\n");
+	check(kernel, NIC);
+	assert_finding("bar", "BAR 2 of " NIC " (memory) has no address", USRPCI_CHECK_MISSING,
+		       "pci=realloc");
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "BAR 0"));
+}
+
+static void a_node_without_an_iommu_has_another_name(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, VF, "vfio-pci", 1, "5");
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/5/name", "vfio-noiommu\n");
+	fixture_text(kernel->fixture, "/dev/vfio/noiommu-5", "");
+	check(kernel, VF);
+	assert_finding("node", "/dev/vfio/noiommu-5 can be opened", USRPCI_CHECK_OK, "");
+	assert_finding("node", "only with consent", USRPCI_CHECK_NOTE, "USRPCI_NOIOMMU=1");
+	setenv("USRPCI_NOIOMMU", "1", 1);
+	check(kernel, VF);
+	unsetenv("USRPCI_NOIOMMU");
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "consent"));
+}
+
+static void kernels_without_groups_have_a_node_of_the_device(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, VF, "vfio-pci", 1, "5");
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" VF "/vfio-dev/vfio3");
+	fixture_text(kernel->fixture, "/dev/vfio/devices/vfio3", "");
+	check(kernel, VF);
+	assert_finding("node", "/dev/vfio/devices/vfio3 can be opened", USRPCI_CHECK_OK, "");
+}
+
+/* What keeps nobody from taking a device is told beside the answer. */
+static void what_is_worth_knowing_is_a_note(void **state)
+{
+	struct kernel *kernel = *state;
+	const char *input = PCI_DEVICES "/" VF "/usb1/1-1/1-1:1.0/0003/input/input7";
+	char path[256];
+
+	add_device(kernel, VF, "xhci_hcd", 1, NULL);
+	snprintf(path, sizeof(path), "%s/subsystem", input);
+	fixture_link(kernel->fixture, path, "input");
+	snprintf(path, sizeof(path), "%s/capabilities/ev", input);
+	fixture_text(kernel->fixture, path, "120013\n");
+	snprintf(path, sizeof(path), "%s/name", input);
+	fixture_text(kernel->fixture, path, "Logitech K120\n");
+	check(kernel, VF);
+	assert_finding("use", "the keyboard \"Logitech K120\" hangs on this controller",
+		       USRPCI_CHECK_NOTE, "");
+	assert_finding("use", "nobody uses " VF, USRPCI_CHECK_OK, "");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/carrier", "1\n");
+	fixture_mkdir(kernel->fixture, "/sys/class/net/eth0");
+	check(kernel, NIC);
+	assert_finding("use", "eth0 is up and has a carrier", USRPCI_CHECK_NOTE, "");
+}
+
+static void what_cannot_be_found_out_is_never_nobody(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0");
+	fixture_mkdir(kernel->fixture, "/sys/class/net/eth0");
+	kernel->item_count = -EPERM;
+	check(kernel, NIC);
+	assert_finding("use", "the use of the network cannot be read", USRPCI_CHECK_MISSING,
+		       "run as root on the host itself");
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "nobody"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -398,6 +533,14 @@ int main(void)
 		TEST(uio_under_a_translating_iommu_leads_to_vfio),
 		TEST(a_device_without_a_pin_and_an_iommu_cannot_interrupt),
 		TEST(a_group_without_its_node_is_told),
+		TEST(a_device_that_does_not_answer_is_no_bridge),
+		TEST(a_pin_without_an_interrupt_is_told),
+		TEST(a_driver_that_polls_may_do_without_interrupts),
+		TEST(bars_without_an_address_are_told),
+		TEST(a_node_without_an_iommu_has_another_name),
+		TEST(kernels_without_groups_have_a_node_of_the_device),
+		TEST(what_is_worth_knowing_is_a_note),
+		TEST(what_cannot_be_found_out_is_never_nobody),
 	};
 
 	return cmocka_run_group_tests_name("check", tests, NULL, NULL);

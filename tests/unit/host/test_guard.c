@@ -442,7 +442,7 @@ static void the_files_of_nvidia_are_known_by_its_own_table(void **state)
 	assert_int_equal(count_uses(kernel, GPU), 0);
 	fixture_link(kernel->fixture, "/proc/44/fd/6", "/dev/nvidia3");
 	assert_use(kernel, GPU, USRPCI_USE_OPEN, "pid 44 (?) has /dev/nvidia3 open");
-	assert_string_equal(found[0].cure, "systemctl stop nvidia-persistenced, or kill 44");
+	assert_string_equal(found[0].cure, "kill 44 # NVIDIA: systemctl stop nvidia-persistenced");
 }
 
 static void a_disk_that_the_kernel_gives_on_is_in_use(void **state)
