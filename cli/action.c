@@ -19,7 +19,7 @@ int run_action(struct cli *cli, const struct action *action)
 		access.force = true;
 	}
 	if (cli->argc == 0)
-		return usage_error(cli, NULL, "which device?");
+		return usage_error(cli, NULL, "no device is named");
 	used = cli->argc > 1 ? 2 : 1;
 	while (action->name && (used == 1 || strcmp(cli->argv[1], action->name) != 0))
 		action++;

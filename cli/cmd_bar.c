@@ -99,11 +99,11 @@ static int map(struct access *access, const struct place *place, uint64_t size,
 	const char *driver = kernel_driver(usrpci_dev_info(access->dev));
 
 	if (driver && !access->force)
-		return failed(name, "--force accesses it nevertheless",
-			      "the kernel's driver %s holds it, and even reading can disturb it",
+		return failed(name, "with --force it is accessed nevertheless",
+			      "the kernel driver %s holds it, and even reading can disturb that",
 			      driver);
 	if (place->offset % place->width)
-		return failed(name, "add .b, .w or .l for a narrower access",
+		return failed(name, ".b, .w or .l makes the access narrower",
 			      "offset 0x%" PRIx64 " is not aligned to %u bytes", place->offset,
 			      place->width);
 	return status_of(

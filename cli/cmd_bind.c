@@ -40,7 +40,7 @@ static int cmd_bind(struct cli *cli)
 	if (read_options(cli, &options))
 		return cli->stopped;
 	if (cli->argc == 0)
-		return usage_error(cli, NULL, "which device?");
+		return usage_error(cli, NULL, "no device is named");
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
 	status = moves_find(cli, &moves);

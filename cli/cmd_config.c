@@ -120,8 +120,8 @@ static int parse_masked(struct cli *cli, const char *text, unsigned int width, u
 
 static int refuse_driver(struct access *access, const char *driver)
 {
-	return failed(usrpci_dev_name(access->dev), "--force writes nevertheless",
-		      "the kernel's driver %s holds it and would not know of the write", driver);
+	return failed(usrpci_dev_name(access->dev), "with --force it is written nevertheless",
+		      "the kernel driver %s holds it and would not know of the write", driver);
 }
 
 static uint64_t all_bits(const struct reg *reg)

@@ -97,7 +97,9 @@ static int reserve(const struct hugepages *options)
 	uint64_t pages;
 
 	if (cli->argc != 2 || !parse_number(cli->argv[1], 10, INT32_MAX, &pages) || pages == 0)
-		return usage_error(cli, NULL, "reserve takes a number of pages");
+		return usage_error(cli,
+				   "N is a count such as 64; --size tells how large each page is",
+				   "reserve takes a number of pages");
 	return report_change(
 		options,
 		usrpci_host_hugepages_reserve(cli->host, pages, options->size, options->node),

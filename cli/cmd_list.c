@@ -137,7 +137,7 @@ static bool is_hex(const char *text, size_t length)
 static int set_class(struct list *list, const char *text)
 {
 	const char *digits = !strncmp(text, "0x", 2) ? text + 2 : text, *meant;
-	char hint[64] = "a name such as network, or 2, 4 or 6 hexadecimal digits";
+	char hint[80] = "a class is a name such as network, or 2, 4 or 6 hexadecimal digits";
 
 	for (size_t i = 0; list_class(NULL, i); i++)
 		if (!strcasecmp(text, classes[i].name))
@@ -169,7 +169,7 @@ static int set_id(struct list *list, const char *text)
 		list->device = (uint16_t)id;
 	}
 	if (!list->by_vendor || (colon && !list->by_device))
-		return usage_error(list->cli, "for example 8086 or 8086:100e",
+		return usage_error(list->cli, "an id is written as 8086 or 8086:100e",
 				   "\"%s\" is not an id", text);
 	return 0;
 }
@@ -207,7 +207,7 @@ static int set_columns(struct list *list, char *text)
 	for (name = strtok_r(text, ",", &rest); name && !status; name = strtok_r(NULL, ",", &rest))
 		status = add_column(list, name);
 	if (!status && !list->shown_count)
-		status = usage_error(list->cli, NULL, "no columns are named");
+		status = usage_error(list->cli, NULL, "no column is named");
 	return status;
 }
 

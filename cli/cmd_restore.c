@@ -102,7 +102,8 @@ static int cmd_restore(struct cli *cli)
 	if (all && cli->argc)
 		return unexpected_operand(cli, cli->argv[0]);
 	if (!all && !cli->argc)
-		return usage_error(cli, "--all means all that usrpci has taken", "which device?");
+		return usage_error(cli, "--all stands for all that usrpci has taken",
+				   "no device is named");
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
 	status = run(cli, all, &moves);

@@ -129,9 +129,10 @@ static int cmd_run(struct cli *cli)
 	if (read_options(cli, &options))
 		return cli->stopped;
 	if (cli->argc == 0)
-		return usage_error(cli, NULL, "which device?");
+		return usage_error(cli, NULL, "no device is named");
 	if (!program || !*program)
-		return usage_error(cli, "usrpci run ADDR -- COMMAND", "which program?");
+		return usage_error(cli, "the program follows after --: usrpci run ADDR -- COMMAND",
+				   "no program is named");
 	error = look_for(*program);
 	if (error) {
 		failed(*program, NULL, "cannot be started, so no device is taken: %s",

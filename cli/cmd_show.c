@@ -452,7 +452,7 @@ static int cmd_show(struct cli *cli)
 	if (option_next(cli))
 		return cli->stopped;
 	if (cli->argc == 0)
-		return usage_error(cli, NULL, "which device?");
+		return usage_error(cli, NULL, "no device is named");
 	if (open_host(cli))
 		return STATUS_FAILED;
 	if (cli->json) {

@@ -50,7 +50,7 @@ int usage_error(const struct cli *cli, const char *hint, const char *format, ...
 
 int unexpected_operand(const struct cli *cli, const char *operand)
 {
-	return usage_error(cli, NULL, "what is \"%s\"?", operand);
+	return usage_error(cli, NULL, "operand \"%s\" is not expected", operand);
 }
 
 int status_of(int error)

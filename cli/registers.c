@@ -206,17 +206,17 @@ static int find_capability(struct usrpci_dev *dev, const struct usrpci_cap *want
 	if (count < 0)
 		return STATUS_FAILED;
 	if (status && parts->instance)
-		return failed(usrpci_dev_name(dev), NULL, "has no capability %s@%" PRIu64,
+		return failed(usrpci_dev_name(dev), NULL, "it has no capability %s@%" PRIu64,
 			      parts->base, parts->instance);
 	if (status)
-		return failed(usrpci_dev_name(dev), NULL, "has no capability %s", parts->base);
+		return failed(usrpci_dev_name(dev), NULL, "it has no capability %s", parts->base);
 	return STATUS_DONE;
 }
 
 static int unknown_register(struct cli *cli, const char *name)
 {
 	const char *meant = did_you_mean(name, register_word, NULL);
-	char hint[64] = "a hexadecimal offset, or a name of \"setpci --dumpregs\"";
+	char hint[80] = "a register is a hexadecimal offset, or a name of \"setpci --dumpregs\"";
 
 	if (meant)
 		snprintf(hint, sizeof(hint), "did you mean %s?", meant);
@@ -250,7 +250,7 @@ int register_find(struct cli *cli, struct usrpci_dev *dev, const char *text, str
 	int status;
 
 	if (!split(text, &parts) || parts.width == 8)
-		return usage_error(cli, "for example COMMAND, 04.w or CAP_MSI+2.w",
+		return usage_error(cli, "a register is written as COMMAND, 04.w or CAP_MSI+2.w",
 				   "\"%s\" is not a register", text);
 	status = find_base(cli, dev, &parts, reg);
 	if (status)
@@ -260,12 +260,12 @@ int register_find(struct cli *cli, struct usrpci_dev *dev, const char *text, str
 		reg->width = parts.width;
 	if (reg->offset >= size || reg->width > size - reg->offset)
 		return failed(usrpci_dev_name(dev),
-			      size < USRPCI_CONFIG_SIZE ? "root sees all of it" : NULL,
+			      size < USRPCI_CONFIG_SIZE ? "root can access all of it" : NULL,
 			      "register %s at 0x%x lies outside of its %u bytes of configuration "
 			      "space",
 			      text, reg->offset, size);
 	if (reg->offset % reg->width)
-		return failed(usrpci_dev_name(dev), "add .b or .w for a narrower access",
+		return failed(usrpci_dev_name(dev), ".b or .w makes the access narrower",
 			      "register %s at 0x%x is not aligned to %u bytes", text, reg->offset,
 			      reg->width);
 	return STATUS_DONE;
@@ -277,7 +277,7 @@ int register_offset(struct cli *cli, const char *text, uint64_t *offset, unsigne
 
 	if (!split(text, &parts) || parts.instance ||
 	    !parse_number(parts.base, 16, UINT64_MAX - 0xfff, offset))
-		return usage_error(cli, "for example 10, 0x10.l or 8.b",
+		return usage_error(cli, "an offset is written as 10, 0x10.l or 8.b",
 				   "\"%s\" is not an offset in a BAR", text);
 	*offset += parts.add;
 	*width = parts.width ? parts.width : 4;

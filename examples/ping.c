@@ -79,7 +79,8 @@ static void send_arp_request(struct ping *ping)
 		send_frame(ping, data, net_arp_request(data, &ping->own, ping->peer.ip));
 }
 
-/* Fills frames with the next requests, as many as there is room for, and sends them in one batch.
+/*
+ * Fills frames with the next requests, as many as there is room for, and sends them in one batch.
  */
 static void send_requests(struct ping *ping, unsigned int n)
 {

@@ -66,7 +66,9 @@ static void *next_definition(const char *name)
 	void *next = dlsym(RTLD_NEXT, name);
 
 	if (!next)
-		rump_message("%s is not behind this library: load it before librump", name);
+		rump_message(
+			"%s was not found behind this library: load this library before librump",
+			name);
 	return next;
 }
 
@@ -128,7 +130,7 @@ int rumpns_vmapbuf(struct buf *bp, unsigned long length)
 	if (error || !bus)
 		return error;
 	if (get_pointer(bp, BUF_SAVEADDR) != data) {
-		rump_message("this rump kernel's struct buf is not the one that is known here");
+		rump_message("this rump kernel's struct buf has another layout than the known one");
 		error = -EOPNOTSUPP;
 	} else if (!usrpci_dma_contains(bus->ctx, get_pointer(bp, BUF_DATA), length)) {
 		error = bounce_add(bus, bp, length);

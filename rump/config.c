@@ -84,9 +84,9 @@ int rumpcomp_pci_confread(unsigned int bus, unsigned int device, unsigned int nu
 }
 
 /*
- * Two bytes only: the upper half is the status register, whose bits are cleared by writing them
- * back. And without the bit that masks INTx, which belongs to the interrupt thread: a driver that
- * writes back what it read a moment ago would mask its interrupt for good.
+ * Writes two bytes only: the upper half is the status register, whose bits are cleared by writing
+ * them back. Leaves out the bit that masks INTx, which belongs to the interrupt thread: a driver
+ * that writes back what it read a moment ago would mask its interrupt for good.
  */
 static int write_command(struct rump_function *function, uint16_t value)
 {
@@ -167,7 +167,7 @@ int rumpcomp_pci_iospace_init(void)
 	if (rump_ports_allowed())
 		return 0;
 	if (!getenv("USRPCI_RUMP_PORTS"))
-		rump_message("I/O ports are off: USRPCI_RUMP_PORTS=1 is for drivers that need them "
-			     "(virtio, auich, eap, pcn), =0 for silence");
+		rump_message("I/O ports are off: drivers that need them (virtio, auich, eap, pcn) "
+			     "need USRPCI_RUMP_PORTS=1; =0 silences this message");
 	return rumpuser_component_errtrans(EOPNOTSUPP);
 }

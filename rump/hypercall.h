@@ -43,8 +43,10 @@ struct buf;
 int rumpns_vmapbuf(struct buf *bp, unsigned long length);
 void rumpns_vunmapbuf(struct buf *bp, unsigned long length);
 
-/* Provided by librumpuser: a host thread becomes a kernel thread, gets and gives up the rump
- * processor. */
+/*
+ * Provided by librumpuser: a host thread becomes a kernel thread, gets and gives up the rump
+ * processor.
+ */
 void rumpuser_component_kthread(void);
 void rumpuser_component_schedule(void *cookie);
 void *rumpuser_component_unschedule(void);

@@ -96,7 +96,7 @@ static void *interrupt_thread(void *arg)
 			got = usrpci_irq_unmask(dev, USRPCI_IRQ_INTX, 0);
 		}
 	} while (got >= 0 || got == -EINTR);
-	rump_message("%s: no more interrupts: %s", usrpci_dev_name(dev), strerror(-got));
+	rump_message("%s: interrupts end: %s", usrpci_dev_name(dev), strerror(-got));
 	return NULL;
 }
 
@@ -106,8 +106,9 @@ static void *request_thread(void *arg)
 	struct usrpci_dev *dev = arg;
 
 	if (usrpci_irq_wait(dev, USRPCI_IRQ_REQUEST, 0, -1) > 0)
-		rump_message("%s: the host wants it back and waits: end this program",
-			     usrpci_dev_name(dev));
+		rump_message(
+			"%s: the host wants the device back, and waits until this program ends",
+			usrpci_dev_name(dev));
 	return NULL;
 }
 
@@ -190,6 +191,6 @@ void *rumpcomp_pci_irq_establish(unsigned int cookie, int (*handler)(void *), vo
 	}
 	pthread_mutex_unlock(&lock);
 	if (error)
-		rump_message("interrupt %u not established: %s", cookie, strerror(-error));
+		rump_message("interrupt %u cannot be established: %s", cookie, strerror(-error));
 	return error ? NULL : one;
 }

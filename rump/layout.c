@@ -42,7 +42,8 @@ static struct rump_function *find_slot(const struct usrpci_addr *addr)
 	return NULL;
 }
 
-/* Functions of one device stand in the order of their numbers, whatever order they were named in.
+/*
+ * Functions of one device stand in the order of their numbers, whatever order they were named in.
  */
 static void insert_function(struct rump_function *slot, const struct rump_function *new)
 {
@@ -71,9 +72,9 @@ static bool has_device(const struct usrpci_addr *addr)
 }
 
 /*
- * What drove a device before may have been killed, and nothing but bus mastering taken from it.
- * NetBSD's drivers allow that again long before they reset the device, which would meanwhile go on
- * with rings in memory that is somebody else's by now.
+ * The driver that had the device before may have been killed, which only switches bus mastering
+ * off. NetBSD's drivers allow that again long before they reset the device, which would meanwhile
+ * go on with rings in memory that is somebody else's by now.
  */
 static void bring_to_rest(struct usrpci_dev *dev)
 {

@@ -31,8 +31,10 @@ static atomic_bool malloc_is_ours;
 static atomic_bool low_memory_short;
 static atomic_bool failure_shown;
 
-/* Drivers don't say what their devices can address, so memory is below 4 GiB for as long as there
- * is some. */
+/*
+ * Drivers don't say what their devices can address, so memory is below 4 GiB for as long as there
+ * is some.
+ */
 int rump_heap_alloc(struct rump_bus *bus, size_t size, size_t align, void **block)
 {
 	struct usrpci_dma_request request = {.size = size, .align = align, .limit = LIMIT_32BIT};
@@ -70,7 +72,7 @@ int rumpuser_malloc(size_t size, int align, void **memory)
 		atomic_store_explicit(&malloc_is_ours, true, memory_order_relaxed);
 		return 0;
 	}
-	/* Nothing was ever got: the kernel would dereference what it did not get. */
+	/* No memory was ever allocated: the kernel would dereference NULL. */
 	if (!atomic_load_explicit(&malloc_is_ours, memory_order_relaxed)) {
 		rump_message("the kernel cannot start without memory: it needs two huge pages at "
 			     "least (usrpci hugepages reserve N --size 2M)");
@@ -148,7 +150,8 @@ int rumpcomp_pci_dmamem_map(struct rumpcomp_pci_dmaseg *segments, size_t count, 
 	return 0;
 }
 
-/* Who called rumpcomp_pci_virt_to_mach(): bus_dma(9), then the driver; as "file(function+offset)".
+/*
+ * Who called rumpcomp_pci_virt_to_mach(): bus_dma(9), then the driver; as "file(function+offset)".
  */
 static __attribute__((noinline)) void print_callers(void)
 {

@@ -4,11 +4,12 @@
 
 #include "layout.h"
 
-/* Allocates from the bus's DMA heap, below 4 GiB as long as it can. Returns 0 or a negative errno.
+/*
+ * Allocates from the bus's DMA heap, below 4 GiB as long as it can. Returns 0 or a negative errno.
  */
 int rump_heap_alloc(struct rump_bus *bus, size_t size, size_t align, void **block);
 
-/* That memory is short was said; the kernel asks for it again and again. */
+/* Whether a shortage of memory was reported already: the kernel asks for it again and again. */
 bool rump_memory_is_short(void);
 
 #endif

@@ -4,8 +4,10 @@
 
 #include <stdio.h>
 
-/* A rump kernel's console is its process's standard output; what goes wrong here is the user's to
- * read. */
+/*
+ * A rump kernel's console is its process's standard output; what goes wrong here is the user's to
+ * read.
+ */
 #define rump_message(format, ...) fprintf(stderr, "usrpci-rump: " format "\n", ##__VA_ARGS__)
 
 #endif

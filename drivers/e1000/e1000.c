@@ -75,16 +75,20 @@ static int read_status(struct e1000 *nic, uint32_t *status)
 	return 0;
 }
 
-/* A reset in the middle of a transfer can hang the 82574L: [82574] 5.5.3. One that can't stop is
- * reset all the same. */
+/*
+ * A reset in the middle of a transfer can hang the 82574L: [82574] 5.5.3. One that can't stop is
+ * reset all the same.
+ */
 static void disable_master(struct e1000 *nic)
 {
 	reg_write(nic, CTRL, reg_read(nic, CTRL) | CTRL_GIO_MASTER_DISABLE);
 	usrpci_bar_wait32(&nic->bar, STATUS, STATUS_GIO_MASTER_ENABLE, 0, MASTER_MS, NULL);
 }
 
-/* [SDM] 14.3, 13.4.1. The rings are disabled by hand too, since emulations of the controller leave
- * them as they are. */
+/*
+ * [SDM] 14.3, 13.4.1. The rings are disabled by hand too, since emulations of the controller leave
+ * them as they are.
+ */
 static int reset(struct e1000 *nic)
 {
 	uint32_t status;
@@ -174,8 +178,10 @@ static int phy_access(struct e1000 *nic, uint32_t command, uint32_t *result)
 	return error ? error : *result & MDIC_ERROR ? -EIO : 0;
 }
 
-/* Kernel drivers send the PHY to sleep when they leave, and the controller's reset does not wake
- * it. A PHY that does not answer shows as a link that stays down. */
+/*
+ * Kernel drivers send the PHY to sleep when they leave, and the controller's reset does not wake
+ * it. A PHY that does not answer shows as a link that stays down.
+ */
 static void wake_phy(struct e1000 *nic)
 {
 	uint32_t value, reg = PHY_CONTROL << MDIC_REG_SHIFT;
@@ -270,8 +276,10 @@ static enum usrpci_irq_type choose_irq(struct e1000 *nic)
 	}
 }
 
-/* Each of the 82574L's five causes of MSI-X interrupts takes 4 bits: a vector and whether it is
- * valid, [82574] 10.2.4.9. All of ours go to vector 0. */
+/*
+ * Each of the 82574L's five causes of MSI-X interrupts takes 4 bits: a vector and whether it is
+ * valid, [82574] 10.2.4.9. All of ours go to vector 0.
+ */
 #define IVAR_ALL_TO_VECTOR_0 0x00088888u
 
 static int enable_irq(struct e1000 *nic)
@@ -296,8 +304,10 @@ static int enable_irq(struct e1000 *nic)
 	return 0;
 }
 
-/* What the controller throttles it still sends when its timer has run out, and its vectors must be
- * there until then (QEMU 7.2 aborts when MSI-X is off by that time). */
+/*
+ * What the controller throttles it still sends when its timer has run out, and its vectors must be
+ * there until then (QEMU 7.2 aborts when MSI-X is off by that time).
+ */
 static void disable_irq(struct e1000 *nic)
 {
 	reg_write(nic, IMC, ALL_ONES);

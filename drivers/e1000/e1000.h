@@ -121,8 +121,10 @@ unsigned int e1000_receive(struct e1000 *nic, struct e1000_frame *frames, unsign
  */
 unsigned int e1000_transmit(struct e1000 *nic, const struct e1000_frame *frames, unsigned int n);
 
-/** Puts buffers of frames that are sent back in the pool. Returns how many frames are not sent
- * yet. e1000_transmit() calls it when the ring gets short. */
+/**
+ * Puts buffers of frames that are sent back in the pool. Returns how many frames are not sent
+ * yet. e1000_transmit() calls it when the ring gets short.
+ */
 unsigned int e1000_transmit_reclaim(struct e1000 *nic);
 
 /** Why an interrupt came. */

@@ -168,8 +168,10 @@ static bool check_received(struct e1000_rx_ring *ring, const volatile struct e10
 	       length <= E1000_BUFFER_SIZE;
 }
 
-/* Takes n filled descriptors and gives them back to the device, those of frames with new buffers.
- * Returns how many frames, and so new buffers, that were. */
+/*
+ * Takes n filled descriptors and gives them back to the device, those of frames with new buffers.
+ * Returns how many frames, and so new buffers, that were.
+ */
 static unsigned int exchange(struct e1000 *nic, unsigned int n, void **fresh,
 			     struct e1000_frame *frames)
 {

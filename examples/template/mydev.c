@@ -135,7 +135,8 @@ static int transfer(struct mydev *mydev, usrpci_dma_t source, usrpci_dma_t desti
 	usrpci_write64(&mydev->bar, REG_DMA_SOURCE, source);
 	usrpci_write64(&mydev->bar, REG_DMA_DESTINATION, destination);
 	usrpci_write64(&mydev->bar, REG_DMA_COUNT, size);
-	/* The device sees what was stored in the buffer before this: a register write is ordered.
+	/*
+	 * The device sees what was stored in the buffer before this: a register write is ordered.
 	 */
 	usrpci_write32(&mydev->bar, REG_DMA_COMMAND, DMA_START | DMA_IRQ | command);
 	return await_end(mydev);

@@ -150,7 +150,7 @@ rump@says-that-a-device-is-wanted-back()
 	wait_for 10 grep -qx holding "$scratch/said"
 	echo 0000:00:02.0 >"/sys/bus/pci/drivers/$driver/unbind" &
 	host=$!
-	wait_for 20 grep -Eq "0000:00:02.0: (the host wants it back|no more interrupts)" "$scratch/said"
+	wait_for 20 grep -Eq "0000:00:02.0: (the host wants the device back|interrupts end)" "$scratch/said"
 	kill $kernel
 	wait $kernel || true
 	wait $host
