@@ -22,12 +22,11 @@ declared()
 		echo "#include <usrpci/$header>"
 	done >"$scratch/all.c"
 	gcc -std=gnu11 -I "$USRPCI_SOURCE/include" -fsyntax-only -aux-info "$scratch/aux" "$scratch/all.c"
-	# host.h includes others, whose functions are not its library's.
-	if [ "$*" = host.h ]; then
-		files=host
-	else
-		files='[a-z]*'
-	fi
+	# A library of one header includes others, whose functions are not its own.
+	case $* in
+	*' '*) files='[a-z]*' ;;
+	*) files=${1%.h} ;;
+	esac
 	sed -n 's|^/\* [^ ]*include/usrpci/'"$files"'\.h:[0-9]*:N[COF] \*/ extern [^(]*[ *]\(usrpci_[a-z0-9_]*\) (.*|\1|p' \
 		"$scratch/aux" | sort -u
 }
@@ -76,9 +75,10 @@ has_no_writable_globals()
 		$3 == "O" && ($4 == ".data" || $4 == ".bss") { print $NF ": writable" }'
 }
 
-lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -v '^host\.h$')
+lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -vE '^(host|nvme)\.h$')
 lib=$USRPCI_BUILD/lib/libusrpci.so
 host=$USRPCI_BUILD/host/libusrpci-host.so
+nvme=$USRPCI_BUILD/drivers/libusrpci-nvme.so
 check "libusrpci.so exports what libusrpci.sym lists" \
 	exports_what_its_symbol_file_lists "$lib" "$USRPCI_SOURCE/lib/libusrpci.sym"
 # shellcheck disable=SC2086
@@ -90,4 +90,9 @@ check "libusrpci-host.so exports what libusrpci-host.sym lists" \
 check "libusrpci-host.sym lists what host.h declares" \
 	exports_what_its_headers_declare "$USRPCI_SOURCE/host/libusrpci-host.sym" host.h
 check "libusrpci-host.so has no writable globals" has_no_writable_globals "$host"
+check "libusrpci-nvme.so exports what libusrpci-nvme.sym lists" \
+	exports_what_its_symbol_file_lists "$nvme" "$USRPCI_SOURCE/drivers/nvme/libusrpci-nvme.sym"
+check "libusrpci-nvme.sym lists what nvme.h declares" \
+	exports_what_its_headers_declare "$USRPCI_SOURCE/drivers/nvme/libusrpci-nvme.sym" nvme.h
+check "libusrpci-nvme.so has no writable globals" has_no_writable_globals "$nvme"
 finish

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The hot path: commands into the submission queue, completions out of the other one. Follows
+ * [NVMe] 4.1, 4.3, 4.4 and 6.
+ *
+ * A completion counts only when its identifier is that of a command under way: the slot's number
+ * and how often the slot was used before. So one that comes twice, late, or for nothing is dropped.
+ */
+
+#include <errno.h>
+
+#include "nvme_private.h"
+
+#define CALLS_PER_TICK 256 /* looks at the clock cost more than a command */
+#define BLOCKS_MAX     65536
+
+/* Buffers that are not in the first two pages: a list of pages, [NVMe] 4.3. */
+static __attribute__((noinline)) void put_list(struct usrpci_nvme_queue *queue, unsigned int index,
+					       struct nvme_command *command, uint64_t size)
+{
+	const struct usrpci_nvme *nvme = queue->nvme;
+	size_t offset = (size_t)index * queue->list_size;
+	uint64_t *list = (uint64_t *)((uint8_t *)queue->lists.va + offset);
+	uint64_t addr = queue->slots[index].io->addr, end = addr + size;
+
+	if (nvme->features & USRPCI_NVME_SGL) {
+		command->cdw0 |= usrpci_le32(PSDT_SGL);
+		command->prp2 = usrpci_le64(SGL_DATA_BLOCK(size));
+		return;
+	}
+	command->prp2 = usrpci_le64(queue->lists.addr + offset);
+	for (addr = (addr | (nvme->page - 1)) + 1; addr < end; addr += nvme->page)
+		*list++ = usrpci_le64(addr);
+}
+
+static inline void put_buffer(struct usrpci_nvme_queue *queue, unsigned int index,
+			      struct nvme_command *command)
+{
+	const struct usrpci_nvme_io *io = queue->slots[index].io;
+	uint64_t size = (uint64_t)io->blocks << io->ns->block_shift;
+	uint64_t second = (io->addr | (queue->nvme->page - 1)) + 1;
+
+	command->prp1 = usrpci_le64(io->addr);
+	if (io->addr + size <= second)
+		command->prp2 = 0;
+	else if (io->addr + size <= second + queue->nvme->page)
+		command->prp2 = usrpci_le64(second);
+	else
+		put_list(queue, index, command, size);
+}
+
+/* One range, [NVMe] 6.7, where a list of pages would be. */
+static __attribute__((noinline)) void put_range(struct usrpci_nvme_queue *queue, unsigned int index,
+						struct nvme_command *command)
+{
+	const struct usrpci_nvme_io *io = queue->slots[index].io;
+	size_t offset = (size_t)index * queue->list_size;
+	struct nvme_dsm_range *range = (void *)((uint8_t *)queue->lists.va + offset);
+
+	range->attributes = 0;
+	range->blocks = usrpci_le32(io->blocks);
+	range->lba = usrpci_le64(io->lba);
+	command->prp1 = usrpci_le64(queue->lists.addr + offset);
+	command->cdw10 = 0; /* ranges - 1 */
+	command->cdw11 = usrpci_le32(DSM_DEALLOCATE);
+	command->cdw12 = 0;
+}
+
+static inline uint32_t cdw12(const struct usrpci_nvme_io *io)
+{
+	return (io->blocks - 1) | (io->flags & USRPCI_NVME_FUA ? RW_FUA : 0) |
+	       (io->flags & USRPCI_NVME_TRIM ? ZEROES_DEAC : 0);
+}
+
+void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index)
+{
+	struct nvme_command *command = &queue->ring.sq[queue->ring.tail];
+	const struct usrpci_nvme_io *io = queue->slots[index].io;
+
+	command->cdw0 = usrpci_le32(io->op | (uint32_t)queue->slots[index].cid << 16);
+	command->nsid = usrpci_le32(io->ns->nsid);
+	command->reserved = 0;
+	command->mptr = 0;
+	command->cdw10 = usrpci_le32((uint32_t)io->lba);
+	command->cdw11 = usrpci_le32((uint32_t)(io->lba >> 32));
+	command->cdw12 = usrpci_le32(cdw12(io));
+	command->cdw13 = 0;
+	command->cdw14 = 0;
+	command->cdw15 = 0;
+	if (io->op == USRPCI_NVME_OP_READ || io->op == USRPCI_NVME_OP_WRITE ||
+	    io->op == USRPCI_NVME_OP_COMPARE) {
+		put_buffer(queue, index, command);
+	} else {
+		command->prp1 = 0;
+		command->prp2 = 0;
+		if (io->op == USRPCI_NVME_OP_DEALLOCATE)
+			put_range(queue, index, command);
+		else if (io->op == USRPCI_NVME_OP_FLUSH)
+			command->cdw10 = command->cdw11 = command->cdw12 = 0;
+	}
+	nvme_ring_advance_tail(&queue->ring);
+}
+
+/* What a command without a buffer needs: a feature, and how many blocks it may have. */
+static __attribute__((noinline)) int check_other(const struct usrpci_nvme *nvme,
+						 const struct usrpci_nvme_io *io)
+{
+	uint32_t feature, most = BLOCKS_MAX;
+
+	switch (io->op) {
+	case USRPCI_NVME_OP_WRITE_ZEROES:
+		feature = USRPCI_NVME_WRITE_ZEROES;
+		break;
+	case USRPCI_NVME_OP_VERIFY:
+		feature = USRPCI_NVME_VERIFY;
+		break;
+	case USRPCI_NVME_OP_DEALLOCATE:
+		feature = USRPCI_NVME_DEALLOCATE;
+		most = UINT32_MAX;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (!(nvme->features & feature))
+		return -EOPNOTSUPP;
+	return io->blocks <= most ? 0 : -ERANGE;
+}
+
+static inline int check_buffer(const struct usrpci_nvme *nvme, const struct usrpci_nvme_io *io)
+{
+	if (nvme_unlikely(io->addr & 3))
+		return -EINVAL;
+	if (nvme_unlikely(((uint64_t)io->blocks << io->ns->block_shift) > nvme->max_transfer))
+		return -ERANGE;
+	if (nvme_unlikely(io->op == USRPCI_NVME_OP_COMPARE) &&
+	    !(nvme->features & USRPCI_NVME_COMPARE))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static inline int check(const struct usrpci_nvme *nvme, const struct usrpci_nvme_io *io)
+{
+	const struct usrpci_nvme_ns *ns = io->ns;
+	uint8_t flags = USRPCI_NVME_FUA;
+
+	if (nvme_unlikely(io->op == USRPCI_NVME_OP_FLUSH))
+		return io->flags ? -EINVAL : 0;
+	if (nvme_unlikely(io->op == USRPCI_NVME_OP_WRITE_ZEROES))
+		flags |= USRPCI_NVME_TRIM;
+	if (nvme_unlikely(io->blocks == 0 || io->flags & ~flags))
+		return -EINVAL;
+	if (nvme_unlikely(io->lba >= ns->blocks || io->blocks > ns->blocks - io->lba))
+		return -ERANGE;
+	if (nvme_likely(io->op == USRPCI_NVME_OP_READ || io->op == USRPCI_NVME_OP_WRITE ||
+			io->op == USRPCI_NVME_OP_COMPARE))
+		return check_buffer(nvme, io);
+	return check_other(nvme, io);
+}
+
+static inline void start(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *io)
+{
+	unsigned int index = queue->free[--queue->free_count];
+	struct nvme_slot *slot = &queue->slots[index];
+
+	slot->io = io;
+	slot->tick = queue->tick;
+	slot->cid = (uint16_t)(slot->cid + (1 << NVME_SLOT_BITS));
+	slot->strikes = 0;
+	slot->aborted = false;
+	nvme_queue_put(queue, index);
+}
+
+static inline bool is_of_old(const struct usrpci_nvme_queue *queue)
+{
+	return nvme_unlikely(queue->generation !=
+			     __atomic_load_n(&queue->nvme->generation, __ATOMIC_ACQUIRE));
+}
+
+int usrpci_nvme_submit(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *const *ios,
+		       unsigned int n)
+{
+	unsigned int i;
+	int error = 0;
+
+	if (is_of_old(queue))
+		nvme_queue_attend(queue);
+	if (nvme_unlikely(queue->error))
+		return queue->error;
+	for (i = 0; i < n && queue->free_count > 0; i++) {
+		error = check(queue->nvme, ios[i]);
+		if (nvme_unlikely(error))
+			break;
+		start(queue, ios[i]);
+	}
+	if (i == 0)
+		return error;
+	nvme_write(queue->nvme, queue->ring.sq_doorbell, queue->ring.tail);
+	return (int)i;
+}
+
+static inline struct usrpci_nvme_io *release(struct usrpci_nvme_queue *queue,
+					     struct nvme_slot *slot)
+{
+	struct usrpci_nvme_io *io = slot->io;
+
+	slot->io = NULL;
+	slot->error = 0;
+	queue->free[queue->free_count++] = (uint16_t)(slot - queue->slots);
+	return io;
+}
+
+static __attribute__((noinline)) int failure(const struct nvme_slot *slot, uint16_t status)
+{
+	if (slot->aborted)
+		return -ETIMEDOUT;
+	return nvme_status_errno(status);
+}
+
+static inline struct usrpci_nvme_io *complete(struct usrpci_nvme_queue *queue, uint32_t dw3)
+{
+	unsigned int index = dw3 & ((1u << NVME_SLOT_BITS) - 1);
+	struct nvme_slot *slot = &queue->slots[index];
+	uint16_t status = CQE_STATUS(dw3);
+
+	if (nvme_unlikely(index >= queue->depth || !slot->io || slot->error ||
+			  slot->cid != (uint16_t)dw3)) {
+		__atomic_fetch_add(&queue->nvme->stats.spurious, 1, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	slot->io->status = status;
+	slot->io->error = nvme_likely(status == 0) ? 0 : failure(slot, status);
+	return release(queue, slot);
+}
+
+/* Commands that no completion will come for. */
+static __attribute__((noinline)) unsigned int
+reap_ended(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io **done, unsigned int budget)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < queue->depth && n < budget; i++) {
+		struct nvme_slot *slot = &queue->slots[i];
+
+		if (!slot->error)
+			continue;
+		slot->io->status = 0;
+		slot->io->error = slot->error;
+		done[n++] = release(queue, slot);
+		queue->ended--;
+	}
+	return n;
+}
+
+/* Not more than one round, whatever the device writes. */
+static inline unsigned int reap_completed(struct usrpci_nvme_queue *queue,
+					  struct usrpci_nvme_io **done, unsigned int budget)
+{
+	struct nvme_ring *ring = &queue->ring;
+	unsigned int n = 0, seen = 0;
+
+	while (n < budget && seen < ring->entries) {
+		uint32_t dw3 = usrpci_le32(ring->cq[ring->head].dw3);
+
+		if (CQE_PHASE(dw3) != ring->phase)
+			break;
+		nvme_ring_advance_head(ring);
+		seen++;
+		done[n] = complete(queue, dw3);
+		n += done[n] != NULL;
+	}
+	usrpci_dma_rmb(); /* completions are seen before the data that they stand for */
+	if (seen > 0)
+		nvme_write(queue->nvme, ring->cq_doorbell, ring->head);
+	return n;
+}
+
+int usrpci_nvme_reap(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io **done,
+		     unsigned int budget)
+{
+	unsigned int n = 0;
+
+	if (is_of_old(queue))
+		nvme_queue_attend(queue);
+	if (nvme_unlikely(queue->ended > 0))
+		n = reap_ended(queue, done, budget);
+	if (nvme_likely(!queue->error))
+		n += reap_completed(queue, done + n, budget - n);
+	else if (n == 0 && budget > 0)
+		return queue->error;
+	if (queue->shared && n < budget)
+		nvme_queue_arm(queue);
+	if (nvme_unlikely(++queue->calls % CALLS_PER_TICK == 0))
+		nvme_queue_tick(queue);
+	return (int)n;
+}
+
+unsigned int usrpci_nvme_queue_used(const struct usrpci_nvme_queue *queue)
+{
+	return queue->depth - queue->free_count;
+}
+
+int usrpci_nvme_run(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *io)
+{
+	struct usrpci_nvme_io *done;
+	int got;
+
+	if (usrpci_nvme_queue_used(queue) > 0)
+		return -EBUSY;
+	got = usrpci_nvme_submit(queue, &io, 1);
+	if (got < 0)
+		return got;
+	while ((got = usrpci_nvme_reap(queue, &done, 1)) == 0)
+		usrpci_nvme_wait(queue, -1);
+	return got < 0 ? got : io->error;
+}

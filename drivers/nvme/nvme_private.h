@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef NVME_PRIVATE_H
+#define NVME_PRIVATE_H
+
+/*
+ * The controller as the driver's files see it:
+ *
+ *	controller.c  opens, resets, recovers and closes it
+ *	admin.c       the admin queue, and what is asked through it
+ *	queue.c       makes I/O queues, sets them up again after a reset, waits, looks at deadlines
+ *	io.c          the hot path: submitting and reaping
+ *	status.c      what a status means
+ *
+ * What the device can write to are the completion queues and the data alone; everything that the
+ * driver decides by is kept elsewhere.
+ *
+ * A reset of the controller, or its loss, raises its generation. Each queue compares that with its
+ * own in its next call, and is set up again, or ended, by the thread that uses it.
+ */
+
+#include <pthread.h>
+#include <string.h>
+
+#include <usrpci/nvme.h>
+#include <usrpci/usrpci.h>
+
+#include "nvme_reg.h"
+
+#define NVME_QUEUES_MAX   64
+#define NVME_DEPTH_MAX    1023 /* a command identifier has 10 bits for its slot */
+#define NVME_SLOT_BITS    10
+#define NVME_TRANSFER_MAX (1u << 20)
+#define NVME_EVENTS       16
+
+#define nvme_likely(condition)   __builtin_expect(!!(condition), 1)
+#define nvme_unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* A submission and a completion queue of equally many entries. */
+struct nvme_ring {
+	struct usrpci_dma_block block; /* both */
+	struct nvme_command *sq;
+	volatile struct nvme_completion *cq;
+	size_t sq_doorbell, cq_doorbell;
+	unsigned int entries;
+	unsigned int tail;  /* of sq: filled next */
+	unsigned int head;  /* of cq: looked at next */
+	unsigned int phase; /* that a new completion has */
+	unsigned int qid;
+};
+
+/* A command under way. */
+struct nvme_slot {
+	struct usrpci_nvme_io *io; /* NULL: the slot is free */
+	uint32_t tick;             /* of the queue, when it was submitted or aborted */
+	int error;                 /* not 0: it is to be reaped with this */
+	uint16_t cid;
+	uint8_t strikes; /* resets that it has seen, twice those that were for its sake */
+	bool aborted;
+};
+
+struct usrpci_nvme_queue {
+	struct usrpci_nvme *nvme;
+	struct nvme_ring ring;
+	struct nvme_slot *slots;
+	uint16_t *free; /* a stack of the slots that are free */
+	unsigned int free_count;
+	unsigned int depth;
+	unsigned int generation;
+	unsigned int ended; /* slots with an error */
+	int error;          /* why there is no more I/O */
+	uint32_t tick;
+	uint32_t calls;
+	bool shared; /* its interrupt is others' too */
+
+	struct usrpci_dma_block lists; /* one of list_size bytes a slot */
+	unsigned int list_size;
+	uint64_t next_tick; /* on the monotonic clock, microseconds */
+	bool irq;
+	unsigned int vector;
+	int kick; /* eventfd: another queue took the interrupt; -1 */
+	int poll; /* epoll of the interrupt and kick; -1 */
+	struct usrpci_nvme_queue *next;
+} __attribute__((aligned(64)));
+
+struct usrpci_nvme {
+	struct usrpci_dev *dev;
+	struct usrpci_ctx *ctx;
+	struct usrpci_bar bar;
+	unsigned int generation; /* atomic */
+	uint32_t features;
+	uint32_t page; /* bytes */
+	uint32_t max_transfer;
+
+	struct usrpci_nvme_info info;
+	struct usrpci_nvme_options options;
+	uint64_t cap;
+	unsigned int ready_ms;
+	unsigned int shutdown_ms;
+	uint32_t tick_us;
+	uint32_t late; /* ticks after which a command is late */
+
+	/* Guards everything below, and the controller's reset. */
+	pthread_mutex_t lock;
+	int error; /* why it is of no use any more */
+	struct nvme_ring admin;
+	uint16_t admin_cid;
+	bool admin_done;
+	struct nvme_completion admin_result;
+	uint32_t events[NVME_EVENTS];
+	unsigned int event_first, event_count;
+	uint64_t queues_used; /* bit i: queue i + 1 */
+	struct usrpci_nvme_stats stats;
+
+	/* Guards the interrupts that queues share, and the list of queues. */
+	pthread_mutex_t irq_lock;
+	struct usrpci_nvme_queue *queues;
+	enum usrpci_irq_type irq;
+	bool irq_taken; /* atomic: it is to be armed again */
+};
+
+static inline uint32_t nvme_read(struct usrpci_nvme *nvme, size_t reg)
+{
+	return usrpci_read32(&nvme->bar, reg);
+}
+
+static inline void nvme_write(struct usrpci_nvme *nvme, size_t reg, uint32_t value)
+{
+	usrpci_write32(&nvme->bar, reg, value);
+}
+
+static inline bool nvme_ring_has(const struct nvme_ring *ring)
+{
+	return CQE_PHASE(usrpci_le32(ring->cq[ring->head].dw3)) == ring->phase;
+}
+
+static inline void nvme_ring_advance_head(struct nvme_ring *ring)
+{
+	if (++ring->head == ring->entries) {
+		ring->head = 0;
+		ring->phase ^= 1;
+	}
+}
+
+static inline void nvme_ring_advance_tail(struct nvme_ring *ring)
+{
+	if (++ring->tail == ring->entries)
+		ring->tail = 0;
+}
+
+/* Allocates both queues; size_t doorbells follow from the number. */
+int nvme_ring_alloc(struct usrpci_nvme *nvme, unsigned int qid, unsigned int entries,
+		    struct nvme_ring *ring);
+
+/* As it is before the controller knows of it. */
+void nvme_ring_clear(struct nvme_ring *ring);
+
+/* controller.c; the lock is held. */
+
+/* Resets the controller and raises the generation; afterwards error says whether it works. */
+void nvme_reset(struct usrpci_nvme *nvme);
+
+/* Gives the controller up, for good: it does not access memory any more. */
+void nvme_give_up(struct usrpci_nvme *nvme, int error);
+
+/* Whether the device does not answer: -ENODEV; -EIO: it reports a fatal error; 0. No lock. */
+int nvme_check_alive(struct usrpci_nvme *nvme);
+
+/* Wakes the other queues of a vector. irq_lock is held. */
+void nvme_kick(struct usrpci_nvme *nvme, const struct usrpci_nvme_queue *but);
+
+/* admin.c; the lock is held. */
+
+/*
+ * Executes a command. Returns its status. Errors: -ETIMEDOUT and -EIO (the controller has to be
+ * reset); -ENODEV.
+ */
+int nvme_admin_execute(struct usrpci_nvme *nvme, struct nvme_command *command,
+		       unsigned int timeout_ms, uint32_t *result);
+
+/* The same after a reset, or another failure, was dealt with. Errors: also error. */
+int nvme_admin_try(struct usrpci_nvme *nvme, struct nvme_command *command, unsigned int timeout_ms,
+		   uint32_t *result);
+
+void nvme_admin_poll(struct usrpci_nvme *nvme);
+
+/* Tells the controller how many queues there will be, and asks for events. */
+int nvme_admin_start(struct usrpci_nvme *nvme, unsigned int *queues);
+
+/* Fills info. Takes the lock. */
+int nvme_identify(struct usrpci_nvme *nvme);
+
+/* queue.c */
+
+/* Called by the queue's thread when the generations differ. */
+void nvme_queue_attend(struct usrpci_nvme_queue *queue);
+
+/* Looks at the deadlines, when it is time. */
+void nvme_queue_tick(struct usrpci_nvme_queue *queue);
+
+/* Lets a shared interrupt come again. */
+void nvme_queue_arm(struct usrpci_nvme_queue *queue);
+
+/* io.c: writes a slot's command to the submission queue, without telling. */
+void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index);
+
+/* status.c: the negative errno of a status that is not 0. */
+int nvme_status_errno(uint16_t status);
+
+#endif

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Queues for I/O: making them, waiting, deadlines, and setting them up again after the controller
+ * was reset. Follows [NVMe] 5.1, 5.3 to 5.6 and 7.6.1.
+ *
+ * A queue has an interrupt vector of its own where there are enough. Where it shares one, as INTx,
+ * the queue that takes the interrupt tells the others by their eventfds, and the first that finds
+ * nothing left to reap lets it come again.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "deadline.h"
+#include "nvme_private.h"
+
+#define DEPTH_DEFAULT 128
+#define ABORT_MS      1000
+#define STRIKES_MAX   3
+#define POLL_US       5 /* between two looks of a queue without an interrupt */
+
+/* The lock is held. */
+static int create_rings(struct usrpci_nvme_queue *queue)
+{
+	const struct nvme_ring *ring = &queue->ring;
+	uint64_t cq = ring->block.addr + (uint64_t)((uintptr_t)ring->cq - (uintptr_t)ring->sq);
+	uint32_t size = (ring->entries - 1) << 16 | ring->qid;
+	struct nvme_command command = {
+		.cdw0 = usrpci_le32(ADMIN_CREATE_CQ),
+		.prp1 = usrpci_le64(cq),
+		.cdw10 = usrpci_le32(size),
+		.cdw11 = usrpci_le32(QUEUE_CONTIGUOUS | (queue->irq ? QUEUE_INTERRUPT : 0) |
+				     queue->vector << 16),
+	};
+	unsigned int timeout = queue->nvme->options.timeout_ms;
+	int status;
+
+	nvme_ring_clear(&queue->ring);
+	status = nvme_admin_try(queue->nvme, &command, timeout, NULL);
+	if (status)
+		return status < 0 ? status : -EIO;
+	command.cdw0 = usrpci_le32(ADMIN_CREATE_SQ);
+	command.prp1 = usrpci_le64(ring->block.addr);
+	command.cdw11 = usrpci_le32(QUEUE_CONTIGUOUS | ring->qid << 16);
+	status = nvme_admin_try(queue->nvme, &command, timeout, NULL);
+	return status <= 0 ? status : -EIO;
+}
+
+/* A controller that does not delete is reset, or forbidden to access memory. The lock is held. */
+static void delete_rings(struct usrpci_nvme_queue *queue)
+{
+	static const uint8_t opcodes[] = {ADMIN_DELETE_SQ, ADMIN_DELETE_CQ};
+	struct usrpci_nvme *nvme = queue->nvme;
+	int status = queue->generation == nvme->generation ? 0 : -ECANCELED;
+
+	for (unsigned int i = 0; i < 2 && !status && !nvme->error; i++) {
+		struct nvme_command command = {
+			.cdw0 = usrpci_le32(opcodes[i]),
+			.cdw10 = usrpci_le32(queue->ring.qid),
+		};
+
+		status = nvme_admin_try(nvme, &command, nvme->options.timeout_ms, NULL);
+		if (status > 0)
+			nvme_reset(nvme);
+	}
+}
+
+/* Gives up late ones, and those that were in the way of too many resets; repeats the others. */
+static void repeat(struct usrpci_nvme_queue *queue)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < queue->depth; i++) {
+		struct nvme_slot *slot = &queue->slots[i];
+
+		if (!slot->io || slot->error)
+			continue;
+		slot->strikes += slot->aborted ? 2 : 1;
+		slot->aborted = false;
+		slot->tick = queue->tick;
+		slot->cid = (uint16_t)(slot->cid + (1 << NVME_SLOT_BITS));
+		if (queue->error || slot->strikes > STRIKES_MAX) {
+			slot->error = queue->error ? queue->error : -ETIMEDOUT;
+			queue->ended++;
+		} else {
+			nvme_queue_put(queue, i);
+			any = true;
+		}
+	}
+	if (any)
+		nvme_write(queue->nvme, queue->ring.sq_doorbell, queue->ring.tail);
+}
+
+void nvme_queue_attend(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	int error;
+
+	pthread_mutex_lock(&nvme->lock);
+	/* Creating can end in another reset. */
+	do {
+		queue->generation = nvme->generation;
+		error = nvme->error;
+		if (!error)
+			error = create_rings(queue);
+	} while (queue->generation != nvme->generation);
+	if (error)
+		nvme_give_up(nvme, -ENOTRECOVERABLE);
+	queue->error = nvme->error;
+	queue->generation = nvme->generation;
+	pthread_mutex_unlock(&nvme->lock);
+	repeat(queue);
+}
+
+static void reset_unless_done(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+
+	pthread_mutex_lock(&nvme->lock);
+	if (queue->generation == nvme->generation)
+		nvme_reset(nvme);
+	pthread_mutex_unlock(&nvme->lock);
+}
+
+static void give_up_gone(struct usrpci_nvme_queue *queue)
+{
+	pthread_mutex_lock(&queue->nvme->lock);
+	nvme_give_up(queue->nvme, -ENODEV);
+	pthread_mutex_unlock(&queue->nvme->lock);
+}
+
+static void abort_command(struct usrpci_nvme_queue *queue, struct nvme_slot *slot)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	struct nvme_command command = {
+		.cdw0 = usrpci_le32(ADMIN_ABORT),
+		.cdw10 = usrpci_le32(queue->ring.qid | (uint32_t)slot->cid << 16),
+	};
+
+	slot->aborted = true;
+	slot->tick = queue->tick;
+	__atomic_fetch_add(&nvme->stats.aborts, 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&nvme->lock);
+	if (queue->generation == nvme->generation)
+		nvme_admin_try(nvme, &command, ABORT_MS, NULL);
+	pthread_mutex_unlock(&nvme->lock);
+}
+
+/* A late command is aborted; one that is not back a quarter of its time after that costs a reset.
+ */
+static void look_at_deadlines(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+
+	for (unsigned int i = 0; i < queue->depth; i++) {
+		struct nvme_slot *slot = &queue->slots[i];
+		uint32_t age = queue->tick - slot->tick;
+
+		if (!slot->io || slot->error)
+			continue;
+		if (slot->aborted && age > nvme->late / 4 + 1)
+			reset_unless_done(queue);
+		else if (!slot->aborted && age > nvme->late)
+			abort_command(queue, slot);
+		if (queue->generation != __atomic_load_n(&nvme->generation, __ATOMIC_ACQUIRE))
+			return;
+	}
+}
+
+void nvme_queue_tick(struct usrpci_nvme_queue *queue)
+{
+	uint64_t now = now_us();
+	int error;
+
+	if (now < queue->next_tick)
+		return;
+	queue->next_tick = now + queue->nvme->tick_us;
+	queue->tick++;
+	if (queue->error)
+		return;
+	error = nvme_check_alive(queue->nvme);
+	if (error == -ENODEV)
+		give_up_gone(queue);
+	else if (error)
+		reset_unless_done(queue);
+	else if (usrpci_nvme_queue_used(queue) > 0 && !nvme_ring_has(&queue->ring))
+		look_at_deadlines(queue);
+}
+
+void nvme_queue_arm(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+
+	if (__atomic_load_n(&nvme->irq_taken, __ATOMIC_ACQUIRE) &&
+	    __atomic_exchange_n(&nvme->irq_taken, false, __ATOMIC_ACQ_REL))
+		usrpci_irq_done(nvme->dev, nvme->irq, queue->vector);
+}
+
+/* The admin queue's completions hold INTx up too. */
+static void take_shared(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	bool taken = false;
+	eventfd_t count;
+
+	eventfd_read(queue->kick, &count);
+	pthread_mutex_lock(&nvme->irq_lock);
+	if (usrpci_irq_wait(nvme->dev, nvme->irq, queue->vector, 0) > 0) {
+		__atomic_store_n(&nvme->irq_taken, true, __ATOMIC_RELEASE);
+		nvme_kick(nvme, queue);
+		taken = true;
+	}
+	pthread_mutex_unlock(&nvme->irq_lock);
+	if (taken && pthread_mutex_trylock(&nvme->lock) == 0) {
+		if (!nvme->error)
+			nvme_admin_poll(nvme);
+		pthread_mutex_unlock(&nvme->lock);
+	}
+}
+
+static int rest_shared(struct usrpci_nvme_queue *queue, int timeout_ms)
+{
+	struct pollfd poller = {.fd = queue->poll, .events = POLLIN};
+	int ready;
+
+	nvme_queue_arm(queue);
+	ready = poll(&poller, 1, timeout_ms);
+	if (ready < 0)
+		return -errno;
+	if (ready > 0)
+		take_shared(queue);
+	return 0;
+}
+
+/* Sleeps until an interrupt comes or the time is over; without one, a moment. */
+static int rest(struct usrpci_nvme_queue *queue, int timeout_ms)
+{
+	int got = 0;
+
+	if (queue->shared)
+		return rest_shared(queue, timeout_ms);
+	if (queue->irq)
+		got = usrpci_irq_wait(queue->nvme->dev, queue->nvme->irq, queue->vector,
+				      timeout_ms);
+	else if (timeout_ms != 0)
+		nap_us(POLL_US);
+	return got == -EINTR ? got : 0;
+}
+
+/* How long it may sleep: for ever when nothing is under way. */
+static int choose_rest(const struct usrpci_nvme_queue *queue, int timeout_ms, deadline_t deadline)
+{
+	int tick_ms = (int)(queue->nvme->tick_us / 1000) + 1;
+	int left = timeout_ms < 0 ? -1 : deadline_left_ms(deadline);
+
+	if (usrpci_nvme_queue_used(queue) > 0 && (left < 0 || left > tick_ms))
+		return tick_ms;
+	return left;
+}
+
+int usrpci_nvme_wait(struct usrpci_nvme_queue *queue, int timeout_ms)
+{
+	deadline_t deadline = timeout_ms > 0 ? deadline_in_ms((unsigned int)timeout_ms) : 0;
+	struct usrpci_nvme *nvme = queue->nvme;
+	bool late = false;
+	int error;
+
+	for (;;) {
+		if (queue->generation != __atomic_load_n(&nvme->generation, __ATOMIC_ACQUIRE))
+			nvme_queue_attend(queue);
+		if (queue->ended > 0)
+			return 0;
+		if (queue->error)
+			return queue->error;
+		if (nvme_ring_has(&queue->ring))
+			return 0;
+		if (late)
+			return -ETIMEDOUT;
+		late = timeout_ms >= 0 && deadline_left_ms(deadline) == 0;
+		error = rest(queue, late ? 0 : choose_rest(queue, timeout_ms, deadline));
+		if (error)
+			return error;
+		nvme_queue_tick(queue);
+	}
+}
+
+int usrpci_nvme_queue_fd(const struct usrpci_nvme_queue *queue)
+{
+	if (!queue->irq)
+		return -EINVAL;
+	if (queue->shared)
+		return queue->poll;
+	return usrpci_irq_fd(queue->nvme->dev, queue->nvme->irq, queue->vector);
+}
+
+static int watch(int poll, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static int share_irq(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	int error;
+
+	queue->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	queue->poll = epoll_create1(EPOLL_CLOEXEC);
+	if (queue->kick < 0 || queue->poll < 0)
+		return -errno;
+	error = watch(queue->poll, queue->kick);
+	if (error)
+		return error;
+	return watch(queue->poll, usrpci_irq_fd(nvme->dev, nvme->irq, queue->vector));
+}
+
+/* Vector 0 is the admin queue's; each queue has one of the others, or all share. */
+static int choose_irq(struct usrpci_nvme_queue *queue, bool poll)
+{
+	const struct usrpci_nvme *nvme = queue->nvme;
+
+	queue->kick = -1;
+	queue->poll = -1;
+	queue->irq = !poll && nvme->info.vectors > 0;
+	if (!queue->irq)
+		return 0;
+	if (nvme->info.vectors > nvme->info.queues) {
+		queue->vector = queue->ring.qid;
+		return 0;
+	}
+	queue->shared = true;
+	return share_irq(queue);
+}
+
+static int alloc_slots(struct usrpci_nvme_queue *queue)
+{
+	queue->slots = calloc(queue->depth, sizeof(*queue->slots));
+	queue->free = calloc(queue->depth, sizeof(*queue->free));
+	if (!queue->slots || !queue->free)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < queue->depth; i++) {
+		queue->slots[i].cid = (uint16_t)i;
+		queue->free[i] = (uint16_t)i;
+	}
+	queue->free_count = queue->depth;
+	return 0;
+}
+
+/* Lists are of a power of two, so that none crosses a page. */
+static int alloc_lists(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	struct usrpci_dma_request request = {.align = nvme->page};
+
+	queue->list_size = sizeof(struct nvme_dsm_range);
+	while (queue->list_size < nvme->max_transfer / nvme->page * sizeof(uint64_t))
+		queue->list_size *= 2;
+	request.size = (size_t)queue->list_size * queue->depth;
+	return usrpci_dma_block_alloc(nvme->ctx, &request, &queue->lists);
+}
+
+static int reserve_number(struct usrpci_nvme *nvme)
+{
+	for (unsigned int i = 0; i < nvme->info.queues; i++) {
+		if (nvme->queues_used >> i & 1)
+			continue;
+		nvme->queues_used |= UINT64_C(1) << i;
+		return (int)i + 1;
+	}
+	return -ENOSPC;
+}
+
+static void unlink_queue(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme_queue **link = &queue->nvme->queues;
+
+	pthread_mutex_lock(&queue->nvme->irq_lock);
+	while (*link && *link != queue)
+		link = &(*link)->next;
+	if (*link)
+		*link = queue->next;
+	pthread_mutex_unlock(&queue->nvme->irq_lock);
+}
+
+/* The lock is held, and the controller does not know of the queue any more. */
+static void free_queue(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+
+	unlink_queue(queue);
+	nvme->queues_used &= ~(UINT64_C(1) << (queue->ring.qid - 1));
+	usrpci_dma_block_free(nvme->ctx, &queue->ring.block);
+	usrpci_dma_block_free(nvme->ctx, &queue->lists);
+	if (queue->poll >= 0)
+		close(queue->poll);
+	if (queue->kick >= 0)
+		close(queue->kick);
+	free(queue->free);
+	free(queue->slots);
+	free(queue);
+}
+
+/* The lock is held. */
+static int start_queue(struct usrpci_nvme_queue *queue, bool poll)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	int error = choose_irq(queue, poll);
+
+	if (!error)
+		error = alloc_slots(queue);
+	if (!error)
+		error = alloc_lists(queue);
+	if (!error)
+		error = nvme_ring_alloc(nvme, queue->ring.qid, queue->depth + 1, &queue->ring);
+	if (error)
+		return error;
+	queue->generation = nvme->generation;
+	error = create_rings(queue);
+	if (error > 0 || (error && queue->generation == nvme->generation))
+		delete_rings(queue);
+	return error;
+}
+
+static void link_queue(struct usrpci_nvme_queue *queue)
+{
+	pthread_mutex_lock(&queue->nvme->irq_lock);
+	queue->next = queue->nvme->queues;
+	queue->nvme->queues = queue;
+	pthread_mutex_unlock(&queue->nvme->irq_lock);
+}
+
+static int create(struct usrpci_nvme *nvme, unsigned int depth, bool poll,
+		  struct usrpci_nvme_queue **result)
+{
+	struct usrpci_nvme_queue *queue;
+	int number = reserve_number(nvme), error;
+
+	if (number < 0)
+		return number;
+	queue = aligned_alloc(64, sizeof(*queue));
+	if (!queue) {
+		nvme->queues_used &= ~(UINT64_C(1) << (number - 1));
+		return -ENOMEM;
+	}
+	memset(queue, 0, sizeof(*queue));
+	queue->nvme = nvme;
+	queue->depth = depth;
+	queue->ring.qid = (unsigned int)number;
+	error = start_queue(queue, poll);
+	if (error) {
+		free_queue(queue);
+		return error;
+	}
+	link_queue(queue);
+	*result = queue;
+	return 0;
+}
+
+int usrpci_nvme_queue_create(struct usrpci_nvme *nvme,
+			     const struct usrpci_nvme_queue_options *options,
+			     struct usrpci_nvme_queue **queue)
+{
+	unsigned int depth = options ? options->depth : 0;
+	int error;
+
+	if (depth == 0)
+		depth = nvme->info.depth < DEPTH_DEFAULT ? nvme->info.depth : DEPTH_DEFAULT;
+	if (depth > nvme->info.depth)
+		return -EINVAL;
+	pthread_mutex_lock(&nvme->lock);
+	error = nvme->error;
+	if (!error)
+		error = create(nvme, depth, options && options->poll, queue);
+	pthread_mutex_unlock(&nvme->lock);
+	return error;
+}
+
+void usrpci_nvme_queue_destroy(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme;
+
+	if (!queue)
+		return;
+	nvme = queue->nvme;
+	pthread_mutex_lock(&nvme->lock);
+	delete_rings(queue);
+	free_queue(queue);
+	pthread_mutex_unlock(&nvme->lock);
+}
