@@ -54,13 +54,17 @@ void nvme_ring_clear(struct nvme_ring *ring)
 	ring->phase = 1;
 }
 
+/* A device that is gone reads as ones on most buses, as zeroes on some. */
 int nvme_check_alive(struct usrpci_nvme *nvme)
 {
 	uint32_t csts = nvme_read(nvme, CSTS);
+	uint16_t vendor;
 
 	if (csts == UINT32_MAX)
 		return -ENODEV;
-	return csts & CSTS_CFS ? -EIO : 0;
+	if ((csts & (CSTS_RDY | CSTS_CFS)) == CSTS_RDY)
+		return 0;
+	return usrpci_config_read16(nvme->dev, 0, &vendor) == -ENODEV ? -ENODEV : -EIO;
 }
 
 static int disable(struct usrpci_nvme *nvme)

@@ -162,7 +162,7 @@ void nvme_reset(struct usrpci_nvme *nvme);
 /* Gives the controller up, for good: it does not access memory any more. */
 void nvme_give_up(struct usrpci_nvme *nvme, int error);
 
-/* Whether the device does not answer: -ENODEV; -EIO: it reports a fatal error; 0. No lock. */
+/* Whether the device is gone: -ENODEV; or has failed, or is not ready any more: -EIO. No lock. */
 int nvme_check_alive(struct usrpci_nvme *nvme);
 
 /* Wakes the other queues of a vector. irq_lock is held. */

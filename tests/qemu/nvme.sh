@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# What the suites of the NVMe driver share. Each disk is 64 MiB.
+
+nvme=$USRPCI_BUILD/examples/nvme
+
+# The block device of a controller that the kernel drives.
+disk_of()
+{
+	wait_for 20 eval "ls -d /sys/bus/pci/devices/$1/nvme/nvme*/nvme*n1"
+	echo "/dev/$(basename "$(ls -d /sys/bus/pci/devices/"$1"/nvme/nvme*/nvme*n1)")"
+}
+
+take()
+{
+	[ "$(driver_of "$1")" = "$driver" ] || usrpci -q bind "$1" --driver "$driver"
+}
+
+give_back()
+{
+	usrpci -q restore "$1"
+	[ "$(driver_of "$1")" = nvme ]
+}
+
+# The same bytes through our driver and through the kernel's, in both directions.
+exchange_with_the_kernel()
+{
+	local device=$1 disk
+	shift
+	head -c 9000448 /dev/urandom >"$scratch/ours"
+	head -c 67108864 /dev/urandom >"$scratch/kernels"
+	take "$device"
+	"$nvme" "$@" "$device" write <"$scratch/ours"
+	give_back "$device"
+	disk=$(disk_of "$device")
+	cmp -n 9000448 "$scratch/ours" "$disk"
+	dd if="$scratch/kernels" of="$disk" bs=1M oflag=direct status=none
+	take "$device"
+	"$nvme" "$@" "$device" read | cmp - "$scratch/kernels"
+	give_back "$device"
+}
+
+# The program is killed while reads are under way; the next one, and the kernel's, find the disk well.
+kill_while_it_reads()
+{
+	local i
+	take "$1"
+	for i in 1 2 3 4 5; do
+		"$nvme" -t 60 "$1" bench >/dev/null &
+		sleep "1.$i"
+		kill -KILL $!
+		wait $! || true
+		expect_output 'reads, ' "$nvme" -t 1 "$1" bench
+	done
+	give_back "$1"
+	dd if="$(disk_of "$1")" of=/dev/null bs=1M status=none
+}
+
+pull_out()
+{
+	local status=0
+	usrpci -q bind "$1" --driver "$driver"
+	"$nvme" -t 60 "$1" bench >"$scratch/said" 2>&1 &
+	sleep 2
+	monitor device_del "$2"
+	wait $! || status=$?
+	cat "$scratch/said"
+	[ $status = 1 ]
+	grep -q 'No such device' "$scratch/said"
+}
+
+lend_to_nobody()
+{
+	head -c 5000192 /dev/urandom >"$scratch/data"
+	usrpci -q run "$1" -- "$nvme" "$1" write <"$scratch/data"
+	usrpci -q run "$1" -- "$nvme" "$1" read >"$scratch/back"
+	cmp -n 5000192 "$scratch/back" "$scratch/data"
+	cmp -n 5000192 "$scratch/data" "$(disk_of "$1")"
+}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# nvme: our driver on uio_pci_generic, by INTx and by polling, against the kernel's driver
+#
+# vm: --disk nvme --disk nvme,logical_block_size=4096,physical_block_size=4096 --append hugepages=16
+# vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0
+# case-deadline: 240
+
+small=0000:00:01.0
+large=0000:00:02.0
+plugged=0000:01:00.0
+driver=uio_pci_generic
+# shellcheck source=tests/qemu/nvme.sh
+. "$USRPCI_SOURCE/tests/qemu/nvme.sh"
+
+teardown()
+{
+	grep -q 'HugePages_Free: *16' /proc/meminfo
+}
+
+nvme@says-what-the-disk-is()
+{
+	take $small
+	take $large
+	expect_output 'serial disk0, .* backend uio, 1 interrupts' "$nvme" $small info
+	expect_output '^namespace 1: 16384 blocks of 4096 bytes' "$nvme" $large info
+	expect_fail 1 'No such file' "$nvme" -n 2 $small info
+	give_back $small
+	give_back $large
+}
+
+nvme@writes-what-the-kernel-reads-and-reads-what-it-writes()
+{
+	exchange_with_the_kernel $small
+}
+
+nvme@does-so-by-polling()
+{
+	exchange_with_the_kernel $small -p
+}
+
+nvme@does-so-with-blocks-of-4096-bytes()
+{
+	exchange_with_the_kernel $large
+}
+
+nvme@drives-two-disks-at-once()
+{
+	local first
+	take $small
+	take $large
+	"$nvme" -t 5 $small bench >"$scratch/first" &
+	first=$!
+	expect_output 'reads, ' "$nvme" -t 3 $large bench
+	wait $first
+	grep -q '^[1-9][0-9]* reads' "$scratch/first"
+	give_back $small
+	give_back $large
+}
+
+nvme@runs-again-after-a-kill()
+{
+	kill_while_it_reads $small
+}
+
+nvme@is-lent-to-a-program-without-privileges()
+{
+	lend_to_nobody $small
+}
+
+nvme@ends-with-an-error-when-the-disk-is-pulled-out()
+{
+	pull_out $plugged disk2
+}

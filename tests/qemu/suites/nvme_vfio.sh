@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# nvme: our driver on vfio-pci, behind an IOMMU, each queue with an interrupt of its own
+#
+# vm: --iommu --disk nvme --disk nvme,msix_qsize=1
+# vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0 --append hugepages=16
+# case-deadline: 240
+
+disk=0000:00:01.0
+one_vector=0000:00:02.0
+plugged=0000:01:00.0
+driver=vfio-pci
+# shellcheck source=tests/qemu/nvme.sh
+. "$USRPCI_SOURCE/tests/qemu/nvme.sh"
+
+nvme_vfio@has-an-interrupt-for-each-queue()
+{
+	take $disk
+	expect_output 'backend vfio, 9 interrupts' "$nvme" $disk info
+	give_back $disk
+}
+
+nvme_vfio@writes-what-the-kernel-reads-and-reads-what-it-writes()
+{
+	exchange_with_the_kernel $disk
+}
+
+nvme_vfio@does-so-with-one-interrupt-for-all()
+{
+	exchange_with_the_kernel $one_vector
+}
+
+nvme_vfio@does-so-by-polling()
+{
+	exchange_with_the_kernel $disk -p
+}
+
+nvme_vfio@runs-again-after-a-kill()
+{
+	kill_while_it_reads $disk
+}
+
+nvme_vfio@is-lent-to-a-program-without-privileges()
+{
+	lend_to_nobody $disk
+}
+
+nvme_vfio@ends-with-an-error-when-the-disk-is-pulled-out()
+{
+	pull_out $plugged disk2
+}
