@@ -77,6 +77,19 @@ static int disable(struct usrpci_nvme *nvme)
 	return usrpci_bar_wait32(&nvme->bar, CSTS, CSTS_RDY, 0, nvme->ready_ms, NULL);
 }
 
+/* [NVMe] 7.6.2. Disabled afterwards, so that the next driver does not find it shut down. */
+static void shut_down(struct usrpci_nvme *nvme)
+{
+	uint32_t cc = nvme_read(nvme, CC);
+
+	if (cc == UINT32_MAX)
+		return;
+	nvme_write(nvme, CC, (cc & ~CC_SHN_MASK) | CC_SHN_NORMAL);
+	usrpci_bar_wait32(&nvme->bar, CSTS, CSTS_SHST_MASK, CSTS_SHST_COMPLETE, nvme->shutdown_ms,
+			  NULL);
+	disable(nvme);
+}
+
 static int enable(struct usrpci_nvme *nvme)
 {
 	const struct nvme_ring *admin = &nvme->admin;
@@ -111,6 +124,22 @@ void nvme_give_up(struct usrpci_nvme *nvme, int error)
 	usrpci_dev_set_bus_master(nvme->dev, false);
 	nvme->error = error;
 	raise_generation(nvme);
+}
+
+void nvme_look_at_request(struct usrpci_nvme *nvme)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&nvme->irq_lock);
+	wanted = nvme->has_request && usrpci_irq_wait(nvme->dev, USRPCI_IRQ_REQUEST, 0, 0) > 0;
+	pthread_mutex_unlock(&nvme->irq_lock);
+	if (!wanted)
+		return;
+	pthread_mutex_lock(&nvme->lock);
+	if (!nvme->error)
+		shut_down(nvme);
+	nvme_give_up(nvme, -ENODEV);
+	pthread_mutex_unlock(&nvme->lock);
 }
 
 void nvme_reset(struct usrpci_nvme *nvme)
@@ -205,6 +234,19 @@ static int enable_irqs(struct usrpci_nvme *nvme)
 	return 0;
 }
 
+/* The program may have it enabled for itself. */
+static int enable_request(struct usrpci_nvme *nvme)
+{
+	int error = 0;
+
+	if (usrpci_irq_count(nvme->dev, USRPCI_IRQ_REQUEST) > 0 &&
+	    usrpci_irq_fd(nvme->dev, USRPCI_IRQ_REQUEST, 0) < 0) {
+		error = usrpci_irq_enable(nvme->dev, USRPCI_IRQ_REQUEST, 1);
+		nvme->has_request = !error;
+	}
+	return error;
+}
+
 static int start(struct usrpci_nvme *nvme)
 {
 	unsigned int queues = 0;
@@ -214,6 +256,8 @@ static int start(struct usrpci_nvme *nvme)
 		error = nvme_ring_alloc(nvme, 0, ADMIN_ENTRIES, &nvme->admin);
 	if (!error)
 		error = enable_irqs(nvme);
+	if (!error)
+		error = enable_request(nvme);
 	if (!error)
 		error = usrpci_dev_set_bus_master(nvme->dev, true);
 	if (!error)
@@ -229,6 +273,8 @@ static void release(struct usrpci_nvme *nvme)
 	usrpci_dev_set_bus_master(nvme->dev, false);
 	if (nvme->info.vectors > 0)
 		usrpci_irq_disable(nvme->dev, nvme->irq);
+	if (nvme->has_request)
+		usrpci_irq_disable(nvme->dev, USRPCI_IRQ_REQUEST);
 	usrpci_dma_block_free(nvme->ctx, &nvme->admin.block);
 	usrpci_bar_unmap(&nvme->bar);
 	pthread_mutex_destroy(&nvme->irq_lock);
@@ -266,19 +312,6 @@ int usrpci_nvme_open(struct usrpci_dev *dev, const struct usrpci_nvme_options *o
 		*result = nvme;
 	}
 	return error;
-}
-
-/* [NVMe] 7.6.2. Disabled afterwards, so that the next driver does not find it shut down. */
-static void shut_down(struct usrpci_nvme *nvme)
-{
-	uint32_t cc = nvme_read(nvme, CC);
-
-	if (cc == UINT32_MAX)
-		return;
-	nvme_write(nvme, CC, (cc & ~CC_SHN_MASK) | CC_SHN_NORMAL);
-	usrpci_bar_wait32(&nvme->bar, CSTS, CSTS_SHST_MASK, CSTS_SHST_COMPLETE, nvme->shutdown_ms,
-			  NULL);
-	disable(nvme);
 }
 
 void usrpci_nvme_close(struct usrpci_nvme *nvme)

@@ -115,7 +115,8 @@ struct usrpci_nvme {
 	pthread_mutex_t irq_lock;
 	struct usrpci_nvme_queue *queues;
 	enum usrpci_irq_type irq;
-	bool irq_taken; /* atomic: it is to be armed again */
+	bool irq_taken;   /* atomic: it is to be armed again */
+	bool has_request; /* the kernel's wish to have the device back is an interrupt of ours */
 };
 
 static inline uint32_t nvme_read(struct usrpci_nvme *nvme, size_t reg)
@@ -164,6 +165,9 @@ void nvme_give_up(struct usrpci_nvme *nvme, int error);
 
 /* Whether the device is gone: -ENODEV; or has failed, or is not ready any more: -EIO. No lock. */
 int nvme_check_alive(struct usrpci_nvme *nvme);
+
+/* Ends all use of a device that the kernel wants back, as for an unplug. No lock. */
+void nvme_look_at_request(struct usrpci_nvme *nvme);
 
 /* Wakes the other queues of a vector. irq_lock is held. */
 void nvme_kick(struct usrpci_nvme *nvme, const struct usrpci_nvme_queue *but);

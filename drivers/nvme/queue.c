@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -20,6 +21,7 @@
 
 #define DEPTH_DEFAULT 128
 #define ABORT_MS      1000
+#define IDLE_MS       1000
 #define STRIKES_MAX   3
 #define POLL_US       5 /* between two looks of a queue without an interrupt */
 
@@ -189,6 +191,7 @@ void nvme_queue_tick(struct usrpci_nvme_queue *queue)
 		reset_unless_done(queue);
 	else if (usrpci_nvme_queue_used(queue) > 0 && !nvme_ring_has(&queue->ring))
 		look_at_deadlines(queue);
+	nvme_look_at_request(queue->nvme);
 }
 
 void nvme_queue_arm(struct usrpci_nvme_queue *queue)
@@ -251,15 +254,15 @@ static int rest(struct usrpci_nvme_queue *queue, int timeout_ms)
 	return got == -EINTR ? got : 0;
 }
 
-/* How long it may sleep: for ever when nothing is under way. */
+/* How long it may sleep: until the next look at the deadlines, or whether the device is there. */
 static int choose_rest(const struct usrpci_nvme_queue *queue, int timeout_ms, deadline_t deadline)
 {
-	int tick_ms = (int)(queue->nvme->tick_us / 1000) + 1;
-	int left = timeout_ms < 0 ? -1 : deadline_left_ms(deadline);
+	int left = timeout_ms < 0 ? INT_MAX : deadline_left_ms(deadline);
+	int most = IDLE_MS;
 
-	if (usrpci_nvme_queue_used(queue) > 0 && (left < 0 || left > tick_ms))
-		return tick_ms;
-	return left;
+	if (usrpci_nvme_queue_used(queue) > 0)
+		most = (int)(queue->nvme->tick_us / 1000) + 1;
+	return left < most ? left : most;
 }
 
 int usrpci_nvme_wait(struct usrpci_nvme_queue *queue, int timeout_ms)

@@ -17,6 +17,10 @@
  * that is late again fails with -ETIMEDOUT. When a command comes back, in whatever way, the
  * controller does not access its buffer any more.
  *
+ * When the kernel wants the device back, as for an unplug (USRPCI_IRQ_REQUEST, which is enabled
+ * here unless the program has done so), the controller is shut down and everything fails with
+ * -ENODEV: the program closes it then.
+ *
  * Threads: a queue is used by one thread at a time. All other functions may be called by any
  * thread, but usrpci_nvme_close() only while no other function runs.
  *
