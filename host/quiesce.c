@@ -3,12 +3,13 @@
  * Stops a device whose driver is gone, before the memory that it works on is given to somebody
  * else.
  *
- * The order matters. Interrupts first, so that nobody answers what the next steps cause. Then bus
- * mastering, which ends DMA and message interrupts. Then a wait: PCI Express devices say in the
- * device status register whether requests of theirs are unanswered (7.5.3.5); posted writes are
- * pushed ahead of the answer to a read of configuration space (2.4.1), so after one they have
- * arrived. Then a reset, which makes it forget its rings: Linux's drivers allow transactions before
- * they reset a device.
+ * The order matters. Interrupts first, so that nobody answers what the next steps cause. Then a
+ * disk is told of a shutdown (shutdown.c), which may take transactions. Then bus mastering, which
+ * ends DMA and message interrupts. Then a wait: PCI Express devices say in the device status
+ * register whether requests of theirs are unanswered (7.5.3.5); posted writes are pushed ahead of
+ * the answer to a read of configuration space (2.4.1), so after one they have arrived. Then a
+ * reset, which makes it forget its rings: Linux's drivers allow transactions before they reset a
+ * device.
  */
 
 #include <errno.h>
@@ -76,8 +77,10 @@ static int try_to_stop(struct usrpci_dev *dev)
 {
 	int error = mask_interrupts(dev), idle;
 
-	if (!error)
+	if (!error) {
+		quiesce_shut_down(dev);
 		error = usrpci_dev_set_bus_master(dev, false);
+	}
 	if (error)
 		return error;
 	idle = wait_until_idle(dev);

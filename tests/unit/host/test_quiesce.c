@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Stopping a device whose driver was killed, on models of NVMe controllers: which are told of a
+ * shutdown, and what was seen first.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "fake/fake.h"
+#include "fixture.h"
+#include "quiesce.h"
+
+#define CC   0x14
+#define CSTS 0x1c
+
+struct disk {
+	struct fixture *fixture;
+	struct usrpci_ctx *ctx;
+	struct usrpci_dev *dev;
+	uint32_t cc, csts;
+	uint32_t written; /* to CC */
+	bool mastered;    /* it had bus mastering then */
+	bool slow;        /* it never says that it has shut down */
+};
+
+static uint64_t disk_read(void *data, size_t offset, unsigned int width)
+{
+	struct disk *disk = data;
+
+	assert_int_equal(width, 4);
+	return offset == CC ? disk->cc : offset == CSTS ? disk->csts : 0;
+}
+
+static void disk_write(void *data, size_t offset, unsigned int width, uint64_t value)
+{
+	struct disk *disk = data;
+
+	assert_int_equal(width, 4);
+	assert_int_equal(offset, CC);
+	disk->written = (uint32_t)value;
+	disk->mastered = fake_config(disk->dev)[4] & 4;
+	if (!disk->slow)
+		disk->csts |= 2 << 2;
+}
+
+static void stop(struct disk *disk, uint32_t class_code)
+{
+	struct fake_model model = {
+		.class_code = class_code,
+		.irq_pin = 1,
+		.bars[0] = {.size = 0x2000, .read = disk_read, .write = disk_write},
+		.data = disk,
+	};
+
+	disk->ctx = fixture_ctx(disk->fixture);
+	assert_int_equal(fake_open(disk->ctx, &model, &disk->dev), 0);
+	assert_int_equal(usrpci_dev_set_bus_master(disk->dev, true), 0);
+	assert_int_equal(quiesce_open(disk->dev), 0);
+	assert_int_equal(fake_config(disk->dev)[4] & 4, 0);
+	usrpci_dev_close(disk->dev);
+	usrpci_ctx_close(disk->ctx);
+}
+
+static void a_running_controller_is_told_while_it_can_still_write(void **state)
+{
+	struct disk disk = {.fixture = *state, .cc = 0x460001, .csts = 1};
+
+	stop(&disk, 0x010802);
+	assert_int_equal(disk.written, 0x464001);
+	assert_true(disk.mastered);
+	assert_null(strstr(disk.fixture->log, "told"));
+}
+
+static void a_controller_that_is_disabled_is_left_alone(void **state)
+{
+	struct disk disk = {.fixture = *state, .cc = 0x460000, .csts = 0};
+
+	stop(&disk, 0x010802);
+	assert_int_equal(disk.written, 0);
+}
+
+static void a_controller_that_is_gone_is_left_alone(void **state)
+{
+	struct disk disk = {.fixture = *state, .cc = UINT32_MAX, .csts = UINT32_MAX};
+
+	stop(&disk, 0x010802);
+	assert_int_equal(disk.written, 0);
+}
+
+static void another_device_is_left_alone(void **state)
+{
+	struct disk disk = {.fixture = *state, .cc = 0x460001, .csts = 1};
+
+	stop(&disk, 0x020000);
+	assert_int_equal(disk.written, 0);
+}
+
+static void one_that_does_not_shut_down_is_stopped_with_a_warning(void **state)
+{
+	struct disk disk = {.fixture = *state, .cc = 0x460001, .csts = 1, .slow = true};
+
+	stop(&disk, 0x010802);
+	assert_logged(disk.fixture, "the disk could not be told of a shutdown");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_running_controller_is_told_while_it_can_still_write),
+		TEST(a_controller_that_is_disabled_is_left_alone),
+		TEST(a_controller_that_is_gone_is_left_alone),
+		TEST(another_device_is_left_alone),
+		TEST(one_that_does_not_shut_down_is_stopped_with_a_warning),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
