@@ -36,6 +36,8 @@ static int shut_down(struct usrpci_bar *bar)
 
 	if (cc == UINT32_MAX || csts == UINT32_MAX || !(cc & CC_EN) || !(csts & CSTS_RDY))
 		return 0;
+	if (csts & CSTS_SHST) /* it was told before */
+		return 0;
 	usrpci_write32(bar, CC, (cc & ~CC_SHN) | CC_SHN_NORMAL);
 	return usrpci_bar_wait32(bar, CSTS, CSTS_SHST, CSTS_COMPLETE, SHUTDOWN_MS, NULL);
 }

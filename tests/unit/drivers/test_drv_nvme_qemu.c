@@ -16,7 +16,6 @@
 #include "qemu_fixture.h"
 
 #define DISK_SIZE (8u << 20)
-#define DEVICE    "qemu:nvme,subsys=s0,serial=x"
 #define STEP      (64u << 10)
 
 /* As the namespaces are numbered; 0 and 2 are none. */
@@ -31,18 +30,17 @@ struct bench {
 	struct usrpci_dma_block buffer;
 };
 
-/* Namespaces hang on a controller that is there from the start; they are shared with ours. */
-static const char arguments[] =
-	"-drive if=none,id=d1,format=raw,discard=unmap,file=%1$s/d1 -drive if=none,id=d3,format=raw,file=%1$s/d3 "
+static const char format[] =
+	"qemu:nvme,serial=x -drive if=none,id=d1,format=raw,discard=unmap,file=%1$s/d1 "
+	"-drive if=none,id=d3,format=raw,file=%1$s/d3 "
 	"-drive if=none,id=d4,format=raw,readonly=on,file=%1$s/d4 "
 	"-drive if=none,id=d5,format=raw,file=%1$s/d5 "
 	"-drive if=none,id=d6,driver=blkdebug,image.driver=file,image.filename=%1$s/d6,"
-	"inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.errno=5,inject-error.0.sector=8 "
-	"-device nvme-subsys,id=s0 -device nvme,id=first,subsys=s0,serial=x "
-	"-device nvme-ns,bus=first,nsid=1,drive=d1 "
-	"-device nvme-ns,bus=first,nsid=3,drive=d3,logical_block_size=4096,physical_block_size=4096 "
-	"-device nvme-ns,bus=first,nsid=4,drive=d4 -device nvme-ns,bus=first,nsid=5,drive=d5,ms=8 "
-	"-device nvme-ns,bus=first,nsid=6,drive=d6";
+	"inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.errno=5,"
+	"inject-error.0.sector=8 -device nvme-ns,bus=slot0,nsid=1,drive=d1 "
+	"-device nvme-ns,bus=slot0,nsid=3,drive=d3,logical_block_size=4096,physical_block_size=4096 "
+	"-device nvme-ns,bus=slot0,nsid=4,drive=d4 -device nvme-ns,bus=slot0,nsid=5,drive=d5,ms=8 "
+	"-device nvme-ns,bus=slot0,nsid=6,drive=d6";
 
 static void make_disk(const char *root, unsigned int nsid)
 {
@@ -59,7 +57,7 @@ static void make_disk(const char *root, unsigned int nsid)
 static int setup(void **state)
 {
 	static struct bench bench;
-	char text[2048];
+	char name[2048];
 
 	memset(&bench, 0, sizeof(bench));
 	if (fixture_setup(state))
@@ -68,10 +66,9 @@ static int setup(void **state)
 	*state = &bench;
 	for (unsigned int nsid = SMALL; nsid <= FAILING; nsid++)
 		make_disk(bench.fixture->root, nsid);
-	snprintf(text, sizeof(text), arguments, bench.fixture->root);
-	setenv("USRPCI_QEMU_ARGS", text, 1);
+	snprintf(name, sizeof(name), format, bench.fixture->root);
 	bench.ctx = fixture_ctx(bench.fixture);
-	return usrpci_dev_open(bench.ctx, DEVICE, &bench.dev);
+	return usrpci_dev_open(bench.ctx, name, &bench.dev);
 }
 
 static int teardown(void **state)
@@ -344,17 +341,17 @@ static void three_threads_have_a_queue_each(void **state)
 static void reads_logs_and_formats(void **state)
 {
 	struct bench *bench = *state;
-	struct usrpci_nvme_admin format = {.opcode = 0x80, .nsid = SMALL, .cdw10 = 4};
+	struct usrpci_nvme_admin admin = {.opcode = 0x80, .nsid = SMALL, .cdw10 = 4};
 	uint8_t smart[512];
 
 	start(bench, NULL);
 	assert_int_equal(usrpci_nvme_log(bench->nvme, 2, UINT32_MAX, smart, sizeof(smart)), 0);
 	assert_int_equal(smart[1] | smart[2] << 8, 0x143); /* kelvins */
-	assert_int_equal(usrpci_nvme_admin(bench->nvme, &format), 0);
+	assert_int_equal(usrpci_nvme_admin(bench->nvme, &admin), 0);
 	assert_int_equal(get_ns(bench, SMALL).block_size, 4096);
-	format.cdw10 = 15;
-	assert_int_equal(usrpci_nvme_admin(bench->nvme, &format), -EIO);
-	assert_string_equal(usrpci_nvme_status_text(format.status), "Invalid Format");
+	admin.cdw10 = 15;
+	assert_int_equal(usrpci_nvme_admin(bench->nvme, &admin), -EIO);
+	assert_string_equal(usrpci_nvme_status_text(admin.status), "Invalid Format");
 }
 
 static void says_that_a_command_is_out_of_range(void **state)

@@ -80,6 +80,14 @@ static void a_controller_that_is_disabled_is_left_alone(void **state)
 	assert_int_equal(disk.written, 0);
 }
 
+static void a_controller_that_was_told_before_is_left_alone(void **state)
+{
+	struct disk disk = {.fixture = *state, .cc = 0x464001, .csts = 1 | 2 << 2};
+
+	stop(&disk, 0x010802);
+	assert_int_equal(disk.written, 0);
+}
+
 static void a_controller_that_is_gone_is_left_alone(void **state)
 {
 	struct disk disk = {.fixture = *state, .cc = UINT32_MAX, .csts = UINT32_MAX};
@@ -111,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_running_controller_is_told_while_it_can_still_write),
 		TEST(a_controller_that_is_disabled_is_left_alone),
+		TEST(a_controller_that_was_told_before_is_left_alone),
 		TEST(a_controller_that_is_gone_is_left_alone),
 		TEST(another_device_is_left_alone),
 		TEST(one_that_does_not_shut_down_is_stopped_with_a_warning),
