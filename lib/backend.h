@@ -31,7 +31,8 @@ struct usrpci_dev {
 	char name[64];      /* for messages: "0000:03:00.0", "qemu:edu" */
 	const char *target; /* backend_target.name; only during open */
 	bool inspect;       /* of usrpci_dev_inspect(): another driver's, left as it is on close */
-	bool gone;          /* was seen to be gone, and that was logged: dev_gone() */
+	const struct backend_ops *traced; /* trace.c: what it stands before; NULL: nothing */
+	bool gone;                        /* was seen to be gone, and that was logged: dev_gone() */
 	unsigned int config_size;
 	struct usrpci_bar_info bars[USRPCI_BARS];     /* filled by open */
 	struct bar_mapping *mappings;                 /* bar.c: live ones, to unmap on close */

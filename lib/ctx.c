@@ -15,6 +15,7 @@
 #include "ctx.h"
 #include "dma/domain.h"
 #include "fault/fault.h"
+#include "trace/trace.h"
 
 #define LOG_SUBJECT "ctx"
 #include "log.h"
@@ -96,6 +97,7 @@ void usrpci_ctx_close(struct usrpci_ctx *ctx)
 	}
 	dma_detach(ctx->domain);
 	fault_free(ctx->fault);
+	trace_close(ctx->trace);
 	broker_disconnect(ctx);
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_mutex_destroy(&ctx->base.log_lock);

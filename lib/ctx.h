@@ -9,6 +9,7 @@
 struct broker;
 struct dma_domain;
 struct fault;
+struct trace;
 struct usrpci_dev;
 
 struct usrpci_ctx {
@@ -20,6 +21,7 @@ struct usrpci_ctx {
 	struct broker *broker;      /* NULL unless devices were lent to this process */
 	struct dma_domain *domain;  /* NULL until the first device is open */
 	struct fault *fault;        /* what is injected; NULL: nothing */
+	struct trace *trace;        /* what is written down; NULL: nothing */
 };
 
 #endif

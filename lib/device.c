@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "fault/fault.h"
+#include "trace/trace.h"
 #include "quirks.h"
 
 #define LOG_SUBJECT "device"
@@ -71,9 +72,11 @@ int dev_create(struct usrpci_ctx *ctx, const struct backend_ops *ops,
 	pthread_mutex_lock(&ctx->lock);
 	error = ops->open(dev);
 	if (!error) {
-		error = fault_wrap(dev);
+		error = trace_wrap(dev);
+		if (!error)
+			error = fault_wrap(dev);
 		if (error)
-			ops->close(dev);
+			dev->ops->close(dev);
 	}
 	if (!error) {
 		dev->next = ctx->devices;

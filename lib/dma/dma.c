@@ -16,6 +16,7 @@
 #include "dma/domain.h"
 #include "dma/physical.h"
 #include "fault/fault.h"
+#include "trace/trace.h"
 #include "file.h"
 #include "dma/heap.h"
 #include "dma/lock.h"
@@ -244,6 +245,8 @@ int usrpci_dma_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *re
 		if (error)
 			return error;
 	}
+	if (ctx->trace)
+		trace_dma(ctx->trace, addr, request->size);
 	*block = usrpci_dma_va(ctx, addr);
 	if (request->zero)
 		memset(*block, 0, wanted.size);
@@ -258,6 +261,8 @@ void usrpci_dma_free(struct usrpci_ctx *ctx, void *block)
 	if (!block)
 		return;
 	if (heap) {
+		if (ctx->trace)
+			trace_dma(ctx->trace, usrpci_dma_addr(ctx, block), 0);
 		lock_acquire(&heap->lock);
 		error = heap_free(heap->heap, usrpci_dma_addr(ctx, block));
 		lock_release(&heap->lock);

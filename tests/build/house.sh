@@ -91,6 +91,7 @@ may_reach()
 	# The core starts each backend, and failure injection stands before any of them.
 	lib:dma | lib:vfio | lib:qemu) ;;
 	lib:fault | dma:fault) [ "$2" = fault/fault.h ] ;;
+	lib:trace | dma:trace) [ "$2" = trace/trace.h ] ;;
 	*) return 1 ;;
 	esac
 }
