@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,9 @@
 
 /* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCu
+
+/* Of /dev/watchdog: WATCHDOG_MINOR of the kernel's linux/miscdevice.h. */
+#define WATCHDOG_MINOR 130
 
 /* NVIDIA's files have the number 195, and no file "dev" below the device. */
 #define NVIDIA_MAJOR 195
@@ -56,6 +60,50 @@ static int add_nvidia(struct guard *guard, size_t function)
 			makedev(NVIDIA_MAJOR, number));
 }
 
+/* Not every driver says whose its watchdog is; then it goes by the driver's name. */
+static int add_watchdog(struct guard *guard, size_t function, const char *name)
+{
+	char identity[NAME_SIZE], path[PATH_SIZE];
+	const struct leaf *leaf = &guard->tree.leaves[function];
+
+	snprintf(path, sizeof(path), "/sys/class/watchdog/%s", name);
+	if (!leaf->driver[0] || file_exists(guard->host->ctx, "%s/device", path) ||
+	    file_read(guard->host->ctx, identity, sizeof(identity), "%s/identity", path) <= 0 ||
+	    strcasecmp(identity, leaf->driver) != 0)
+		return 0;
+	return tree_add(&guard->tree, path, name, "watchdog", function,
+			leaf_number(guard->host, path));
+}
+
+static int add_watchdogs(struct guard *guard, size_t functions)
+{
+	char **names;
+	int count = dir_list(guard->host->ctx, &names, "/sys/class/watchdog"), error = 0;
+
+	for (int i = 0; i < count; i++) {
+		for (size_t leaf = 0; !error && leaf < functions; leaf++) {
+			if (leaf_is(&guard->tree.leaves[leaf], "pci"))
+				error = add_watchdog(guard, leaf, names[i]);
+		}
+	}
+	if (count >= 0)
+		free(names);
+	return error;
+}
+
+/* The first watchdog has a second file, which is older than the class. */
+static int add_first_watchdog(struct guard *guard)
+{
+	for (size_t i = 0; i < guard->tree.count; i++) {
+		if (leaf_is(&guard->tree.leaves[i], "watchdog") &&
+		    !strcmp(guard->tree.leaves[i].name, "watchdog0"))
+			return tree_add(&guard->tree, "/sys/class/misc/watchdog", "watchdog",
+					"misc", guard->tree.leaves[i].function,
+					makedev(MISC_MAJOR, WATCHDOG_MINOR));
+	}
+	return 0;
+}
+
 /* Adds the files in /dev that sysfs does not show below the device. */
 static int add_files(struct guard *guard)
 {
@@ -68,7 +116,7 @@ static int add_files(struct guard *guard)
 		if (leaf_is(&guard->tree.leaves[i], "pci"))
 			error = add_nvidia(guard, i);
 	}
-	return error;
+	return error ?: add_watchdogs(guard, count) ?: add_first_watchdog(guard);
 }
 
 /* A host that is made of files has no device numbers, but paths. */

@@ -50,6 +50,17 @@ refused()
 	[ -z "$(ls /run/usrpci/journal 2>/dev/null)" ]
 }
 
+# in_namespaces OPTIONS COMMANDS: what they say in a container of this kind, to $scratch/log.
+in_namespaces()
+{
+	local -a options
+	read -r -a options <<<"$1"
+	unshare "${options[@]}" bash -c "
+		PATH=$USRPCI_BUILD/cli:\$PATH
+		$2" >"$scratch/log" 2>&1 || true
+	cat "$scratch/log"
+}
+
 guard@a-nic-with-an-address()
 {
 	ip address add 192.0.2.1/24 dev "$eth"
@@ -130,6 +141,89 @@ guard@a-nic-in-a-containers-network-namespace()
 	refused $nic e1000 "$nic has an interface in another network namespace"
 	ip -n usrpci link set "$eth" netns 1
 	usrpci bind $nic
+}
+
+guard@a-virtio-nic-in-a-containers-network-namespace()
+{
+	ip netns add usrpci
+	ip link set "$virtio_eth" netns usrpci
+	refused $virtio virtio-pci "$virtio has an interface in another network namespace"
+	ip -n usrpci link set "$virtio_eth" netns 1
+}
+
+# Its upper interface leaves no trace in this namespace.
+guard@a-nic-whose-macvlan-is-in-a-container()
+{
+	ip netns add usrpci
+	ip link add link "$eth" name macvlan7 type macvlan || skip "the kernel has no macvlan"
+	ip link set macvlan7 netns usrpci
+	refused $nic e1000 "$eth carries frames of macvlan7 in another network namespace"
+	ip netns delete usrpci
+	wait_for 10 usrpci -q bind $nic
+}
+
+guard@a-nic-that-a-packet-socket-listens-to()
+{
+	ip link set "$eth" up
+	python3 -c "
+import socket, time
+listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88a4))
+listener.bind(('$eth', 0x88a4))
+open('$scratch/listens', 'w').write('yes')
+time.sleep(100)" &
+	wait_for 20 test -s "$scratch/listens"
+	refused $nic e1000 "$eth carries frames of a packet socket"
+	kill $!
+}
+
+# sysfs still shows the host's interfaces to it, but netlink another network.
+guard@a-program-in-a-network-namespace-of-its-own-does-not-guess()
+{
+	ip address add 192.0.2.1/24 dev "$eth"
+	in_namespaces -n "usrpci bind $nic"
+	grep -q "in use: $eth is in another network namespace than this program" "$scratch/log"
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+# Its /proc shows its own processes alone, its /dev no disk, and its mounts none of the host's.
+guard@a-container-does-not-guess-who-uses-a-disk()
+{
+	mkfs.ext2 -q "/dev/$disk"
+	mount "/dev/$disk" /mnt
+	in_namespaces "-m -p -f --mount-proc" "umount /mnt
+		mount -t tmpfs none /dev
+		mknod /dev/null c 1 3
+		usrpci check $nvme
+		usrpci bind $nvme"
+	! grep -q 'nobody uses' "$scratch/log"
+	grep -q "in use: whether $disk is held cannot be found out" "$scratch/log"
+	grep -q 'in use: the files that other programs have open cannot be seen' "$scratch/log"
+	[ "$(driver_of $nvme)" = nvme ]
+	umount /mnt
+}
+
+guard@an-ordinary-user-is-not-told-that-nobody-uses-a-disk()
+{
+	sleep 100 8<"/dev/$disk" &
+	setpriv --reuid nobody --clear-groups --bounding-set -all --inh-caps -all \
+		"$(command -v usrpci)" check $nvme >"$scratch/log" || true
+	kill $!
+	cat "$scratch/log"
+	! grep -q 'nobody uses' "$scratch/log"
+	grep -q 'the files that other programs have open cannot be seen' "$scratch/log"
+}
+
+guard@a-disk-below-a-loop-device()
+{
+	modprobe loop max_loop=1 || skip "the kernel has no loop devices"
+	wait_for 5 test -b /dev/loop0
+	losetup /dev/loop0 "/dev/$disk"
+	refused $nvme nvme "$disk is given on by loop0"
+	expect_fail 3 "losetup -d /dev/loop0" usrpci check $nvme
+	losetup -d /dev/loop0
+	usrpci bind $nvme
+	usrpci restore $nvme
+	wait_for 10 test -b "/dev/$disk"
 }
 
 guard@a-mounted-disk()

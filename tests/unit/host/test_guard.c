@@ -430,6 +430,19 @@ static void a_vfio_group_that_is_open_is_a_use(void **state)
 	assert_int_equal(count_uses(kernel, TWIN), 2);
 }
 
+static void the_first_watchdog_has_two_files(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x088000, "i6300ESB timer", NULL);
+	fixture_link(kernel->fixture, "/proc/1/fd/30", "/dev/watchdog");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_text(kernel->fixture, "/sys/class/watchdog/watchdog0/identity", "i6300ESB timer\n");
+	assert_use(kernel, TWIN, USRPCI_USE_OPEN, "pid 1 (?) has /dev/watchdog open");
+	fixture_mkdir(kernel->fixture, "/sys/class/watchdog/watchdog0/device");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+}
+
 /* The driver of NVIDIA makes its files without the kernel's help. */
 static void the_files_of_nvidia_are_known_by_its_own_table(void **state)
 {
@@ -710,6 +723,7 @@ int main(void)
 		TEST(an_open_disk_is_a_use),
 		TEST(files_of_all_classes_below_a_device_count),
 		TEST(a_vfio_group_that_is_open_is_a_use),
+		TEST(the_first_watchdog_has_two_files),
 		TEST(the_files_of_nvidia_are_known_by_its_own_table),
 		TEST(a_disk_that_the_kernel_gives_on_is_in_use),
 		TEST(a_disk_that_is_a_target_is_in_use),

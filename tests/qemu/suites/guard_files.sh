@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Devices whose users are only seen by the files that they have open, whatever the files are called:
+# disks with several paths, SCSI, a watchdog, sound.
+#
+# case-deadline: 60
+#
+# vm: --device nvme-subsys,id=s --device nvme,id=n0,serial=s,subsys=s
+# vm: --device nvme,id=n1,serial=s,subsys=s --disk nvme-ns,bus=n0
+# vm: --disk virtio-scsi-pci --device i6300esb --device intel-hda --device hda-duplex
+
+nvme=0000:00:01.0
+path=0000:00:02.0
+scsi=0000:00:03.0
+watchdog=0000:00:04.0
+sound=0000:00:05.0
+
+setup()
+{
+	wait_for 20 test -b /dev/nvme0n1
+}
+
+teardown()
+{
+	[ ! -e /run/usrpci/journal ] || usrpci -q restore --all
+	umount -q /mnt || true
+	[ ! -e /dev/nvme0n1p1 ] || delpart /dev/nvme0n1 1
+}
+
+# refused ADDR PATTERN: bind is refused with this reason, and the device stays with its driver.
+refused()
+{
+	local driver
+	driver=$(driver_of "$1")
+	expect_fail 1 "in use: $2" usrpci bind --driver none "$1"
+	[ "$(driver_of "$1")" = "$driver" ]
+}
+
+# What is open under a name that nobody else knows, as in a container's /dev.
+open_as_another_name()
+{
+	local kind=$1 file=$2
+	mknod "$scratch/node" "$kind" "$(stat -c '0x%t' "$file")" "$(stat -c '0x%T' "$file")"
+}
+
+guard@a-mounted-partition-of-a-disk-with-several-paths()
+{
+	[ -e /sys/class/block/nvme0c0n1 ] || skip "the kernel has no NVMe multipath"
+	addpart /dev/nvme0n1 1 2048 65536
+	wait_for 5 test -b /dev/nvme0n1p1
+	mkfs.ext2 -q /dev/nvme0n1p1
+	mount /dev/nvme0n1p1 /mnt
+	refused $nvme "nvme0n1p1 is mounted on /mnt"
+	refused $path "nvme0n1p1 is mounted on /mnt"
+	expect_output nvme0n1 usrpci list -o if --no-headings $nvme
+	expect_fail 1 "it has 2 paths: $nvme, $path" usrpci show nvme0n1
+	expect_fail 3 "umount -A /dev/nvme0n1p1" usrpci check $nvme
+	umount -A /dev/nvme0n1p1
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+}
+
+guard@a-disk-that-is-open-under-another-name()
+{
+	open_as_another_name b /dev/nvme0n1
+	sleep 100 8<"$scratch/node" &
+	refused $nvme "pid $! \(sleep\) has $scratch/node open"
+	kill $!
+}
+
+guard@the-generic-file-of-a-scsi-disk()
+{
+	modprobe sg || skip "the kernel has no sg"
+	wait_for 5 test -c /dev/sg0
+	sleep 100 8</dev/sg0 &
+	refused $scsi "pid $! \(sleep\) has /dev/sg0 open"
+	kill $!
+}
+
+guard@a-watchdog-that-somebody-feeds()
+{
+	[ -c /dev/watchdog0 ] || skip "the kernel has no such watchdog"
+	sleep 100 8>/dev/watchdog0 &
+	refused $watchdog "pid $! \(sleep\) has /dev/watchdog0 open"
+	kill $!
+	wait || true
+	expect_kernel_log 'watchdog did not stop' 5
+}
+
+guard@a-sound-card-that-plays()
+{
+	wait_for 10 test -c /dev/snd/controlC0 || skip "the kernel has no such sound card"
+	sleep 100 8</dev/snd/controlC0 &
+	refused $sound "pid $! \(sleep\) has /dev/snd/controlC0 open"
+	kill $!
+}
