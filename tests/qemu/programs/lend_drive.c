@@ -10,16 +10,9 @@
 
 #include <usrpci/usrpci.h>
 
-enum {
-	DMA_SOURCE = 0x80,
-	DMA_TARGET = 0x88,
-	DMA_COUNT = 0x90,
-	DMA_COMMAND = 0x98,
-	DMA_FROM_DEVICE = 2,
-	DMA_START = 1,
-	BUFFER = 0x40000,
-	BYTES = 4000,
-};
+#include "edu/edu_reg.h"
+
+enum { BYTES = 4000 };
 
 static int drive(struct usrpci_ctx *ctx, struct usrpci_dev *dev)
 {
@@ -31,11 +24,12 @@ static int drive(struct usrpci_ctx *ctx, struct usrpci_dev *dev)
 	    usrpci_dev_set_bus_master(dev, true))
 		return 1;
 	for (unsigned long i = 0;; i++) {
-		usrpci_write64(&bar, DMA_SOURCE, BUFFER);
-		usrpci_write64(&bar, DMA_TARGET, usrpci_dma_addr(ctx, block) + i % 200 * 4096);
-		usrpci_write64(&bar, DMA_COUNT, BYTES);
-		usrpci_write64(&bar, DMA_COMMAND, DMA_FROM_DEVICE | DMA_START);
-		while (usrpci_read64(&bar, DMA_COMMAND) & DMA_START)
+		usrpci_write64(&bar, EDU_DMA_SOURCE, EDU_BUFFER);
+		usrpci_write64(&bar, EDU_DMA_DESTINATION,
+			       usrpci_dma_addr(ctx, block) + i % 200 * 4096);
+		usrpci_write64(&bar, EDU_DMA_COUNT, BYTES);
+		usrpci_write64(&bar, EDU_DMA_COMMAND, EDU_DMA_TO_MEMORY | EDU_DMA_START);
+		while (usrpci_read64(&bar, EDU_DMA_COMMAND) & EDU_DMA_START)
 			usleep(100);
 		if (i == 0)
 			close(open("/tmp/lend_drive", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));

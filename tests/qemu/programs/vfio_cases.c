@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a driver on vfio sees, case by case, for the suites vfio and kernel_*: QEMU's edu device
- *does DMA and raises interrupts on demand (docs/specs/edu.txt of QEMU), e1000e has MSI-X and a
- *register that fires it (82574 data sheet, 10.2.4).
+ * does DMA and raises interrupts on demand (drivers/edu/edu_reg.h), e1000e has MSI-X and a register
+ * that fires it (82574 data sheet, 10.2.4).
  *
  *	vfio_cases CASE DEVICE...
  *
@@ -19,21 +19,10 @@
 
 #include <usrpci/usrpci.h>
 
-#define EDU_ID         0x00
-#define EDU_LIVENESS   0x04
-#define EDU_IRQ_STATUS 0x24
-#define EDU_IRQ_RAISE  0x60
-#define EDU_IRQ_ACK    0x64
-#define EDU_DMA_SRC    0x80
-#define EDU_DMA_DST    0x88
-#define EDU_DMA_COUNT  0x90
-#define EDU_DMA_CMD    0x98
-#define EDU_BUFFER     0x40000
-#define EDU_START      1
-#define EDU_TO_RAM     2
-#define EDU_SIZE       2048 /* QEMU 7.2 refuses all of the device's 4096 bytes */
-#define PAGE           4096
-#define EDU_MASK       0x0fffffff
+#include "edu/edu_reg.h"
+
+#define EDU_SIZE 2048 /* QEMU 7.2 refuses all of the device's 4096 bytes */
+#define PAGE     4096
 
 #define check(condition)                                                                        \
 	do {                                                                                    \
@@ -94,9 +83,9 @@ static void finish_dma(struct edu *edu)
 {
 	unsigned int tries = 500;
 
-	while (tries-- && usrpci_read64(&edu->bar, EDU_DMA_CMD) & EDU_START)
+	while (tries-- && usrpci_read64(&edu->bar, EDU_DMA_COMMAND) & EDU_DMA_START)
 		usleep(10000);
-	check(!(usrpci_read64(&edu->bar, EDU_DMA_CMD) & EDU_START));
+	check(!(usrpci_read64(&edu->bar, EDU_DMA_COMMAND) & EDU_DMA_START));
 }
 
 /* An edu cannot be reset: what a killed program began ends before it may master the bus again. */
@@ -108,7 +97,7 @@ static struct edu open_edu_in(struct usrpci_ctx *ctx, const char *name)
 	check(usrpci_read32(&edu.bar, EDU_ID) == 0x010000ed);
 	finish_dma(&edu);
 	succeeds(usrpci_dev_set_bus_master(edu.dev, true));
-	edu.block = alloc_block(ctx, EDU_SIZE, EDU_MASK);
+	edu.block = alloc_block(ctx, EDU_SIZE, EDU_DMA_LIMIT);
 	return edu;
 }
 
@@ -125,10 +114,10 @@ static void close_edu(struct edu *edu)
 
 static void start_dma(struct edu *edu, uint64_t from, uint64_t to, size_t size, uint32_t command)
 {
-	usrpci_write64(&edu->bar, EDU_DMA_SRC, from);
-	usrpci_write64(&edu->bar, EDU_DMA_DST, to);
+	usrpci_write64(&edu->bar, EDU_DMA_SOURCE, from);
+	usrpci_write64(&edu->bar, EDU_DMA_DESTINATION, to);
 	usrpci_write64(&edu->bar, EDU_DMA_COUNT, size);
-	usrpci_write64(&edu->bar, EDU_DMA_CMD, command | EDU_START);
+	usrpci_write64(&edu->bar, EDU_DMA_COMMAND, command | EDU_DMA_START);
 }
 
 static void edu_take(struct edu *edu, uint64_t from, size_t size)
@@ -139,7 +128,7 @@ static void edu_take(struct edu *edu, uint64_t from, size_t size)
 
 static void edu_put(struct edu *edu, uint64_t to, size_t size)
 {
-	start_dma(edu, EDU_BUFFER, to, size, EDU_TO_RAM);
+	start_dma(edu, EDU_BUFFER, to, size, EDU_DMA_TO_MEMORY);
 	finish_dma(edu);
 }
 
@@ -154,11 +143,11 @@ static void fill(uint8_t *block, size_t size, unsigned int seed)
 static void dma_both_ways(char **names)
 {
 	struct edu edu = open_edu(names[0]);
-	uint8_t *copy = alloc_block(edu.ctx, EDU_SIZE, EDU_MASK);
+	uint8_t *copy = alloc_block(edu.ctx, EDU_SIZE, EDU_DMA_LIMIT);
 
 	fill(edu.block, EDU_SIZE, 1);
 	memset(copy, 0, EDU_SIZE);
-	check(usrpci_dma_addr(edu.ctx, copy) + EDU_SIZE - 1 <= EDU_MASK);
+	check(usrpci_dma_addr(edu.ctx, copy) + EDU_SIZE - 1 <= EDU_DMA_LIMIT);
 	edu_take(&edu, usrpci_dma_addr(edu.ctx, edu.block), EDU_SIZE);
 	edu_put(&edu, usrpci_dma_addr(edu.ctx, copy), EDU_SIZE);
 	check(!memcmp(edu.block, copy, EDU_SIZE));
@@ -482,7 +471,7 @@ static void two_devices_share(char **names)
 {
 	struct usrpci_ctx *ctx = open_ctx();
 	struct edu first = open_edu_in(ctx, names[0]), second = open_edu_in(ctx, names[1]);
-	uint8_t *copy = alloc_block(ctx, EDU_SIZE, EDU_MASK);
+	uint8_t *copy = alloc_block(ctx, EDU_SIZE, EDU_DMA_LIMIT);
 
 	fill(first.block, EDU_SIZE, 7);
 	memset(second.block, 0, EDU_SIZE);
