@@ -212,6 +212,18 @@ every_command_has_a_man_page()
 	done
 }
 
+environment_variables_are_listed()
+{
+	local name
+	cd "$1" || return
+	sources lib util host cli rump | grep -v /examples/ | xargs -r grep -ohE 'getenv\("[A-Z_]+"' | cut -d '"' -f 2 | sort -u |
+		while read -r name; do
+			# "`USRPCI_QEMU`, `_ARGS`" in its table.
+			grep -qF "\`$name\`" HACKING.md || grep -qE "\`${name%_*}\`.*\`_${name##*_}\`" HACKING.md ||
+				echo "HACKING.md: $name is not in the table"
+		done
+}
+
 # --- trees that break a rule: path and content in pairs ---------------------------------------
 
 tree()
@@ -282,4 +294,6 @@ rule "each public header has a man page" every_header_has_a_man_page 1 \
 	include/usrpci/dma.h '' include/usrpci/host.h '' man/usrpci_host.3.scd ''
 rule "each command has a man page" every_command_has_a_man_page 1 \
 	cli/cmd_bind.c '' cli/cmd_list.c '' man/usrpci-bind.1.scd ''
+rule "each environment variable is in the table of HACKING.md" environment_variables_are_listed 1 \
+	HACKING.md '| `USRPCI_A`, `_B` |\n' lib/a.c 'getenv("USRPCI_A");\nsecure_getenv("USRPCI_A_B");\ngetenv("USRPCI_C");\n'
 finish
