@@ -54,7 +54,8 @@ static void append(char *line, size_t size, const char *text)
 
 static void format_command(char *line, size_t size, const struct change *change)
 {
-	static const char *const verbs[] = {"echo", "modprobe", "chown", "chmod", "mount -t", "rm"};
+	static const char *const verbs[] = {"echo",     "modprobe", "chown", "chmod",
+					    "mount -t", "umount",   "rm"};
 
 	snprintf(line, size, "%s", verbs[change->kind]);
 	if (change->value[0]) {
@@ -132,6 +133,11 @@ int apply_mount(struct usrpci_host *host, const char *why, const char *type, con
 	return apply(host, &(struct change){CHANGE_MOUNT, path, type, why, .options = options});
 }
 
+int apply_unmount(struct usrpci_host *host, const char *why, const char *path)
+{
+	return apply(host, &(struct change){CHANGE_UNMOUNT, path, "", why});
+}
+
 int apply_remove(struct usrpci_host *host, const char *why, const char *path)
 {
 	return apply(host, &(struct change){CHANGE_REMOVE, path, "", why});
@@ -167,6 +173,14 @@ static int mount_on(const char *path, const char *type, const char *options)
 	return mount("none", path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) ? -errno : 0;
 }
 
+/* What is not mounted, or gone, is as it should be. */
+static int unmount_from(const char *path)
+{
+	if (umount2(path, UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
+		return -errno;
+	return rmdir(path) && errno != ENOENT ? -errno : 0;
+}
+
 int apply_perform(struct usrpci_host *host, const struct change *change)
 {
 	char path[PATH_SIZE];
@@ -181,6 +195,8 @@ int apply_perform(struct usrpci_host *host, const struct change *change)
 		return error;
 	if (change->kind == CHANGE_MOUNT)
 		return mount_on(path, change->value, change->options);
+	if (change->kind == CHANGE_UNMOUNT)
+		return unmount_from(path);
 	if (change->kind == CHANGE_REMOVE)
 		return unlink(path) ? -errno : 0;
 	if (change->kind == CHANGE_OWNER)

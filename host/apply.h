@@ -12,12 +12,13 @@
 struct usrpci_host;
 
 enum change_kind {
-	CHANGE_WRITE,  /* value to path */
-	CHANGE_MODULE, /* load value */
-	CHANGE_OWNER,  /* path to uid and gid; (uid_t)-1 and (gid_t)-1 stay as they are */
-	CHANGE_MODE,   /* permissions of path to mode */
-	CHANGE_MOUNT,  /* a file system of type value on path, which is made, with options */
-	CHANGE_REMOVE, /* the file path */
+	CHANGE_WRITE,   /* value to path */
+	CHANGE_MODULE,  /* load value */
+	CHANGE_OWNER,   /* path to uid and gid; (uid_t)-1 and (gid_t)-1 stay as they are */
+	CHANGE_MODE,    /* permissions of path to mode */
+	CHANGE_MOUNT,   /* a file system of type value on path, which is made, with options */
+	CHANGE_UNMOUNT, /* what is mounted on path, and the empty directory */
+	CHANGE_REMOVE,  /* the file path */
 };
 
 struct change {
@@ -41,6 +42,7 @@ int apply_owner(struct usrpci_host *host, const char *why, const char *path, uid
 int apply_mode(struct usrpci_host *host, const char *why, const char *path, mode_t mode);
 int apply_mount(struct usrpci_host *host, const char *why, const char *type, const char *path,
 		const char *options);
+int apply_unmount(struct usrpci_host *host, const char *why, const char *path);
 int apply_remove(struct usrpci_host *host, const char *why, const char *path);
 
 /* Makes a change of the running kernel: what host_kernel.perform is outside tests. */
