@@ -20,6 +20,7 @@
 #include "device_lock.h"
 #include "driver.h"
 #include "file.h"
+#include "group.h"
 #include "lend/lend.h"
 
 #define LOG_SUBJECT "lend"
@@ -105,12 +106,47 @@ static int list_uio(struct lend *lend, unsigned int index)
 	return open_last(lend, device);
 }
 
+static bool is_lent(const struct lend *lend, const struct usrpci_addr *addr)
+{
+	for (size_t i = 0; i < lend->count; i++) {
+		if (!usrpci_addr_compare(&lend->devices[i].info.addr, addr))
+			return true;
+	}
+	return false;
+}
+
+/* Who has the group can open every device of it that vfio holds. */
+static int check_group(struct lend *lend, const struct lend_device *device)
+{
+	struct usrpci_dev_info *members;
+	int count = group_endpoints(lend->host, &device->info, &members), error = 0;
+	char name[USRPCI_ADDR_STRLEN];
+
+	if (count < 0)
+		return report(lend->host->ctx, count, device->name, NULL,
+			      "cannot list its IOMMU group");
+	for (int i = 0; !error && i < count && !lend->options->bind.whole_group; i++) {
+		if (members[i].driver_kind == USRPCI_DRIVER_VFIO &&
+		    !is_lent(lend, &members[i].addr))
+			error = refuse(
+				lend->host->ctx, -EBUSY, device->name,
+				"lend it too, or bind it to another driver",
+				"whoever has it can open %s too, which %s holds and which is "
+				"of the same IOMMU group",
+				usrpci_addr_format(&members[i].addr, name), members[i].driver);
+	}
+	free(members);
+	return error;
+}
+
 static int list_vfio(struct lend *lend, unsigned int index)
 {
 	struct lend_device *device = &lend->devices[index];
 	char **names;
-	int count;
+	int count, error = check_group(lend, device);
 
+	if (error)
+		return error;
 	list(lend, LEND_SHARED, "/dev/vfio/vfio");
 	list(lend, index, "/dev/vfio/%d", device->info.iommu_group);
 	list(lend, LEND_SHARED, "/dev/iommu");
