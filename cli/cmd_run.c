@@ -15,15 +15,17 @@
 #include "moves.h"
 #include "number.h"
 
-enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_KEEP };
+enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_MEMLOCK, OPTION_KEEP };
 
 /* As a shell and env(1) say it, and the library of a program that could not be started. */
 enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
 static const struct option_spec run_options[] = {
-	{'u', "user", "USER", "whom the program runs as; default: who called sudo, else nobody"},
+	{'u', "user", "USER", "whom the program runs as; default: who called sudo, else a new one"},
 	MOVE_OPTIONS,
 	{OPTION_HUGEPAGES, "hugepages", "N", "uio: reserve so many of 2 MiB, and lend no more"},
+	{OPTION_MEMLOCK, "memlock", "MIB",
+	 "vfio: what each process may pin; default: 1/4 of memory"},
 	{OPTION_KEEP, "keep", NULL, "leave the devices with that driver afterwards"},
 	{0},
 };
@@ -35,9 +37,20 @@ static void print_notes(void)
 	       "before their memory is freed, and the host is put back as it was.\n");
 }
 
+/* Reads a number of the option's unit, which is not 0. */
+static int read_size(struct cli *cli, const char *unit, uint64_t most, size_t *size)
+{
+	uint64_t number;
+
+	if (!parse_number(optarg, 10, most, &number) || number == 0)
+		return cli->stopped = usage_error(cli, NULL, "%s is not a number of %s", optarg,
+						  unit);
+	*size = number;
+	return 0;
+}
+
 static int read_options(struct cli *cli, struct usrpci_lend_options *options)
 {
-	uint64_t pages;
 	int key;
 
 	while ((key = option_next(cli))) {
@@ -46,11 +59,13 @@ static int read_options(struct cli *cli, struct usrpci_lend_options *options)
 			options->user = optarg;
 			break;
 		case OPTION_HUGEPAGES:
-			if (!parse_number(optarg, 10, 1 << 20, &pages) || pages == 0)
-				return cli->stopped = usage_error(
-					       cli, NULL, "%s is not a number of huge pages",
-					       optarg);
-			options->hugepages = pages;
+			if (read_size(cli, "huge pages", 1 << 20, &options->hugepages))
+				return -1;
+			break;
+		case OPTION_MEMLOCK:
+			if (read_size(cli, "MiB", SIZE_MAX >> 20, &options->memlock))
+				return -1;
+			options->memlock <<= 20;
 			break;
 		case OPTION_KEEP:
 			options->keep = true;
@@ -117,6 +132,8 @@ static int lend(struct cli *cli, struct usrpci_lend_options *options)
 		status = usrpci_host_lend(cli->host, options);
 	}
 	moves_free(&moves);
+	if (status == -EUCLEAN)
+		return STATUS_LEFT;
 	return status < 0 ? STATUS_FAILED : status;
 }
 

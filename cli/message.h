@@ -11,6 +11,7 @@ enum status {
 	STATUS_FAILED = 1,
 	STATUS_USAGE = 2,
 	STATUS_NOT_READY = 3,
+	STATUS_LEFT = 4, /* something was left behind, which restore --all cleans up */
 };
 
 struct cli;

@@ -10,6 +10,7 @@
 #include "driver.h"
 #include "file.h"
 #include "journal.h"
+#include "lend/lend.h"
 #include "target.h"
 #include "vfio_node.h"
 #include "restore.h"
@@ -121,5 +122,7 @@ int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const
 
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
-	return restore_locked(host, addr, false);
+	int error = lend_note_check(host, addr);
+
+	return error ? error : restore_locked(host, addr, false);
 }

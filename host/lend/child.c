@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The process of a program that devices are lent to: an ordinary user, no capability, and no way to
- * gain one (no_new_privs); it ends when the broker does. What it leaves running is the broker's to
- * end, as their subreaper.
+ * The processes of a program that devices are lent to: an ordinary user, no capability, and no way
+ * to gain one (no_new_privs). They are in a namespace of their own (pid_namespaces(7)), so that
+ * they see and can name nobody else, and so that the kernel ends them at once, however many they
+ * are: when the namespace's first process ends, which does so when the broker has ended.
  */
 
 #include <errno.h>
@@ -10,14 +11,16 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
-#include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,55 +33,8 @@
 
 #define STATUS_NOT_EXECUTABLE 126
 #define STATUS_NOT_FOUND      127
-#define END_MS                5000
-
-struct identity {
-	uid_t uid;
-	gid_t gid;
-	char name[64];
-	char home[128];
-};
-
-static bool parse_id(const char *text, unsigned long *id)
-{
-	char *end;
-
-	errno = 0;
-	*id = strtoul(text, &end, 10);
-	return !errno && end != text && !*end && *id < (uid_t)-1;
-}
-
-/* A number needs no entry in the user database; its group is then the same number. */
-static int find_identity(struct usrpci_host *host, const char *user, struct identity *identity)
-{
-	const struct passwd *entry = getpwnam(user);
-	unsigned long id = 0;
-
-	if (!entry && !parse_id(user, &id))
-		return refuse(host->ctx, -ENOENT, user, NULL, "no such user");
-	if (!entry)
-		entry = getpwuid((uid_t)id);
-	*identity = (struct identity){(uid_t)id, (gid_t)id, "", "/"};
-	if (entry) {
-		identity->uid = entry->pw_uid;
-		identity->gid = entry->pw_gid;
-		snprintf(identity->name, sizeof(identity->name), "%s", entry->pw_name);
-		snprintf(identity->home, sizeof(identity->home), "%s", entry->pw_dir);
-	}
-	/* Root owns the devices' files, so without a capability it still has other ways to them. */
-	if (identity->uid == 0 || identity->gid == 0)
-		return refuse(
-			host->ctx, -EPERM, user, "name another with -u",
-			"a program that devices are lent to does not run as root, nor in its group");
-	return 0;
-}
-
-static const char *default_user(void)
-{
-	const char *caller = getenv("SUDO_UID");
-
-	return caller && strcmp(caller, "0") ? caller : "nobody";
-}
+#define END_MS                30000
+#define MEMLOCK_SHARE         4 /* of memory, unless another limit is asked for */
 
 /* An empty bounding set leaves a set-user-id program nothing, even without no_new_privs. */
 static int drop_capabilities(void)
@@ -93,43 +49,38 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &header, none) ? -errno : 0;
 }
 
-static int become(const struct identity *identity)
+static int become(const struct lend_user *user)
 {
-	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 	int error;
 
-	/* vfio counts DMA memory against it; how much is lent is the broker's to limit. */
-	setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	if (setgroups(1, &identity->gid) || setresgid(identity->gid, identity->gid, identity->gid))
+	if (setgroups(1, &user->gid) || setresgid(user->gid, user->gid, user->gid))
 		return -errno;
 	for (int cap = 0; prctl(PR_CAPBSET_DROP, cap) == 0; cap++)
 		;
-	if (setresuid(identity->uid, identity->uid, identity->uid))
+	if (setresuid(user->uid, user->uid, user->uid))
 		return -errno;
 	error = drop_capabilities();
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		error = -errno;
-	return error ? error : lend_terminal_guard();
+	return error ? error : lend_filter_program();
 }
 
-static void set_environment(const struct identity *identity, int socket)
+static void set_environment(const struct lend_user *user, int socket)
 {
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", socket);
 	setenv(BROKER_ENV, number, 1);
-	if (identity->name[0]) {
-		setenv("USER", identity->name, 1);
-		setenv("LOGNAME", identity->name, 1);
-	}
-	setenv("HOME", identity->home, 1);
+	setenv("USER", user->name, 1);
+	setenv("LOGNAME", user->name, 1);
+	setenv("HOME", user->home, 1);
 }
 
 /*
  * A descriptor that root had open is a privilege too. This comes before the change of user, after
  * which a process may not look into its own /proc.
  */
-static int close_on_exec(const struct usrpci_ctx *ctx)
+static int close_from(const struct usrpci_ctx *ctx, int first, bool on_exec)
 {
 	char **names;
 	int count = dir_list(ctx, &names, "/proc/self/fd");
@@ -139,8 +90,10 @@ static int close_on_exec(const struct usrpci_ctx *ctx)
 	for (int i = 0; i < count; i++) {
 		int fd = atoi(names[i]);
 
-		if (fd > STDERR_FILENO)
+		if (fd >= first && on_exec)
 			fcntl(fd, F_SETFD, FD_CLOEXEC);
+		else if (fd >= first)
+			close(fd);
 	}
 	free(names);
 	return 0;
@@ -154,9 +107,45 @@ static int join_new_session(void)
 		       : 0;
 }
 
+/* vfio counts what it pins against this limit, for each process. */
+static int limit_memory(const struct lend *lend)
+{
+	struct rlimit limit = {lend->options->memlock, lend->options->memlock};
+	struct sysinfo info;
+
+	if (!limit.rlim_max) {
+		if (sysinfo(&info))
+			return -errno;
+		limit.rlim_cur = limit.rlim_max = (rlim_t)info.totalram * info.mem_unit /
+						  MEMLOCK_SHARE;
+	}
+	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
+}
+
+/* A /proc of the program's own processes; it goes with the program. */
+static int hide_others(void)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) ||
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+		return -errno;
+	return 0;
+}
+
+static int prepare(const struct lend *lend)
+{
+	int error = close_from(lend->host->ctx, STDERR_FILENO + 1, true);
+
+	if (!error)
+		error = limit_memory(lend);
+	if (!error)
+		error = hide_others();
+	if (!error)
+		error = become(&lend->user);
+	return error ? error : join_new_session();
+}
+
 /* Does not return. Failures go to the broker by the pipe, which success closes. */
-static void run(struct lend *lend, const struct identity *identity, pid_t broker, int socket,
-		int failure)
+static void run(struct lend *lend, int socket, int failure)
 {
 	sigset_t none;
 	int error;
@@ -164,25 +153,33 @@ static void run(struct lend *lend, const struct identity *identity, pid_t broker
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	error = close_on_exec(lend->host->ctx);
-	if (!error)
-		error = become(identity);
-	/* After the change of user, which clears it. The broker may be gone by then. */
-	if (!error && prctl(PR_SET_PDEATHSIG, SIGKILL))
-		error = -errno;
-	if (!error && getppid() != broker)
-		_exit(STATUS_NOT_EXECUTABLE);
-	if (!error)
-		error = join_new_session();
+	error = prepare(lend);
 	if (!error && fcntl(socket, F_SETFD, 0))
 		error = -errno;
 	if (!error) {
-		set_environment(identity, socket);
+		set_environment(&lend->user, socket);
 		execvp(lend->options->argv[0], lend->options->argv);
 		error = -errno;
 	}
 	(void)!write(failure, &error, sizeof(error));
 	_exit(error == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+}
+
+/*
+ * The first process of the namespace. It takes no signal but SIGKILL from outside, and has nothing
+ * but the end of a pipe, whose other end goes with the broker. Does not return.
+ */
+static void run_first(struct lend *lend, int broker_lives)
+{
+	char none;
+
+	prctl(PR_SET_NAME, "usrpci-first");
+	signal(SIGCHLD, SIG_IGN);
+	if (dup2(broker_lives, STDIN_FILENO) < 0 || close_from(lend->host->ctx, 1, false))
+		_exit(1);
+	while (read(STDIN_FILENO, &none, 1) < 0 && errno == EINTR)
+		;
+	_exit(0);
 }
 
 static int await_exec(int failure)
@@ -196,71 +193,100 @@ static int await_exec(int failure)
 	return got == sizeof(error) ? error : 0;
 }
 
-pid_t lend_child_start(struct lend *lend, int socket, int *status)
+static int start_first(struct lend *lend)
 {
-	const char *user = lend->options->user ? lend->options->user : default_user();
-	struct identity identity;
-	pid_t broker = getpid(), child;
-	int failure[2], error;
+	int pair[2];
 
-	*status = 0;
-	error = find_identity(lend->host, user, &identity);
-	if (error)
-		return error;
+	if (pipe2(pair, O_CLOEXEC))
+		return -errno;
+	lend->first = fork();
+	if (lend->first == 0) {
+		close(pair[1]);
+		run_first(lend, pair[0]);
+	}
+	close(pair[0]);
+	/* It is open for as long as this process lives. */
+	lend->lives = pair[1];
+	return lend->first < 0 ? -EAGAIN : 0;
+}
+
+static pid_t start_program(struct lend *lend, int socket, int *status)
+{
+	int failure[2], error;
+	pid_t child;
+
 	if (pipe2(failure, O_CLOEXEC))
 		return -errno;
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	fflush(NULL);
 	child = fork();
 	if (child == 0)
-		run(lend, &identity, broker, socket, failure[1]);
+		run(lend, socket, failure[1]);
 	close(failure[1]);
-	if (child < 0) {
-		close(failure[0]);
-		return -EAGAIN;
-	}
-	error = await_exec(failure[0]);
+	error = child < 0 ? -EAGAIN : await_exec(failure[0]);
 	close(failure[0]);
-	if (error) {
-		waitpid(child, NULL, 0);
-		*status = error == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
-		return report(lend->host->ctx, error, lend->options->argv[0], NULL,
-			      "cannot be run as %s", user);
-	}
-	return child;
+	if (!error)
+		return child;
+	if (child < 0)
+		return error;
+	waitpid(child, NULL, 0);
+	*status = error == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+	return report(lend->host->ctx, error, lend->options->argv[0], NULL, "cannot be run as %s",
+		      lend->user.name);
 }
 
-static void kill_children(void)
+/* What this process starts later is to be in its own namespace again. */
+pid_t lend_child_start(struct lend *lend, int socket, int *status)
 {
-	char path[64], text[4096], *at = text, *end;
-	FILE *file;
-	size_t got;
+	int own, error = lend_user_find(lend);
+	pid_t program;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	file = fopen(path, "re");
-	got = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
-	text[got] = '\0';
-	if (file)
-		fclose(file);
-	/* A space ends each; a number without it is cut off, and somebody else's. */
-	for (long pid; (pid = strtol(at, &end, 10)) > 0 && *end == ' '; at = end)
-		kill((pid_t)pid, SIGKILL);
+	*status = 0;
+	if (error)
+		return error;
+	own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (own < 0 || unshare(CLONE_NEWPID)) {
+		error = report(lend->host->ctx, -errno, NULL, NULL,
+			       "cannot make a process namespace for the program");
+		if (own >= 0)
+			close(own);
+		return error;
+	}
+	fflush(NULL);
+	program = start_first(lend);
+	if (!program)
+		program = start_program(lend, socket, status);
+	if (setns(own, CLONE_NEWPID) && program > 0)
+		log_warning(lend->host->ctx, NULL, NULL, "cannot leave the program's namespace: %s",
+			    strerror(errno));
+	close(own);
+	return program;
 }
 
-/* Children of those that are killed become ours, until none is left. */
-void lend_child_end_all(struct lend *lend)
+/* The first process ends when all others have, and the program is this process's to wait for. */
+static bool wait_for_all(void)
 {
 	uint64_t end = clock_ms() + END_MS;
 
-	while (clock_ms() < end) {
-		kill_children();
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
-		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
-			return;
+	while (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD) {
+		if (clock_ms() >= end)
+			return false;
 		sleep_ms(1);
 	}
-	lend->outlived = true;
-	log_warning(lend->host->ctx, NULL, "usrpci restore --all when they have ended",
-		    "processes of the program do not end: its devices are not given back");
+	return true;
+}
+
+/* However many processes want the processor, the two that end them come first. */
+void lend_child_end_all(struct lend *lend)
+{
+	const struct sched_param above = {.sched_priority = 1}, usual = {0};
+
+	if (lend->first <= 0)
+		return;
+	sched_setscheduler(0, SCHED_FIFO, &above);
+	sched_setscheduler(lend->first, SCHED_FIFO, &above);
+	kill(lend->first, SIGKILL);
+	lend->outlived = !wait_for_all();
+	sched_setscheduler(0, SCHED_OTHER, &usual);
+	if (lend->outlived)
+		log_warning(lend->host->ctx, NULL, "usrpci restore --all when they have ended",
+			    "processes of the program do not end: its devices are not given back");
 }

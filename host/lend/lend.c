@@ -10,18 +10,14 @@
  */
 
 #include <errno.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <usrpci/dma.h>
 
-#include "base.h"
 #include "driver.h"
-#include "file.h"
 #include "journal.h"
 #include "lend/lend.h"
 #include "target.h"
@@ -30,9 +26,6 @@
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
-
-#define HUGEPAGES_DEFAULT 8
-#define OWN_HUGETLBFS     STATE_DIR "/hugetlbfs"
 
 /* A dry run has changed nothing: there the driver is the one that bind would have chosen. */
 static int look_again(struct lend *lend, struct lend_device *device)
@@ -69,6 +62,9 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 	if (error)
 		return error;
 	lend->count++;
+	/* Whoever clears /run meanwhile does not keep the device from going back. */
+	if (journal_has(host, &device->info.addr))
+		journal_read(host, &device->info.addr, &device->record);
 	error = look_again(lend, device);
 	if (error)
 		return error;
@@ -102,6 +98,8 @@ static int take(struct lend *lend, struct lend_device *device, const struct usrp
 	error = lend_note_check(host, addr);
 	if (!error)
 		error = lend_check_unused(host, addr, lend->options->bind.force);
+	if (!error && lend->count == 0)
+		error = lend_broker_register(lend);
 	if (!error)
 		error = bind_device(lend, device);
 	state_unlock(host);
@@ -110,49 +108,16 @@ static int take(struct lend *lend, struct lend_device *device, const struct usrp
 
 static int give_back(struct lend *lend, const struct lend_device *device)
 {
+	int error = 0;
+
 	if (lend->options->keep || !strcmp(device->driver_before, device->info.driver))
 		return 0;
+	if (device->record.entry.when && !journal_has(lend->host, &device->info.addr))
+		error = journal_write(lend->host, &device->record);
+	if (error)
+		return error;
 	return restore_lent(lend->host, &device->info.addr, device->driver_before,
 			    device->was_ours);
-}
-
-static bool has_pages_of_2m(const struct mntent *entry)
-{
-	const char *size = hasmntopt(entry, "pagesize");
-
-	return !strcmp(entry->mnt_type, "hugetlbfs") &&
-	       (!size || !strncmp(size, "pagesize=2M", 11));
-}
-
-/* Where there is a hugetlbfs with the right pages; "" when there is none. */
-static void find_hugetlbfs(char *directory, size_t size)
-{
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	struct mntent *entry;
-
-	directory[0] = '\0';
-	while (mounts && !directory[0] && (entry = getmntent(mounts))) {
-		if (has_pages_of_2m(entry) && strlen(entry->mnt_dir) < size)
-			strcpy(directory, entry->mnt_dir);
-	}
-	if (mounts)
-		endmntent(mounts);
-}
-
-static int ensure_hugetlbfs(struct lend *lend)
-{
-	struct usrpci_host *host = lend->host;
-	int error;
-
-	find_hugetlbfs(lend->memory_directory, sizeof(lend->memory_directory));
-	if (lend->memory_directory[0])
-		return 0;
-	strcpy(lend->memory_directory, OWN_HUGETLBFS);
-	error = apply_mount(host, "a place for DMA memory", "hugetlbfs", OWN_HUGETLBFS,
-			    "pagesize=2M,mode=0700");
-	if (error)
-		return report(host->ctx, error, OWN_HUGETLBFS, NULL, "cannot mount a hugetlbfs");
-	return 0;
 }
 
 static bool needs_memory(const struct lend *lend)
@@ -164,47 +129,22 @@ static bool needs_memory(const struct lend *lend)
 	return false;
 }
 
-static int open_memory(struct lend *lend)
-{
-	const struct ctx_base *base = ctx_base(lend->host->ctx);
-	struct usrpci_ctx_options options = {
-		.log = base->log,
-		.log_data = base->log_data,
-		.log_level = base->log_level,
-		.page_size = LEND_PAGE_SIZE,
-		.dma_directory = lend->memory_directory,
-	};
-	size_t pages = lend->options->hugepages ? lend->options->hugepages : HUGEPAGES_DEFAULT;
-	int error = ensure_hugetlbfs(lend);
-
-	if (error)
-		return error;
-	error = usrpci_host_hugepages_reserve(lend->host, pages, LEND_PAGE_SIZE, -1);
-	if (error < 0)
-		return error;
-	lend->reserved = (size_t)error;
-	if (lend->host->options.dry_run)
-		return 0;
-	error = lend_notes_write(lend);
-	if (error)
-		return error;
-	error = usrpci_ctx_open(&options, &lend->memory);
-	return error ? error : usrpci_dma_physical(lend->memory);
-}
-
 /* The notes say first that no huge pages are left to give back: recovery does so too (note.c). */
 static int close_memory(struct lend *lend)
 {
 	size_t reserved = lend->reserved;
-	int error;
+	int error = 0;
 
 	usrpci_ctx_close(lend->memory);
 	lend->memory = NULL;
-	if (!reserved)
-		return 0;
+	if (lend->memory_directory[0] && !lend->host->options.dry_run)
+		error = lend_memory_free(lend->host, lend->memory_directory);
+	if (error || !reserved)
+		return error;
 	lend->reserved = 0;
-	lend_notes_write(lend);
-	error = hugepages_give_back(lend->host, reserved, LEND_PAGE_SIZE, -1);
+	error = lend_notes_write(lend);
+	if (!error)
+		error = hugepages_give_back(lend->host, reserved, LEND_PAGE_SIZE, -1);
 	return error < 0 ? error : 0;
 }
 
@@ -223,37 +163,67 @@ static int stop_all(struct lend *lend)
 	return first;
 }
 
+/*
+ * Whoever has a device could go on with it after it was given back. One that was taken by force
+ * from a program, and stays with its driver, may be that program's still.
+ */
+static int wait_all_unheld(struct lend *lend)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < lend->count; i++) {
+		const struct lend_device *device = &lend->devices[i];
+		int error;
+
+		if (lend->options->bind.force &&
+		    !strcmp(device->driver_before, device->info.driver))
+			continue;
+		error = lend_wait_unheld(lend->host, &device->info.addr);
+		first = first ? first : error;
+	}
+	return first;
+}
+
 static int give_all_back(struct lend *lend)
 {
 	int first = 0;
 
-	while (lend->count > 0) {
-		const struct lend_device *device = &lend->devices[--lend->count];
-		int error = give_back(lend, device);
+	for (size_t i = lend->count; i > 0; i--) {
+		int error = give_back(lend, &lend->devices[i - 1]);
 
-		if (!error)
-			error = lend_note_remove(lend->host, &device->info.addr);
+		first = first ? first : error;
+	}
+	return first;
+}
+
+static int remove_notes(struct lend *lend)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < lend->count; i++) {
+		int error = lend_note_remove(lend->host, &lend->devices[i].info.addr);
+
 		first = first ? first : error;
 	}
 	return first;
 }
 
 /*
- * A device that does not stop, or that a process of the program can still reach, may still write:
- * its memory is left to the file that it is in, and the notes say whose it is.
+ * A device that does not stop, or that a process can still reach, may still write: it is left with
+ * its memory, and the notes say whose both are. Memory comes last.
  */
 static int finish(struct lend *lend, bool started)
 {
-	int error = started ? stop_all(lend) : 0, failed;
+	int error = started ? stop_all(lend) : 0;
 
-	if (!error && lend->outlived)
-		error = -EBUSY;
-	if (error)
-		return error;
 	lend_files_close(lend);
-	error = close_memory(lend);
-	failed = give_all_back(lend);
-	return error ? error : failed;
+	if (!error && started)
+		error = lend->outlived ? -EBUSY : wait_all_unheld(lend);
+	if (!error)
+		error = give_all_back(lend);
+	if (!error)
+		error = close_memory(lend);
+	return error ? error : remove_notes(lend);
 }
 
 static int prepare(struct lend *lend)
@@ -264,13 +234,18 @@ static int prepare(struct lend *lend)
 	for (size_t i = 0; !error && i < options->count; i++)
 		error = take(lend, &lend->devices[i], &options->addrs[i]);
 	if (!error && needs_memory(lend))
-		error = open_memory(lend);
+		error = lend_memory_open(lend);
 	return error || lend->host->options.dry_run ? error : lend_files_open(lend);
 }
 
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options)
 {
-	struct lend lend = {.host = host, .options = options, .since = time(NULL)};
+	struct lend lend = {
+		.host = host,
+		.options = options,
+		.since = time(NULL),
+		.registered = -1,
+	};
 	int status, error;
 
 	/* A failure is logged there, and the devices that it concerns are refused below. */
@@ -286,7 +261,8 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	host->waits_for_lock = true; /* nobody else would give the devices back */
 	error = host->options.dry_run ? 0 : finish(&lend, !error);
 	host->waits_for_lock = false;
+	lend_broker_leave(&lend);
 	lend_signals_restore(&lend);
 	free(lend.devices);
-	return error && status >= 0 ? error : status;
+	return error ? -EUCLEAN : status;
 }

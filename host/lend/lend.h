@@ -6,11 +6,14 @@
  * What the parts of lending share.
  *
  *	lend.c          takes devices, runs the program, gives them back
+ *	user.c     whom the program runs as
  *	child.c    the program's process: no privileges, and then no way to get any
  *	serve.c    the protocol (util/broker.h); treats its peers as hostile
  *	config.c   what a program may leave wrong in configuration space
  *	files.c    files of the devices, opened for the program
- *	terminal.c keeps the program from typing on root's terminal
+ *	memory.c   DMA memory where there is no IOMMU
+ *	holders.c  who still has a device at the end
+ *	filter.c   what the program and the broker may not ask of the kernel
  *	note.c     what is lent, for others to see, and what a killed broker left behind
  *	irq.c      counts interrupts, for usrpci ps
  */
@@ -20,6 +23,7 @@
 #include <sys/types.h>
 
 #include "host.h"
+#include "journal.h"
 
 #define LEND_FILES_MAX 128 /* of all devices of a broker */
 #define LEND_PAGE_SIZE (UINT64_C(2) << 20)
@@ -56,13 +60,22 @@ struct lend_device {
 	struct usrpci_dev_info info; /* as it is lent */
 	char name[USRPCI_ADDR_STRLEN];
 	char driver_before[NAME_SIZE];
-	bool was_ours; /* usrpci held it before */
+	bool was_ours;                /* usrpci held it before */
+	struct journal_record record; /* what held it before usrpci's first touch */
 	bool vfio;
 	unsigned int uio;    /* N of /dev/uioN */
 	uint64_t interrupts; /* counted by the kernel before */
 	struct lend_config config;
 	struct usrpci_dev *config_dev; /* NULL until the program writes to configuration space */
 	int client; /* index of the one that has it, or LEND_NOBODY or LEND_STUCK */
+};
+
+/* Whom the program runs as. */
+struct lend_user {
+	uid_t uid;
+	gid_t gid;
+	char name[64];
+	char home[128];
 };
 
 struct lend {
@@ -74,9 +87,14 @@ struct lend {
 	size_t file_count;
 	struct usrpci_ctx *memory; /* has the DMA memory; NULL: no device needs it */
 	char memory_directory[64];
-	size_t reserved; /* huge pages */
-	pid_t program;   /* 0: not started yet */
-	bool outlived;   /* processes of the program do not end */
+	size_t page_limit; /* huge pages to lend */
+	size_t reserved;   /* ... that were added to the kernel's */
+	struct lend_user user;
+	int registered; /* a descriptor with the lock of this broker; -1: not yet */
+	pid_t first;    /* of the program's namespace; 0: there is none yet */
+	int lives;      /* a pipe that is closed when this process has ended */
+	pid_t program;  /* 0: not started yet */
+	bool outlived;  /* processes of the program do not end */
 	time_t since;
 	sigset_t signals_before;
 };
@@ -95,21 +113,26 @@ int lend_file_get(struct lend *lend, const struct lend_file *file);
 int lend_file_reset(struct lend *lend, const struct lend_file *file);
 
 /*
+ * user.c: decides whom the program runs as, and says so in the notes. Errors, logged: -ENOENT (no
+ * such user), -EPERM (root), -EUSERS (none is unused).
+ */
+int lend_user_find(struct lend *lend);
+
+/*
  * child.c: starts the program with the socket that it asks the broker on. Returns its process,
  * or -errno; *status is its exit status when it could not be started at all, and 0 otherwise.
  */
 pid_t lend_child_start(struct lend *lend, int socket, int *status);
 
 /*
- * terminal.c: from here on this process and what it starts cannot put input into a terminal.
- * It has no_new_privs. Returns 0 or a negative errno.
+ * filter.c: from here on the kernel refuses this process, and what it starts, some calls for good:
+ * the program, which has no_new_privs, those that put input into a terminal; the broker those that
+ * it does not need to give devices back. Return 0 or a negative errno.
  */
-int lend_terminal_guard(void);
+int lend_filter_program(void);
+int lend_filter_broker(void);
 
-/*
- * Ends what the program has left behind: children that it did not wait for. Sets lend->outlived,
- * with a warning, when some do not end.
- */
+/* Ends all processes of the program. Sets lend->outlived, with a warning, when some do not end. */
 void lend_child_end_all(struct lend *lend);
 
 /*
@@ -131,6 +154,11 @@ void lend_signals_restore(const struct lend *lend);
  */
 int lend_note_write(struct lend *lend, const struct lend_device *device);
 int lend_notes_write(struct lend *lend);
+/* Takes the lock that says that this broker lives, with the first device; errors are logged. */
+int lend_broker_register(struct lend *lend);
+void lend_broker_leave(struct lend *lend);
+/* Whether a program that something was lent to ran as this user. */
+bool lend_note_has_user(struct usrpci_host *host, uid_t uid);
 /* -EBUSY when another broker has the device, -EBADMSG when its note is damaged; logged. */
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
@@ -156,6 +184,22 @@ int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
  * bind does not ask about one that it need not move.
  */
 int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, bool force);
+
+/*
+ * holders.c: waits until no process has the device open or mapped. -EBUSY, logged, when one still
+ * has it after a while.
+ */
+int lend_wait_unheld(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/*
+ * memory.c: mounts a place for DMA memory, reserves huge pages for it, and opens lend->memory.
+ * Errors are logged.
+ */
+int lend_memory_open(struct lend *lend);
+/* Bytes that are allocated there; 0 also when it cannot be found out. */
+uint64_t lend_memory_used(struct usrpci_host *host, const char *directory);
+/* Removes the files and unmounts. -EBUSY, logged, when a process still has some of it. */
+int lend_memory_free(struct usrpci_host *host, const char *directory);
 
 /* irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);

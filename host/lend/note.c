@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What is lent: a note a device below /run/usrpci/lent, for usrpci ps, and for whoever has to clean
- * up after a broker that was killed. It says who the broker is by its number and the time it was
- * started, since numbers come again.
+ * up after a broker that was killed. A broker holds a lock for as long as it lives, on a file that
+ * is named like its first device: process numbers come again, and say nothing in another namespace.
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "driver.h"
@@ -23,6 +24,7 @@
 #include "log.h"
 
 #define NOTES   "lent"
+#define BROKERS "brokers"
 #define VERSION 3
 
 #define CONFIG_SIZE (2 * LEND_CONFIG_SIZE + 1)
@@ -30,9 +32,11 @@
 
 struct note {
 	struct usrpci_addr addr;
+	char first[USRPCI_ADDR_STRLEN]; /* device of the broker */
 	int broker;
 	uint64_t started; /* clock ticks after boot */
 	int program;
+	unsigned int user;
 	int64_t since;
 	unsigned int vfio, keep, was_ours;
 	bool stuck;   /* not of the file: it could not be stopped */
@@ -40,7 +44,7 @@ struct note {
 	size_t pages; /* huge pages that the broker added, in the note of its first device */
 	uint64_t interrupts;
 	char driver[NAME_SIZE]; /* before; "-" for none */
-	char memory[64];        /* directory; "-" for none */
+	char memory[64];        /* where a hugetlbfs of the broker's is mounted; "-" for none */
 	struct lend_config config;
 	char command[64];
 };
@@ -96,12 +100,13 @@ static int write_note(struct usrpci_host *host, const struct note *note)
 
 	snprintf(name, sizeof(name), NOTES "/%s", usrpci_addr_format(&note->addr, device));
 	snprintf(text, sizeof(text),
-		 "usrpci-lent %d\nbroker %d %" PRIu64 "\nprogram %d\nsince %" PRId64
+		 "usrpci-lent %d\nfirst %s\nbroker %d %" PRIu64
+		 "\nprogram %d\nuser %u\nsince %" PRId64
 		 "\nvfio %u\nkeep %u\nours %u\npages %zu\ninterrupts %" PRIu64
 		 "\nbefore %s\nmemory %s\nconfig %s\ncommand %.60s\n",
-		 VERSION, note->broker, note->started, note->program, note->since, note->vfio,
-		 note->keep, note->was_ours, note->pages, note->interrupts, note->driver,
-		 note->memory, config_text(&note->config, config), note->command);
+		 VERSION, note->first, note->broker, note->started, note->program, note->user,
+		 note->since, note->vfio, note->keep, note->was_ours, note->pages, note->interrupts,
+		 note->driver, note->memory, config_text(&note->config, config), note->command);
 	return state_write(host, name, text);
 }
 
@@ -113,6 +118,7 @@ int lend_note_write(struct lend *lend, const struct lend_device *device)
 		.broker = getpid(),
 		.started = start_time(lend->host, getpid()),
 		.program = lend->program,
+		.user = lend->user.uid,
 		.since = (int64_t)lend->since,
 		.vfio = device->vfio,
 		.keep = lend->options->keep,
@@ -123,6 +129,7 @@ int lend_note_write(struct lend *lend, const struct lend_device *device)
 	};
 
 	command = command ? command + 1 : lend->options->argv[0];
+	snprintf(note.first, sizeof(note.first), "%s", lend->devices[0].name);
 	snprintf(note.driver, sizeof(note.driver), "%s", or_dash(device->driver_before));
 	snprintf(note.memory, sizeof(note.memory), "%s", or_dash(lend->memory_directory));
 	snprintf(note.command, sizeof(note.command), "%.60s", command);
@@ -146,20 +153,28 @@ int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr)
 	return state_remove(host, name);
 }
 
+static bool is_address(const char *text)
+{
+	struct usrpci_addr addr;
+
+	return !usrpci_addr_parse(text, &addr);
+}
+
 static int parse(const char *text, struct note *note)
 {
 	char config[CONFIG_SIZE] = "";
 	int version = 0;
-	int fields = sscanf(text,
-			    "usrpci-lent %d broker %d %" SCNu64 " program %d since %" SCNd64
-			    " vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
-			    " before %31[^\n] memory %63[^\n] config %512s command %63[^\n]",
-			    &version, &note->broker, &note->started, &note->program, &note->since,
-			    &note->vfio, &note->keep, &note->was_ours, &note->pages,
-			    &note->interrupts, note->driver, note->memory, config, note->command);
+	int fields = sscanf(
+		text,
+		"usrpci-lent %d first %15s broker %d %" SCNu64 " program %d user %u since %" SCNd64
+		" vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
+		" before %31[^\n] memory %63[^\n] config %512s command %63[^\n]",
+		&version, note->first, &note->broker, &note->started, &note->program, &note->user,
+		&note->since, &note->vfio, &note->keep, &note->was_ours, &note->pages,
+		&note->interrupts, note->driver, note->memory, config, note->command);
 
-	return version == VERSION && fields == 14 && config_parse(config, &note->config) &&
-			       note->broker > 0
+	return version == VERSION && fields == 16 && config_parse(config, &note->config) &&
+			       is_address(note->first) && note->broker > 0
 		       ? 0
 		       : -EBADMSG;
 }
@@ -201,11 +216,75 @@ static int read_notes(struct usrpci_host *host, struct note **result)
 	return notes ? count : -ENOMEM;
 }
 
+bool lend_note_has_user(struct usrpci_host *host, uid_t uid)
+{
+	struct note *notes;
+	int count = read_notes(host, &notes);
+	bool found = false;
+
+	for (int i = 0; i < count; i++)
+		found = found || notes[i].user == uid;
+	if (count >= 0)
+		free(notes);
+	return found;
+}
+
+static int open_broker(struct usrpci_host *host, const char *first, int flags)
+{
+	char path[PATH_SIZE];
+	int error = path_format(host->ctx, path, STATE_DIR "/" BROKERS "/%s", first), fd;
+
+	if (error)
+		return error;
+	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Who may not open the lock, such as an ordinary user, goes by the process. */
 static bool is_abandoned(struct usrpci_host *host, const struct note *note)
 {
-	uint64_t started = start_time(host, note->broker);
+	int fd = open_broker(host, note->first, O_RDONLY);
+	bool free;
 
-	return !started || started != note->started;
+	if (fd == -EACCES)
+		return start_time(host, note->broker) != note->started || !note->started;
+	if (fd < 0)
+		return true;
+	free = !flock(fd, LOCK_SH | LOCK_NB) || errno != EWOULDBLOCK;
+	close(fd);
+	return free;
+}
+
+int lend_broker_register(struct lend *lend)
+{
+	const char *first = lend->devices[0].name;
+	char name[64];
+	int error;
+
+	snprintf(name, sizeof(name), BROKERS "/%s", first);
+	error = state_write(lend->host, name, "");
+	if (error || lend->host->options.dry_run)
+		return error;
+	lend->registered = open_broker(lend->host, first, O_RDONLY);
+	if (lend->registered < 0)
+		error = lend->registered;
+	else if (flock(lend->registered, LOCK_EX | LOCK_NB))
+		error = -errno;
+	return !error ? 0
+		      : report(lend->host->ctx, error, first, NULL, "cannot lock %s/%s", STATE_DIR,
+			       name);
+}
+
+/* Without notes nobody asks about it any more. */
+void lend_broker_leave(struct lend *lend)
+{
+	char name[64];
+
+	if (lend->registered < 0)
+		return;
+	snprintf(name, sizeof(name), BROKERS "/%s", lend->devices[0].name);
+	state_remove(lend->host, name);
+	close(lend->registered);
 }
 
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
@@ -227,42 +306,6 @@ int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
 			      "what a killed broker left of it is not cleaned up");
 	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
 		      "it is lent to %s (broker %d)", note.command, note.broker);
-}
-
-/* Calls fn for each file of DMA memory that a broker has made. */
-static void each_memory(struct usrpci_host *host, const struct note *note,
-			void (*fn)(struct usrpci_host *host, const char *path, void *data),
-			void *data)
-{
-	char **names, prefix[32], path[PATH_SIZE];
-	int count = dir_list(host->ctx, &names, "%s", note->memory);
-
-	snprintf(prefix, sizeof(prefix), "usrpci-%d-", note->broker);
-	for (int i = 0; i < count; i++) {
-		if (strncmp(names[i], prefix, strlen(prefix)))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", note->memory, names[i]);
-		fn(host, path, data);
-	}
-	if (count >= 0)
-		free(names);
-}
-
-static void add_size(struct usrpci_host *host, const char *path, void *data)
-{
-	char full[PATH_SIZE];
-	struct stat status;
-
-	if (!path_format(host->ctx, full, "%s", path) && !stat(full, &status))
-		*(uint64_t *)data += (uint64_t)status.st_blocks * 512;
-}
-
-static void remove_memory(struct usrpci_host *host, const char *path, void *data)
-{
-	int error = apply_remove(host, "free DMA memory of a broker that was killed", path);
-
-	if (error)
-		*(int *)data = report(host->ctx, error, path, NULL, "cannot remove it");
 }
 
 /* What vfio pins is the program's locked memory. */
@@ -291,10 +334,8 @@ static void describe(struct usrpci_host *host, const struct note *note, struct u
 		.abandoned = is_abandoned(host, note),
 	};
 	memcpy(lent->command, note->command, sizeof(lent->command));
-	if (note->vfio)
-		lent->dma_bytes = locked_memory(host, note->program);
-	else
-		each_memory(host, note, add_size, &lent->dma_bytes);
+	lent->dma_bytes = note->vfio ? locked_memory(host, note->program)
+				     : lend_memory_used(host, note->memory);
 }
 
 int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list)
@@ -337,16 +378,15 @@ static int give_pages_back(struct usrpci_host *host, const struct note *note)
 	return error < 0 ? error : 0;
 }
 
-/* All devices of a broker are stopped before any of its memory is freed. */
+/* All devices of a broker are stopped, and nobody has them, before any is given back. */
 static int recover_one(struct usrpci_host *host, const struct note *note)
 {
-	int error = 0;
+	int error = note->is_back ? 0 : give_back(host, note);
 
-	each_memory(host, note, remove_memory, &error);
+	if (!error && strcmp(note->memory, "-") != 0)
+		error = lend_memory_free(host, note->memory);
 	if (!error)
 		error = give_pages_back(host, note);
-	if (!error && !note->is_back)
-		error = give_back(host, note);
 	return error ? error : lend_note_remove(host, &note->addr);
 }
 
@@ -381,19 +421,17 @@ static int stop_abandoned(struct usrpci_host *host, const struct note *note)
 		return 0;
 	if (!host->options.dry_run)
 		error = lend_stop(host, &note->addr, &note->config);
-	if (!error)
-		error = lend_check_unused(host, &note->addr, false);
-	return error == -ENODEV ? 0 : error;
+	return error ? error : lend_wait_unheld(host, &note->addr);
 }
 
 /*
  * All devices of a broker can reach all of its memory, so one that does not stop endangers all of
  * it.
  */
-static bool has_stuck(const struct note *notes, int count, int broker)
+static bool has_stuck(const struct note *notes, int count, const char *first)
 {
 	for (int i = 0; i < count; i++) {
-		if (notes[i].broker == broker && notes[i].stuck)
+		if (!strcmp(notes[i].first, first) && notes[i].stuck)
 			return true;
 	}
 	return false;
@@ -412,7 +450,7 @@ static int recover(struct usrpci_host *host, struct note *notes, int count)
 		first = first ? first : error;
 	}
 	for (int i = 0; i < count; i++) {
-		if (!is_abandoned(host, &notes[i]) || has_stuck(notes, count, notes[i].broker))
+		if (!is_abandoned(host, &notes[i]) || has_stuck(notes, count, notes[i].first))
 			continue;
 		error = recover_one(host, &notes[i]);
 		restored += !error;
@@ -421,12 +459,30 @@ static int recover(struct usrpci_host *host, struct note *notes, int count)
 	return first ? first : restored;
 }
 
+/* A broker that was killed before its first note has left nothing else. */
+static void forget_brokers(struct usrpci_host *host)
+{
+	struct note note = {0};
+	char name[64], **names;
+	int count = dir_list(host->ctx, &names, STATE_DIR "/" BROKERS);
+
+	for (int i = 0; i < count; i++) {
+		snprintf(note.first, sizeof(note.first), "%.15s", names[i]);
+		snprintf(name, sizeof(name), BROKERS "/%s", note.first);
+		if (is_address(note.first) && is_abandoned(host, &note))
+			state_remove(host, name);
+	}
+	if (count >= 0)
+		free(names);
+}
+
 int usrpci_host_recover(struct usrpci_host *host)
 {
 	struct note *notes;
 	int count, result;
 
-	if (!file_exists(host->ctx, STATE_DIR "/" NOTES))
+	if (!file_exists(host->ctx, STATE_DIR "/" BROKERS) &&
+	    !file_exists(host->ctx, STATE_DIR "/" NOTES))
 		return 0;
 	result = state_lock(host);
 	if (result)
@@ -435,6 +491,7 @@ int usrpci_host_recover(struct usrpci_host *host)
 	result = count < 0 ? count : recover(host, notes, count);
 	if (count >= 0)
 		free(notes);
+	forget_brokers(host);
 	state_unlock(host);
 	return result;
 }

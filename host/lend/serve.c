@@ -64,11 +64,10 @@ static struct page *find_page(struct server *server, int client, uint64_t offset
 static int add_page(struct server *server, struct page **result)
 {
 	const struct usrpci_dma_request request = {.size = LEND_PAGE_SIZE, .align = LEND_PAGE_SIZE};
-	size_t limit = server->lend->options->hugepages;
 	struct page *pages, new = {.client = LEND_NOBODY};
 	int error, fd;
 
-	if (limit && server->page_count >= limit)
+	if (server->page_count >= server->lend->page_limit)
 		return -ENOMEM;
 	pages = realloc(server->pages, (server->page_count + 1) * sizeof(*pages));
 	if (!pages)
@@ -317,6 +316,8 @@ static void reap(struct server *server)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == server->lend->first)
+			server->lend->first = 0;
 		if (pid != server->lend->program)
 			continue;
 		server->ended = true;
@@ -430,6 +431,10 @@ static int run(struct server *server)
 	close(pair[1]);
 	if (lend->program < 0)
 		return status ? status : lend->program;
+	if (lend_filter_broker())
+		log_warning(lend->host->ctx, NULL, NULL,
+			    "the broker runs without a filter of system calls: %s",
+			    strerror(errno));
 	/* The notes say already what cleaning up needs; only usrpci ps would miss the program. */
 	lend_notes_write(lend);
 	while (!server->ended)

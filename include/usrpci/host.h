@@ -245,8 +245,10 @@ struct usrpci_lend_options {
 	size_t count;
 	struct usrpci_bind_options bind; /**< how they are taken; user and group are not used */
 	const char *user;  /**< whom the program runs as, name or number; NULL: who called sudo,
-				or nobody */
-	size_t hugepages;  /**< uio: so many are reserved, and lent at most; 0: 8, without limit */
+				or one of the numbers 70000 to 70999 that nobody else is */
+	size_t hugepages;  /**< uio: so many are reserved, and lent at most; 0: 8 */
+	size_t memlock;    /**< bytes that each process may lock, which is what vfio can use for
+				DMA; 0: a quarter of the machine's memory */
 	bool keep;         /**< leave the devices with the driver that they were lent through */
 	char *const *argv; /**< the program and its arguments, ends with NULL */
 };
@@ -260,9 +262,11 @@ struct usrpci_lend_options {
  * Returns the program's exit status, 128 + N when signal N ended it, 126 or 127 when it could not
  * be started. Errors: those of usrpci_host_bind() and usrpci_host_hugepages_reserve(); -EBUSY (a
  * device is lent, another program has it open, or what a killed broker left of it could not be
- * cleaned up; or processes of the program do not end, and the devices stay as they are); -EBADMSG
+ * cleaned up); -EBADMSG
  * (a device's note is damaged); -EOPNOTSUPP (its driver is neither uio_pci_generic nor vfio's);
- * -ENOENT (no such user); -EPERM.
+ * -ENOENT (no such user); -EUSERS (no user of those numbers is unused); -EPERM; -EUCLEAN (something
+ * was left behind, because a device does not stop or a process has it or its memory still: whatever
+ * the program's exit status was).
  */
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options);
 

@@ -419,6 +419,9 @@ static int report_shortage(struct physical *physical, const struct dma_chunk_req
 	if (limited)
 		snprintf(what, sizeof(what), "%zu bytes of DMA memory up to 0x%" PRIx64,
 			 request->size, (uint64_t)request->limit);
+	if (ctx->broker)
+		return report(ctx, -ENOMEM, NULL, "usrpci run --hugepages N lends more",
+			      "cannot get %s: usrpci run lends no more huge pages", what);
 	if (!added) {
 		hugepage_describe(ctx, page_size, request->node, pool, sizeof(pool));
 		if (request->node >= 0)

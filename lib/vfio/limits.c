@@ -56,7 +56,8 @@ int vfio_limits_report_memlock(struct vfio_domain *domain, size_t size)
 		 "prlimit --pid %d --memlock=%zu:%zu; or LimitMEMLOCK=%zu in its systemd unit; or "
 		 "\"* - memlock %zu\" in /etc/security/limits.conf and a new login",
 		 getpid(), need, need, need, need / 1024);
-	return report(domain->base.ctx, -ENOMEM, NULL, hint,
+	return report(domain->base.ctx, -ENOMEM, NULL,
+		      domain->base.ctx->broker ? "usrpci run --memlock MIB raises it" : hint,
 		      "%zu bytes more cannot be pinned: %zu are, and RLIMIT_MEMLOCK is %llu", size,
 		      domain->pinned, (unsigned long long)limit);
 }

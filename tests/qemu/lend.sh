@@ -57,6 +57,25 @@ end_keeper()
 	wait "$keeper" || true
 }
 
+# The memory of the broker whose first device is edu.
+memory_is_kept()
+{
+	[ -n "$(find "/run/usrpci/memory-$edu" -type f)" ] || grep -q "/run/usrpci/memory-$edu" /proc/mounts
+}
+
+# keep_file_of_a_killed_brokers HOW: edu was lent, and its node is with the keeper.
+keep_file_of_a_killed_brokers()
+{
+	local broker
+	keeper "$1"
+	usrpci -q run "$edu" -- sh -c "'$keep' pass /dev/uio0 && sleep 1000" &
+	broker=$!
+	wait_for 20 pgrep -x sleep
+	kill -KILL "$broker"
+	wait "$broker" || true
+	wait_for 10 no_process sleep
+}
+
 # Lends edu to a program that has it write to memory; sets broker.
 drive_edu()
 {

@@ -4,7 +4,7 @@
  * reading and writing, behind the broker's back. The broker must live, and must not lend what it
  * cannot vouch for any more.
  *
- * usage: lend_file cut|exchange
+ * usage: lend_file cut|exchange|grow
  */
 
 #include <errno.h>
@@ -82,11 +82,27 @@ static int exchange(int socket)
 	return 0;
 }
 
+/* What the file itself can be made to take counts too. */
+static int grow(int socket)
+{
+	struct broker_reply reply;
+	int file, pages = 0;
+
+	if (ask(socket, BROKER_PAGE, 0, &reply, &file))
+		return 1;
+	while (!fallocate(file, 0, (off_t)(pages * PAGE_SIZE), PAGE_SIZE))
+		pages++;
+	printf("pages: %d\n", pages);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	int socket = hello();
 
 	if (socket < 0 || argc != 2)
 		return 2;
+	if (!strcmp(argv[1], "grow"))
+		return grow(socket);
 	return strcmp(argv[1], "cut") ? exchange(socket) : cut(socket);
 }

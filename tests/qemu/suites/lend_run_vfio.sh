@@ -13,7 +13,7 @@ peer=0000:00:04.0
 # shellcheck source=tests/qemu/lend.sh
 . "$USRPCI_SOURCE/tests/qemu/lend.sh"
 
-lend_run_vfio@lends-edu-to-nobody()
+lend_run_vfio@lends-edu-to-a-program-without-rights()
 {
 	expect_output "through the backend vfio" usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
 	expect_same "$(driver_of "$edu")" ""
@@ -83,4 +83,21 @@ lend_run_vfio@lends-two-devices-to-two-programs()
 	expect_output "lost: 0" usrpci -q run "$nic" "$edu" -- sh -c \
 		"'$drive' $edu & until test -e /tmp/lend_drive; do sleep 0.1; done
 		'$examples/ping' -c 3 -i 0.1 $nic; kill \$!"
+}
+
+# A device's own descriptor keeps the group open when nothing else does; in a socket /proc does not show it.
+lend_run_vfio@keeps-a-device-whose-descriptor-was-passed-on()
+{
+	local how group
+	group=/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
+	for how in hold unread; do
+		keeper $how
+		expect_fail 4 "has a device of vfio|has it in a socket" \
+			usrpci -q run "$edu" -- "$keep" pass "$group" "$edu"
+		expect_same "$(driver_of "$edu")" vfio-pci
+		usrpci -q run "$nic" -- true || true
+		end_keeper
+		usrpci -q restore --all
+		expect_same "$(driver_of "$edu")" ""
+	done
 }

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Who still has a device whose loan has ended: a program may have passed a file of it on to a
+ * process that it did not start. Files are recognised by what they are, not by their names, among
+ * those that a process has open and those that it has mapped.
+ *
+ * What lies unread in a socket is seen under vfio, whose group can be opened only while nobody has
+ * it, and not under uio.
+ */
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <usrpci/bar.h>
+
+#include "file.h"
+#include "lend/lend.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+#define FILES_MAX 16
+
+/* A file: a node by its device number, others by where they lie. */
+struct identity {
+	dev_t dev, rdev;
+	ino_t ino;
+	char path[96];
+};
+
+struct search {
+	struct usrpci_host *host;
+	struct identity files[FILES_MAX];
+	int count;
+	bool vfio;       /* a process with any device of vfio's will do */
+	char holder[96]; /* "" for none */
+};
+
+static void add(struct search *search, const char *path)
+{
+	struct identity *file = &search->files[search->count];
+	char full[PATH_SIZE];
+	struct stat status;
+
+	if (search->count == FILES_MAX || path_format(search->host->ctx, full, "%s", path) ||
+	    stat(full, &status))
+		return;
+	*file = (struct identity){status.st_dev, status.st_rdev, status.st_ino};
+	snprintf(file->path, sizeof(file->path), "%.95s", path);
+	search->count++;
+}
+
+static void add_entries(struct search *search, const char *device, const char *below,
+			const char *directory)
+{
+	char **names, path[PATH_SIZE];
+	int count = dir_list(search->host->ctx, &names, PCI_DEVICES "/%s/%s", device, below);
+
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/%.64s", directory, names[i]);
+		add(search, path);
+	}
+	if (count >= 0)
+		free(names);
+}
+
+static void list_files(struct search *search, const struct usrpci_dev_info *info)
+{
+	char device[USRPCI_ADDR_STRLEN], path[PATH_SIZE];
+
+	usrpci_addr_format(&info->addr, device);
+	add_entries(search, device, "uio", "/dev");
+	add_entries(search, device, "vfio-dev", "/dev/vfio/devices");
+	for (unsigned int bar = 0; bar < USRPCI_BARS; bar++) {
+		snprintf(path, sizeof(path), PCI_DEVICES "/%s/resource%u", device, bar);
+		add(search, path);
+		snprintf(path, sizeof(path), PCI_DEVICES "/%s/resource%u_wc", device, bar);
+		add(search, path);
+	}
+}
+
+static const struct identity *find(const struct search *search, dev_t dev, ino_t ino, dev_t rdev)
+{
+	for (int i = 0; i < search->count; i++) {
+		const struct identity *file = &search->files[i];
+
+		if (rdev && file->rdev ? rdev == file->rdev : dev == file->dev && ino == file->ino)
+			return file;
+	}
+	return NULL;
+}
+
+static void found(struct search *search, const char *pid, const char *how, const char *path)
+{
+	char command[NAME_SIZE];
+
+	if (file_read(search->host->ctx, command, sizeof(command), "/proc/%s/comm", pid) < 0)
+		strcpy(command, "?");
+	snprintf(search->holder, sizeof(search->holder), "pid %.10s (%s) has %.40s %s", pid,
+		 command, path, how);
+}
+
+static bool is_vfio_device(int directory, const char *name)
+{
+	char target[32];
+	ssize_t length = readlinkat(directory, name, target, sizeof(target) - 1);
+
+	target[length < 0 ? 0 : length] = '\0';
+	return !strncmp(target, "anon_inode:[vfio-device]", 23);
+}
+
+static void search_open(struct search *search, const char *pid)
+{
+	int fd = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s/fd", pid);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	struct statx status;
+
+	while (directory && !search->holder[0] && (entry = readdir(directory))) {
+		const struct identity *file;
+
+		/* No server of a file system is asked, which might not answer. */
+		if (!isdigit((unsigned char)entry->d_name[0]) ||
+		    statx(fd, entry->d_name, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status))
+			continue;
+		file = find(search, makedev(status.stx_dev_major, status.stx_dev_minor),
+			    (ino_t)status.stx_ino,
+			    makedev(status.stx_rdev_major, status.stx_rdev_minor));
+		if (file)
+			found(search, pid, "open", file->path);
+		else if (search->vfio && is_vfio_device(fd, entry->d_name))
+			found(search, pid, "open", "a device of vfio's");
+	}
+	if (directory)
+		closedir(directory);
+}
+
+/* "7f00-7f01 rw-s 0 00:17 1234   /sys/...": the device number is that of the file system. */
+static void search_mapped(struct search *search, const char *pid)
+{
+	char path[PATH_SIZE], *line = NULL;
+	size_t size = 0;
+	FILE *maps;
+
+	if (path_format(search->host->ctx, path, "/proc/%s/maps", pid))
+		return;
+	maps = fopen(path, "re");
+	while (maps && !search->holder[0] && getline(&line, &size, maps) > 0) {
+		unsigned int major, minor;
+		const struct identity *file;
+		uint64_t ino;
+
+		if (sscanf(line, "%*s %*s %*s %x:%x %" SCNu64, &major, &minor, &ino) != 3 || !ino)
+			continue;
+		file = find(search, makedev(major, minor), (ino_t)ino, 0);
+		if (file)
+			found(search, pid, "mapped", file->path);
+	}
+	free(line);
+	if (maps)
+		fclose(maps);
+}
+
+static int search_processes(struct search *search)
+{
+	int fd = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc");
+	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!proc)
+		return fd < 0 ? fd : -ENOMEM;
+	while (!search->holder[0] && (entry = readdir(proc))) {
+		if (!isdigit((unsigned char)entry->d_name[0]) || atoi(entry->d_name) == getpid())
+			continue;
+		search_open(search, entry->d_name);
+		if (!search->holder[0])
+			search_mapped(search, entry->d_name);
+	}
+	closedir(proc);
+	return 0;
+}
+
+/* A group opens for one at a time, and a device's descriptor keeps it open. */
+static bool group_is_open(struct usrpci_host *host, int group)
+{
+	int fd = file_open(host->ctx, O_RDONLY, "/dev/vfio/%d", group);
+
+	if (fd == -ENOENT)
+		fd = file_open(host->ctx, O_RDONLY, "/dev/vfio/noiommu-%d", group);
+	if (fd >= 0)
+		close(fd);
+	return fd == -EBUSY;
+}
+
+/* 0 when nobody has the device; -EBUSY, and who has it. */
+static int search_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			 char holder[96])
+{
+	struct search search = {.host = host};
+	int error;
+
+	search.vfio = info->iommu_group >= 0 && group_is_open(host, info->iommu_group);
+	list_files(&search, info);
+	error = search_processes(&search);
+	if (error)
+		return report(host->ctx, error, NULL, NULL, "cannot read /proc");
+	if (!search.holder[0] && search.vfio)
+		snprintf(search.holder, sizeof(search.holder),
+			 "a process that has it in a socket has the group %d", info->iommu_group);
+	memcpy(holder, search.holder, sizeof(search.holder));
+	return holder[0] ? -EBUSY : 0;
+}
+
+int lend_wait_unheld(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	uint64_t end = clock_ms() + host->settle_ms;
+	char name[USRPCI_ADDR_STRLEN], holder[96];
+	struct usrpci_dev_info info;
+	int error = usrpci_dev_lookup(host->ctx, addr, &info);
+
+	if (error)
+		return error == -ENODEV ? 0 : error;
+	while ((error = search_device(host, &info, holder)) == -EBUSY) {
+		if (clock_ms() >= end)
+			return refuse(host->ctx, error, usrpci_addr_format(addr, name),
+				      "end it, then: usrpci restore --all",
+				      "it is not given back, %s", holder);
+		sleep_ms(20);
+	}
+	return error;
+}

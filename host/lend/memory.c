@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * DMA memory of devices without an IOMMU: a hugetlbfs of a broker's own, which has as many pages as
+ * may be lent, whatever the program does with its files. It outlives the broker, for recovery to
+ * find, and tells whether anybody still has a page, also by a mapping or in a socket.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include <usrpci/dma.h>
+
+#include "base.h"
+#include "file.h"
+#include "lend/lend.h"
+#include "state.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+#define HUGEPAGES_DEFAULT 8
+#define DIRECTORY         STATE_DIR "/memory-%s"
+
+static int mount_own(struct lend *lend)
+{
+	struct usrpci_host *host = lend->host;
+	char options[64];
+	int error;
+
+	snprintf(lend->memory_directory, sizeof(lend->memory_directory), DIRECTORY,
+		 lend->devices[0].name);
+	snprintf(options, sizeof(options), "pagesize=2M,size=%zuM,mode=0700",
+		 lend->page_limit * (LEND_PAGE_SIZE >> 20));
+	/* First, so that recovery finds it whenever this process is killed. */
+	error = lend_notes_write(lend);
+	if (error)
+		return error;
+	error = apply_mount(host, "a place for DMA memory", "hugetlbfs", lend->memory_directory,
+			    options);
+	if (!error)
+		return 0;
+	report(host->ctx, error, lend->memory_directory, NULL, "cannot mount a hugetlbfs");
+	lend->memory_directory[0] = '\0';
+	return error;
+}
+
+int lend_memory_open(struct lend *lend)
+{
+	const struct ctx_base *base = ctx_base(lend->host->ctx);
+	struct usrpci_ctx_options options = {
+		.log = base->log,
+		.log_data = base->log_data,
+		.log_level = base->log_level,
+		.page_size = LEND_PAGE_SIZE,
+		.dma_directory = lend->memory_directory,
+	};
+	int error;
+
+	lend->page_limit = lend->options->hugepages ? lend->options->hugepages : HUGEPAGES_DEFAULT;
+	error = mount_own(lend);
+	if (error)
+		return error;
+	error = usrpci_host_hugepages_reserve(lend->host, lend->page_limit, LEND_PAGE_SIZE, -1);
+	if (error < 0)
+		return error;
+	lend->reserved = (size_t)error;
+	if (lend->host->options.dry_run)
+		return 0;
+	error = lend_notes_write(lend);
+	if (!error)
+		error = usrpci_ctx_open(&options, &lend->memory);
+	return error ? error : usrpci_dma_physical(lend->memory);
+}
+
+uint64_t lend_memory_used(struct usrpci_host *host, const char *directory)
+{
+	char path[PATH_SIZE];
+	struct statfs status;
+
+	if (path_format(host->ctx, path, "%s", directory) || statfs(path, &status) ||
+	    status.f_type != HUGETLBFS_MAGIC)
+		return 0;
+	return (uint64_t)(status.f_blocks - status.f_bfree) * (uint64_t)status.f_bsize;
+}
+
+/* A file that somebody has open keeps its pages after this. */
+static int remove_files(struct usrpci_host *host, const char *directory)
+{
+	char **names, path[PATH_SIZE];
+	int count = dir_list(host->ctx, &names, "%s", directory), first = 0;
+
+	for (int i = 0; i < count; i++) {
+		int error = -ENAMETOOLONG,
+		    length = snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+
+		if (length > 0 && (size_t)length < sizeof(path))
+			error = apply_remove(host, "free DMA memory", path);
+		if (error)
+			report(host->ctx, error, path, NULL, "cannot remove it");
+		first = first ? first : error;
+	}
+	if (count >= 0)
+		free(names);
+	return count < 0 && count != -ENOENT ? count : first;
+}
+
+int lend_memory_free(struct usrpci_host *host, const char *directory)
+{
+	static const char hint[] = "usrpci restore --all tries again when it has ended";
+	int error = remove_files(host, directory);
+
+	if (!error && lend_memory_used(host, directory))
+		error = -EBUSY;
+	if (!error)
+		error = apply_unmount(host, "no place for DMA memory any more", directory);
+	if (error == -EBUSY)
+		return refuse(host->ctx, error, directory, hint,
+			      "a process has some of the DMA memory still");
+	return error ? report(host->ctx, error, directory, hint, "cannot free the DMA memory there")
+		     : 0;
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Whom a program runs as that devices are lent to: the user that is asked for, else the one that
+ * called sudo, else one that nobody else is, as systemd's DynamicUser does. Two programs of one
+ * user can reach each other.
+ */
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "lend/lend.h"
+#include "state.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+/* Between what systemd and Debian give to users and what newuidmap(1) gives to containers. */
+#define FIRST 70000
+#define COUNT 1000
+
+static bool parse_id(const char *text, unsigned long *id)
+{
+	char *end;
+
+	errno = 0;
+	*id = strtoul(text, &end, 10);
+	return !errno && end != text && !*end && *id < (uid_t)-1;
+}
+
+static void set_user(struct lend_user *user, uid_t uid, gid_t gid, const char *name,
+		     const char *home)
+{
+	user->uid = uid;
+	user->gid = gid;
+	snprintf(user->name, sizeof(user->name), "%s", name);
+	snprintf(user->home, sizeof(user->home), "%s", home);
+}
+
+/* A number needs no entry in the user database; its group is then the same number. */
+static int find_named(struct usrpci_host *host, const char *name, struct lend_user *user)
+{
+	const struct passwd *entry = getpwnam(name);
+	unsigned long id = 0;
+
+	if (!entry && !parse_id(name, &id))
+		return refuse(host->ctx, -ENOENT, name, NULL, "no such user");
+	if (!entry)
+		entry = getpwuid((uid_t)id);
+	if (entry)
+		set_user(user, entry->pw_uid, entry->pw_gid, entry->pw_name, entry->pw_dir);
+	else
+		set_user(user, (uid_t)id, (gid_t)id, name, "/");
+	/* Root owns the devices' files, so without a capability it still has other ways to them. */
+	if (user->uid == 0 || user->gid == 0)
+		return refuse(
+			host->ctx, -EPERM, name, "name another with -u",
+			"a program that devices are lent to does not run as root, nor in its group");
+	return 0;
+}
+
+/* Marks the users of the range that have a process. */
+static int mark_running(struct usrpci_host *host, bool taken[COUNT])
+{
+	int fd = file_open(host->ctx, O_RDONLY | O_DIRECTORY, "/proc");
+	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	struct stat status;
+
+	if (!proc)
+		return report(host->ctx, fd < 0 ? fd : -ENOMEM, NULL, NULL, "cannot read /proc");
+	while ((entry = readdir(proc))) {
+		if (isdigit((unsigned char)entry->d_name[0]) &&
+		    !fstatat(dirfd(proc), entry->d_name, &status, 0) && status.st_uid >= FIRST &&
+		    status.st_uid - FIRST < COUNT)
+			taken[status.st_uid - FIRST] = true;
+	}
+	closedir(proc);
+	return 0;
+}
+
+static bool is_known(unsigned int id)
+{
+	return getpwuid(id) || getgrgid(id);
+}
+
+/* With the lock held, until a note says whose the user is. One that was used lately comes last. */
+static int find_unused(struct usrpci_host *host, struct lend_user *user)
+{
+	bool taken[COUNT] = {0};
+	char name[16];
+	int error = mark_running(host, taken);
+
+	if (error)
+		return error;
+	for (unsigned int i = 0; i < COUNT; i++) {
+		unsigned int at = ((unsigned int)getpid() + i) % COUNT;
+
+		if (taken[at] || lend_note_has_user(host, FIRST + at) || is_known(FIRST + at))
+			continue;
+		snprintf(name, sizeof(name), "%u", FIRST + at);
+		set_user(user, FIRST + at, FIRST + at, name, "/");
+		return 0;
+	}
+	return refuse(host->ctx, -EUSERS, NULL, "name one with -u",
+		      "the users %u to %u all exist or have processes", FIRST, FIRST + COUNT - 1);
+}
+
+static int find(struct lend *lend)
+{
+	const char *caller = getenv("SUDO_UID");
+
+	if (lend->options->user)
+		return find_named(lend->host, lend->options->user, &lend->user);
+	if (caller && strcmp(caller, "0"))
+		return find_named(lend->host, caller, &lend->user);
+	return find_unused(lend->host, &lend->user);
+}
+
+int lend_user_find(struct lend *lend)
+{
+	int error = state_lock(lend->host);
+
+	if (error)
+		return error;
+	error = find(lend);
+	if (!error)
+		error = lend_notes_write(lend);
+	state_unlock(lend->host);
+	return error;
+}
