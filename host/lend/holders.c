@@ -28,7 +28,8 @@
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
-#define FILES_MAX 16
+#define FILES_MAX   16
+#define HOLDER_SIZE 192
 
 /* A file: a node by its device number, others by where they lie. */
 struct identity {
@@ -41,8 +42,8 @@ struct search {
 	struct usrpci_host *host;
 	struct identity files[FILES_MAX];
 	int count;
-	bool vfio;       /* a process with any device of vfio's will do */
-	char holder[96]; /* "" for none */
+	bool vfio;                /* a process with any device of vfio's will do */
+	char holder[HOLDER_SIZE]; /* "" for none */
 };
 
 static void add(struct search *search, const char *path)
@@ -105,7 +106,7 @@ static void found(struct search *search, const char *pid, const char *how, const
 
 	if (file_read(search->host->ctx, command, sizeof(command), "/proc/%s/comm", pid) < 0)
 		strcpy(command, "?");
-	snprintf(search->holder, sizeof(search->holder), "pid %.10s (%s) has %.40s %s", pid,
+	snprintf(search->holder, sizeof(search->holder), "pid %.10s (%s) has %.95s %s", pid,
 		 command, path, how);
 }
 
@@ -203,7 +204,7 @@ static bool group_is_open(struct usrpci_host *host, int group)
 
 /* 0 when nobody has the device; -EBUSY, and who has it. */
 static int search_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
-			 char holder[96])
+			 char holder[HOLDER_SIZE])
 {
 	struct search search = {.host = host};
 	int error;
@@ -223,7 +224,7 @@ static int search_device(struct usrpci_host *host, const struct usrpci_dev_info 
 int lend_wait_unheld(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
 	uint64_t end = clock_ms() + host->settle_ms;
-	char name[USRPCI_ADDR_STRLEN], holder[96];
+	char name[USRPCI_ADDR_STRLEN], holder[HOLDER_SIZE];
 	struct usrpci_dev_info info;
 	int error = usrpci_dev_lookup(host->ctx, addr, &info);
 
