@@ -17,6 +17,7 @@
 #include "driver.h"
 #include "group.h"
 #include "journal.h"
+#include "lend/lend.h"
 #include "restore.h"
 #include "target.h"
 #include "vfio_node.h"
@@ -248,7 +249,9 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 
 	if (error)
 		return error;
-	error = make_plan(host, addrs, count, &plan);
+	error = lend_check(host, addrs, count);
+	if (!error)
+		error = make_plan(host, addrs, count, &plan);
 	if (!error)
 		error = carry_out(host, &plan);
 	state_unlock(host);

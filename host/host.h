@@ -35,6 +35,7 @@ struct usrpci_host {
 	const struct host_kernel *kernel;
 	unsigned int lock_ms;     /* deadline for another tool to finish */
 	bool waits_for_lock;      /* longer than that, and without an end */
+	bool lends;               /* devices that are lent are its own to move */
 	unsigned int settle_ms;   /* deadline for the kernel to do as told */
 	char promised[NAME_SIZE]; /* in a dry run, the driver whose module was shown last */
 	int lock_fd;

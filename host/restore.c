@@ -122,7 +122,7 @@ int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const
 
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
-	int error = lend_note_check(host, addr);
+	int error = lend_check(host, addr, 1);
 
 	return error ? error : restore_locked(host, addr, false);
 }

@@ -254,6 +254,7 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	if (!lend.devices)
 		return -ENOMEM;
 	lend_signals_block(&lend);
+	host->lends = true;
 	status = prepare(&lend);
 	error = status;
 	if (!error && !host->options.dry_run)
@@ -261,6 +262,7 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	host->waits_for_lock = true; /* nobody else would give the devices back */
 	error = host->options.dry_run ? 0 : finish(&lend, !error);
 	host->waits_for_lock = false;
+	host->lends = false;
 	lend_broker_leave(&lend);
 	lend_signals_restore(&lend);
 	free(lend.devices);

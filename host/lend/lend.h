@@ -161,6 +161,8 @@ void lend_broker_leave(struct lend *lend);
 bool lend_note_has_user(struct usrpci_host *host, uid_t uid);
 /* -EBUSY when another broker has the device, -EBADMSG when its note is damaged; logged. */
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
+/* As lend_note_check() for several, unless the host is at lending or recovery itself. */
+int lend_check(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count);
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /* config.c: errors are logged, but for those of usrpci_config_read(). */

@@ -308,6 +308,15 @@ int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
 		      "it is lent to %s (broker %d)", note.command, note.broker);
 }
 
+int lend_check(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && !host->lends && i < count; i++)
+		error = lend_note_check(host, &addrs[i]);
+	return error;
+}
+
 /* What vfio pins is the program's locked memory. */
 static uint64_t locked_memory(struct usrpci_host *host, int pid)
 {
@@ -487,8 +496,10 @@ int usrpci_host_recover(struct usrpci_host *host)
 	result = state_lock(host);
 	if (result)
 		return result;
+	host->lends = true;
 	count = read_notes(host, &notes);
 	result = count < 0 ? count : recover(host, notes, count);
+	host->lends = false;
 	if (count >= 0)
 		free(notes);
 	forget_brokers(host);

@@ -162,7 +162,7 @@ lend_run@shows-who-has-what()
 	usrpci ps | tee "$scratch/ps"
 	grep -q "^$edu .*lent *sleep" "$scratch/ps"
 	usrpci --json ps | python3 -m json.tool >/dev/null
-	expect_fail 1 "in use|open" usrpci bind "$edu" --driver none
+	expect_fail 1 "it is lent to sleep" usrpci bind "$edu" --driver none
 	kill -TERM "$broker"
 	wait "$broker" || true
 }
@@ -681,19 +681,21 @@ lend_run@lends-no-more-huge-pages-than-it-says()
 lend_run@takes-a-living-broker-for-living-in-another-namespace()
 {
 	usrpci -q run "$edu" -- sleep 1000 &
+	local broker=$!
 	wait_for 20 is_lent "$edu"
 	expect_fail 1 "it is lent to sleep" unshare -pf --mount-proc usrpci -q restore --all
+	expect_fail 1 "it is lent to sleep" usrpci -q bind --force --driver "" "$edu"
 	is_lent "$edu"
 	expect_same "$(driver_of "$edu")" uio_pci_generic
-	kill -TERM $!
-	wait $! || true
+	kill -TERM "$broker"
+	wait "$broker" || true
 }
 
 lend_run@gives-back-when-its-notes-were-removed()
 {
 	usrpci -q run "$nic" -- sh -c 'touch /tmp/ready; sleep 1000' &
 	wait_for 20 test -e /tmp/ready
-	rm -rf /run/usrpci 2>/dev/null || true
+	rm -r /run/usrpci/lent /run/usrpci/journal /run/usrpci/brokers
 	kill -TERM $!
 	wait $! || true
 	rm /tmp/ready
