@@ -27,6 +27,8 @@
 #define FDS      256
 #define PAGES    4
 #define PROGRAM  4242
+#define CONFIG   "/sys/bus/pci/devices/0000:00:03.0/config"
+#define RESET    "/sys/bus/pci/devices/0000:00:03.0/reset"
 #define BLOCK(i) ((void *)(((uintptr_t)(i) + 1) << 21))
 
 /* What a descriptor is; a socket's other end is the peer's and has no number here. */
@@ -148,13 +150,12 @@ int kill(pid_t pid, int number)
 
 static void fill_request(struct broker_request *request, uint32_t how)
 {
-	static const char *const paths[] = {"/dev/uio0", "/sys/bus/pci/devices/0000:00:03.0/config",
-					    "/dev/mem", "/dev/uio0/../mem"};
+	static const char *const paths[] = {"/dev/uio0", CONFIG, RESET, "/dev/uio0/../mem"};
 
 	*request = (struct broker_request){
 		.magic = how % 32 == 31 ? take(&input, 4) : BROKER_MAGIC,
 		.version = how % 32 == 30 ? (uint16_t)take(&input, 2) : BROKER_VERSION,
-		.op = (uint16_t)(how % 7),
+		.op = (uint16_t)(how % 9),
 		.page_size = how & 0x40 ? take(&input, 4) : LEND_PAGE_SIZE,
 		.offset = (take(&input, 1) % 8) * LEND_PAGE_SIZE,
 		.node = -1,
@@ -284,6 +285,25 @@ int __wrap_lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	return take(&input, 1) % 8 ? 0 : -EIO;
 }
 
+int __wrap_lend_filter_broker(void)
+{
+	return 0;
+}
+
+/* It is for the client that has opened the device. */
+int __wrap_lend_config_write(struct usrpci_host *host, struct lend_device *device, uint64_t offset,
+			     uint64_t width, uint32_t value)
+{
+	HOLDS(device->client >= 0);
+	return offset % 2 ? -EPERM : 0;
+}
+
+int __wrap_lend_file_reset(struct lend *lend, const struct lend_file *file)
+{
+	HOLDS(file->use == LEND_RESET && lend->devices[file->device].client >= 0);
+	return 0;
+}
+
 static struct usrpci_host *open_host(void)
 {
 	const struct usrpci_ctx_options options = {.root = fuzz_root()};
@@ -298,7 +318,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static struct usrpci_host *host;
 	static struct lend_device devices[2];
-	static const struct usrpci_lend_options options = {.hugepages = 3};
+	static const struct usrpci_lend_options options = {0};
 	static struct lend lend;
 
 	if (!host)
@@ -317,9 +337,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		.devices = devices,
 		.count = 2,
 		.memory = host->ctx,
-		.file_count = 2,
+		.page_limit = 3,
+		.file_count = 4,
 		.files = {{.path = "/dev/uio0", .device = 0, .fd = FD_FIRST + 1},
-			  {.path = "/dev/uio1", .device = 1, .fd = FD_FIRST + 2}},
+			  {.path = "/dev/uio1", .device = 1, .fd = FD_FIRST + 2},
+			  {.path = CONFIG, .use = LEND_READ, .device = 0, .fd = FD_FIRST + 1},
+			  {.path = RESET, .use = LEND_RESET, .device = 0, .fd = -1}},
 	};
 	HOLDS(lend_serve(&lend) == 0);
 	HOLDS(open_fds() == 3);
