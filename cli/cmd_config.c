@@ -178,18 +178,12 @@ static int action_write(struct access *access, int count, char **words)
 static int dump_json(const char *name, const uint8_t *bytes, int size)
 {
 	struct json json = {0};
-	char *text = malloc(2 * (size_t)size + 1);
 
-	if (!text)
-		return out_of_memory();
-	for (int i = 0; i < size; i++)
-		sprintf(text + 2 * (size_t)i, "%02x", bytes[i]);
 	json_open(&json, NULL, '{');
 	json_text(&json, "addr", name);
 	json_number(&json, "size", (uint64_t)size);
-	json_text(&json, "bytes", text);
+	json_bytes(&json, "bytes", bytes, (size_t)size);
 	json_close(&json, '}');
-	free(text);
 	return STATUS_DONE;
 }
 

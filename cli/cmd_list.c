@@ -155,7 +155,7 @@ static int set_class(struct list *list, const char *text)
 static int set_id(struct list *list, const char *text)
 {
 	const char *colon = strchr(text, ':');
-	char vendor[5];
+	char vendor[8];
 	uint64_t id;
 	int length = colon ? (int)(colon - text) : (int)strlen(text);
 
@@ -164,11 +164,11 @@ static int set_id(struct list *list, const char *text)
 		list->by_vendor = parse_number(vendor, 16, 0xffff, &id);
 		list->vendor = (uint16_t)id;
 	}
-	if (colon) {
+	if (colon && colon[1]) {
 		list->by_device = parse_number(colon + 1, 16, 0xffff, &id);
 		list->device = (uint16_t)id;
 	}
-	if (!list->by_vendor || (colon && !list->by_device))
+	if (!list->by_vendor || (colon && colon[1] && !list->by_device))
 		return usage_error(list->cli, "an id is written as 8086 or 8086:100e",
 				   "\"%s\" is not an id", text);
 	return 0;
@@ -192,7 +192,8 @@ static int add_column(struct list *list, const char *name)
 	meant = did_you_mean(name, list_column, NULL);
 	if (meant)
 		snprintf(hint, sizeof(hint), "did you mean %s?", meant);
-	return usage_error(list->cli, meant ? hint : NULL, "unknown column \"%s\"", name);
+	return usage_error(list->cli, meant ? hint : "usrpci list --help lists the columns",
+			   "unknown column \"%s\"", name);
 }
 
 static int set_columns(struct list *list, char *text)

@@ -91,8 +91,8 @@ static void json_namespaces(struct cmd_nvme *nvme, const uint32_t *nsids, int co
 		json_bool(json, "served", !error);
 		if (!error) {
 			json_number(json, "blocks", ns.blocks);
-			json_number(json, "size", ns.block_size);
-			json_bool(json, "readonly", ns.read_only);
+			json_number(json, "block_size", ns.block_size);
+			json_bool(json, "read_only", ns.read_only);
 		}
 		json_close(json, '}');
 	}
@@ -112,6 +112,7 @@ static int id_json(struct cmd_nvme *nvme, const uint32_t *nsids, int count)
 
 	version_text(info->version, version);
 	json_open(&json, NULL, '{');
+	json_text(&json, "addr", nvme->name);
 	json_text(&json, "model", info->model);
 	json_text(&json, "serial", info->serial);
 	json_text(&json, "firmware", info->firmware);
@@ -193,8 +194,10 @@ static int action_smart(struct cmd_nvme *nvme)
 
 	if (status)
 		return status;
-	if (nvme->cli->json)
+	if (nvme->cli->json) {
 		json_open(&json, NULL, '{');
+		json_text(&json, "addr", nvme->name);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(smart_fields); i++) {
 		uint64_t value = little(page + smart_fields[i].offset, smart_fields[i].size) -
 				 (uint64_t)smart_fields[i].less;
@@ -213,6 +216,7 @@ static int action_log(struct cmd_nvme *nvme)
 {
 	static uint8_t data[LOG_MAX];
 	uint64_t page, size = 512;
+	struct json json = {0};
 
 	if (nvme->count < 1 || nvme->count > 2)
 		return usage_error(nvme->cli, NULL, "log takes a page and a length");
@@ -225,6 +229,14 @@ static int action_log(struct cmd_nvme *nvme)
 				   "\"%s\" is not a length", nvme->words[1]);
 	if (read_log(nvme, (uint8_t)page, data, size))
 		return STATUS_FAILED;
+	if (nvme->cli->json) {
+		json_open(&json, NULL, '{');
+		json_text(&json, "addr", nvme->name);
+		json_number(&json, "page", page);
+		json_bytes(&json, "bytes", data, size);
+		json_close(&json, '}');
+		return STATUS_DONE;
+	}
 	for (size_t i = 0; i < size; i++) {
 		if (i % 16 == 0)
 			printf("%s%03zx:", i ? "\n" : "", i);
@@ -285,7 +297,8 @@ static int current_format(struct cmd_nvme *nvme, uint32_t nsid, uint64_t *lbaf)
 	int error = usrpci_nvme_admin(nvme->nvme, &command);
 
 	if (error || little(id, 8) == 0)
-		return failed(nvme->name, "id lists them", "it has no namespace %" PRIu32, nsid);
+		return failed(nvme->name, "\"usrpci nvme ADDR id\" lists them",
+			      "it has no namespace %" PRIu32, nsid);
 	if (*lbaf == UINT64_MAX)
 		*lbaf = id[26] & 0xf;
 	return STATUS_DONE;
@@ -315,7 +328,7 @@ static int action_format(struct cmd_nvme *nvme)
 		return STATUS_DONE;
 	}
 	if (!nvme->force)
-		return failed(nvme->name, "--force does it",
+		return failed(nvme->name, "with --force it is formatted",
 			      "everything on namespace %" PRIu64 " would be lost", nsid);
 	return format_namespace(nvme, (uint32_t)nsid, (uint32_t)lbaf);
 }
@@ -359,7 +372,8 @@ static int cmd_nvme(struct cli *cli)
 		nvme.force = true;
 	}
 	if (cli->argc < 2)
-		return usage_error(cli, NULL, cli->argc ? "which action?" : "which device?");
+		return usage_error(cli, NULL,
+				   cli->argc ? "no action is named" : "no device is named");
 	nvme.name = cli->argv[0];
 	nvme.count = cli->argc - 2;
 	nvme.words = cli->argv + 2;

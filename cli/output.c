@@ -90,6 +90,15 @@ void json_hex(struct json *json, const char *key, uint64_t number, int digits)
 	printf("\"0x%0*" PRIx64 "\"", digits, number);
 }
 
+void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t size)
+{
+	begin(json, key);
+	putchar('"');
+	for (size_t i = 0; i < size; i++)
+		printf("%02x", bytes[i]);
+	putchar('"');
+}
+
 struct table table_open(bool json, const char *name, const struct column *columns, size_t count)
 {
 	struct table table = {scols_new_table(), name, columns, count, json, false};

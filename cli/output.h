@@ -64,6 +64,9 @@ void json_number(struct json *json, const char *key, uint64_t number);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
 
+/* Bytes as one text in hexadecimal: "3412e811". */
+void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t size);
+
 /* A number as text in hexadecimal: "0xfebc0000". */
 void json_hex(struct json *json, const char *key, uint64_t number, int digits);
 
