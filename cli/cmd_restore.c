@@ -50,14 +50,13 @@ static int restore_all(struct cli *cli, struct moves *moves)
 /* What was taken back from a broker that was killed is restored by that. */
 static bool is_done(struct cli *cli, const struct usrpci_addr *addr)
 {
-	struct usrpci_journal_entry *entries;
+	struct usrpci_journal_entry *entries = NULL;
 	int count = cli->recovered > 0 ? usrpci_host_journal(cli->host, &entries) : -1;
 	bool held = count < 0;
 
 	for (int i = 0; i < count; i++)
 		held |= !usrpci_addr_compare(&entries[i].addr, addr);
-	if (count >= 0)
-		free(entries);
+	free(entries);
 	return !held;
 }
 

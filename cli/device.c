@@ -39,8 +39,7 @@ bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci
 		if (found)
 			*info = infos[i];
 	}
-	if (count >= 0)
-		usrpci_dev_list_free(infos);
+	usrpci_dev_list_free(infos);
 	return found;
 }
 

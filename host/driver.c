@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "array.h"
 #include "driver.h"
 #include "file.h"
 #include "group.h"
@@ -35,7 +36,7 @@ void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE])
 	char other[NAME_SIZE];
 	size_t i;
 
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
 		if (!strcmp(driver, known[i][0]))
 			strcpy(driver, known[i][1]);
 	}

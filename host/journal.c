@@ -158,9 +158,10 @@ static int read_all(struct usrpci_host *host, struct journal_record **records)
 	int count, found = 0;
 	int i;
 
+	*records = NULL;
 	count = dir_list(host->ctx, &names, STATE_DIR "/journal");
 	if (count == -ENOENT)
-		count = 0, names = NULL;
+		count = 0;
 	if (count < 0) {
 		report(host->ctx, count, NULL, NULL, "cannot read %s/journal", STATE_DIR);
 		return count;
@@ -198,14 +199,14 @@ int journal_find_node(struct usrpci_host *host, const struct usrpci_addr *but, c
 
 int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **entries)
 {
-	struct journal_record *records = NULL;
+	struct journal_record *records;
 	int count = read_all(host, &records);
-	int i;
 
+	*entries = NULL;
 	if (count < 0)
 		return count;
 	*entries = calloc((size_t)count + 1, sizeof(**entries));
-	for (i = 0; *entries && i < count; i++)
+	for (int i = 0; *entries && i < count; i++)
 		(*entries)[i] = records[i].entry;
 	free(records);
 	return *entries ? count : -ENOMEM;

@@ -10,16 +10,7 @@
 
 #include <usrpci/addr.h>
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include "numbers.h"
 
 /* Takes a number of 1 to most digits and the character after it. Returns where that ends or NULL.
  */

@@ -29,7 +29,7 @@ int dev_has_domain(struct usrpci_dev *dev, const char *name)
 
 	if (!domain)
 		return 0;
-	if (strcmp(domain->ops->name, name) == 0)
+	if (!strcmp(domain->ops->name, name))
 		return 1;
 	return report(dev->ctx, -EXDEV, dev->name, "open it in a context of its own",
 		      "the context's DMA memory is %s, this device's would be %s",

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 
+#include "array.h"
 #include "backend.h"
 
 #define LOG_SUBJECT "cap"
@@ -241,8 +242,7 @@ static const struct names extended[] = {
 static const struct names *names_of(const struct usrpci_cap *cap)
 {
 	static const struct names unknown;
-	size_t known = cap->extended ? sizeof(extended) / sizeof(*extended)
-				     : sizeof(conventional) / sizeof(*conventional);
+	size_t known = cap->extended ? ARRAY_SIZE(extended) : ARRAY_SIZE(conventional);
 
 	if (cap->id >= known)
 		return &unknown;

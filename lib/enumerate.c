@@ -17,6 +17,7 @@
 
 #include <usrpci/device.h>
 
+#include "array.h"
 #include "bytes.h"
 #include "driver_kind.h"
 #include "enumerate.h"
@@ -139,24 +140,7 @@ int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
 struct device_list {
 	struct usrpci_dev_info *devices;
 	size_t count;
-	size_t room;
 };
-
-/* Returns where the next device goes, or NULL. */
-static struct usrpci_dev_info *list_slot(struct device_list *list)
-{
-	struct usrpci_dev_info *larger;
-	size_t room = list->room ? 2 * list->room : 32;
-
-	if (list->count < list->room)
-		return &list->devices[list->count];
-	larger = reallocarray(list->devices, room, sizeof(*larger));
-	if (!larger)
-		return NULL;
-	list->devices = larger;
-	list->room = room;
-	return &list->devices[list->count];
-}
 
 static int read_all(const struct usrpci_ctx *ctx, DIR *dir, struct device_list *list)
 {
@@ -164,14 +148,15 @@ static int read_all(const struct usrpci_ctx *ctx, DIR *dir, struct device_list *
 	struct dirent *entry;
 
 	while ((entry = readdir(dir))) {
-		struct usrpci_dev_info *slot;
+		struct usrpci_dev_info *devices;
 
 		if (usrpci_addr_parse(entry->d_name, &addr))
 			continue;
-		slot = list_slot(list);
-		if (!slot)
+		devices = array_grow(list->devices, list->count, 1, sizeof(*devices));
+		if (!devices)
 			return -ENOMEM;
-		if (read_info(ctx, &addr, slot) == 0)
+		list->devices = devices;
+		if (!read_info(ctx, &addr, &devices[list->count]))
 			list->count++;
 	}
 	return 0;
@@ -191,6 +176,7 @@ int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
 	DIR *dir;
 	int error;
 
+	*result = NULL;
 	error = path_format(ctx, path, PCI_DEVICES);
 	if (error)
 		return error;

@@ -9,6 +9,7 @@
 
 #include <usrpci/device.h>
 
+#include "array.h"
 #include "enumerate.h"
 #include "file.h"
 #include "member.h"
@@ -117,7 +118,7 @@ static int find_by_class(struct usrpci_ctx *ctx, const char *name, struct usrpci
 	static const char *const classes[] = {"net", "block", "nvme"};
 	int error;
 
-	for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
 		error = find_in_class(ctx, classes[i], name, addr);
 		if (error != -ENOENT)
 			return error;

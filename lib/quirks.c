@@ -14,6 +14,7 @@
 #include <linux/virtio_pci.h>
 #include <time.h>
 
+#include "array.h"
 #include "backend.h"
 #include "quirks.h"
 
@@ -56,7 +57,7 @@ static int reset_8254x(struct usrpci_dev *dev)
 
 	if (error)
 		return error;
-	for (size_t i = 0; !error && i < sizeof(writes) / sizeof(writes[0]); i++)
+	for (size_t i = 0; !error && i < ARRAY_SIZE(writes); i++)
 		error = usrpci_bar_write(&bar, writes[i].offset, sizeof(uint32_t), writes[i].value);
 	if (!error)
 		error = await_zero(&bar, CTRL, sizeof(uint32_t), CTRL_RST);
@@ -115,7 +116,7 @@ static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 
 	if (info->vendor == 0x1af4 && info->device >= 0x1000 && info->device <= 0x107f)
 		return reset_virtio;
-	for (size_t i = 0; i < sizeof(models_8254x) / sizeof(models_8254x[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(models_8254x); i++) {
 		if (info->vendor == 0x8086 && info->device == models_8254x[i])
 			return reset_8254x;
 	}

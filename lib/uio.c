@@ -41,8 +41,7 @@ struct uio_dev {
 
 static bool uio_match(struct usrpci_ctx *ctx, const struct backend_target *target)
 {
-	return target->info && !target->inspect &&
-	       strcmp(target->info->driver, "uio_pci_generic") == 0;
+	return target->info && !target->inspect && !strcmp(target->info->driver, "uio_pci_generic");
 }
 
 static int find_number(struct usrpci_dev *dev, unsigned int *number)

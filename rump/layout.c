@@ -137,8 +137,7 @@ static void add_all(void)
 		    list[i].driver_kind == USRPCI_DRIVER_VFIO)
 			add_device(usrpci_addr_format(&list[i].addr, name));
 	}
-	if (count >= 0)
-		usrpci_dev_list_free(list);
+	usrpci_dev_list_free(list);
 }
 
 /*

@@ -155,7 +155,7 @@ bool file_exists(const struct usrpci_ctx *ctx, const char *format, ...)
 
 static int is_entry(const struct dirent *entry)
 {
-	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
 }
 
 /* An array of pointers and, behind it, the strings that they point to. */
@@ -163,13 +163,12 @@ static char **pack_names(struct dirent *const *entries, int count)
 {
 	size_t size = (size_t)count * sizeof(char *) + 1;
 	char **names, *next;
-	int i;
 
-	for (i = 0; i < count; i++)
+	for (int i = 0; i < count; i++)
 		size += strlen(entries[i]->d_name) + 1;
 	names = malloc(size);
 	next = (char *)(names + count);
-	for (i = 0; names && i < count; i++) {
+	for (int i = 0; names && i < count; i++) {
 		names[i] = next;
 		next = stpcpy(next, entries[i]->d_name) + 1;
 	}
@@ -181,8 +180,8 @@ int dir_list(const struct usrpci_ctx *ctx, char ***names, const char *format, ..
 	struct dirent **entries;
 	char path[PATH_SIZE];
 	int count, error;
-	int i;
 
+	*names = NULL;
 	FORMAT_PATH(path, error);
 	if (error)
 		return error;
@@ -190,7 +189,7 @@ int dir_list(const struct usrpci_ctx *ctx, char ***names, const char *format, ..
 	if (count < 0)
 		return -errno;
 	*names = pack_names(entries, count);
-	for (i = 0; i < count; i++)
+	for (int i = 0; i < count; i++)
 		free(entries[i]);
 	free(entries);
 	return *names ? count : -ENOMEM;

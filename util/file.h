@@ -40,12 +40,13 @@ __attribute__((format(printf, 3, 4))) int file_read_u64(const struct usrpci_ctx 
 __attribute__((format(printf, 4, 5))) int file_link_name(const struct usrpci_ctx *ctx, char *name,
 							 size_t size, const char *format, ...);
 
+/* Whether a file exists. Following a link that leads nowhere, or no right to look, means no. */
 __attribute__((format(printf, 2, 3))) bool file_exists(const struct usrpci_ctx *ctx,
 						       const char *format, ...);
 
 /*
  * Lists a directory's entries, without "." and "..", in the order of ls -v. Returns the count, or a
- * negative errno; the list is one allocation and the caller's to free.
+ * negative errno; the list is one allocation and the caller's to free, NULL after an error.
  */
 __attribute__((format(printf, 3, 4))) int dir_list(const struct usrpci_ctx *ctx, char ***names,
 						   const char *format, ...);

@@ -218,6 +218,7 @@ int usrpci_host_uses(struct usrpci_host *host, const struct usrpci_addr *addr,
 	struct usrpci_dev_info info;
 	int error = usrpci_dev_lookup(host->ctx, addr, &info);
 
+	*uses = NULL;
 	return error ? error : guard_look(host, &info, false, uses);
 }
 

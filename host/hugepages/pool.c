@@ -93,8 +93,7 @@ static int list_nodes(struct usrpci_host *host, struct pools *pools)
 		error = list_sizes(host, node, directory, pools);
 		error = error == -ENOENT ? 0 : error;
 	}
-	if (count >= 0)
-		free(names);
+	free(names);
 	if (error || pools->count)
 		return error;
 	return list_sizes(host, 0, MM_POOLS, pools);
@@ -199,8 +198,8 @@ int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **li
 
 	if (error) {
 		free(pools.list);
-		return error;
+		pools.list = NULL;
 	}
 	*list = pools.list;
-	return pools.count;
+	return error ? error : pools.count;
 }

@@ -91,8 +91,7 @@ static int list_uio(struct lend *lend, unsigned int index)
 	int count = dir_list(lend->host->ctx, &names, PCI_DEVICES "/%s/uio", device->name);
 	int found = count > 0 && sscanf(names[0], "uio%u", &device->uio) == 1, error;
 
-	if (count >= 0)
-		free(names);
+	free(names);
 	if (!found)
 		return report(lend->host->ctx, -ENODEV, device->name, NULL, "it has no uio device");
 	error = lock_device(lend, index);
@@ -153,8 +152,7 @@ static int list_vfio(struct lend *lend, unsigned int index)
 	count = dir_list(lend->host->ctx, &names, PCI_DEVICES "/%s/vfio-dev", device->name);
 	for (int i = 0; i < count; i++)
 		list(lend, index, "/dev/vfio/devices/%s", names[i]);
-	if (count >= 0)
-		free(names);
+	free(names);
 	return 0;
 }
 

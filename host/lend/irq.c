@@ -21,8 +21,7 @@ static uint64_t uio_events(struct usrpci_host *host, const char *device)
 
 	if (count > 0)
 		file_read_u64(host->ctx, &events, PCI_DEVICES "/%s/uio/%s/event", device, names[0]);
-	if (count >= 0)
-		free(names);
+	free(names);
 	return events;
 }
 

@@ -25,6 +25,7 @@
 
 #include <usrpci/dma.h>
 
+#include "array.h"
 #include "broker.h"
 #include "lend/lend.h"
 
@@ -69,7 +70,7 @@ static int add_page(struct server *server, struct page **result)
 
 	if (server->page_count >= server->lend->page_limit)
 		return -ENOMEM;
-	pages = realloc(server->pages, (server->page_count + 1) * sizeof(*pages));
+	pages = array_grow(server->pages, server->page_count, 1, sizeof(*pages));
 	if (!pages)
 		return -ENOMEM;
 	server->pages = pages;
@@ -372,7 +373,7 @@ static void list_signals(sigset_t *signals)
 				     SIGUSR2, SIGALRM, SIGCONT, SIGCHLD};
 
 	sigemptyset(signals);
-	for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
 		sigaddset(signals, passed[i]);
 }
 
@@ -401,7 +402,7 @@ static int early_signal(void)
 	sigset_t pending;
 
 	sigpending(&pending);
-	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++) {
 		if (sigismember(&pending, ending[i]))
 			return ending[i];
 	}

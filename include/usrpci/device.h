@@ -65,7 +65,7 @@ struct usrpci_dev_info {
  * Lists the host's devices in the order of their addresses.
  *
  * Devices that vanish while the list is made are left out. The list belongs to the caller, who
- * gives it back with usrpci_dev_list_free().
+ * gives it back with usrpci_dev_list_free(). It is NULL after an error.
  *
  * Returns the number of devices. Errors: -ENOMEM; what opendir(3) says of /sys/bus/pci/devices.
  */

@@ -169,7 +169,7 @@ struct usrpci_journal_entry {
 };
 
 /** Lists what restore would bring back. Returns the count; the list belongs to the caller
- * (free(3)). */
+ * (free(3)), NULL after an error. */
 int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **entries);
 
 /*
@@ -185,7 +185,10 @@ struct usrpci_hugepages {
 	size_t ours;      /**< of total, reserved by usrpci and not yet released */
 };
 
-/** Lists every page size and node. Returns the count; the list belongs to the caller (free(3)). */
+/**
+ * Lists every page size and node. Returns the count; the list belongs to the caller (free(3)), NULL
+ * after an error.
+ */
 int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **list);
 
 /**
@@ -229,7 +232,8 @@ struct usrpci_finding {
 
 /**
  * Examines the host and, when addr is not NULL, one device. Changes nothing and needs no
- * privileges, though it sees more with them. The list belongs to the caller (free(3)).
+ * privileges, though it sees more with them. The list belongs to the caller (free(3)), NULL after
+ * an error.
  *
  * Returns the number of findings. Errors: -ENODEV; -ENOMEM.
  */
@@ -282,7 +286,8 @@ struct usrpci_lent {
 	bool abandoned;      /**< the broker was killed: usrpci_host_recover() cleans up */
 };
 
-/** Lists what is lent. Returns the count; the list belongs to the caller (free(3)). */
+/** Lists what is lent. Returns the count; the list belongs to the caller (free(3)), NULL after an
+ * error. */
 int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list);
 
 /**
@@ -316,7 +321,7 @@ struct usrpci_interface {
 /**
  * Lists the network interfaces, then the disks (without their partitions), that the kernel's
  * drivers of PCI devices provide. Returns the count, or what opendir(3) says of /sys/class; the
- * list belongs to the caller (free(3)).
+ * list belongs to the caller (free(3)), NULL after an error.
  */
 int usrpci_host_interfaces(struct usrpci_host *host, struct usrpci_interface **list);
 

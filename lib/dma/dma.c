@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "ctx.h"
 #include "dma/domain.h"
 #include "dma/physical.h"
@@ -20,6 +21,7 @@
 #include "file.h"
 #include "dma/heap.h"
 #include "dma/lock.h"
+#include "numbers.h"
 
 #define LOG_SUBJECT "dma"
 #include "log.h"
@@ -78,16 +80,11 @@ static size_t give_back_from(struct dma_domain *domain, size_t first)
 
 static int chunks_ensure(struct dma_heap *heap)
 {
-	size_t capacity = heap->capacity ? 2 * heap->capacity : 16;
-	struct dma_chunk *chunks;
+	struct dma_chunk *chunks = array_grow(heap->chunks, heap->count, 1, sizeof(*chunks));
 
-	if (heap->count < heap->capacity)
-		return 0;
-	chunks = realloc(heap->chunks, capacity * sizeof(*chunks));
 	if (!chunks)
 		return -ENOMEM;
 	heap->chunks = chunks;
-	heap->capacity = capacity;
 	return 0;
 }
 
@@ -176,15 +173,15 @@ alloc_slowly(struct dma_domain *domain, const struct dma_chunk_request *request,
 	return error;
 }
 
-static bool power_of_two(uint64_t value)
+static bool power_of_two_or_0(uint64_t value)
 {
 	return !(value & (value - 1));
 }
 
 static inline bool acceptable(const struct usrpci_dma_request *request)
 {
-	return request->size - 1 < HEAP_END && power_of_two(request->align) &&
-	       power_of_two(request->boundary) &&
+	return request->size - 1 < HEAP_END && power_of_two_or_0(request->align) &&
+	       power_of_two_or_0(request->boundary) &&
 	       (!request->boundary || request->boundary >= request->size) && request->node >= 0;
 }
 
@@ -196,10 +193,10 @@ static int explain_request(const struct usrpci_ctx *ctx, const struct usrpci_dma
 	if (request->size > HEAP_END)
 		return report(ctx, -ENOMEM, NULL, NULL, "a block of %zu bytes was asked for",
 			      request->size);
-	if (!power_of_two(request->align))
+	if (!power_of_two_or_0(request->align))
 		return report(ctx, -EINVAL, NULL, NULL, "the alignment %zu is not a power of two",
 			      request->align);
-	if (!power_of_two(request->boundary))
+	if (!power_of_two_or_0(request->boundary))
 		return report(ctx, -EINVAL, NULL, NULL, "the boundary %zu is not a power of two",
 			      request->boundary);
 	if (request->boundary && request->boundary < request->size)
@@ -213,7 +210,7 @@ static int explain_request(const struct usrpci_ctx *ctx, const struct usrpci_dma
 static struct dma_chunk_request in_granules(const struct usrpci_dma_request *request)
 {
 	return (struct dma_chunk_request){
-		.size = (request->size + HEAP_GRANULE - 1) & -(size_t)HEAP_GRANULE,
+		.size = align_up(request->size, HEAP_GRANULE),
 		.align = request->align > HEAP_GRANULE ? request->align : HEAP_GRANULE,
 		.boundary = request->boundary && request->boundary < HEAP_GRANULE
 				    ? HEAP_GRANULE
@@ -438,8 +435,7 @@ static void stats_locked(struct dma_heap *heap, struct heap_stats *stats)
 static int reserve_more(struct dma_domain *domain, uint64_t size)
 {
 	const struct dma_chunk_request request = {
-		.size = size < RESERVE_STEP ? (size + HEAP_GRANULE - 1) & -(size_t)HEAP_GRANULE
-					    : RESERVE_STEP,
+		.size = size < RESERVE_STEP ? align_up(size, HEAP_GRANULE) : RESERVE_STEP,
 		.align = HEAP_GRANULE,
 		.limit = UINT64_MAX,
 		.node = -1,

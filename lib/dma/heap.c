@@ -15,6 +15,7 @@
 
 #include "dma/heap.h"
 #include "dma/heap_table.h"
+#include "numbers.h"
 
 #define GRANULE_SHIFT 6
 #define SECOND_SHIFT  4
@@ -69,11 +70,6 @@ struct heap {
 	struct run *runs;
 	struct slab *slabs;
 };
-
-static uint64_t align_up(uint64_t value, uint64_t align)
-{
-	return (value + align - 1) & -align;
-}
 
 /*
  * Bins. Sizes below SECOND granules have a bin each; above, each power of two has SECOND of them.

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dma/heap_table.h"
+#include "numbers.h"
 
 static int window_ensure(struct heap_table *table, uint64_t addr)
 {
@@ -43,7 +44,7 @@ static int window_open(struct heap_table *table, uint64_t addr, uint64_t size)
 	first = (uintptr_t)heap_table_tag(table, addr);
 	end = first + size / HEAP_GRANULE * sizeof(struct block *);
 	first &= -page;
-	end = (end + page - 1) & -page;
+	end = align_up(end, page);
 	return mprotect((void *)first, end - first, PROT_READ | PROT_WRITE) ? -ENOMEM : 0;
 }
 
@@ -63,9 +64,9 @@ void heap_table_close(struct heap_table *table, uint64_t addr, uint64_t size)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const uint64_t span = page / sizeof(struct block *) * HEAP_GRANULE;
-	uint64_t end = (addr + size) & -span;
+	uint64_t end = align_down(addr + size, span);
 
-	for (addr = (addr + span - 1) & -span; addr < end; addr += span)
+	for (addr = align_up(addr, span); addr < end; addr += span)
 		madvise(heap_table_tag(table, addr), page, MADV_DONTNEED);
 }
 

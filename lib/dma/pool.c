@@ -31,6 +31,7 @@
 #include "ctx.h"
 #include "dma/heap.h"
 #include "dma/lock.h"
+#include "numbers.h"
 
 #define LOG_SUBJECT "pool"
 #include "log.h"
@@ -497,11 +498,11 @@ static int check_options(struct usrpci_ctx *ctx, const struct usrpci_pool_option
 			      "a pool of %zu buffers of %zu bytes aligned to %zu was asked for",
 			      options->count, options->size, options->align);
 	if (options->size > HEAP_END || align > HEAP_END ||
-	    options->count > HEAP_END / ((options->size + align - 1) & -align))
+	    options->count > HEAP_END / align_up(options->size, align))
 		return report(ctx, -ENOMEM, NULL, NULL,
 			      "a pool of %zu buffers of %zu bytes was asked for", options->count,
 			      options->size);
-	layout->stride = (options->size + align - 1) & -align;
+	layout->stride = align_up(options->size, align);
 	layout->per_piece = PIECE_BYTES / layout->stride;
 	if (options->boundary && layout->per_piece > options->boundary / layout->stride)
 		layout->per_piece = options->boundary / layout->stride;

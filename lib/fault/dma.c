@@ -82,7 +82,7 @@ static void push(struct shadow *shadow)
 	size_t words = shadow->chunk.size / sizeof(uint32_t);
 
 	for (size_t i = 0; i < words; i += WORDS)
-		if (memcmp(&shadow->driver[i], &shadow->agreed[i], PAGE) != 0)
+		if (memcmp(&shadow->driver[i], &shadow->agreed[i], PAGE))
 			push_page(shadow, i);
 }
 
@@ -112,8 +112,8 @@ static void pull(struct shadow *shadow, bool torn)
 	size_t words = shadow->chunk.size / sizeof(uint32_t);
 
 	for (size_t i = 0; i < words; i += WORDS)
-		if (memcmp(&shadow->device[i], &shadow->seen[i], PAGE) != 0 ||
-		    memcmp(&shadow->seen[i], &shadow->agreed[i], PAGE) != 0)
+		if (memcmp(&shadow->device[i], &shadow->seen[i], PAGE) ||
+		    memcmp(&shadow->seen[i], &shadow->agreed[i], PAGE))
 			pull_page(shadow, i, torn);
 }
 

@@ -85,7 +85,7 @@ static int parse_number(struct fault *fault, enum kind kind, const char *text)
 
 	if (got < 1 || number == 0 || text[0] < '0' || text[0] > '9')
 		return -EINVAL;
-	if (got == 2 && strcmp(rest, "+") != 0)
+	if (got == 2 && strcmp(rest, "+"))
 		return -EINVAL;
 	fault->at[kind] = number;
 	fault->onwards[kind] = got == 2 || kinds[kind].onwards;

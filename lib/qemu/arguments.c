@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "qemu/qemu.h"
 
 #define DEFAULT_BINARY "qemu-system-x86_64"
@@ -22,7 +23,7 @@ struct arguments {
 
 static void push(struct arguments *arguments, char *arg)
 {
-	char **list = arg ? realloc(arguments->list, (arguments->count + 2) * sizeof(*list)) : NULL;
+	char **list = arg ? array_grow(arguments->list, arguments->count, 2, sizeof(*list)) : NULL;
 
 	if (!list) {
 		free(arg);
@@ -64,7 +65,7 @@ static void add_machine(struct arguments *arguments, const int *fds, size_t ram_
 	const char *binary = secure_getenv("USRPCI_QEMU");
 
 	add(arguments, "%s", binary && *binary ? binary : DEFAULT_BINARY);
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		add(arguments, "%s", fixed[i]);
 	add(arguments, "-m");
 	add(arguments, "%zuM", ram_size >> 20);

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker.h"
 #include "qemu/qemu.h"
 
 #define LOG_SUBJECT "qemu"
@@ -42,26 +43,9 @@ static void drain(int fd)
 /* As ivshmem's server: a number, and mostly a descriptor. */
 static int tell_doorbell(struct qemu *qemu, int64_t number, int fd)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
 	uint64_t little = htole64((uint64_t)number);
-	struct iovec iov = {&little, sizeof(little)};
-	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		*CMSG_FIRSTHDR(&message) = (struct cmsghdr){
-			.cmsg_len = CMSG_LEN(sizeof(int)),
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-		};
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof(fd));
-	}
-	return sendmsg(qemu->process.doorbell, &message, MSG_NOSIGNAL) == sizeof(little) ? 0
-											 : -errno;
+	return broker_send(qemu->process.doorbell, &little, sizeof(little), fd);
 }
 
 /* What a server says first; the device wants a memory of its own, which nobody uses. */

@@ -7,16 +7,8 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 
+#include "numbers.h"
 #include "qemu/qemu.h"
-
-static unsigned int power_of_two(unsigned int count)
-{
-	unsigned int power = 1;
-
-	while (power < count)
-		power *= 2;
-	return power;
-}
 
 static int program_msi(struct qemu_dev *qdev)
 {
@@ -120,7 +112,9 @@ static int program(struct qemu_dev *qdev)
 int qemu_msi_enable(struct qemu_dev *qdev)
 {
 	/* MSI replaces the lower bits of its data by the vector. */
-	unsigned int count = qdev->type == USRPCI_IRQ_MSI ? power_of_two(qdev->count) : qdev->count;
+	unsigned int count = qdev->type == USRPCI_IRQ_MSI
+				     ? (unsigned int)next_power_of_two(qdev->count)
+				     : qdev->count;
 	unsigned int align = qdev->type == USRPCI_IRQ_MSI ? count : 1;
 	int error = qemu_reserve_vectors(qdev, count, align, &qdev->messages);
 

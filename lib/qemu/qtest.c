@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "numbers.h"
 #include "qemu/qtest.h"
 
 /* Room for the longest command, "writeq 0x... 0x...\n". */
@@ -89,7 +90,7 @@ static bool handle_irq(struct qtest *qtest, const char *line)
 {
 	bool raised = !strncmp(line, "IRQ raise ", 10);
 
-	if (!raised && strncmp(line, "IRQ lower ", 10) != 0)
+	if (!raised && strncmp(line, "IRQ lower ", 10))
 		return false;
 	if (qtest->irq)
 		qtest->irq(qtest->irq_data, (unsigned int)strtoul(line + 10, NULL, 10), raised);
@@ -145,7 +146,7 @@ static int converse(struct qtest *qtest, const char *command, size_t size, char 
 	}
 	if (error)
 		return error;
-	if (strncmp(*reply, "OK", 2) != 0)
+	if (strncmp(*reply, "OK", 2))
 		return give_up(qtest, -EPROTO);
 	*reply += 2;
 	return 0;
@@ -188,13 +189,6 @@ int qtest_write(struct qtest *qtest, enum qtest_space space, uint64_t address, u
 	if (!error)
 		drop_reply(qtest, length);
 	return error;
-}
-
-static int hex_digit(char digit)
-{
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
 /* " 0x8680c029": two digits a byte. */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "array.h"
 #include "qemu/qemu.h"
 
 #define LOG_SUBJECT "qemu"
@@ -166,7 +167,7 @@ static int open_windows(struct qemu *qemu, unsigned int slot)
 	};
 	int error = 0;
 
-	for (size_t i = 0; i < sizeof(registers) / sizeof(*registers) && !error; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(registers) && !error; i++)
 		error = qemu_bus_write(qemu, 0, qemu_slot_port(slot), registers[i].offset,
 				       registers[i].width, registers[i].value);
 	return error;

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "numbers.h"
 #include "vfio/domain.h"
 
 #define LOG_SUBJECT "vfio"
@@ -37,7 +38,7 @@ static int reserve_window(struct vfio_domain *domain, uint64_t top)
 		return report(domain->base.ctx, -ENOMEM, NULL, "ulimit -v unlimited",
 			      "no address space for DMA memory");
 	size *= 2; /* the loop halved it once more */
-	start = (char *)vfio_round_up((uintptr_t)va, align);
+	start = (char *)align_up((uintptr_t)va, align);
 	if (start > va)
 		munmap(va, start - va);
 	munmap(start + size, va + align - start);

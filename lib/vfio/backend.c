@@ -57,7 +57,6 @@ static int read_device(struct usrpci_dev *dev)
 {
 	struct vfio_device *vfio = vfio_device(dev);
 	struct vfio_device_info info = {.argsz = sizeof(info)};
-	unsigned int i;
 	int error;
 
 	if (ioctl(vfio->fd, VFIO_DEVICE_GET_INFO, &info))
@@ -67,9 +66,9 @@ static int read_device(struct usrpci_dev *dev)
 		return report(dev->ctx, -EPROTO, dev->name, NULL,
 			      "vfio does not present it as a PCI device");
 	error = read_region(dev, VFIO_PCI_CONFIG_REGION_INDEX, &vfio->config);
-	for (i = 0; !error && i < USRPCI_BARS; i++)
+	for (unsigned int i = 0; !error && i < USRPCI_BARS; i++)
 		error = read_region(dev, VFIO_PCI_BAR0_REGION_INDEX + i, &vfio->bars[i]);
-	for (i = 0; !error && i < VFIO_PCI_NUM_IRQS && i < info.num_irqs; i++)
+	for (unsigned int i = 0; !error && i < VFIO_PCI_NUM_IRQS && i < info.num_irqs; i++)
 		error = read_vectors(dev, i, &vfio->irqs[i]);
 	dev->config_size = vfio->config.size < USRPCI_CONFIG_SIZE_EXPRESS
 				   ? USRPCI_CONFIG_SIZE
@@ -133,7 +132,7 @@ static bool is_open(const struct usrpci_dev *dev)
 {
 	const struct usrpci_dev *other = dev->ctx->devices;
 
-	while (other && (other->inspect || strcmp(other->name, dev->name) != 0))
+	while (other && (other->inspect || strcmp(other->name, dev->name)))
 		other = other->next;
 	return other;
 }

@@ -17,6 +17,7 @@
 
 #include "bytes.h"
 #include "file.h"
+#include "numbers.h"
 #include "vfio/vfio.h"
 
 #define LOG_SUBJECT "vfio"
@@ -40,12 +41,12 @@ struct window {
 
 static uint64_t page_down(uint64_t offset)
 {
-	return offset & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
+	return align_down(offset, (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 static uint64_t page_up(uint64_t offset)
 {
-	return page_down(offset + (uint64_t)sysconf(_SC_PAGESIZE) - 1);
+	return align_up(offset, (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 /* The kernel's list of what may be mapped. Returns the count; -ENOENT: it has no list. */

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "numbers.h"
 #include "vfio/domain.h"
 
 #define LOG_SUBJECT "dma"
@@ -160,8 +161,7 @@ static int grow_by(struct vfio_domain *domain, const struct dma_chunk_request *r
 	struct dma_chunk chunk = {.page_size = page_size, .node = request->node};
 	int error;
 
-	chunk.size = vfio_round_up(request->size,
-				   huge && page_size > CHUNK_MIN ? page_size : CHUNK_MIN);
+	chunk.size = align_up(request->size, huge && page_size > CHUNK_MIN ? page_size : CHUNK_MIN);
 	error = place_chunk(domain, request, &chunk);
 	if (error)
 		return error;
@@ -204,7 +204,7 @@ static int vfio_domain_grow(struct dma_domain *base, const struct dma_chunk_requ
 	int error;
 
 	pthread_mutex_lock(&domain->lock);
-	error = vfio_limits_check(domain, vfio_round_up(request->size, CHUNK_MIN));
+	error = vfio_limits_check(domain, align_up(request->size, CHUNK_MIN));
 	if (error)
 		goto unlock;
 	error = grow_by(domain, request, huge_size, true, add);

@@ -37,11 +37,6 @@ struct vfio_domain {
 /* Least memory that is mapped at once for the heap: a huge page of x86. */
 #define VFIO_CHUNK_MIN (UINT64_C(2) << 20)
 
-static inline size_t vfio_round_up(size_t size, size_t unit)
-{
-	return (size + unit - 1) / unit * unit;
-}
-
 extern const struct dma_domain_ops vfio_domain_ops;
 
 /* Frees a domain that no device is attached to. */

@@ -52,8 +52,7 @@ static size_t list_strangers(struct usrpci_ctx *ctx, int number, char *text, siz
 		used += (size_t)snprintf(text + used, size - used, "%s%s (%s)", used ? ", " : "",
 					 usrpci_addr_format(&list[i].addr, addr), list[i].driver);
 	}
-	if (count >= 0)
-		usrpci_dev_list_free(list);
+	usrpci_dev_list_free(list);
 	return used;
 }
 

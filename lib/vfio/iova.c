@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "numbers.h"
 #include "vfio/iova.h"
 
 /*
@@ -126,14 +127,13 @@ int iova_take_low(struct iova_space *space, const struct iova_request *request, 
 {
 	struct iova_range start;
 	uint64_t low;
-	size_t i;
 
 	if (make_room(space, 2))
 		return -ENOMEM;
-	for (i = 0; i < space->count; i++) {
+	for (size_t i = 0; i < space->count; i++) {
 		if (starts(&space->free[i], request, &start))
 			continue;
-		low = (start.first + (request->align - 1)) & ~(request->align - 1);
+		low = align_up(start.first, request->align);
 		if (low < start.first || low > start.last)
 			continue;
 		cut(space, i, low, request->size);
@@ -147,14 +147,13 @@ int iova_take_high(struct iova_space *space, const struct iova_request *request,
 {
 	struct iova_range start;
 	uint64_t high;
-	size_t i;
 
 	if (make_room(space, 2))
 		return -ENOMEM;
-	for (i = space->count; i-- > 0;) {
+	for (size_t i = space->count; i-- > 0;) {
 		if (starts(&space->free[i], request, &start))
 			continue;
-		high = start.last & ~(request->align - 1);
+		high = align_down(start.last, request->align);
 		if (high < start.first)
 			continue;
 		cut(space, i, high, request->size);

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What both libraries share: arrays that grow, numbers, lists of directories.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "array.h"
+#include "file.h"
+#include "fixture.h"
+#include "numbers.h"
+
+static void an_array_grows_and_keeps_what_is_in_it(void **state)
+{
+	unsigned int *items = NULL;
+
+	(void)state;
+	for (unsigned int i = 0; i < 1000; i++) {
+		items = array_grow(items, i, 1, sizeof(*items));
+		assert_non_null(items);
+		items[i] = i;
+	}
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(items[i], i);
+	free(items);
+}
+
+static void an_array_that_became_shorter_grows_again(void **state)
+{
+	unsigned int *items = array_grow(NULL, 0, 100, sizeof(*items));
+
+	(void)state;
+	assert_non_null(items);
+	items[0] = 7;
+	items = array_grow(items, 1, 2, sizeof(*items));
+	assert_non_null(items);
+	items[2] = 9;
+	assert_int_equal(items[0], 7);
+	free(items);
+}
+
+static void an_array_that_cannot_grow_is_left_as_it_is(void **state)
+{
+	unsigned int *items = array_grow(NULL, 0, 1, sizeof(*items));
+
+	(void)state;
+	assert_non_null(items);
+	assert_null(array_grow(items, 1, SIZE_MAX / 8, 16));
+	items[0] = 1;
+	free(items);
+}
+
+static void numbers_are_rounded_to_powers_of_two(void **state)
+{
+	(void)state;
+	assert_int_equal(align_up(0, 8), 0);
+	assert_int_equal(align_up(9, 8), 16);
+	assert_int_equal(align_down(15, 8), 8);
+	assert_true(align_up(UINT64_C(0xfffffffff001), 4096) == UINT64_C(0x1000000000000));
+	assert_false(is_power_of_two(0));
+	assert_true(is_power_of_two(1));
+	assert_false(is_power_of_two(6));
+	assert_int_equal(next_power_of_two(0), 1);
+	assert_int_equal(next_power_of_two(1), 1);
+	assert_int_equal(next_power_of_two(5), 8);
+	assert_int_equal(next_power_of_two(8), 8);
+	assert_true(next_power_of_two((UINT64_C(1) << 62) + 1) == UINT64_C(1) << 63);
+}
+
+static void digits_of_either_case_are_hexadecimal(void **state)
+{
+	(void)state;
+	assert_int_equal(hex_digit('0'), 0);
+	assert_int_equal(hex_digit('f'), 15);
+	assert_int_equal(hex_digit('A'), 10);
+	assert_int_equal(hex_digit('g'), -1);
+	assert_int_equal(hex_digit('\0'), -1);
+}
+
+static void ids_of_users_are_digits_alone(void **state)
+{
+	static const char *const bad[] = {"",   "-1",  "+1",         " 1",
+					  "1 ", "0x1", "4294967295", "99999999999"};
+	unsigned int id;
+
+	(void)state;
+	assert_true(parse_id("1000", &id));
+	assert_int_equal(id, 1000);
+	assert_true(parse_id("4294967294", &id));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(parse_id(bad[i], &id));
+}
+
+static void a_directory_is_listed_in_the_order_of_its_numbers(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	char **names;
+
+	fixture_text(*state, "/d/n10", "");
+	fixture_text(*state, "/d/n9", "");
+	assert_int_equal(dir_list(ctx, &names, "/d"), 2);
+	assert_string_equal(names[0], "n9");
+	assert_string_equal(names[1], "n10");
+	free(names);
+	usrpci_ctx_close(ctx);
+}
+
+static void a_list_is_null_after_an_error(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev_info *devices = (void *)state;
+	char **names = (void *)state;
+
+	assert_int_equal(dir_list(ctx, &names, "/nowhere"), -ENOENT);
+	assert_null(names);
+	fixture_remove(*state, "/sys/bus/pci/devices");
+	assert_int_equal(usrpci_dev_list(ctx, &devices), -ENOENT);
+	assert_null(devices);
+	usrpci_ctx_close(ctx);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_array_grows_and_keeps_what_is_in_it),
+		cmocka_unit_test(an_array_that_became_shorter_grows_again),
+		cmocka_unit_test(an_array_that_cannot_grow_is_left_as_it_is),
+		cmocka_unit_test(numbers_are_rounded_to_powers_of_two),
+		cmocka_unit_test(digits_of_either_case_are_hexadecimal),
+		cmocka_unit_test(ids_of_users_are_digits_alone),
+		TEST(a_directory_is_listed_in_the_order_of_its_numbers),
+		TEST(a_list_is_null_after_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_UTIL_ARRAY_H
+#define USRPCI_UTIL_ARRAY_H
+
+#include <stddef.h>
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * Makes room in an array of count items for more of them, each of size bytes. Its room follows from
+ * the count, so the array must come from this function alone, or be NULL.
+ *
+ * Returns the array, which may have moved; NULL when there is no memory: it is as it was then.
+ */
+void *array_grow(void *items, size_t count, size_t more, size_t size);
+
+#endif
