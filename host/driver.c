@@ -12,6 +12,7 @@
 #include "driver.h"
 #include "file.h"
 #include "group.h"
+#include "kernel.h"
 #include "modules.h"
 
 #define LOG_SUBJECT "driver"
@@ -83,7 +84,7 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 {
 	char mode[NAME_SIZE], type[NAME_SIZE];
 
-	if (strcmp(lockdown_mode(host, mode), "none") != 0)
+	if (strcmp(kernel_lockdown(host->ctx, mode), "none") != 0)
 		return refuse(host->ctx, -EPERM, name,
 			      "use vfio-pci with an IOMMU, or disable Secure Boot",
 			      "the kernel is locked down (%s): userspace may not reach devices "

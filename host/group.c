@@ -11,6 +11,7 @@
 
 #include "file.h"
 #include "group.h"
+#include "kernel.h"
 
 /* Whether there is a bus behind it. A device that is powered off has 0x7f for its header type. */
 static bool is_port(const struct usrpci_dev_info *info)
@@ -41,13 +42,7 @@ bool group_noiommu(struct usrpci_host *host)
 
 bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info)
 {
-	char name[NAME_SIZE];
-
-	if (info->iommu_group < 0)
-		return false;
-	return file_read(host->ctx, name, sizeof(name), "/sys/kernel/iommu_groups/%d/name",
-			 info->iommu_group) < 0 ||
-	       strcmp(name, "vfio-noiommu") != 0;
+	return info->iommu_group >= 0 && !group_is_noiommu(host->ctx, info->iommu_group);
 }
 
 int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info,

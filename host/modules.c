@@ -14,6 +14,7 @@
 #include "base.h"
 #include "file.h"
 #include "host.h"
+#include "kernel.h"
 #include "libraries.h"
 #include "modules.h"
 
@@ -138,20 +139,6 @@ int module_insert(struct usrpci_host *host, const char *name)
 	return error > 0 ? -EIO : error;
 }
 
-const char *lockdown_mode(struct usrpci_host *host, char mode[NAME_SIZE])
-{
-	char text[64], *start, *end;
-
-	snprintf(mode, NAME_SIZE, "none");
-	if (file_read(host->ctx, text, sizeof(text), "/sys/kernel/security/lockdown") < 0)
-		return mode;
-	start = strchr(text, '[');
-	end = start ? strchr(start, ']') : NULL;
-	if (end && end - start - 1 < NAME_SIZE)
-		snprintf(mode, NAME_SIZE, "%.*s", (int)(end - start - 1), start + 1);
-	return mode;
-}
-
 void module_cure(struct usrpci_host *host, char *cure, size_t size)
 {
 	char release[65];
@@ -182,14 +169,13 @@ int module_missing(struct usrpci_host *host, const char *name)
 
 static int explain(struct usrpci_host *host, const char *name, int error)
 {
-	char mode[NAME_SIZE];
 	const char *hint = "dmesg | tail";
 
 	if (error == -ENOENT)
 		return module_missing(host, name);
 	if (error == -EKEYREJECTED || error == -ENOKEY)
 		hint = "the kernel takes only modules signed with a key that it knows (Secure Boot)";
-	else if (error == -EPERM && strcmp(lockdown_mode(host, mode), "none") != 0)
+	else if (error == -EPERM && kernel_is_locked_down(host->ctx))
 		hint = "the kernel is locked down (Secure Boot): it takes signed modules only";
 	else if (error == -EPERM)
 		hint = "run as root";

@@ -36,7 +36,4 @@ void module_cure(struct usrpci_host *host, char *cure, size_t size);
 /* Loads a module and those it needs into the running kernel: for apply alone. */
 int module_insert(struct usrpci_host *host, const char *name);
 
-/* Whether the kernel is locked down, to which degree: "none" when it isn't or it can't be told. */
-const char *lockdown_mode(struct usrpci_host *host, char mode[NAME_SIZE]);
-
 #endif

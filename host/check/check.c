@@ -19,6 +19,7 @@
 #include "check/check.h"
 #include "file.h"
 #include "group.h"
+#include "kernel.h"
 #include "modules.h"
 
 void finding_add(struct findings *findings, enum usrpci_check_state state, const char *topic,
@@ -125,7 +126,7 @@ static void check_lockdown(struct usrpci_host *host, struct findings *findings)
 	char mode[NAME_SIZE];
 	bool secure = secure_boot(host);
 
-	if (strcmp(lockdown_mode(host, mode), "none") != 0)
+	if (strcmp(kernel_lockdown(host->ctx, mode), "none") != 0)
 		finding_add(
 			findings, iommu_groups(host) ? USRPCI_CHECK_NOTE : USRPCI_CHECK_MISSING,
 			"lockdown", "use vfio-pci, or disable Secure Boot in the firmware",
@@ -135,18 +136,6 @@ static void check_lockdown(struct usrpci_host *host, struct findings *findings)
 		finding_add(findings, USRPCI_CHECK_OK, "lockdown", NULL,
 			    "the kernel is not locked down%s",
 			    secure ? ", though Secure Boot is on" : "");
-}
-
-bool check_capable(struct usrpci_host *host, unsigned int capability)
-{
-	char text[4096], *line;
-	uint64_t effective;
-
-	if (file_read(host->ctx, text, sizeof(text), "/proc/self/status") < 0)
-		return geteuid() == 0;
-	line = strstr(text, "\nCapEff:");
-	return line && sscanf(line, "\nCapEff: %" SCNx64, &effective) == 1 &&
-	       effective >> capability & 1;
 }
 
 static void check_rights(struct usrpci_host *host, struct findings *findings)
@@ -162,7 +151,7 @@ static void check_rights(struct usrpci_host *host, struct findings *findings)
 	size_t i, missing = 0;
 
 	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (check_capable(host, needed[i].number))
+		if (has_capability(host->ctx, needed[i].number))
 			continue;
 		missing++;
 		finding_add(

@@ -31,9 +31,6 @@ int iommu_groups(struct usrpci_host *host);
 /* Why no IOMMU is in use, and what brings one into use. */
 void iommu_absence(struct usrpci_host *host, char text[200], char cure[200]);
 
-/* Whether this program has a capability. */
-bool check_capable(struct usrpci_host *host, unsigned int capability);
-
 /* One device, as it is now. */
 void check_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		  struct findings *findings);

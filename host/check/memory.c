@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "check/check.h"
+#include "kernel.h"
 #include "hugepage.h"
 
 /* What vfio needs to pin for a small driver: below it, the limit is worth a word. */
@@ -81,7 +82,7 @@ void check_memlock(struct usrpci_host *host, struct findings *findings)
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY ||
-	    check_capable(host, CAP_IPC_LOCK))
+	    has_capability(host->ctx, CAP_IPC_LOCK))
 		finding_add(findings, USRPCI_CHECK_OK, "memlock", NULL,
 			    "memory is pinned without limit");
 	else if (limit.rlim_cur >= MEMLOCK_ENOUGH)

@@ -11,28 +11,17 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "vfio/domain.h"
 
 #define LOG_SUBJECT "dma"
 #include "log.h"
 
-/* There is no wrapper in libc. */
-static bool has_capability(unsigned int capability)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
-
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
-}
-
 void vfio_limits_read(struct vfio_domain *domain)
 {
-	domain->privileged = has_capability(CAP_IPC_LOCK);
+	domain->privileged = has_capability(domain->base.ctx, CAP_IPC_LOCK);
 }
 
 rlim_t vfio_limits_memlock(const struct vfio_domain *domain)

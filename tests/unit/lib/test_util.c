@@ -9,6 +9,7 @@
 #include "array.h"
 #include "file.h"
 #include "fixture.h"
+#include "kernel.h"
 #include "numbers.h"
 
 static void an_array_grows_and_keeps_what_is_in_it(void **state)
@@ -92,6 +93,42 @@ static void ids_of_users_are_digits_alone(void **state)
 		assert_false(parse_id(bad[i], &id));
 }
 
+static void the_kernels_lockdown_is_read(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	char mode[LOCKDOWN_SIZE];
+
+	assert_string_equal(kernel_lockdown(ctx, mode), "none");
+	fixture_text(*state, "/sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+	assert_false(kernel_is_locked_down(ctx));
+	fixture_text(*state, "/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+	assert_true(kernel_is_locked_down(ctx));
+	assert_string_equal(kernel_lockdown(ctx, mode), "integrity");
+	usrpci_ctx_close(ctx);
+}
+
+static void capabilities_are_those_in_effect(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+
+	fixture_text(*state, "/proc/self/status", "Name:\tx\nCapEff:\t0000000000004000\n");
+	assert_true(has_capability(ctx, 14));
+	assert_false(has_capability(ctx, 21));
+	fixture_text(*state, "/proc/self/status", "Name:\tx\n");
+	assert_false(has_capability(ctx, 14));
+	usrpci_ctx_close(ctx);
+}
+
+static void a_group_without_an_iommu_is_known_by_its_name(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+
+	fixture_text(*state, "/sys/kernel/iommu_groups/3/name", "vfio-noiommu\n");
+	assert_true(group_is_noiommu(ctx, 3));
+	assert_false(group_is_noiommu(ctx, 4));
+	usrpci_ctx_close(ctx);
+}
+
 static void a_directory_is_listed_in_the_order_of_its_numbers(void **state)
 {
 	struct usrpci_ctx *ctx = fixture_ctx(*state);
@@ -132,6 +169,9 @@ int main(void)
 		cmocka_unit_test(digits_of_either_case_are_hexadecimal),
 		cmocka_unit_test(ids_of_users_are_digits_alone),
 		TEST(a_directory_is_listed_in_the_order_of_its_numbers),
+		TEST(the_kernels_lockdown_is_read),
+		TEST(capabilities_are_those_in_effect),
+		TEST(a_group_without_an_iommu_is_known_by_its_name),
 		TEST(a_list_is_null_after_an_error),
 	};
 

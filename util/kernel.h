@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_UTIL_KERNEL_H
+#define USRPCI_UTIL_KERNEL_H
+
+/* What the running kernel allows, and what it allows this process. */
+
+#include <stdbool.h>
+
+#include <usrpci/ctx.h>
+
+/* Bytes of the name of a lockdown mode with its zero. */
+#define LOCKDOWN_SIZE 32
+
+/* Writes the mode of the kernel's lockdown; "none" also where the kernel has none. Returns mode. */
+const char *kernel_lockdown(const struct usrpci_ctx *ctx, char mode[LOCKDOWN_SIZE]);
+
+bool kernel_is_locked_down(const struct usrpci_ctx *ctx);
+
+/* Whether an IOMMU group is one of vfio's no-IOMMU mode: no IOMMU confines its device. */
+bool group_is_noiommu(const struct usrpci_ctx *ctx, int group);
+
+/* Whether this process has a capability (CAP_..., capabilities(7)) in effect. */
+bool has_capability(const struct usrpci_ctx *ctx, unsigned int capability);
+
+#endif
