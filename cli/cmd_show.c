@@ -143,7 +143,9 @@ static void print_bar(unsigned int index, const struct usrpci_bar_info *bar)
 		printf("memory at 0x%" PRIx64 ", %s-bit%s", bar->address,
 		       bar->flags & USRPCI_BAR_64BIT ? "64" : "32",
 		       bar->flags & USRPCI_BAR_PREFETCH ? ", prefetchable" : "");
-	printf(", %s%s\n", size_text(bar->size, size), bar->address ? "" : ", not assigned");
+	if (bar->size)
+		printf(", %s", size_text(bar->size, size));
+	printf("%s\n", bar->flags & USRPCI_BAR_UNASSIGNED ? ", not assigned" : "");
 }
 
 static void print_uses(const struct show *show)

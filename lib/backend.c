@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "backend.h"
@@ -18,9 +19,18 @@ const struct backend_ops *const backends[] = {
 
 int dev_gone(struct usrpci_dev *dev)
 {
-	if (!__atomic_exchange_n(&dev->gone, true, __ATOMIC_RELAXED))
-		log_error(dev->ctx, dev->name, NULL, "the device is gone");
-	return -ENODEV;
+	char hint[192];
+
+	if (__atomic_exchange_n(&dev->gone, true, __ATOMIC_RELAXED))
+		return -ENODEV;
+	if (!dev->info.silent)
+		return refuse(dev->ctx, -ENODEV, dev->name, NULL, "the device is gone");
+	snprintf(hint, sizeof(hint),
+		 "echo on > /sys/bus/pci/devices/%s/power/control; if that is not enough, write 1 "
+		 "to its file remove and then to /sys/bus/pci/rescan",
+		 dev->name);
+	return refuse(dev->ctx, -ENODEV, dev->name, hint,
+		      "it does not answer: it is powered off (D3cold), or has fallen off the bus");
 }
 
 int dev_has_domain(struct usrpci_dev *dev, const char *name)

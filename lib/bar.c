@@ -25,7 +25,7 @@ int usrpci_bar_info(struct usrpci_dev *dev, unsigned int index, struct usrpci_ba
 {
 	if (index >= USRPCI_BARS)
 		return -EINVAL;
-	if (dev->bars[index].size == 0)
+	if (!dev->bars[index].size && !(dev->bars[index].flags & USRPCI_BAR_UNASSIGNED))
 		return -ENOENT;
 	*info = dev->bars[index];
 	return 0;
@@ -38,9 +38,11 @@ static int check_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_b
 	if (error)
 		return report(dev->ctx, error, dev->name, "usrpci show lists the BARs",
 			      "BAR %u does not exist", index);
-	if (info->address == 0)
-		return report(dev->ctx, -ENXIO, dev->name, NULL, "BAR %u has no address assigned",
-			      index);
+	if (info->flags & USRPCI_BAR_UNASSIGNED)
+		return report(dev->ctx, -ENXIO, dev->name,
+			      "enable \"Above 4G decoding\" in the firmware, or boot with "
+			      "pci=realloc",
+			      "firmware and kernel gave BAR %u no address", index);
 	if (!dev->ops->bar_map)
 		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL, "no BARs through %s",
 			      dev->ops->name);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,8 +27,14 @@
 #define LOG_SUBJECT "enumerate"
 #include "log.h"
 
-static int read_header(const struct usrpci_ctx *ctx, const char *name,
-		       uint8_t header[PCI_STD_HEADER_SIZEOF])
+#define CLASS_PCI_BRIDGE     0x0604
+#define CLASS_CARDBUS_BRIDGE 0x0607
+
+/* The kernel's number for an interrupt that leads nowhere (include/linux/interrupt.h). */
+#define IRQ_NOTCONNECTED (1u << 31)
+
+int dev_read_header(const struct usrpci_ctx *ctx, const char *name,
+		    uint8_t header[PCI_STD_HEADER_SIZEOF])
 {
 	int fd = file_open(ctx, O_RDONLY, PCI_DEVICES "/%s/config", name);
 	int error;
@@ -39,49 +46,82 @@ static int read_header(const struct usrpci_ctx *ctx, const char *name,
 	return error;
 }
 
-static void scan_ids(const char *uevent, const char *key, uint16_t *vendor, uint16_t *device)
+/* Where the value behind a key begins; "" where the key is missing. */
+static const char *value_of(const char *uevent, const char *key)
 {
 	const char *line = strstr(uevent, key);
-	char *end;
-	unsigned long first, second;
 
-	if (!line)
-		return;
-	first = strtoul(line + strlen(key), &end, 16);
-	if (*end != ':')
-		return;
-	second = strtoul(end + 1, NULL, 16);
-	*vendor = (uint16_t)first;
-	*device = (uint16_t)second;
+	return line ? line + strlen(key) : "";
 }
 
 /*
  * What the header does not say, the kernel knows: virtual functions have no ids of their own (PCIe
- * Base, 9.3.4.1), and bridges keep the subsystem's in a capability.
+ * Base, 9.3.4.1), bridges keep the subsystem's in a capability, and a function that does not answer
+ * had ids and a class when the kernel found it.
  */
-static void ids_from_kernel(const struct usrpci_ctx *ctx, const char *name,
-			    struct usrpci_dev_info *info)
+static void ask_kernel(const struct usrpci_ctx *ctx, const char *name, struct usrpci_dev_info *info)
 {
 	char uevent[512];
 
 	if (file_read(ctx, uevent, sizeof(uevent), PCI_DEVICES "/%s/uevent", name) < 0)
 		return;
-	scan_ids(uevent, "PCI_ID=", &info->vendor, &info->device);
-	scan_ids(uevent, "PCI_SUBSYS_ID=", &info->subsystem_vendor, &info->subsystem_device);
+	sscanf(value_of(uevent, "PCI_ID="), "%hx:%hx", &info->vendor, &info->device);
+	sscanf(value_of(uevent, "PCI_SUBSYS_ID="), "%hx:%hx", &info->subsystem_vendor,
+	       &info->subsystem_device);
+	if (!info->silent)
+		return;
+	sscanf(value_of(uevent, "PCI_CLASS="), "%x", &info->class_code);
+	if (info->class_code >> 8 == CLASS_PCI_BRIDGE)
+		info->header_type = PCI_HEADER_TYPE_BRIDGE;
+	else if (info->class_code >> 8 == CLASS_CARDBUS_BRIDGE)
+		info->header_type = PCI_HEADER_TYPE_CARDBUS;
+}
+
+static bool all_ones(const uint8_t *bytes, size_t size)
+{
+	while (size > 0 && *bytes == 0xff)
+		bytes++, size--;
+	return size == 0;
 }
 
 void dev_decode_header(const uint8_t *header, struct usrpci_dev_info *info)
 {
+	info->silent = all_ones(header, PCI_STD_HEADER_SIZEOF);
+	if (info->silent) {
+		info->vendor = info->device = 0xffff;
+		info->class_code = 0xffffff;
+		return;
+	}
 	info->vendor = get_le16(header + PCI_VENDOR_ID);
 	info->device = get_le16(header + PCI_DEVICE_ID);
 	info->revision = header[PCI_REVISION_ID];
 	info->class_code = get_le32(header + PCI_REVISION_ID) >> 8;
 	info->header_type = header[PCI_HEADER_TYPE] & 0x7f;
 	info->irq_pin = header[PCI_INTERRUPT_PIN] <= 4 ? header[PCI_INTERRUPT_PIN] : 0;
+	info->irq = info->irq_pin ? -1 : 0;
 	if (info->header_type == PCI_HEADER_TYPE_NORMAL) {
 		info->subsystem_vendor = get_le16(header + PCI_SUBSYSTEM_VENDOR_ID);
 		info->subsystem_device = get_le16(header + PCI_SUBSYSTEM_ID);
 	}
+}
+
+/*
+ * The kernel routes a pin's interrupt when a driver enables the device (pci_enable_device(), or
+ * pci_assign_irq() before its probe). Until then the file irq repeats the line register, in which
+ * firmware may have left 0; if it has not, the kernel found no interrupt for the pin.
+ */
+static int kernel_irq(const struct usrpci_ctx *ctx, const char *name, uint8_t line,
+		      const struct usrpci_dev_info *info)
+{
+	uint64_t irq;
+
+	if (!info->irq_pin)
+		return 0;
+	if (file_read_u64(ctx, &irq, PCI_DEVICES "/%s/irq", name))
+		return -1;
+	if (irq >= IRQ_NOTCONNECTED)
+		return 0;
+	return irq || info->driver[0] || line ? (int)irq : -1;
 }
 
 static int iommu_group(const struct usrpci_ctx *ctx, const char *name)
@@ -112,18 +152,19 @@ static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *add
 	int error;
 
 	usrpci_addr_format(addr, name);
-	error = read_header(ctx, name, header);
+	error = dev_read_header(ctx, name, header);
 	if (error)
 		return error;
 	*info = (struct usrpci_dev_info){.addr = *addr};
 	dev_decode_header(header, info);
-	if (info->vendor == 0xffff || info->header_type != PCI_HEADER_TYPE_NORMAL)
-		ids_from_kernel(ctx, name, info);
+	if (info->silent || info->vendor == 0xffff || info->header_type != PCI_HEADER_TYPE_NORMAL)
+		ask_kernel(ctx, name, info);
 	info->iommu_group = iommu_group(ctx, name);
 	info->numa_node = numa_node(ctx, name);
 	if (file_link_name(ctx, info->driver, sizeof(info->driver), PCI_DEVICES "/%s/driver", name))
 		info->driver[0] = '\0';
 	info->driver_kind = driver_kind_of(ctx, name, info->driver);
+	info->irq = kernel_irq(ctx, name, header[PCI_INTERRUPT_LINE], info);
 	return 0;
 }
 

@@ -52,6 +52,11 @@ static int explain_unsupported(struct usrpci_dev *dev, enum usrpci_irq_type type
 		return report(dev->ctx, -EOPNOTSUPP, dev->name,
 			      uio ? "use MSI or MSI-X, with vfio-pci" : "use MSI or MSI-X",
 			      "the device has no interrupt pin, so no INTx");
+	if (type == USRPCI_IRQ_INTX && dev->info.irq == 0)
+		return report(dev->ctx, -EOPNOTSUPP, dev->name,
+			      uio ? "use MSI or MSI-X, with vfio-pci" : "use MSI or MSI-X",
+			      "the device has an interrupt pin, but the kernel has no interrupt "
+			      "for it");
 	if (!device_has(dev, type))
 		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL,
 			      "the device has no %s interrupt", type_names[type]);

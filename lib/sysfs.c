@@ -20,6 +20,7 @@
 #include "bytes.h"
 #include "enumerate.h"
 #include "file.h"
+#include "kernel.h"
 #include "lent.h"
 #include "sysfs.h"
 
@@ -33,18 +34,10 @@
 #define RESOURCE_MEM_64   0x00100000
 #define RESOURCE_UNSET    0x20000000
 
-static bool locked_down(const struct usrpci_ctx *ctx)
-{
-	char modes[64];
-
-	return file_read(ctx, modes, sizeof(modes), "/sys/kernel/security/lockdown") > 0 &&
-	       !strstr(modes, "[none]");
-}
-
 /* What usually mends a failure of one of the device's files; NULL: nothing known. */
 static const char *cure(struct usrpci_dev *dev, int error, char *hint, size_t size)
 {
-	if (error == -EPERM && locked_down(dev->ctx)) {
+	if (error == -EPERM && kernel_is_locked_down(dev->ctx)) {
 		snprintf(
 			hint, size,
 			"kernel lockdown forbids it; vfio-pci works: usrpci bind %s --driver vfio-pci",
@@ -148,13 +141,44 @@ static bool parse_resource(const char *line, struct usrpci_bar_info *bar)
 	bar->size = end - start + 1;
 	bar->address = flags & RESOURCE_UNSET ? 0 : start;
 	bar->flags = (flags & RESOURCE_IO ? USRPCI_BAR_IO : 0) |
+		     (flags & RESOURCE_UNSET ? USRPCI_BAR_UNASSIGNED : 0) |
 		     (flags & RESOURCE_MEM_64 ? USRPCI_BAR_64BIT : 0) |
 		     (flags & RESOURCE_PREFETCH ? USRPCI_BAR_PREFETCH : 0);
 	return true;
 }
 
+static uint32_t register_flags(uint32_t value)
+{
+	if (value & PCI_BASE_ADDRESS_SPACE_IO)
+		return USRPCI_BAR_IO;
+	return ((value & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64
+			? USRPCI_BAR_64BIT
+			: 0) |
+	       (value & PCI_BASE_ADDRESS_MEM_PREFETCH ? USRPCI_BAR_PREFETCH : 0);
+}
+
+/*
+ * A BAR for which the kernel found no address is all zeros in the file resource. Its register tells
+ * it from one that is not there, except where neither the kind nor firmware set a bit in it.
+ */
+static void find_unassigned(struct usrpci_dev *dev, const uint8_t *header)
+{
+	unsigned int registers = dev->info.header_type == PCI_HEADER_TYPE_NORMAL ? USRPCI_BARS : 0;
+
+	for (unsigned int i = 0; i < registers; i++) {
+		uint32_t value = get_le32(header + PCI_BASE_ADDRESS_0 + 4 * i);
+		uint32_t flags = register_flags(value);
+
+		if (value && value != UINT32_MAX && !dev->bars[i].size)
+			dev->bars[i].flags = flags | USRPCI_BAR_UNASSIGNED;
+		if (flags & USRPCI_BAR_64BIT)
+			i++;
+	}
+}
+
 int sysfs_read_bars(struct usrpci_dev *dev)
 {
+	uint8_t header[PCI_STD_HEADER_SIZEOF];
 	char text[2048], *line = text;
 	int length = file_read(dev->ctx, text, sizeof(text), PCI_DEVICES "/%s/resource", dev->name);
 
@@ -167,6 +191,8 @@ int sysfs_read_bars(struct usrpci_dev *dev)
 		line = strchr(line, '\n');
 		line = line ? line + 1 : NULL;
 	}
+	if (!dev_read_header(dev->ctx, dev->name, header))
+		find_unassigned(dev, header);
 	return 0;
 }
 

@@ -8,7 +8,6 @@
  * mastering, which is what stops the device when the program dies.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
@@ -46,21 +45,14 @@ static bool uio_match(struct usrpci_ctx *ctx, const struct backend_target *targe
 
 static int find_number(struct usrpci_dev *dev, unsigned int *number)
 {
-	char path[PATH_SIZE];
-	struct dirent *entry;
-	int found = 0, error;
-	DIR *dir;
+	char **names;
+	int count = dir_list(dev->ctx, &names, PCI_DEVICES "/%s/uio", dev->name);
+	bool found = count > 0 && sscanf(names[0], "uio%u", number) == 1;
 
-	error = path_format(dev->ctx, path, PCI_DEVICES "/%s/uio", dev->name);
-	if (error)
-		return error;
-	dir = opendir(path);
-	if (!dir)
-		return report(dev->ctx, -errno, dev->name, NULL, "cannot list %s", path);
-	while (!found && (entry = readdir(dir)))
-		found = sscanf(entry->d_name, "uio%u", number) == 1;
-	closedir(dir);
-	return found ? 0 : report(dev->ctx, -ENODEV, dev->name, NULL, "%s is empty", path);
+	free(names);
+	return found ? 0
+		     : report(dev->ctx, count < 0 ? count : -ENODEV, dev->name, NULL,
+			      "cannot find its number in " PCI_DEVICES "/%s/uio", dev->name);
 }
 
 /*
@@ -152,15 +144,21 @@ static void uio_close(struct usrpci_dev *dev)
 	free(uio);
 }
 
+/* uio_pci_generic also takes devices that have no interrupt. */
+static bool has_interrupt(const struct usrpci_dev *dev)
+{
+	return dev->info.irq_pin && dev->info.irq;
+}
+
 static uint32_t uio_features(struct usrpci_dev *dev)
 {
-	return USRPCI_FEATURE_DMA | (dev->info.irq_pin ? USRPCI_FEATURE_INTX : 0) |
+	return USRPCI_FEATURE_DMA | (has_interrupt(dev) ? USRPCI_FEATURE_INTX : 0) |
 	       (sysfs_can_reset(dev) ? USRPCI_FEATURE_RESET : 0);
 }
 
 static int uio_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
-	return type == USRPCI_IRQ_INTX && dev->info.irq_pin ? 1 : 0;
+	return type == USRPCI_IRQ_INTX && has_interrupt(dev) ? 1 : 0;
 }
 
 /* Keeps command as it is on the device, for uio_irq_set_mask() to write without reading first. */
@@ -202,6 +200,14 @@ static int uio_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, u
 	return error;
 }
 
+/* Whether the device is still there: uio also says EIO of one without an interrupt. */
+static bool answers(struct usrpci_dev *dev)
+{
+	uint16_t vendor;
+
+	return !sysfs_config_read(dev, PCI_VENDOR_ID, &vendor, sizeof(vendor)) && vendor != 0xffff;
+}
+
 /* read(2) of the descriptor blocks until the kernel's count differs from the one last read. */
 static int read_count(struct usrpci_dev *dev, uint32_t *count)
 {
@@ -212,8 +218,11 @@ static int read_count(struct usrpci_dev *dev, uint32_t *count)
 		return 0;
 	if (got < 0 && errno == EINTR)
 		return -EINTR;
-	if (got >= 0 || errno == EIO)
+	if (got >= 0 || (errno == EIO && !answers(dev)))
 		return dev_gone(dev);
+	if (errno == EIO)
+		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL,
+			      "the kernel delivers no interrupt of it");
 	return report(dev->ctx, -errno, dev->name, NULL, "cannot read /dev/uio%u", uio->number);
 }
 

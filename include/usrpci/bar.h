@@ -19,18 +19,24 @@ extern "C" {
 #define USRPCI_BARS 6
 
 enum usrpci_bar_flag {
-	USRPCI_BAR_IO = 1 << 0,       /**< I/O ports, not memory */
-	USRPCI_BAR_64BIT = 1 << 1,    /**< takes the next BAR's register too */
-	USRPCI_BAR_PREFETCH = 1 << 2, /**< reads have no side effects */
+	USRPCI_BAR_IO = 1 << 0,         /**< I/O ports, not memory */
+	USRPCI_BAR_64BIT = 1 << 1,      /**< takes the next BAR's register too */
+	USRPCI_BAR_PREFETCH = 1 << 2,   /**< reads have no side effects */
+	USRPCI_BAR_UNASSIGNED = 1 << 3, /**< it has no address, so it cannot be mapped */
 };
 
 struct usrpci_bar_info {
 	uint64_t address; /**< where the processor reaches it; 0 when none is assigned */
-	uint64_t size;    /**< bytes; 0: the device has no such BAR */
+	uint64_t size;    /**< bytes; 0: not known, of one that is unassigned */
 	uint32_t flags;   /**< enum usrpci_bar_flag */
 };
 
-/** Errors: -EINVAL (index is not 0..5); -ENOENT (the device has no such BAR). */
+/**
+ * Describes a BAR. Firmware and kernel may have given it no address, so that it cannot be mapped;
+ * the kernel then often forgets its size too.
+ *
+ * Errors: -EINVAL (index is not 0..5); -ENOENT (the device has no such BAR).
+ */
 int usrpci_bar_info(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar_info *info);
 
 /**
@@ -55,7 +61,7 @@ struct usrpci_bar {
  * Maps a whole BAR. The caller owns bar; it is valid until usrpci_bar_unmap() or the device is
  * closed. Memory decoding (or I/O decoding) is switched on when it was off.
  *
- * Errors: those of usrpci_bar_info(); -ENXIO (no address is assigned); -EACCES or -EPERM (rights,
+ * Errors: those of usrpci_bar_info(); -ENXIO (it has no address); -EACCES or -EPERM (rights,
  * kernel lockdown); -ENOMEM.
  */
 int usrpci_bar_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar *bar);

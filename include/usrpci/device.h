@@ -44,7 +44,13 @@ enum usrpci_driver_kind {
  */
 enum usrpci_driver_kind usrpci_driver_kind(const char *driver);
 
-/** What is known of a device without touching it. */
+/**
+ * What is known of a device without touching it. Of one that does not answer, the ids and the class
+ * are those that the kernel found when it still did.
+ *
+ * The kernel may assign the interrupt of a pin only when a driver enables the device, so irq can be
+ * -1 before that.
+ */
 struct usrpci_dev_info {
 	struct usrpci_addr addr;
 	uint16_t vendor;
@@ -55,9 +61,11 @@ struct usrpci_dev_info {
 	uint8_t revision;
 	uint8_t header_type; /**< 0 endpoint, 1 bridge, 2 CardBus; the multi-function bit cleared */
 	uint8_t irq_pin;     /**< 0: the function has no INTx; 1..4: INTA..INTD */
-	int numa_node;       /**< -1: unknown or the machine has one */
-	int iommu_group;     /**< -1: no IOMMU translates for it */
-	char driver[32];     /**< kernel driver that holds it; "" when none does */
+	bool silent;     /**< it does not answer (all ones): powered off, or it fell off the bus */
+	int irq;         /**< the kernel's interrupt for the pin; 0: none; -1: not known yet */
+	int numa_node;   /**< -1: unknown or the machine has one */
+	int iommu_group; /**< -1: no IOMMU translates for it */
+	char driver[32]; /**< kernel driver that holds it; "" when none does */
 	enum usrpci_driver_kind driver_kind;
 };
 

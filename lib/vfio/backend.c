@@ -17,6 +17,7 @@
 
 #include "dma/physical.h"
 #include "file.h"
+#include "kernel.h"
 #include "sysfs.h"
 #include "vfio/vfio.h"
 
@@ -53,6 +54,15 @@ static int read_vectors(struct usrpci_dev *dev, unsigned int index, struct vfio_
 	return 0;
 }
 
+/* A variant of vfio-pci may offer a BAR that the device itself has not: memory of its board. */
+static void take_region(struct usrpci_bar_info *bar, const struct vfio_region *region)
+{
+	if (!region->size)
+		return;
+	bar->size = region->size;
+	bar->flags &= ~(uint32_t)USRPCI_BAR_UNASSIGNED;
+}
+
 static int read_device(struct usrpci_dev *dev)
 {
 	struct vfio_device *vfio = vfio_device(dev);
@@ -73,7 +83,11 @@ static int read_device(struct usrpci_dev *dev)
 	dev->config_size = vfio->config.size < USRPCI_CONFIG_SIZE_EXPRESS
 				   ? USRPCI_CONFIG_SIZE
 				   : USRPCI_CONFIG_SIZE_EXPRESS;
-	return error ? error : sysfs_read_bars(dev);
+	if (!error)
+		error = sysfs_read_bars(dev);
+	for (unsigned int i = 0; !error && i < USRPCI_BARS; i++)
+		take_region(&dev->bars[i], &vfio->bars[i]);
+	return error;
 }
 
 /* The device has a container of its own, which holds no mappings. */
@@ -144,7 +158,7 @@ static int attach(struct usrpci_dev *dev, struct vfio_device *vfio)
 	if (is_open(dev))
 		return report(dev->ctx, -EBUSY, dev->name, NULL,
 			      "it is open in this context already");
-	if (!vfio_group_is_noiommu(dev->ctx, dev->info.iommu_group)) {
+	if (!group_is_noiommu(dev->ctx, dev->info.iommu_group)) {
 		error = dev_has_domain(dev, "vfio");
 		return error < 0 ? error : vfio_domain_attach(dev, vfio);
 	}

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,49 +24,56 @@
 #include "file.h"
 #include "log.h"
 
-bool vfio_group_is_noiommu(struct usrpci_ctx *ctx, int number)
-{
-	char name[32];
+#define CLASS_ISA_BRIDGE 0x0601
 
-	return file_read(ctx, name, sizeof(name), "/sys/kernel/iommu_groups/%d/name", number) > 0 &&
-	       !strcmp(name, "vfio-noiommu");
+/* Whether vfio hands out no group with this device in it. Bridges of PCI don't count. */
+static bool is_stranger(const struct usrpci_dev_info *info, int group)
+{
+	return info->iommu_group == group && info->header_type == PCI_HEADER_TYPE_NORMAL &&
+	       (info->driver_kind == USRPCI_DRIVER_KERNEL ||
+		info->driver_kind == USRPCI_DRIVER_UIO);
 }
 
-/* Whether vfio hands out no group with this device in it. Bridges don't count. */
-static bool is_stranger(const struct usrpci_dev_info *info)
+struct strangers {
+	char text[256]; /* "0000:00:1f.0 (lpc_ich), ..." */
+	size_t used;
+	char hint[160];
+};
+
+static void add_stranger(struct strangers *strangers, const struct usrpci_dev_info *info)
 {
-	return !info->header_type && (info->driver_kind == USRPCI_DRIVER_KERNEL ||
-				      info->driver_kind == USRPCI_DRIVER_UIO);
-}
+	size_t room = sizeof(strangers->text) - strangers->used;
+	char addr[USRPCI_ADDR_STRLEN];
 
-static size_t list_strangers(struct usrpci_ctx *ctx, int number, char *text, size_t size)
-{
-	struct usrpci_dev_info *list;
-	int i, count = usrpci_dev_list(ctx, &list);
-	size_t used = 0;
-
-	for (i = 0; i < count && used < size; i++) {
-		char addr[USRPCI_ADDR_STRLEN];
-
-		if (list[i].iommu_group != number || !is_stranger(&list[i]))
-			continue;
-		used += (size_t)snprintf(text + used, size - used, "%s%s (%s)", used ? ", " : "",
-					 usrpci_addr_format(&list[i].addr, addr), list[i].driver);
-	}
-	usrpci_dev_list_free(list);
-	return used;
+	usrpci_addr_format(&info->addr, addr);
+	if (room > 1)
+		strangers->used += (size_t)snprintf(strangers->text + strangers->used, room,
+						    "%s%s (%s)", strangers->used ? ", " : "", addr,
+						    info->driver);
+	/* An ISA bridge is never bound to vfio-pci, as the machine needs what is behind it. */
+	if (info->class_code >> 8 == CLASS_ISA_BRIDGE)
+		snprintf(strangers->hint, sizeof(strangers->hint),
+			 "echo %s > /sys/bus/pci/drivers/%s/unbind, then usrpci bind --whole-group",
+			 addr, info->driver);
 }
 
 bool vfio_group_has_strangers(struct usrpci_dev *dev)
 {
-	char strangers[256];
+	struct strangers strangers = {
+		.hint = "bind them to vfio-pci too (usrpci bind --whole-group), or to no driver",
+	};
+	struct usrpci_dev_info *list;
+	int count = usrpci_dev_list(dev->ctx, &list);
 
-	if (!list_strangers(dev->ctx, dev->info.iommu_group, strangers, sizeof(strangers)))
+	for (int i = 0; i < count; i++)
+		if (is_stranger(&list[i], dev->info.iommu_group))
+			add_stranger(&strangers, &list[i]);
+	usrpci_dev_list_free(list);
+	if (!strangers.used)
 		return false;
-	log_error(dev->ctx, dev->name,
-		  "bind them to vfio-pci too (usrpci bind --whole-group), or to no driver",
+	log_error(dev->ctx, dev->name, strangers.hint,
 		  "IOMMU group %d is shared with devices of other drivers: %s",
-		  dev->info.iommu_group, strangers);
+		  dev->info.iommu_group, strangers.text);
 	return true;
 }
 

@@ -8,13 +8,15 @@
  * out nested translation, dirty tracking and page faults: they serve virtual machines.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "enumerate.h"
 #include "vfio/iommufd_abi.h"
 #include "vfio/vfio.h"
 
@@ -22,37 +24,40 @@
 #include "file.h"
 #include "log.h"
 
+#define VFIO_NODES "/dev/vfio/devices"
+#define NODE_SIZE  32
+
 /* The name of the device's node, "vfio0". Returns 0 or -ENOENT. */
-static int node_name(struct usrpci_dev *dev, char name[32])
+static int node_name(struct usrpci_dev *dev, char name[NODE_SIZE])
+{
+	char **names;
+	int count = dir_list(dev->ctx, &names, PCI_DEVICES "/%s/vfio-dev", dev->name);
+	bool found = count > 0 && strlen(names[0]) < NODE_SIZE;
+
+	if (found)
+		strcpy(name, names[0]);
+	free(names);
+	return found ? 0 : -ENOENT;
+}
+
+static bool may_open(const struct usrpci_ctx *ctx, const char *file)
 {
 	char path[PATH_SIZE];
-	struct dirent *entry;
-	int error = -ENOENT;
-	DIR *dir;
 
-	if (path_format(dev->ctx, path, "/sys/bus/pci/devices/%s/vfio-dev", dev->name))
-		return -ENOENT;
-	dir = opendir(path);
-	while (dir && error && (entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "vfio", 4) || strlen(entry->d_name) >= 32)
-			continue;
-		strcpy(name, entry->d_name);
-		error = 0;
-	}
-	if (dir)
-		closedir(dir);
-	return error;
+	return !path_format(ctx, path, "%s", file) && !access(path, R_OK | W_OK);
 }
 
 bool vfio_iommufd_usable(struct usrpci_dev *dev)
 {
-	char name[32], path[PATH_SIZE];
+	char name[NODE_SIZE], path[sizeof(VFIO_NODES) + NODE_SIZE];
 
 	if (node_name(dev, name))
 		return false;
-	if (path_format(dev->ctx, path, "/dev/vfio/devices/%s", name) || access(path, R_OK | W_OK))
-		return false;
-	return !path_format(dev->ctx, path, "/dev/iommu") && !access(path, R_OK | W_OK);
+	/* A kernel without groups and containers has no other way, and a failure tells why. */
+	if (!file_exists(dev->ctx, "/dev/vfio/vfio") && file_exists(dev->ctx, "/dev/iommu"))
+		return true;
+	snprintf(path, sizeof(path), VFIO_NODES "/%s", name);
+	return may_open(dev->ctx, path) && may_open(dev->ctx, "/dev/iommu");
 }
 
 static int iommufd_open(struct vfio_iommu *iommu)
@@ -62,7 +67,10 @@ static int iommufd_open(struct vfio_iommu *iommu)
 
 	iommu->fd = file_open(iommu->ctx, O_RDWR, "/dev/iommu");
 	if (iommu->fd < 0)
-		return report(iommu->ctx, iommu->fd, NULL, "modprobe iommufd",
+		return report(iommu->ctx, iommu->fd, NULL,
+			      iommu->fd == -EACCES
+				      ? "chmod a+rw /dev/iommu: it gives no device away"
+				      : "modprobe iommufd",
 			      "cannot open /dev/iommu");
 	if (!ioctl(iommu->fd, ABI_IOAS_ALLOC, &alloc)) {
 		iommu->ioas = alloc.ioas;
@@ -95,7 +103,7 @@ static int iommufd_attach(struct vfio_iommu *iommu, struct usrpci_dev *dev,
 {
 	struct abi_device_bind bind = {.argsz = sizeof(bind), .iommufd = iommu->fd};
 	struct abi_device_attach attach = {.argsz = sizeof(attach), .ioas = iommu->ioas};
-	char name[32] = "";
+	char name[NODE_SIZE] = "";
 	int error;
 
 	iommu->renewed = false;

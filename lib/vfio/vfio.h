@@ -68,9 +68,6 @@ extern const struct vfio_iommu_ops vfio_iommufd;
 /* Whether the kernel offers iommufd for the device and this process may use it. */
 bool vfio_iommufd_usable(struct usrpci_dev *dev);
 
-/* Whether a device is in a group that the kernel made up because there is no IOMMU. */
-bool vfio_group_is_noiommu(struct usrpci_ctx *ctx, int number);
-
 /* Whether kernel drivers hold endpoints of the device's group; logs which. */
 bool vfio_group_has_strangers(struct usrpci_dev *dev);
 

@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fixture.h"
@@ -106,6 +107,71 @@ static void a_device_of_vfio_is_known_whatever_its_driver_is_called(void **state
 	fixture_mkdir(*state, "/sys/bus/pci/devices/0000:00:03.0/vfio-dev/vfio0");
 	assert_int_equal(kind_of_nic(ctx), USRPCI_DRIVER_VFIO);
 	usrpci_ctx_close(ctx);
+}
+
+static void a_device_that_does_not_answer_is_what_the_kernel_remembers(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_addr addr = {.dev = 3};
+	struct usrpci_dev_info info;
+	uint8_t ones[64];
+
+	memset(ones, 0xff, sizeof(ones));
+	fixture_add(*state, &nic);
+	fixture_config(*state, nic.addr, 0, ones, sizeof(ones));
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), 0);
+	assert_true(info.silent);
+	fixture_text(*state, "/sys/devices/pci0000:00/0000:00:03.0/uevent",
+		     "PCI_CLASS=30000\nPCI_ID=10DE:1B80\nPCI_SUBSYS_ID=10DE:119E\n");
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), 0);
+	assert_true(info.silent);
+	assert_int_equal(info.vendor, 0x10de);
+	assert_int_equal(info.subsystem_device, 0x119e);
+	assert_int_equal(info.class_code, 0x030000);
+	assert_int_equal(info.header_type, 0);
+	assert_int_equal(info.irq_pin, 0);
+	fixture_text(*state, "/sys/devices/pci0000:00/0000:00:03.0/uevent", "PCI_CLASS=60400\n");
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), 0);
+	assert_int_equal(info.header_type, 1);
+	usrpci_ctx_close(ctx);
+}
+
+/* What is read of the interrupt of one more network card, by the file irq and the line register. */
+static int irq_of(void **state, const char *driver, const char *file, uint8_t line)
+{
+	static uint8_t slot;
+	struct usrpci_addr addr = {.dev = slot++};
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct fixture_device device = nic;
+	char name[USRPCI_ADDR_STRLEN], path[64];
+	struct usrpci_dev_info info;
+
+	device.addr = usrpci_addr_format(&addr, name);
+	device.driver = driver;
+	fixture_add(*state, &device);
+	fixture_config(*state, name, 0x3c, &line, 1);
+	snprintf(path, sizeof(path), "/sys/devices/pci0000:00/%s/irq", name);
+	if (file)
+		fixture_text(*state, path, file);
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), 0);
+	usrpci_ctx_close(ctx);
+	return info.irq;
+}
+
+static void the_interrupt_of_a_pin_is_the_kernels(void **state)
+{
+	assert_int_equal(irq_of(state, "e1000", "11\n", 10), 11);
+	assert_int_equal(irq_of(state, NULL, "11\n", 11), 11);
+	assert_int_equal(irq_of(state, "e1000", "0\n", 0), 0);
+	assert_int_equal(irq_of(state, "e1000", "2147483648\n", 255), 0);
+	assert_int_equal(irq_of(state, NULL, "0\n", 255), 0);
+}
+
+static void an_interrupt_that_is_not_assigned_yet_is_unknown(void **state)
+{
+	assert_int_equal(irq_of(state, NULL, "0\n", 0), -1);
+	assert_int_equal(irq_of(state, "e1000", NULL, 11), -1);
+	assert_int_equal(irq_of(state, "e1000", "nonsense\n", 11), -1);
 }
 
 static void everything_known_of_a_device_is_listed(void **state)
@@ -387,6 +453,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(devices_are_listed_in_the_order_of_their_addresses),
 		TEST(everything_known_of_a_device_is_listed),
+		TEST(a_device_that_does_not_answer_is_what_the_kernel_remembers),
+		TEST(the_interrupt_of_a_pin_is_the_kernels),
+		TEST(an_interrupt_that_is_not_assigned_yet_is_unknown),
 		TEST(the_kind_of_a_driver_is_known_by_its_name),
 		TEST(a_device_of_vfio_is_known_whatever_its_driver_is_called),
 		TEST(a_device_without_driver_and_iommu_says_so),

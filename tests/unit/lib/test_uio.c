@@ -114,6 +114,51 @@ static void a_second_opener_is_refused(void **state)
 	dev = NULL;
 }
 
+static void a_pin_without_an_interrupt_gives_none(void **state)
+{
+	uint16_t vendor;
+
+	fixture_text(*state, DIR_ "/irq", "0\n");
+	assert_int_equal(usrpci_dev_open(ctx, ADDR, &dev), 0);
+	assert_int_equal(usrpci_dev_features(dev), USRPCI_FEATURE_DMA);
+	assert_int_equal(usrpci_irq_enable(dev, USRPCI_IRQ_INTX, 1), -EOPNOTSUPP);
+	assert_logged(*state, "the kernel has no interrupt for it");
+	assert_int_equal(usrpci_config_read16(dev, PCI_VENDOR_ID, &vendor), 0);
+	assert_int_equal(vendor, 0x1234);
+	usrpci_dev_close(dev);
+}
+
+/* Reading at address 0 of a process's memory is the same error as reading such a uio device. */
+static void an_interrupt_that_uio_does_not_have_is_no_unplugging(void **state)
+{
+	uint16_t vendor;
+
+	fixture_remove(*state, "/dev/uio2");
+	fixture_link(*state, "/dev/uio2", "/proc/self/mem");
+	assert_int_equal(usrpci_dev_open(ctx, ADDR, &dev), 0);
+	assert_int_equal(usrpci_irq_enable(dev, USRPCI_IRQ_INTX, 1), -EOPNOTSUPP);
+	assert_logged(*state, "the kernel delivers no interrupt of it");
+	assert_int_equal(usrpci_config_read16(dev, PCI_VENDOR_ID, &vendor), 0);
+	usrpci_dev_close(dev);
+}
+
+static void a_bar_without_an_address_is_shown_and_not_mapped(void **state)
+{
+	const uint8_t prefetchable_64bit[4] = {0x0c};
+	struct usrpci_bar_info info;
+	struct usrpci_bar bar;
+
+	fixture_config(*state, ADDR, PCI_BASE_ADDRESS_5, prefetchable_64bit, 4);
+	assert_int_equal(usrpci_dev_open(ctx, ADDR, &dev), 0);
+	assert_int_equal(usrpci_bar_info(dev, 5, &info), 0);
+	assert_int_equal(info.flags,
+			 USRPCI_BAR_64BIT | USRPCI_BAR_PREFETCH | USRPCI_BAR_UNASSIGNED);
+	assert_int_equal(info.size, 0);
+	assert_int_equal(usrpci_bar_map(dev, 5, &bar), -ENXIO);
+	assert_logged(*state, "firmware and kernel gave BAR 5 no address");
+	usrpci_dev_close(dev);
+}
+
 static void bars_are_what_the_kernel_says(void **state)
 {
 	struct usrpci_bar_info info;
@@ -209,7 +254,7 @@ static void a_bar_without_address_is_not_mapped(void **state)
 	struct usrpci_bar bar;
 
 	assert_int_equal(usrpci_bar_map(dev, 3, &bar), -ENXIO);
-	assert_logged(*state, "BAR 3 has no address assigned");
+	assert_logged(*state, "firmware and kernel gave BAR 3 no address");
 }
 
 static void interrupts_are_the_difference_of_two_counts(void **state)
@@ -366,6 +411,9 @@ int main(void)
 		TEST(closing_stops_the_device),
 		TEST(message_interrupts_are_refused_with_the_cure),
 		TEST(a_device_that_is_gone_is_all_ones),
+		TEST_HOST(a_pin_without_an_interrupt_gives_none),
+		TEST_HOST(an_interrupt_that_uio_does_not_have_is_no_unplugging),
+		TEST_HOST(a_bar_without_an_address_is_shown_and_not_mapped),
 		TEST(a_reset_is_one_write),
 		TEST_HOST(a_device_without_pin_has_no_intx),
 		TEST_HOST(a_missing_file_is_named_and_nothing_stays_open),

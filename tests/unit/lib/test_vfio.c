@@ -6,17 +6,14 @@
 
 #include <errno.h>
 #include <linux/vfio.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include <cmocka.h>
 
+#include "fixture.h"
 #include "vfio/domain.h"
 
 #define MIB         (UINT64_C(1) << 20)
@@ -321,6 +318,67 @@ static uint32_t find(struct description *info, uint32_t first, uint16_t id, uint
 	return vfio_find_cap(info, 64, first, id, cap, size);
 }
 
+static void add_member(struct fixture *fixture, const char *addr, uint32_t class_code,
+		       const char *driver)
+{
+	const struct fixture_device device = {
+		.addr = addr,
+		.class_code = class_code,
+		.driver = driver,
+		.iommu_group = "9",
+	};
+
+	fixture_add(fixture, &device);
+}
+
+static void drivers_that_keep_vfio_from_a_group_are_named(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev dev = {.ctx = ctx, .name = "0000:00:1c.3", .info.iommu_group = 9};
+
+	add_member(*state, "0000:00:1c.3", 0x040300, "vfio-pci");
+	add_member(*state, "0000:00:1c.5", 0x0c8000, "pci-stub");
+	add_member(*state, "0000:00:1c.6", 0x020000, "mlx5_vfio_pci");
+	assert_false(vfio_group_has_strangers(&dev));
+	add_member(*state, "0000:00:1c.4", 0x0c0500, "i801_smbus");
+	assert_true(vfio_group_has_strangers(&dev));
+	assert_logged(*state, "shared with devices of other drivers: 0000:00:1c.4 (i801_smbus)");
+	assert_logged(*state, "usrpci bind --whole-group");
+	add_member(*state, "0000:00:1c.7", 0x020000, "uio_pci_generic");
+	assert_true(vfio_group_has_strangers(&dev));
+	assert_logged(*state, "0000:00:1c.7 (uio_pci_generic)");
+	usrpci_ctx_close(ctx);
+}
+
+/* The command never binds such a bridge, so it has to lose its driver by hand. */
+static void an_isa_bridge_in_the_group_is_to_be_unbound(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev dev = {.ctx = ctx, .name = "0000:00:1c.3", .info.iommu_group = 9};
+
+	add_member(*state, "0000:00:1c.3", 0x040300, "vfio-pci");
+	add_member(*state, "0000:00:1c.0", 0x060100, "lpc_ich");
+	assert_true(vfio_group_has_strangers(&dev));
+	assert_logged(*state, "echo 0000:00:1c.0 > /sys/bus/pci/drivers/lpc_ich/unbind");
+	usrpci_ctx_close(ctx);
+}
+
+static void a_kernel_with_iommufd_alone_is_used_through_it(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev dev = {.ctx = ctx, .name = "0000:00:03.0"};
+
+	fixture_text(*state, "/dev/iommu", "");
+	assert_false(vfio_iommufd_usable(&dev));
+	fixture_mkdir(*state, "/sys/bus/pci/devices/0000:00:03.0/vfio-dev/vfio0");
+	assert_true(vfio_iommufd_usable(&dev));
+	fixture_text(*state, "/dev/vfio/vfio", "");
+	assert_false(vfio_iommufd_usable(&dev));
+	fixture_text(*state, "/dev/vfio/devices/vfio0", "");
+	assert_true(vfio_iommufd_usable(&dev));
+	usrpci_ctx_close(ctx);
+}
+
 static void capabilities_are_found_in_their_chain(void **state)
 {
 	struct description info = {{0}};
@@ -350,6 +408,7 @@ static void a_chain_that_makes_no_sense_ends(void **state)
 	assert_int_equal(find(&info, UINT32_MAX - 3, 7, 8), 0);
 }
 
+#define ON_HOST(test)     cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 #define domain_test(test) cmocka_unit_test_setup_teardown(test, open_domain, close_domain)
 
 int main(void)
@@ -366,6 +425,9 @@ int main(void)
 		domain_test(the_limit_of_mappings_is_reported),
 		domain_test(the_limit_of_locked_memory_is_reported_with_its_cure),
 		cmocka_unit_test(capabilities_are_found_in_their_chain),
+		ON_HOST(drivers_that_keep_vfio_from_a_group_are_named),
+		ON_HOST(an_isa_bridge_in_the_group_is_to_be_unbound),
+		ON_HOST(a_kernel_with_iommufd_alone_is_used_through_it),
 		cmocka_unit_test(a_chain_that_makes_no_sense_ends),
 	};
 
