@@ -26,6 +26,7 @@
 #include <stdio.h>
 
 #if UINTPTR_MAX < UINT64_MAX
+/* cppcheck-suppress preprocessorErrorDirective */
 #error "usrpci needs 64 bits: it places DMA memory where an address of 32 bits does not reach"
 #endif
 
