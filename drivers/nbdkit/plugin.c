@@ -423,4 +423,7 @@ static struct nbdkit_plugin description = {
 	.zero = nvme_zero,
 };
 
+/* The macro defines it, and declares it nowhere. */
+struct nbdkit_plugin *plugin_init(void);
+
 NBDKIT_REGISTER_PLUGIN(description)
