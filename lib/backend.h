@@ -109,9 +109,6 @@ struct backend_ops {
 	int (*reset)(struct usrpci_dev *dev, enum usrpci_reset kind);
 };
 
-/* The table, in the order of preference; ends with NULL. */
-extern const struct backend_ops *const backends[];
-
 /*
  * Opens a device with a backend of the caller's choice: usrpci_dev_open() after it has found the
  * right one, and unit tests with the fake. Errors: -ENOMEM; what the backend's open says.

@@ -28,13 +28,19 @@ extern "C" {
 /** An address as the device sees it: physical under uio, an IOVA under vfio. */
 typedef uint64_t usrpci_dma_t;
 
+/**
+ * A NUMA node as requests have it: 1 more than the number of the node, so that a request of zeros
+ * demands none. Everywhere else a node is its number, and -1 stands for any or an unknown one.
+ */
+#define USRPCI_NODE(n) ((n) + 1)
+
 /** What a block must satisfy. Zero in any member but size means no demand. */
 struct usrpci_dma_request {
 	size_t size;        /**< bytes, at least 1 */
 	size_t align;       /**< of the device address, a power of two; at least 64 is given */
 	size_t boundary;    /**< a power of two, not below size: no multiple of it lies inside */
 	usrpci_dma_t limit; /**< highest address the device can reach: 0xffffffff for 32 bits */
-	int node;           /**< NUMA node + 1; 0: any */
+	int node;           /**< USRPCI_NODE(n) for NUMA node n; 0: any */
 	bool zero;          /**< clear the block; it is otherwise what its last user left */
 };
 
@@ -97,12 +103,17 @@ int usrpci_dma_unmap(struct usrpci_ctx *ctx, void *va, size_t size);
 
 /**
  * Gets huge pages for at least size bytes now, so that later allocations cannot fail for them: in
- * total, and not of one block. Errors: -ENOMEM (what was got until then is kept); -EPERM; -ENXIO.
+ * total, not for one block. Errors: -ENOMEM (what was got until then is kept); -EPERM; -ENXIO.
  */
 int usrpci_dma_reserve(struct usrpci_ctx *ctx, size_t size);
 
 /** Gives back huge pages that hold no block. Returns how many bytes. */
 size_t usrpci_dma_trim(struct usrpci_ctx *ctx);
+
+/*
+ * The three functions that follow serve usrpci run, which lends DMA memory to another process. A
+ * driver has no use for them.
+ */
 
 /**
  * Decides that device addresses are physical addresses, as under uio, before a device is open.

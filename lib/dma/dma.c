@@ -2,9 +2,12 @@
 /*
  * The public side of DMA memory: checks requests, and puts the heap over what the domain gets.
  *
- * Two locks. The heap's is held for nanoseconds; the other one for as long as the domain works, so
- * that threads whose requests need no more memory go on while one waits for the kernel. Who
- * holds both took the slow one first.
+ * Two locks. The heap's is held for nanoseconds; "growing" is held for as long as the domain works,
+ * so that threads whose requests need no more memory go on while one waits for the kernel.
+ *
+ * The order of the library's locks: ctx->lock (devices open and close), growing, the domain's own
+ * (vfio_domain.lock, the lock of the QEMU process), the heap's. A thread that holds one takes only
+ * those behind it.
  */
 
 #include <errno.h>
@@ -34,7 +37,7 @@ struct dma_heap {
 	struct heap *heap;
 	pthread_mutex_t growing; /* all below, and calls of the domain */
 	struct dma_chunk *chunks;
-	size_t count, capacity;
+	size_t count;
 	size_t pages;
 	const struct dma_chunk_request *wanted; /* while the domain grows, until it is found */
 	uint64_t found;
@@ -78,16 +81,6 @@ static size_t give_back_from(struct dma_domain *domain, size_t first)
 	return bytes;
 }
 
-static int chunks_ensure(struct dma_heap *heap)
-{
-	struct dma_chunk *chunks = array_grow(heap->chunks, heap->count, 1, sizeof(*chunks));
-
-	if (!chunks)
-		return -ENOMEM;
-	heap->chunks = chunks;
-	return 0;
-}
-
 /*
  * The domain hands over a chunk. The block that is wanted is taken in the same breath, before
  * another thread can have it. Returns 1 once there is one, for the domain to stop.
@@ -95,10 +88,12 @@ static int chunks_ensure(struct dma_heap *heap)
 static int add_chunk(struct dma_domain *domain, const struct dma_chunk *chunk)
 {
 	struct dma_heap *heap = domain->heap;
-	int error = chunks_ensure(heap);
+	struct dma_chunk *chunks = array_grow(heap->chunks, heap->count, 1, sizeof(*chunks));
+	int error;
 
-	if (error)
-		return error;
+	if (!chunks)
+		return -ENOMEM;
+	heap->chunks = chunks;
 	lock_acquire(&heap->lock);
 	error = heap_add(heap->heap, chunk_addr(domain, chunk), chunk->size, chunk->node);
 	if (!error && heap->wanted) {
@@ -135,7 +130,16 @@ static int check_node(const struct usrpci_ctx *ctx, int node)
 		      node);
 }
 
-/* Gets memory for a request and a block of it. The slow lock is held. */
+/*
+ * Gets memory for a request and a block of it. The slow lock is held.
+ *
+ * The domain calls add_chunk() back for each chunk that it gets, and add_chunk() allocates the
+ * block under the same hold of the heap's lock that added the chunk. Were the block allocated after
+ * the domain has returned, another thread could take the memory that was added for this one; and
+ * only the heap knows when neighbouring chunks have become enough. heap->wanted is the request
+ * until its block was found: once it was, an error that the domain meets afterwards does not
+ * matter.
+ */
 static int grow(struct dma_domain *domain, const struct dma_chunk_request *request, uint64_t *addr)
 {
 	struct dma_heap *heap = domain->heap;

@@ -17,6 +17,8 @@
 
 #include <usrpci/dma.h>
 
+#include "dma/heap.h"
+
 /* Memory of one or more pages, contiguous for processor and device alike. */
 struct dma_chunk {
 	void *va;
@@ -26,34 +28,31 @@ struct dma_chunk {
 	uint64_t cookie;  /* the domain's own, e.g. the offset in its file */
 };
 
-/* What the heap asks for when it is short. */
-struct dma_chunk_request {
-	size_t size;        /* bytes that must be contiguous; rounded up to pages by the domain */
-	size_t align;       /* of the device address */
-	size_t boundary;    /* as in usrpci_dma_request: not crossed by the block that is wanted */
-	usrpci_dma_t limit; /* highest device address, inclusive; UINT64_MAX: none */
-	int node;           /* -1: any */
-};
+struct dma_heap;
 
 struct dma_domain {
 	const struct dma_domain_ops *ops;
 	struct usrpci_ctx *ctx;
-	void *heap; /* dma.c's */
+	struct dma_heap *heap; /* dma.c's */
 };
 
+/*
+ * Takes a chunk over. Returns 1 once the request that the domain works for can be met, so that it
+ * stops; 0 where more is needed; or a negative errno, logged: the chunk stays the domain's.
+ */
+typedef int dma_add_fn(struct dma_domain *domain, const struct dma_chunk *chunk);
+
 struct dma_domain_ops {
-	const char
-		*name; /* "physical", "vfio", "qemu": two devices share a domain of the same name */
+	const char *name; /* "physical", "vfio", "qemu": devices of one name share a domain */
 
 	/*
-	 * Gets memory for a request: calls add() for each chunk as it gets it. add() returns 1 once
-	 * the request can be met, for the domain to stop; 0 to go on, if the domain can (the
-	 * request may need neighbours); or a negative errno, and the chunk was not taken over. What
-	 * was added and turned out to be of no use is given back by shrink() afterwards. Returns 0
-	 * or a negative errno after it has logged why.
+	 * Gets memory for a request: calls add() for each chunk as it gets it, until that says that
+	 * it is enough; a request may need neighbours, so that one chunk is not. Chunks that turn
+	 * out to be of no use are given back by shrink() afterwards. Returns 0 or a negative errno,
+	 * logged.
 	 */
 	int (*grow)(struct dma_domain *domain, const struct dma_chunk_request *request,
-		    int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk));
+		    dma_add_fn *add);
 
 	/* Gives memory back. No block lies in it and, by the driver's duty, no device uses it. */
 	void (*shrink)(struct dma_domain *domain, const struct dma_chunk *chunk);

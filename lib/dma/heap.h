@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dma/domain.h"
+#include <usrpci/dma.h>
 
 /* Sizes and alignments are multiples of it, bytes: a cache line. */
 #define HEAP_GRANULE 64
@@ -27,6 +27,15 @@
 #define HEAP_END (UINT64_C(1) << 48)
 
 struct heap;
+
+/* What a block must be like, or the memory that is to be added for it. */
+struct dma_chunk_request {
+	size_t size;        /* bytes that must be contiguous */
+	size_t align;       /* of the device address */
+	size_t boundary;    /* as in usrpci_dma_request: not crossed by the block that is wanted */
+	usrpci_dma_t limit; /* highest device address, inclusive; UINT64_MAX: none */
+	int node;           /* -1: any */
+};
 
 struct heap_stats {
 	uint64_t held;

@@ -381,8 +381,7 @@ static int pagemap_ensure(struct physical *physical)
  * error, logged. Counts the pages.
  */
 static int grow_by(struct physical *physical, struct page_file *file,
-		   const struct dma_chunk_request *request,
-		   int (*add)(struct dma_domain *, const struct dma_chunk *), uint64_t *added)
+		   const struct dma_chunk_request *request, dma_add_fn *add, uint64_t *added)
 {
 	uint64_t most = tries(request, file->page_size);
 	struct dma_chunk chunk;
@@ -455,7 +454,7 @@ static bool large_are_free(const struct physical *physical)
 }
 
 static int physical_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
-			 int (*add)(struct dma_domain *, const struct dma_chunk *))
+			 dma_add_fn *add)
 {
 	struct physical *physical = physical_of(domain);
 	struct page_file *small = &physical->files[0], *large = &physical->files[1];

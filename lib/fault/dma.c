@@ -37,8 +37,8 @@ struct fault_memory {
 	struct dma_domain_ops ops; /* stand in for the domain's own */
 	const struct dma_domain_ops *inner;
 	struct dma_domain *domain;
-	int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk); /* during grow */
-	pthread_mutex_t lock;                                                 /* guards the rest */
+	dma_add_fn *add;      /* during grow */
+	pthread_mutex_t lock; /* guards the rest */
 	struct shadow *shadows;
 	pthread_t pump;
 	pthread_cond_t stopping;

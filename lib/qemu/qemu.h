@@ -147,7 +147,7 @@ void qemu_ram_free(struct qemu *qemu);
 
 /* The operations of the domain of the same names. */
 int qemu_ram_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
-		  int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk));
+		  dma_add_fn *add);
 void qemu_ram_shrink(struct dma_domain *domain, const struct dma_chunk *chunk);
 
 /* watch.c */

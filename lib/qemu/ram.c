@@ -125,7 +125,7 @@ static void release(struct qemu *qemu, uint64_t start, size_t size)
 }
 
 int qemu_ram_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
-		  int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk))
+		  dma_add_fn *add)
 {
 	struct qemu *qemu = qemu_of(domain);
 	size_t units = (request->size + UNIT - 1) / UNIT;

@@ -39,9 +39,6 @@ struct vfio_domain {
 
 extern const struct dma_domain_ops vfio_domain_ops;
 
-/* Frees a domain that no device is attached to. */
-void vfio_domain_close(struct vfio_domain *domain);
-
 /* Finds out what holds for this process. */
 void vfio_limits_read(struct vfio_domain *domain);
 

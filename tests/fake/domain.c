@@ -28,7 +28,7 @@ static size_t round_up(size_t value, size_t to)
 }
 
 static int fake_domain_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
-			    int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk))
+			    dma_add_fn *add)
 {
 	struct fake_domain *own = (struct fake_domain *)domain;
 	size_t size = round_up(request->size, PAGE);

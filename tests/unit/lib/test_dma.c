@@ -38,7 +38,7 @@ struct scatter {
 };
 
 static int scatter_grow(struct dma_domain *domain, const struct dma_chunk_request *request,
-			int (*add)(struct dma_domain *domain, const struct dma_chunk *chunk))
+			dma_add_fn *add)
 {
 	struct scatter *scatter = (struct scatter *)domain;
 

@@ -99,7 +99,7 @@ static int close_domain(void **state)
 	struct vfio_domain *domain = *state;
 	struct usrpci_ctx *ctx = domain->base.ctx;
 
-	vfio_domain_close(domain);
+	vfio_domain_ops.destroy(&domain->base);
 	usrpci_ctx_close(ctx);
 	return 0;
 }
