@@ -24,7 +24,7 @@ static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves
 	if (error == -ENODEV)
 		return STATUS_DONE; /* gone for good, which was said */
 	if (error)
-		return STATUS_FAILED;
+		return status_of_change(error);
 	return exists ? moves_add(moves, &was) : STATUS_DONE;
 }
 
@@ -40,9 +40,11 @@ static int restore_all(struct cli *cli, struct moves *moves)
 		status = STATUS_FAILED;
 	if (count == 0 && !status && cli->recovered == 0 && !cli->quiet && !cli->json)
 		fprintf(stderr, "usrpci: nothing to restore\n");
-	for (int i = 0; i < count; i++)
-		if (restore(cli, &entries[i].addr, moves))
-			status = STATUS_FAILED;
+	for (int i = 0; i < count; i++) {
+		int last = restore(cli, &entries[i].addr, moves);
+
+		status = status == STATUS_LEFT || !last ? status : last;
+	}
 	free(entries);
 	return status;
 }
@@ -82,7 +84,7 @@ static int run(struct cli *cli, bool all, struct moves *moves)
 		return restore_all(cli, moves);
 	for (int i = 0; i < cli->argc; i++) {
 		last = restore_named(cli, cli->argv[i], moves);
-		status = last ? last : status;
+		status = status == STATUS_LEFT || !last ? status : last;
 	}
 	return status;
 }

@@ -132,9 +132,7 @@ static int lend(struct cli *cli, struct usrpci_lend_options *options)
 		status = usrpci_host_lend(cli->host, options);
 	}
 	moves_free(&moves);
-	if (status == -EUCLEAN)
-		return STATUS_LEFT;
-	return status < 0 ? STATUS_FAILED : status;
+	return status < 0 ? status_of_change(status) : status;
 }
 
 static int cmd_run(struct cli *cli)

@@ -59,3 +59,10 @@ int status_of(int error)
 		return STATUS_USAGE;
 	return error < 0 ? STATUS_FAILED : STATUS_DONE;
 }
+
+int status_of_change(int error)
+{
+	if (error == -EUCLEAN)
+		return STATUS_LEFT;
+	return error < 0 ? STATUS_FAILED : STATUS_DONE;
+}

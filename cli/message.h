@@ -33,4 +33,7 @@ int unexpected_operand(const struct cli *cli, const char *operand);
 /* The status for a negative errno of the library, which has already logged what happened. */
 int status_of(int error);
 
+/* The same, of a change to the host: -EUCLEAN says that something was left behind. */
+int status_of_change(int error);
+
 #endif

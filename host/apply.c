@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "errand.h"
 #include "file.h"
 #include "host.h"
 #include "modules.h"
@@ -87,19 +88,41 @@ static int apply(struct usrpci_host *host, const struct change *change)
 	return options->dry_run ? 0 : host->kernel->perform(host, change);
 }
 
+__attribute__((format(printf, 5, 0))) static int write_to(struct usrpci_host *host, const char *why,
+							  const char *value,
+							  struct patience *patience,
+							  const char *format, va_list args)
+{
+	char path[PATH_SIZE];
+	int length = vsnprintf(path, sizeof(path), format, args);
+
+	if (length < 0 || (size_t)length >= sizeof(path))
+		return -ENAMETOOLONG;
+	return apply(host, &(struct change){CHANGE_WRITE, path, value, why, .patience = patience});
+}
+
 int apply_write(struct usrpci_host *host, const char *why, const char *value, const char *format,
 		...)
 {
-	char path[PATH_SIZE];
 	va_list args;
-	int length;
+	int error;
 
 	va_start(args, format);
-	length = vsnprintf(path, sizeof(path), format, args);
+	error = write_to(host, why, value, NULL, format, args);
 	va_end(args);
-	if (length < 0 || (size_t)length >= sizeof(path))
-		return -ENAMETOOLONG;
-	return apply(host, &(struct change){CHANGE_WRITE, path, value, why});
+	return error;
+}
+
+int apply_write_patiently(struct usrpci_host *host, const char *why, const char *value,
+			  struct patience *patience, const char *format, ...)
+{
+	va_list args;
+	int error;
+
+	va_start(args, format);
+	error = write_to(host, why, value, patience, format, args);
+	va_end(args);
+	return error;
 }
 
 int apply_module(struct usrpci_host *host, const char *why, const char *module)
@@ -143,27 +166,36 @@ int apply_remove(struct usrpci_host *host, const char *why, const char *path)
 	return apply(host, &(struct change){CHANGE_REMOVE, path, "", why});
 }
 
+static ssize_t write_line(int fd, const char *line, size_t length, struct patience *patience)
+{
+	struct errand errand = {.fd = fd, .text = line, .length = length};
+	ssize_t put;
+
+	if (!patience) {
+		put = write(fd, line, length);
+		return put < 0 ? -errno : put;
+	}
+	errand.held = patience->held;
+	errand.deadline_ms = patience->deadline_ms;
+	return errand_run(&errand, NULL, &patience->pid);
+}
+
 /* The same bytes that echo writes, in one write(2) as sysfs wants it. */
-static int write_value(struct usrpci_host *host, const char *path, const char *value)
+static int write_value(struct usrpci_host *host, const struct change *change)
 {
 	char line[PATH_SIZE];
-	int length = snprintf(line, sizeof(line), "%s\n", value);
+	int length = snprintf(line, sizeof(line), "%s\n", change->value);
 	ssize_t put;
-	int error = 0;
 	int fd;
 
 	if (length < 0 || (size_t)length >= sizeof(line))
 		return -E2BIG;
-	fd = file_open(host->ctx, O_WRONLY | O_TRUNC, "%s", path);
+	fd = file_open(host->ctx, O_WRONLY | O_TRUNC, "%s", change->path);
 	if (fd < 0)
 		return fd;
-	put = write(fd, line, (size_t)length);
-	if (put < 0)
-		error = -errno;
-	else if (put != length)
-		error = -EIO;
+	put = write_line(fd, line, (size_t)length, change->patience);
 	close(fd);
-	return error;
+	return put < 0 ? (int)put : put == length ? 0 : -EIO;
 }
 
 static int mount_on(const char *path, const char *type, const char *options)
@@ -187,7 +219,7 @@ int apply_perform(struct usrpci_host *host, const struct change *change)
 	int error;
 
 	if (change->kind == CHANGE_WRITE)
-		return write_value(host, change->path, change->value);
+		return write_value(host, change);
 	if (change->kind == CHANGE_MODULE)
 		return module_insert(host, change->value);
 	error = path_format(host->ctx, path, "%s", change->path);

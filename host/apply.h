@@ -21,6 +21,13 @@ enum change_kind {
 	CHANGE_REMOVE,  /* the file path */
 };
 
+/* A write whose process may have to wait in the kernel, so that it is not this one (errand.h). */
+struct patience {
+	unsigned int deadline_ms;
+	int held;  /* a descriptor that stays open for as long as the kernel has not answered */
+	pid_t pid; /* set: the process that goes on waiting after -ETIMEDOUT */
+};
+
 struct change {
 	enum change_kind kind;
 	const char *path; /* as the running system has it, without the context's root */
@@ -30,6 +37,7 @@ struct change {
 	gid_t gid;
 	mode_t mode;
 	const char *options;
+	struct patience *patience; /* of a write; NULL: this process makes it */
 };
 
 /*
@@ -37,6 +45,11 @@ struct change {
  */
 __attribute__((format(printf, 4, 5))) int apply_write(struct usrpci_host *host, const char *why,
 						      const char *value, const char *format, ...);
+/* As apply_write(); patience may be NULL. */
+__attribute__((format(printf, 5, 6))) int apply_write_patiently(struct usrpci_host *host,
+								const char *why, const char *value,
+								struct patience *patience,
+								const char *format, ...);
 int apply_module(struct usrpci_host *host, const char *why, const char *module);
 int apply_owner(struct usrpci_host *host, const char *why, const char *path, uid_t uid, gid_t gid);
 int apply_mode(struct usrpci_host *host, const char *why, const char *path, mode_t mode);

@@ -89,10 +89,11 @@ static int record(struct usrpci_host *host, struct target *target)
 	return journal_write(host, &record);
 }
 
-static void roll_back(struct usrpci_host *host, struct target *target)
+/* A device that the kernel has not answered about is left alone, with its record. */
+static int roll_back(struct usrpci_host *host, struct target *target)
 {
 	const char *driver = target->before.driver[0] ? target->before.driver : "no driver";
-	int error = target_refresh(host, target);
+	int error = target->stuck ? -EUCLEAN : target_refresh(host, target);
 
 	if (!error)
 		error = restore_target(host, target, &target->before, target->new_record);
@@ -101,6 +102,7 @@ static void roll_back(struct usrpci_host *host, struct target *target)
 			  "could not be rolled back: it was with %s", driver);
 	else
 		log_info(host->ctx, target->name, "rolled back: with %s as before", driver);
+	return error ? -EUCLEAN : 0;
 }
 
 static int take(struct usrpci_host *host, const struct plan *plan, struct target *target)
@@ -122,14 +124,16 @@ static int take(struct usrpci_host *host, const struct plan *plan, struct target
 static int take_all(struct usrpci_host *host, const struct plan *plan)
 {
 	size_t taken = 0;
-	int error = 0;
+	int error = 0, left = 0;
 
 	while (!error && taken < plan->targets.count)
 		error = take(host, plan, &plan->targets.list[taken++]);
 	if (!error)
 		return 0;
 	while (taken > 0)
-		roll_back(host, &plan->targets.list[--taken]);
+		left |= roll_back(host, &plan->targets.list[--taken]);
+	if (left)
+		return left;
 	return error == -EACCES || error == -EPERM || error == -EROFS || error == -EBADMSG ? error
 											   : -EIO;
 }

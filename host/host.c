@@ -31,6 +31,7 @@ int usrpci_host_open(struct usrpci_ctx *ctx, const struct usrpci_host_options *o
 	host->kernel = &running_kernel;
 	host->lock_ms = 10000;
 	host->settle_ms = 3000;
+	host->kernel_ms = 15000;
 	host->lock_fd = -1;
 	*result = host;
 	return 0;

@@ -37,6 +37,7 @@ struct usrpci_host {
 	bool waits_for_lock;      /* longer than that, and without an end */
 	bool lends;               /* devices that are lent are its own to move */
 	unsigned int settle_ms;   /* deadline for the kernel to do as told */
+	unsigned int kernel_ms;   /* deadline for a driver to let go of a device, or to take it */
 	char promised[NAME_SIZE]; /* in a dry run, the driver whose module was shown last */
 	int lock_fd;
 	unsigned int lock_depth;

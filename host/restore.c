@@ -90,7 +90,7 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 		return gone(host, addr, "another device is in its place; its record is dropped");
 	error = bring_back(host, &target, &record.entry, stopped);
 	if (!error || error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
-	    error == -EROFS)
+	    error == -EROFS || error == -EUCLEAN)
 		return error;
 	return -EIO;
 }

@@ -244,3 +244,64 @@ void state_unlock(struct usrpci_host *host)
 	close(host->lock_fd);
 	host->lock_fd = -1;
 }
+
+static int open_held(struct usrpci_host *host, const char *name, int flags)
+{
+	char path[PATH_SIZE];
+	int error = path_format(host->ctx, path, STATE_DIR "/%s", name);
+	int fd;
+
+	if (!error && (flags & O_CREAT))
+		error = make_parents(path);
+	if (error)
+		return error;
+	fd = open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int state_hold(struct usrpci_host *host, const char *name, int *fd)
+{
+	int error = 0;
+
+	*fd = -1;
+	if (host->options.dry_run)
+		return 0;
+	*fd = open_held(host, name, O_CREAT);
+	if (*fd < 0)
+		error = *fd;
+	else if (flock(*fd, LOCK_EX | LOCK_NB))
+		error = -errno;
+	if (!error)
+		return 0;
+	if (*fd >= 0)
+		close(*fd);
+	return report(host->ctx, error, name, cure(error), "cannot lock %s/%s", STATE_DIR, name);
+}
+
+void state_let_go(struct usrpci_host *host, const char *name, int fd, const char *text)
+{
+	if (fd < 0)
+		return;
+	/* The text is for people: without it the file still says that something goes on. */
+	if (text)
+		(void)!write_all(fd, text);
+	else
+		state_remove(host, name);
+	close(fd);
+}
+
+bool state_is_held(struct usrpci_host *host, const char *name, char *text, size_t size)
+{
+	int fd = open_held(host, name, 0);
+	bool held;
+
+	if (fd < 0)
+		return false;
+	held = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+	if (!held)
+		state_remove(host, name);
+	else if (file_read(host->ctx, text, size, STATE_DIR "/%s", name) < 0)
+		text[0] = '\0';
+	close(fd);
+	return held;
+}

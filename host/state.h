@@ -7,6 +7,9 @@
  * as it was or as it was meant to be, whenever its writer is killed.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct usrpci_host;
 
 #define STATE_DIR "/run/usrpci"
@@ -23,5 +26,20 @@ int state_remove(struct usrpci_host *host, const char *name);
  */
 int state_lock(struct usrpci_host *host);
 void state_unlock(struct usrpci_host *host);
+
+/*
+ * Creates and locks /run/usrpci/NAME: 0, with a descriptor in *fd, or a negative errno, logged. The
+ * file stays locked for as long as any process has the descriptor. In a dry run *fd is -1.
+ */
+int state_hold(struct usrpci_host *host, const char *name, int *fd);
+
+/* Ends that: removes the file, or leaves it with a text that says what goes on; closes fd. */
+void state_let_go(struct usrpci_host *host, const char *name, int fd, const char *text);
+
+/*
+ * Whether a process holds /run/usrpci/NAME, and then its text. A file that nobody holds, because
+ * its process was killed or has ended since, is removed, except in a dry run.
+ */
+bool state_is_held(struct usrpci_host *host, const char *name, char *text, size_t size);
 
 #endif

@@ -8,14 +8,20 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "driver.h"
+#include "errand.h"
 #include "file.h"
 #include "guard/guard.h"
-#include "target.h"
 #include "quiesce.h"
+#include "state.h"
+#include "target.h"
+#include "vfio_node.h"
 
 #define LOG_SUBJECT "bind"
 #include "log.h"
@@ -23,28 +29,86 @@
 /* What driver_override names while no driver may have the device. */
 #define NO_DRIVER "none"
 
-static int read_binding(struct usrpci_host *host, struct target *target)
+static int read_driver(struct usrpci_host *host, struct target *target)
 {
-	struct binding *now = &target->now;
-	int error = file_link_name(host->ctx, now->driver, sizeof(now->driver),
+	int error = file_link_name(host->ctx, target->now.driver, sizeof(target->now.driver),
 				   PCI_DEVICES "/%s/driver", target->name);
 
 	if (error == -ENOENT) {
-		now->driver[0] = '\0';
-		error = 0;
+		target->now.driver[0] = '\0';
+		return 0;
 	}
-	if (!error)
-		error = file_read(host->ctx, now->driver_override, sizeof(now->driver_override),
-				  PCI_DEVICES "/%s/driver_override", target->name);
-	if (error < 0 || !strcmp(now->driver_override, "(null)"))
-		now->driver_override[0] = '\0';
-	return error < 0 && error != -ENOENT ? error : 0;
+	return error;
+}
+
+/*
+ * While a driver lets go of a device, or takes it, whoever reads this file waits in the kernel. A
+ * directory that stands for a host has no kernel to wait for.
+ */
+static int read_override_text(struct usrpci_host *host, const char *path, char text[ERRAND_SIZE])
+{
+	struct errand errand = {.held = -1, .deadline_ms = host->settle_ms};
+	ssize_t length;
+
+	if (!host_is_live(host))
+		return file_read(host->ctx, text, ERRAND_SIZE, "%s", path);
+	errand.fd = file_open(host->ctx, O_RDONLY, "%s", path);
+	if (errand.fd < 0)
+		return errand.fd;
+	length = errand_run(&errand, text, NULL);
+	close(errand.fd);
+	return (int)length;
+}
+
+static int read_override(struct usrpci_host *host, struct target *target)
+{
+	char path[PATH_SIZE], text[ERRAND_SIZE] = "";
+	int length;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", target->name);
+	length = read_override_text(host, path, text);
+	text[strcspn(text, "\n")] = '\0';
+	target->now.driver_override[0] = '\0';
+	if (strlen(text) < NAME_SIZE && strcmp(text, "(null)"))
+		strcpy(target->now.driver_override, text);
+	return length == -ENOENT ? 0 : length < 0 ? length : 0;
+}
+
+static void moving_name(const struct target *target, char name[64])
+{
+	snprintf(name, 64, "moving/%s", target->name);
+}
+
+/* A driver that waited for a program may still need a moment when that has ended. */
+static int wait_for_kernel(struct usrpci_host *host, const struct target *target)
+{
+	uint64_t end = clock_ms() + host->settle_ms;
+	char name[64], text[160];
+
+	moving_name(target, name);
+	while (state_is_held(host, name, text, sizeof(text))) {
+		if (clock_ms() >= end)
+			return refuse(host->ctx, -EBUSY, target->name,
+				      "end whoever uses it, or reboot", "%s",
+				      text[0] ? text : "another process is moving it");
+		sleep_ms(20);
+	}
+	return 0;
 }
 
 int target_refresh(struct usrpci_host *host, struct target *target)
 {
-	int error = read_binding(host, target);
+	int error = wait_for_kernel(host, target);
 
+	if (error)
+		return error;
+	error = read_driver(host, target);
+	if (!error)
+		error = read_override(host, target);
+	if (error == -ETIMEDOUT)
+		return refuse(host->ctx, -EBUSY, target->name, "ps -eo pid,stat,wchan:40,args",
+			      "another program is taking it from its driver, or giving it to one, "
+			      "and the kernel has not answered that program");
 	return error ? report(host->ctx, error, target->name, NULL, "cannot read who holds it") : 0;
 }
 
@@ -104,7 +168,7 @@ static bool settle(struct usrpci_host *host, struct target *target, const char *
 		snprintf(target->now.driver, NAME_SIZE, "%s", driver);
 		return true;
 	}
-	while (!read_binding(host, target) && strcmp(target->now.driver, driver) != 0) {
+	while (!read_driver(host, target) && strcmp(target->now.driver, driver)) {
 		if (clock_ms() >= end)
 			return false;
 		sleep_ms(5);
@@ -112,16 +176,56 @@ static bool settle(struct usrpci_host *host, struct target *target, const char *
 	return !strcmp(target->now.driver, driver);
 }
 
+/* Says which function of the kernel a process waits in. Who uses the device was said before. */
+static void log_stuck(struct usrpci_host *host, const struct target *target, const char *text,
+		      pid_t pid)
+{
+	char wchan[64] = "";
+
+	file_read(host->ctx, wchan, sizeof(wchan), "/proc/%d/wchan", pid);
+	log_error(host->ctx, target->name,
+		  "end whoever uses it; then usrpci restore brings it back", "%s%s%s", text,
+		  wchan[0] ? " in " : "", wchan);
+}
+
+/* The file that is held tells every program, also after this one has ended, what goes on. */
+static int write_address(struct usrpci_host *host, struct target *target, const char *why,
+			 const char *path)
+{
+	struct patience patience = {.deadline_ms = host->kernel_ms};
+	char name[64], text[128];
+	int error;
+
+	moving_name(target, name);
+	error = state_hold(host, name, &patience.held);
+	if (error)
+		return error;
+	error = apply_write_patiently(host, why, target->name, &patience, "%s", path);
+	if (!patience.pid) {
+		state_let_go(host, name, patience.held, NULL);
+		return error;
+	}
+	snprintf(text, sizeof(text), "the kernel has not answered yet (%s): process %d waits", why,
+		 patience.pid);
+	state_let_go(host, name, patience.held, text);
+	target->stuck = true;
+	log_stuck(host, target, text, patience.pid);
+	return -EUCLEAN;
+}
+
 static int unbind(struct usrpci_host *host, struct target *target)
 {
-	char why[96], old[NAME_SIZE];
+	char why[96], old[NAME_SIZE], path[PATH_SIZE];
 	int error;
 
 	if (!target->now.driver[0])
 		return 0;
 	strcpy(old, target->now.driver);
 	snprintf(why, sizeof(why), "take %s from %s", target->name, old);
-	error = apply_write(host, why, target->name, PCI_DEVICES "/%s/driver/unbind", target->name);
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind", target->name);
+	error = write_address(host, target, why, path);
+	if (error == -EUCLEAN)
+		return error;
 	if (error)
 		return refused(host, target, error, "take it from its driver", "driver/unbind");
 	if (settle(host, target, "", host->settle_ms))
@@ -133,13 +237,14 @@ static int unbind(struct usrpci_host *host, struct target *target)
 /* drivers_probe does not tell why a driver failed; the driver's own bind file does. */
 static int ask_driver(struct usrpci_host *host, struct target *target, const char *driver)
 {
-	char why[96];
+	char why[96], path[PATH_SIZE];
 	int error;
 
 	snprintf(why, sizeof(why), "ask %s once more", driver);
-	error = apply_write(host, why, target->name, PCI_DRIVERS "/%s/bind", driver);
-	if (!error && settle(host, target, driver, host->settle_ms))
-		return 0;
+	snprintf(path, sizeof(path), PCI_DRIVERS "/%s/bind", driver);
+	error = write_address(host, target, why, path);
+	if (error == -EUCLEAN || (!error && settle(host, target, driver, host->settle_ms)))
+		return error;
 	return report(host->ctx, error ? error : -EIO, target->name, "dmesg | tail",
 		      "%s did not take it", driver);
 }
@@ -150,7 +255,9 @@ static int probe(struct usrpci_host *host, struct target *target, const char *dr
 	int error;
 
 	snprintf(why, sizeof(why), "give %s to %s", target->name, driver);
-	error = apply_write(host, why, target->name, "/sys/bus/pci/drivers_probe");
+	error = write_address(host, target, why, "/sys/bus/pci/drivers_probe");
+	if (error == -EUCLEAN)
+		return error;
 	if (error)
 		return refused(host, target, error, "have it probed", "drivers_probe");
 	/* The kernel has probed when the write returns, unless the driver asked for a later time.
@@ -187,6 +294,8 @@ int target_put_back(struct usrpci_host *host, struct target *target, const struc
 
 	if (strcmp(target->now.driver, was->driver))
 		error = target_move(host, target, was->driver);
+	if (target->stuck)
+		return error;
 	failed = set_override(host, target, was->driver_override);
 	return error ? error : failed;
 }
@@ -234,23 +343,37 @@ static void log_use(struct usrpci_host *host, const struct target *target,
 	log_error(host->ctx, target->name, hint, "in use: %s", use->text);
 }
 
+/* Whoever takes a device by force reads what that breaks, and what to end if it does not let go. */
+static int count_standing(struct usrpci_host *host, const struct target *target,
+			  const struct usrpci_use *uses, int count, const struct targets *along,
+			  bool force)
+{
+	int standing = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (stands_in_the_way(target, &uses[i], along, force)) {
+			log_use(host, target, &uses[i], force);
+			standing++;
+		} else if (force) {
+			log_warning(host->ctx, target->name, NULL, "taken by force: %s",
+				    uses[i].text);
+		}
+	}
+	return standing;
+}
+
 int target_is_free(struct usrpci_host *host, const struct target *target,
 		   const struct targets *along, bool force)
 {
+	bool is_vfio = target->info.driver_kind == USRPCI_DRIVER_VFIO;
 	struct usrpci_use *uses = NULL;
-	int count, standing = 0;
+	int count = usrpci_host_uses(host, &target->info.addr, &uses);
+	int standing = count_standing(host, target, uses, count, along, force);
 
-	if (force && target->info.driver_kind != USRPCI_DRIVER_VFIO)
-		return 0;
-	count = usrpci_host_uses(host, &target->info.addr, &uses);
-	for (int i = 0; i < count; i++) {
-		if (!stands_in_the_way(target, &uses[i], along, force))
-			continue;
-		log_use(host, target, &uses[i], force);
-		standing++;
-	}
 	usrpci_host_uses_free(uses);
-	if (count < 0)
+	if (standing)
+		return -EBUSY;
+	if (count < 0 && (!force || is_vfio))
 		return count;
-	return standing ? -EBUSY : 0;
+	return is_vfio ? node_is_free(host, &target->info) : 0;
 }

@@ -20,6 +20,7 @@ struct target {
 	struct binding before;  /* when it was first looked at */
 	struct binding now;     /* kept by what follows; in a dry run, what would be */
 	char wanted[NAME_SIZE]; /* bind.c: the driver that it is for; "" for none */
+	bool stuck;             /* the kernel has not answered: it must not be touched */
 	bool new_record;        /* bind.c: the journal's record of it is this call's */
 };
 
@@ -48,7 +49,10 @@ int target_refresh(struct usrpci_host *host, struct target *target);
  */
 void target_stop(struct usrpci_host *host, const struct target *target);
 
-/* Gives a device to a driver, whose override stays; "": to none, and none may take it. */
+/*
+ * Gives a device to a driver, whose override stays; "": to none, and none may take it. -EUCLEAN:
+ * the kernel has not answered in time; target->stuck says so, and a process of its own waits on.
+ */
 int target_move(struct usrpci_host *host, struct target *target, const char *driver);
 
 /* Moves a device to what it was. Goes on after a failed step: the next may still help. */

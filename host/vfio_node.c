@@ -5,9 +5,11 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "file.h"
 #include "vfio_node.h"
@@ -28,6 +30,34 @@ static int node_stat(struct usrpci_host *host, const char *path, struct journal_
 	*node = (struct journal_node){
 		.uid = status.st_uid, .gid = status.st_gid, .mode = status.st_mode & 07777};
 	snprintf(node->path, sizeof(node->path), "%s", path);
+	return 0;
+}
+
+static bool is_open(struct usrpci_host *host, const char *directory, int group)
+{
+	int fd = file_open(host->ctx, O_RDONLY, "%s%d", directory, group);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EBUSY;
+}
+
+int node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *info)
+{
+	uint64_t end = clock_ms() + host->settle_ms;
+	char name[USRPCI_ADDR_STRLEN];
+
+	while (is_open(host, "/dev/vfio/", info->iommu_group) ||
+	       is_open(host, "/dev/vfio/noiommu-", info->iommu_group)) {
+		if (clock_ms() >= end)
+			return refuse(
+				host->ctx, -EBUSY, usrpci_addr_format(&info->addr, name),
+				"end the program that drives it, and those that it has handed "
+				"a descriptor",
+				"in use: a program has its group %d open through vfio",
+				info->iommu_group);
+		sleep_ms(20);
+	}
 	return 0;
 }
 

@@ -9,6 +9,13 @@
 #include "journal.h"
 
 /*
+ * Whether a process has a vfio group open: 0, or -EBUSY, logged, after waiting for a moment. The
+ * kernel tells by refusing to open it once more, so one counts that no process shows: a descriptor
+ * of the device alone, or one on its way through a socket.
+ */
+int node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *info);
+
+/*
  * Gives a group's node to a user, a group, or both ((uid_t)-1, (gid_t)-1: as is), and records what
  * it was with the device's record, which exists. Returns 0 or a negative errno, logged.
  */

@@ -142,7 +142,9 @@ struct usrpci_bind_options {
  * (no such driver or module); -EPERM, -EACCES or -EROFS; -EINVAL (no such user or group);
  * -EOPNOTSUPP (no interrupt pin for uio_pci_generic, no IOMMU for vfio-pci, a bridge); -EBADMSG (a
  * device's record is damaged, nothing was changed); -EIO (the kernel did not do as told, and the
- * devices were rolled back).
+ * devices were rolled back); -EUCLEAN (a device could not be rolled back, or the kernel has not
+ * answered about it for 15 s because a driver waits for its users: its record is kept, and
+ * usrpci_host_restore() brings it back later).
  */
 int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count,
 		     const struct usrpci_bind_options *options);
@@ -154,7 +156,9 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
  * Errors: -ENOENT (usrpci never touched it, or its driver's module is not there any more); -ENODEV
  * (it is gone, or another device in its place; its record is dropped); -EBUSY (in use now, the uses
  * are logged; or another tool holds the lock); -EPERM, -EACCES or -EROFS; -EBADMSG (the record is
- * damaged); -EIO (the driver did not take it back). The record is kept unless it says otherwise.
+ * damaged); -EIO (the driver did not take it back); -EUCLEAN (the kernel has not answered for 15 s:
+ * a process of its own waits, and until it has ended the device is refused with -EBUSY). The record
+ * is kept unless it says otherwise.
  */
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr);
 

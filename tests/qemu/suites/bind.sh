@@ -5,12 +5,13 @@
 #
 # case-deadline: 90
 #
-# vm: --nic e1000 --device edu --nic e1000
+# vm: --nic e1000 --device edu --nic e1000 --device intel-hda
 # vm: --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
 
 nic=0000:00:01.0
 edu=0000:00:02.0
 twin=0000:00:03.0
+sound=0000:00:04.0
 hotplug=0000:01:00.0
 
 teardown()
@@ -301,17 +302,63 @@ bind@a-device-that-was-unplugged-is-forgotten()
 	expect_fail 1 'never touched it' usrpci restore 01:00.0
 }
 
+is_put_back_by_restore()
+{
+	[ -e "/run/usrpci/journal/$nic" ]
+	usrpci restore 00:01.0
+	[ "$(driver_of $nic)" = e1000 ]
+	[ "$(override_of $nic)" = "(null)" ]
+	[ -z "$(ls /run/usrpci/moving 2>/dev/null)" ]
+}
+
+# Processes of its own read driver_override, unbind and probe: they go on without it.
 bind@a-killed-bind-is-put-back-by-restore()
 {
 	local at
-	for at in devices/$nic/driver_override devices/$nic/driver/unbind drivers_probe; do
-		strace -o /dev/null -e inject=write:signal=KILL -P "/sys/bus/pci/$at" \
-			usrpci bind 00:01.0 && fail "it was not killed"
-		[ -e "/run/usrpci/journal/$nic" ]
-		usrpci restore 00:01.0
-		[ "$(driver_of $nic)" = e1000 ]
-		[ "$(override_of $nic)" = "(null)" ]
+	strace -o /dev/null -e inject=write:signal=KILL -P "/sys/bus/pci/devices/$nic/driver_override" \
+		usrpci bind 00:01.0 && fail "it was not killed"
+	is_put_back_by_restore
+	for at in 2 3; do
+		strace -o /dev/null -e inject=clone:signal=KILL:when=$at usrpci bind 00:01.0 &&
+			fail "it was not killed"
+		is_put_back_by_restore
 	done
+}
+
+bind@a-process-that-is-killed-on-its-errand-leads-to-a-rollback()
+{
+	local before
+	before=$(state_of $nic)
+	strace -f -o /dev/null -e inject=write:signal=KILL:when=1 \
+		-P "/sys/bus/pci/devices/$nic/driver/unbind" usrpci bind 00:01.0 &&
+		fail "it was not killed"
+	expect_same "$(state_of $nic)" "$before"
+	journal_is_empty
+}
+
+# The sound driver waits in its unbind for the last program that has a node of its card open.
+bind@an-unbind-that-does-not-return-holds-up-nothing-else()
+{
+	local keeper start=$SECONDS
+	modprobe snd-hda-intel
+	wait_for 10 test -e /dev/snd/controlC0
+	sleep 1000 8</dev/snd/controlC0 &
+	keeper=$!
+	expect_fail 4 "has not answered yet \(take $sound from snd_hda_intel\)" \
+		usrpci bind --force $sound
+	[ $((SECONDS - start)) -lt 40 ]
+	[ -e /run/usrpci/journal/$sound ]
+	usrpci bind 00:01.0
+	usrpci restore 00:01.0
+	expect_fail 1 'process [0-9]+ waits' timeout 30 usrpci restore $sound
+	kill $keeper
+	wait $keeper || true
+	wait_for 20 test ! -e /sys/bus/pci/devices/$sound/driver
+	usrpci restore $sound
+	[ "$(driver_of $sound)" = snd_hda_intel ]
+	[ "$(override_of $sound)" = "(null)" ]
+	[ ! -e /run/usrpci/moving/$sound ]
+	modprobe -r snd-hda-intel
 }
 
 # About a tenth of that on a machine that does nothing else.

@@ -132,3 +132,33 @@ vfio_host@msi-asked-of-uio-names-vfio()
 	usrpci bind $e1000e --driver uio_pci_generic --force
 	expect_fail 1 vfio "$USRPCI_BUILD/examples/ping" --irq msi --count 1 $e1000e
 }
+
+# A descriptor of the device alone shows in no process as the group's file, yet the kernel would wait
+# for it in the unbind without an end.
+vfio_host@a-device-that-a-program-keeps-is-not-waited-for()
+{
+	local keeper
+	usrpci bind $edu
+	python3 - "$(node_of $edu)" $edu "$scratch/ready" <<-'END' &
+		import fcntl, os, struct, sys, time
+		container = os.open("/dev/vfio/vfio", os.O_RDWR)
+		group = os.open(sys.argv[1], os.O_RDWR)
+		fcntl.ioctl(group, 0x3b68, struct.pack("i", container))
+		fcntl.ioctl(container, 0x3b66, 1)
+		device = fcntl.ioctl(group, 0x3b6a, sys.argv[2].encode() + b"\0")
+		os.close(group)
+		os.close(container)
+		open(sys.argv[3], "w").close()
+		time.sleep(100)
+	END
+	keeper=$!
+	wait_for 10 test -e "$scratch/ready"
+	expect_fail 1 'in use: ' timeout 20 usrpci restore $edu
+	[ "$(driver_of $edu)" = vfio-pci ]
+	usrpci -q bind $e1000
+	usrpci -q restore $e1000
+	kill $keeper
+	wait $keeper || true
+	usrpci restore $edu
+	[ -z "$(driver_of $edu)" ]
+}

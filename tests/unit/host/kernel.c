@@ -196,8 +196,23 @@ static int load_module(struct kernel *kernel, const char *module)
 	return 0;
 }
 
+/* The process that waits is this one: what it holds stays open. */
+static int leave_waiting(struct kernel *kernel, struct patience *patience)
+{
+	kernel->held = dup(patience->held);
+	patience->pid = getpid();
+	return -ETIMEDOUT;
+}
+
+static bool is_deaf(const struct kernel *kernel, const struct change *change)
+{
+	return change->patience && kernel->deaf && strstr(change->path, kernel->deaf);
+}
+
 static int make_change(struct usrpci_host *host, const struct change *change)
 {
+	if (is_deaf(running, change))
+		return leave_waiting(running, change->patience);
 	if (change->kind == CHANGE_WRITE)
 		return write_file(running, change->path, change->value);
 	if (change->kind == CHANGE_MODULE)

@@ -26,6 +26,8 @@ struct kernel {
 	int killed_at;    /* the change after which the program gets SIGKILL, from 1; 0: none */
 	const struct kernel_match *matches; /* ends with addr NULL */
 	const char *unwilling;              /* a driver that takes nothing */
+	const char *deaf;                   /* a file's name: writes to it are not answered */
+	int held;                           /* ... and keep this descriptor; 0: none */
 	const char *thief;                  /* a driver that takes what others are asked to take */
 	const char *module;     /* the only one that can be loaded, and its driver's name */
 	unsigned int memory;    /* huge pages that there are left to have */

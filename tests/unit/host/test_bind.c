@@ -262,10 +262,52 @@ static void a_failed_rollback_keeps_the_record(void **state)
 	fixture_remove(kernel->fixture, PCI_DRIVERS "/e1000/" NIC);
 	kernel->fail_at = 0;
 	fixture_remove(kernel->fixture, PCI_DRIVERS "/e1000");
-	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EUCLEAN);
 	assert_logged(kernel->fixture, "could not be rolled back");
 	assert_int_equal(journal_count(kernel), 1);
 	kernel_driver(kernel, "e1000");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
+/* Nothing that asks about the device is done then: it would wait in the kernel too. */
+static void a_driver_that_does_not_answer_keeps_its_device_and_no_other(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addrs[] = {address(CARD), address(NIC)};
+
+	kernel->deaf = NIC "/driver/unbind";
+	assert_int_equal(usrpci_host_bind(kernel->host, addrs, 2, NULL), -EUCLEAN);
+	assert_logged(kernel->fixture, "the kernel has not answered yet (take " NIC " from e1000)");
+	assert_driver(kernel, CARD, "");
+	assert_driver(kernel, NIC, "e1000");
+	assert_override(kernel, NIC, "uio_pci_generic");
+	assert_int_equal(journal_count(kernel), 1);
+
+	kernel_host(kernel, false);
+	assert_int_equal(restore(kernel, NIC), -EBUSY);
+	assert_int_equal(kernel->changes, 0);
+	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
+
+	close(kernel->held);
+	kernel->deaf = NULL;
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" NIC "/driver");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+	assert_override(kernel, NIC, "");
+	assert_false(fixture_read(kernel->fixture, "/run/usrpci/moving/" NIC));
+}
+
+static void a_probe_that_does_not_return_is_left_to_itself_too(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel->deaf = "drivers_probe";
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EUCLEAN);
+	assert_override(kernel, NIC, "uio_pci_generic");
+	kernel->deaf = NULL;
+	assert_int_equal(restore(kernel, NIC), -EBUSY);
+	close(kernel->held);
 	assert_int_equal(restore(kernel, NIC), 0);
 	assert_driver(kernel, NIC, "e1000");
 }
@@ -620,6 +662,8 @@ int main(void)
 		TEST(a_driver_that_refuses_leads_to_a_rollback),
 		TEST(a_driver_that_takes_it_instead_is_noticed),
 		TEST(a_failed_rollback_keeps_the_record),
+		TEST(a_driver_that_does_not_answer_keeps_its_device_and_no_other),
+		TEST(a_probe_that_does_not_return_is_left_to_itself_too),
 		TEST(restore_of_a_device_that_is_gone_drops_its_record),
 		TEST(another_device_in_its_place_is_not_restored),
 		TEST(without_a_record_nothing_is_touched),

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_ERRAND_H
+#define USRPCI_HOST_ERRAND_H
+
+/*
+ * Reads and writes of files that may keep a process waiting in the kernel without an end, where no
+ * signal reaches it: a driver that waits for its users, or whoever asks about a device meanwhile. A
+ * process of its own makes them.
+ */
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Room for what is read, in bytes. */
+#define ERRAND_SIZE 512
+
+struct errand {
+	int fd;                   /* the file */
+	int held;                 /* a descriptor that the process keeps open too, or -1 */
+	const char *text;         /* what is written; NULL: it reads */
+	size_t length;            /* of text */
+	unsigned int deadline_ms; /* for the kernel to answer */
+};
+
+/*
+ * Makes one read(2) or write(2); answer, of ERRAND_SIZE bytes, gets what was read, terminated.
+ * Returns how many bytes were moved, a negative errno, or -ETIMEDOUT when the kernel has not
+ * answered: the process goes on waiting then, with no other descriptor open than fd and held, and
+ * *pid says which one it is. Otherwise *pid is 0. pid may be NULL.
+ */
+ssize_t errand_run(const struct errand *errand, char *answer, pid_t *pid);
+
+#endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A process of its own reads or writes, and is left to itself when it is late.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "errand.h"
+#include "fixture.h"
+
+static void what_is_written_arrives_and_can_be_read(void **state)
+{
+	char answer[ERRAND_SIZE];
+	pid_t pid = -1;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(errand_run(&(struct errand){ends[1], -1, "hello", 5, 5000}, NULL, &pid),
+			 5);
+	assert_int_equal(pid, 0);
+	assert_int_equal(errand_run(&(struct errand){ends[0], -1, NULL, 0, 5000}, answer, NULL), 5);
+	assert_string_equal(answer, "hello");
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void an_error_is_the_kernels(void **state)
+{
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct errand errand = {fd, -1, "x", 1, 5000};
+
+	assert_int_equal(errand_run(&errand, NULL, NULL), -ENOSPC);
+	errand.text = NULL;
+	assert_int_equal(errand_run(&errand, NULL, NULL), -EBADF);
+	close(fd);
+}
+
+static int count_files(pid_t pid)
+{
+	char command[64], text[16] = "";
+	FILE *list;
+
+	snprintf(command, sizeof(command), "ls /proc/%d/fd | wc -l", pid);
+	list = popen(command, "r");
+	assert_non_null(list);
+	assert_non_null(fgets(text, sizeof(text), list));
+	pclose(list);
+	return atoi(text);
+}
+
+static void one_that_is_late_goes_on_with_nothing_else_open(void **state)
+{
+	struct errand errand = {.held = -1, .deadline_ms = 100};
+	char answer[ERRAND_SIZE];
+	int ends[2], other[2];
+	pid_t pid = 0;
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pipe(other), 0);
+	errand.fd = ends[0];
+	errand.held = other[1];
+	assert_int_equal(errand_run(&errand, answer, &pid), -ETIMEDOUT);
+	assert_true(pid > 0);
+	assert_int_equal(count_files(pid), 3);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (int i = 0; i < 2; i++) {
+		close(ends[i]);
+		close(other[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_written_arrives_and_can_be_read),
+		cmocka_unit_test(an_error_is_the_kernels),
+		cmocka_unit_test(one_that_is_late_goes_on_with_nothing_else_open),
+	};
+
+	return cmocka_run_group_tests_name("errand", tests, NULL, NULL);
+}
