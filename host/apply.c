@@ -7,10 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,18 +58,29 @@ static void append(char *line, size_t size, const char *text)
 
 static void format_command(char *line, size_t size, const struct change *change)
 {
-	static const char *const verbs[] = {"echo",     "modprobe", "chown", "chmod",
-					    "mount -t", "umount",   "rm"};
+	static const struct {
+		const char *verb, *option, *tail;
+	} forms[] = {
+		[CHANGE_WRITE] = {"echo"},
+		[CHANGE_MODULE] = {"modprobe"},
+		[CHANGE_OWNER] = {"chown"},
+		[CHANGE_MODE] = {"chmod"},
+		[CHANGE_MOUNT] = {"mount -t", " -o ", " none"},
+		[CHANGE_UNMOUNT] = {"umount"},
+		[CHANGE_REMOVE] = {"rm"},
+		[CHANGE_RENAME] = {"ip link set", " name ", ""},
+		[CHANGE_UP] = {"ip link set", " ", ""},
+	};
 
-	snprintf(line, size, "%s", verbs[change->kind]);
+	snprintf(line, size, "%s", forms[change->kind].verb);
 	if (change->value[0]) {
 		append(line, size, " ");
 		append_word(line, size, change->value);
 	}
 	if (change->options) {
-		append(line, size, " -o ");
+		append(line, size, forms[change->kind].option);
 		append_word(line, size, change->options);
-		append(line, size, " none");
+		append(line, size, forms[change->kind].tail);
 	}
 	if (!change->path)
 		return;
@@ -166,6 +180,16 @@ int apply_remove(struct usrpci_host *host, const char *why, const char *path)
 	return apply(host, &(struct change){CHANGE_REMOVE, path, "", why});
 }
 
+int apply_rename(struct usrpci_host *host, const char *why, const char *interface, const char *name)
+{
+	return apply(host, &(struct change){CHANGE_RENAME, NULL, interface, why, .options = name});
+}
+
+int apply_up(struct usrpci_host *host, const char *why, const char *interface)
+{
+	return apply(host, &(struct change){CHANGE_UP, NULL, interface, why, .options = "up"});
+}
+
 static ssize_t write_line(int fd, const char *line, size_t length, struct patience *patience)
 {
 	struct errand errand = {.fd = fd, .text = line, .length = length};
@@ -213,6 +237,46 @@ static int unmount_from(const char *path)
 	return rmdir(path) && errno != ENOENT ? -errno : 0;
 }
 
+static int rename_interface(int fd, const struct change *change)
+{
+	struct ifreq request = {0};
+
+	if (strlen(change->options) >= sizeof(request.ifr_newname))
+		return -ENAMETOOLONG;
+	strcpy(request.ifr_name, change->value);
+	strcpy(request.ifr_newname, change->options);
+	return ioctl(fd, SIOCSIFNAME, &request) ? -errno : 0;
+}
+
+static int take_interface_up(int fd, const struct change *change)
+{
+	struct ifreq request = {0};
+
+	strcpy(request.ifr_name, change->value);
+	if (ioctl(fd, SIOCGIFFLAGS, &request))
+		return -errno;
+	request.ifr_flags |= IFF_UP;
+	return ioctl(fd, SIOCSIFFLAGS, &request) ? -errno : 0;
+}
+
+/* A directory that stands for a host has no interfaces, and this machine's are not meant. */
+static int change_interface(struct usrpci_host *host, const struct change *change)
+{
+	int error, fd;
+
+	if (!host_is_live(host))
+		return -EOPNOTSUPP;
+	if (strlen(change->value) >= IFNAMSIZ)
+		return -ENAMETOOLONG;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	error = change->kind == CHANGE_UP ? take_interface_up(fd, change)
+					  : rename_interface(fd, change);
+	close(fd);
+	return error;
+}
+
 int apply_perform(struct usrpci_host *host, const struct change *change)
 {
 	char path[PATH_SIZE];
@@ -222,6 +286,8 @@ int apply_perform(struct usrpci_host *host, const struct change *change)
 		return write_value(host, change);
 	if (change->kind == CHANGE_MODULE)
 		return module_insert(host, change->value);
+	if (change->kind == CHANGE_RENAME || change->kind == CHANGE_UP)
+		return change_interface(host, change);
 	error = path_format(host->ctx, path, "%s", change->path);
 	if (error)
 		return error;

@@ -19,6 +19,8 @@ enum change_kind {
 	CHANGE_MOUNT,   /* a file system of type value on path, which is made, with options */
 	CHANGE_UNMOUNT, /* what is mounted on path, and the empty directory */
 	CHANGE_REMOVE,  /* the file path */
+	CHANGE_RENAME,  /* the interface value to options */
+	CHANGE_UP,      /* the interface value */
 };
 
 /* A write whose process may have to wait in the kernel, so that it is not this one (errand.h). */
@@ -57,6 +59,9 @@ int apply_mount(struct usrpci_host *host, const char *why, const char *type, con
 		const char *options);
 int apply_unmount(struct usrpci_host *host, const char *why, const char *path);
 int apply_remove(struct usrpci_host *host, const char *why, const char *path);
+int apply_rename(struct usrpci_host *host, const char *why, const char *interface,
+		 const char *name);
+int apply_up(struct usrpci_host *host, const char *why, const char *interface);
 
 /* Makes a change of the running kernel: what host_kernel.perform is outside tests. */
 int apply_perform(struct usrpci_host *host, const struct change *change);

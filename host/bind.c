@@ -73,18 +73,19 @@ static int record(struct usrpci_host *host, struct target *target)
 	struct usrpci_journal_entry *entry = &record.entry;
 	int error = journal_read(host, &target->info.addr, &record);
 
-	/* Another device in the same place makes the old record meaningless. */
-	if (!error && entry->vendor == target->info.vendor && entry->device == target->info.device)
+	if (!error && journal_is_of(host, &record, &target->info))
 		return 0;
 	if (error && error != -ENOENT)
 		return error;
-	record = (struct journal_record){0};
+	record = (struct journal_record){.identity = journal_identity(host, &target->info.addr)};
 	entry->addr = target->info.addr;
 	entry->vendor = target->info.vendor;
 	entry->device = target->info.device;
 	entry->when = time(NULL);
 	strcpy(entry->driver, target->before.driver);
 	strcpy(entry->driver_override, target->before.driver_override);
+	driver_module(host, entry->driver, record.module);
+	record.provided_count = provided_list(host, &entry->addr, record.provided);
 	target->new_record = true;
 	return journal_write(host, &record);
 }
@@ -147,7 +148,7 @@ static int carry_out(struct usrpci_host *host, struct plan *plan)
 			error = check_target(host, plan, &plan->targets.list[i]);
 	}
 	for (size_t i = 0; !error && i < plan->targets.count; i++)
-		error = driver_load(host, plan->targets.list[i].wanted);
+		error = driver_load(host, plan->targets.list[i].wanted, NULL);
 	return error ? error : take_all(host, plan);
 }
 
@@ -177,12 +178,16 @@ static int parse_owner(struct usrpci_host *host, struct plan *plan)
 
 static int choose_driver(struct usrpci_host *host, const struct plan *plan, struct target *target)
 {
-	const char *driver = plan->options->driver ? plan->options->driver
-						   : driver_default(host, &target->info);
+	const char *driver = plan->options->driver;
 
+	if (!driver) {
+		driver_default(host, &target->info, target->wanted);
+		driver = target->wanted;
+	}
 	if (strlen(driver) >= NAME_SIZE || strpbrk(driver, "/\t\n") || driver[0] == '.')
 		return refuse(host->ctx, -ENOENT, driver, NULL, "not the name of a driver");
-	strcpy(target->wanted, driver);
+	if (driver != target->wanted)
+		strcpy(target->wanted, driver);
 	driver_spell(host, target->wanted);
 	if (gives_node(plan) && usrpci_driver_kind(target->wanted) != USRPCI_DRIVER_VFIO)
 		return refuse(host->ctx, -EINVAL, target->name, "--driver vfio-pci",

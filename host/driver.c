@@ -18,14 +18,30 @@
 #define LOG_SUBJECT "driver"
 #include "log.h"
 
-const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info)
-{
-	return group_translates(host, info) ? "vfio-pci" : "uio_pci_generic";
-}
-
 static bool is_registered(struct usrpci_host *host, const char *driver)
 {
 	return file_exists(host->ctx, PCI_DRIVERS "/%s", driver);
+}
+
+static bool can_be_had(struct usrpci_host *host, const char *driver)
+{
+	return is_registered(host, driver) || module_state(host, driver) <= MODULE_PRESENT;
+}
+
+void driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    char driver[NAME_SIZE])
+{
+	if (!group_translates(host, info))
+		strcpy(driver, "uio_pci_generic");
+	else if (!module_find_variant(host, info, driver) || !can_be_had(host, driver))
+		strcpy(driver, "vfio-pci");
+}
+
+void driver_module(struct usrpci_host *host, const char *driver, char module[NAME_SIZE])
+{
+	if (!driver[0] ||
+	    file_link_name(host->ctx, module, NAME_SIZE, PCI_DRIVERS "/%s/module", driver))
+		module[0] = '\0';
 }
 
 /* Modules have underscores in their names where their drivers may have dashes. */
@@ -57,15 +73,30 @@ int driver_exists(struct usrpci_host *host, const char *driver)
 	return module_state(host, driver) == MODULE_MISSING ? module_missing(host, driver) : 0;
 }
 
-int driver_load(struct usrpci_host *host, char driver[NAME_SIZE])
+/* A boot may have loaded vfio-pci alone; kernels with iommufd have no such module, or need none. */
+static int load_type1(struct usrpci_host *host, const char *driver)
+{
+	static const char name[] = "vfio_iommu_type1";
+
+	if (usrpci_driver_kind(driver) != USRPCI_DRIVER_VFIO ||
+	    module_state(host, name) != MODULE_PRESENT)
+		return 0;
+	return module_load(host, name, "vfio's use of the IOMMU");
+}
+
+int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *module)
 {
 	char why[96];
 	int error;
 
-	if (!driver[0] || is_registered(host, driver) || !strcmp(host->promised, driver))
+	if (!driver[0] || !strcmp(host->promised, driver))
 		return 0;
+	if (is_registered(host, driver))
+		return load_type1(host, driver);
 	snprintf(why, sizeof(why), "the driver %s", driver);
-	error = module_load(host, driver, why);
+	error = module_load(host, module && module[0] ? module : driver, why);
+	if (!error)
+		error = load_type1(host, driver);
 	if (error)
 		return error;
 	if (host->options.dry_run) {

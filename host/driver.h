@@ -15,8 +15,15 @@ static inline bool driver_is_userspace(enum usrpci_driver_kind kind)
 	return kind != USRPCI_DRIVER_NONE && kind != USRPCI_DRIVER_KERNEL;
 }
 
-/* vfio-pci where an IOMMU translates for the device, else uio_pci_generic. */
-const char *driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info);
+/*
+ * Where an IOMMU translates for the device, the variant of vfio-pci that was made for it, or
+ * vfio-pci itself; else uio_pci_generic.
+ */
+void driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    char driver[NAME_SIZE]);
+
+/* The module that a driver is in, which may be called otherwise; "" when it is built in. */
+void driver_module(struct usrpci_host *host, const char *driver, char module[NAME_SIZE]);
 
 /* Spells a driver's name as the kernel does: "vfio-pci" for vfio_pci. */
 void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE]);
@@ -25,10 +32,11 @@ void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE]);
 int driver_exists(struct usrpci_host *host, const char *driver);
 
 /*
- * Loads the driver's module if need be, and spells the name as the driver then does. Errors,
- * logged: -ENOENT (no such driver or module), and those of module_load().
+ * Loads the driver's module if need be, and spells the name as the driver then does. module is NULL
+ * or "" when it is called as the driver is. Errors, logged: -ENOENT (no such driver or module), and
+ * those of module_load().
  */
-int driver_load(struct usrpci_host *host, char driver[NAME_SIZE]);
+int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *module);
 
 /*
  * Whether a driver can work with a device: 0, or an error, logged: -EOPNOTSUPP (no interrupt pin

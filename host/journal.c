@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "file.h"
 #include "journal.h"
@@ -20,8 +21,8 @@
 
 #define JOURNAL_MAGIC "usrpci-journal 1"
 
-/* Longest text of a record: two names, a path, and some numbers. */
-#define RECORD_SIZE 1024
+/* Longest text of a record: some names, a path, and numbers. */
+#define RECORD_SIZE 2048
 
 static void record_name(char name[64], const struct usrpci_addr *addr)
 {
@@ -38,9 +39,19 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 
 	at = (size_t)snprintf(text, RECORD_SIZE,
 			      JOURNAL_MAGIC
-			      "\nid %04x:%04x\nwhen %jd\ndriver %s\ndriver_override %s\n",
-			      entry->vendor, entry->device, (intmax_t)entry->when, entry->driver,
-			      entry->driver_override);
+			      "\nid %04x:%04x\nidentity %" PRIu64
+			      "\nwhen %jd\ndriver %s\ndriver_override %s\nmodule %s\n",
+			      entry->vendor, entry->device, record->identity, (intmax_t)entry->when,
+			      entry->driver, entry->driver_override, record->module);
+	for (int i = 0; i < record->provided_count; i++) {
+		const struct provided *one = &record->provided[i];
+
+		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "%s %s\n",
+				       !one->is_interface ? "disk"
+				       : one->up          ? "interface-up"
+							  : "interface",
+				       one->name);
+	}
 	if (node->path[0])
 		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "node %s %u %u %o\n",
 				       node->path, node->uid, node->gid, node->mode);
@@ -64,6 +75,21 @@ static bool parse_node(struct journal_node *node, const char *value)
 	return number[0] && !number[strspn(number, "0123456789")];
 }
 
+/* More than there is room for are not waited for. */
+static bool parse_provided(struct journal_record *record, const char *key, const char *name)
+{
+	struct provided *one = &record->provided[record->provided_count];
+
+	if (record->provided_count == PROVIDED_MAX)
+		return true;
+	if (!copy_name(one->name, sizeof(one->name), name) || !name[0] || name[0] == '.')
+		return false;
+	one->is_interface = strcmp(key, "disk");
+	one->up = !strcmp(key, "interface-up");
+	record->provided_count++;
+	return true;
+}
+
 static bool parse_line(struct journal_record *record, const char *key, const char *value)
 {
 	struct usrpci_journal_entry *entry = &record->entry;
@@ -81,6 +107,12 @@ static bool parse_line(struct journal_record *record, const char *key, const cha
 		return copy_name(entry->driver, sizeof(entry->driver), value);
 	if (!strcmp(key, "driver_override"))
 		return copy_name(entry->driver_override, sizeof(entry->driver_override), value);
+	if (!strcmp(key, "module"))
+		return copy_name(record->module, sizeof(record->module), value);
+	if (!strcmp(key, "identity"))
+		return sscanf(value, "%" SCNu64, &record->identity) == 1;
+	if (!strcmp(key, "interface") || !strcmp(key, "interface-up") || !strcmp(key, "disk"))
+		return parse_provided(record, key, value);
 	if (!strcmp(key, "node"))
 		return parse_node(&record->node, value);
 	return true;
@@ -123,6 +155,24 @@ int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
 	return report(host->ctx, -EBADMSG, name + strlen("journal/"),
 		      "look at the file, put the device back by hand, remove the file",
 		      "the record in %s/%s is damaged", STATE_DIR, name);
+}
+
+uint64_t journal_identity(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char path[PATH_SIZE], name[USRPCI_ADDR_STRLEN];
+	struct stat status;
+
+	if (path_format(host->ctx, path, PCI_DEVICES "/%s", usrpci_addr_format(addr, name)) ||
+	    stat(path, &status))
+		return 0;
+	return status.st_ino;
+}
+
+bool journal_is_of(struct usrpci_host *host, const struct journal_record *record,
+		   const struct usrpci_dev_info *info)
+{
+	return record->entry.vendor == info->vendor && record->entry.device == info->device &&
+	       (!record->identity || record->identity == journal_identity(host, &info->addr));
 }
 
 bool journal_has(struct usrpci_host *host, const struct usrpci_addr *addr)

@@ -6,7 +6,7 @@
  * What devices were before usrpci's first touch: one note a device (state.h).
  */
 
-#include "host.h"
+#include "provided.h"
 
 /* A device node that was given to a user, and what it was before. */
 struct journal_node {
@@ -18,8 +18,23 @@ struct journal_node {
 
 struct journal_record {
 	struct usrpci_journal_entry entry;
+	uint64_t identity;      /* journal_identity() of the device */
+	char module[NAME_SIZE]; /* of the driver, whose name may be another; "" unknown */
+	struct provided provided[PROVIDED_MAX]; /* interfaces and disks */
+	int provided_count;
 	struct journal_node node;
 };
+
+/*
+ * Returns a number that the kernel gives to a device for as long as it is plugged in: the inode of
+ * its directory in sysfs. One that was plugged into its place, or found by a rescan, has another.
+ * 0: there is no device.
+ */
+uint64_t journal_identity(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/* Whether a record was made of the device that is at its address now. */
+bool journal_is_of(struct usrpci_host *host, const struct journal_record *record,
+		   const struct usrpci_dev_info *info);
 
 /*
  * Reads a device's record. Errors: -ENOENT (there is none, nothing is logged); -EBADMSG (it is

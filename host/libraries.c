@@ -4,41 +4,40 @@
  */
 
 #include <dlfcn.h>
-#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "libraries.h"
 
-#define LAZY_RESOLVE(name)                                       \
-	functions->name = (typeof(name) *)dlsym(library, #name); \
-	complete = complete && functions->name
+#define LAZY_NAME(name) #name,
+
+static const char *const kmod_names[] = {LAZY_KMOD(LAZY_NAME)};
+static const char *const mount_names[] = {LAZY_MOUNT(LAZY_NAME)};
+
+/* The structures are arrays of pointers to functions, in the order of the names. */
+static void *load(const char *file, const char *const *names, size_t count)
+{
+	void *library = dlopen(file, RTLD_LAZY);
+	void **functions = library ? calloc(count, sizeof(*functions)) : NULL;
+
+	for (size_t i = 0; functions && i < count; i++) {
+		void *function = dlsym(library, names[i]);
+
+		if (!function) {
+			free(functions);
+			return NULL;
+		}
+		memcpy(&functions[i], &function, sizeof(function));
+	}
+	return functions;
+}
 
 struct lazy_kmod *lazy_load_kmod(void)
 {
-	struct lazy_kmod *functions = calloc(1, sizeof(*functions));
-	void *library = dlopen("libkmod.so.2", RTLD_LAZY);
-	bool complete = library && functions;
-
-	if (complete) {
-		LAZY_KMOD(LAZY_RESOLVE);
-	}
-	if (complete)
-		return functions;
-	free(functions);
-	return NULL;
+	return load("libkmod.so.2", kmod_names, sizeof(kmod_names) / sizeof(kmod_names[0]));
 }
 
 struct lazy_mount *lazy_load_mount(void)
 {
-	struct lazy_mount *functions = calloc(1, sizeof(*functions));
-	void *library = dlopen("libmount.so.1", RTLD_LAZY);
-	bool complete = library && functions;
-
-	if (complete) {
-		LAZY_MOUNT(LAZY_RESOLVE);
-	}
-	if (complete)
-		return functions;
-	free(functions);
-	return NULL;
+	return load("libmount.so.1", mount_names, sizeof(mount_names) / sizeof(mount_names[0]));
 }

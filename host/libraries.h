@@ -3,49 +3,53 @@
 #define USRPCI_HOST_LIBRARIES_H
 
 /*
- * libkmod and libmount, loaded when they are first needed. They bring eight libraries along,
- * libcrypto among them, which take longer to load than "usrpci list" to run; and few calls need
- * either.
+ * libkmod and libmount, loaded when they are first needed, which most commands never do. They bring
+ * eight libraries along, libcrypto among them: linked plainly, "usrpci list" of a server with 9
+ * devices takes 5.6 ms instead of 2.7 (the best of 150 runs of each in turn; processor time 5.6 and
+ * 3.0 ms).
  */
 
 #include <libkmod.h>
 #include <libmount.h>
 
-/* What is used of them. */
-#define LAZY_KMOD(each)                         \
-	each(kmod_new);                         \
-	each(kmod_unref);                       \
-	each(kmod_module_new_from_lookup);      \
-	each(kmod_module_get_module);           \
-	each(kmod_module_get_name);             \
-	each(kmod_module_get_path);             \
-	each(kmod_module_get_install_commands); \
-	each(kmod_module_probe_insert_module);  \
-	each(kmod_module_unref);                \
+/* What is used of them, a function a line. */
+/* clang-format off */
+#define LAZY_KMOD(each) \
+	each(kmod_new) \
+	each(kmod_unref) \
+	each(kmod_module_new_from_lookup) \
+	each(kmod_module_get_module) \
+	each(kmod_module_get_name) \
+	each(kmod_module_get_path) \
+	each(kmod_module_get_install_commands) \
+	each(kmod_module_probe_insert_module) \
+	each(kmod_module_unref) \
 	each(kmod_module_unref_list)
 
-#define LAZY_MOUNT(each)             \
-	each(mnt_new_table);         \
-	each(mnt_unref_table);       \
-	each(mnt_table_parse_file);  \
-	each(mnt_table_parse_swaps); \
-	each(mnt_new_iter);          \
-	each(mnt_reset_iter);        \
-	each(mnt_free_iter);         \
-	each(mnt_table_next_fs);     \
-	each(mnt_fs_get_source);     \
-	each(mnt_fs_get_target);     \
+#define LAZY_MOUNT(each) \
+	each(mnt_new_table) \
+	each(mnt_unref_table) \
+	each(mnt_table_parse_file) \
+	each(mnt_table_parse_swaps) \
+	each(mnt_new_iter) \
+	each(mnt_reset_iter) \
+	each(mnt_free_iter) \
+	each(mnt_table_next_fs) \
+	each(mnt_fs_get_source) \
+	each(mnt_fs_get_target) \
 	each(mnt_fs_get_devno)
 
-#define LAZY_MEMBER(name) typeof(name) *name
+/* clang-format on */
+
+#define LAZY_MEMBER(name) typeof(name) *name;
 
 /* Their functions, under their own names. */
 struct lazy_kmod {
-	LAZY_KMOD(LAZY_MEMBER);
+	LAZY_KMOD(LAZY_MEMBER)
 };
 
 struct lazy_mount {
-	LAZY_MOUNT(LAZY_MEMBER);
+	LAZY_MOUNT(LAZY_MEMBER)
 };
 
 #undef LAZY_MEMBER

@@ -6,10 +6,15 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base.h"
 #include "file.h"
@@ -121,6 +126,90 @@ enum module_state module_state(struct usrpci_host *host, const char *name)
 		state = MODULE_BARRED;
 	host->lib->kmod_module_unref(module);
 	return state;
+}
+
+/* Of two patterns that match, the one with fewer wildcards was written for the device. */
+static int count_wildcards(const char *pattern)
+{
+	int count = 0;
+
+	while ((pattern = strchr(pattern, '*'))) {
+		count++;
+		pattern++;
+	}
+	return count;
+}
+
+/* Takes the module of a line "alias vfio_pci:PATTERN MODULE" if it fits the device better. */
+static void try_alias(const char *line, const char *alias, char name[NAME_SIZE], int *wildcards)
+{
+	char pattern[128], module[NAME_SIZE];
+	int count;
+
+	if (sscanf(line, "alias %127s %31[a-zA-Z0-9_-]", pattern, module) != 2 ||
+	    !strcmp(module, "vfio_pci") || fnmatch(pattern, alias, 0))
+		return;
+	count = count_wildcards(pattern);
+	if (*wildcards >= 0 && count >= *wildcards)
+		return;
+	*wildcards = count;
+	strcpy(name, module);
+}
+
+static int search_aliases(const char *text, size_t size, const char *alias, char name[NAME_SIZE])
+{
+	static const char prefix[] = "alias vfio_pci:";
+	const char *at = text, *end = text + size;
+	char line[256];
+	int wildcards = -1;
+
+	while ((at = memmem(at, (size_t)(end - at), prefix, sizeof(prefix) - 1))) {
+		size_t left = (size_t)(end - at);
+
+		snprintf(line, sizeof(line), "%.*s", left < sizeof(line) ? (int)left : 255, at);
+		try_alias(line, alias, name, &wildcards);
+		at++;
+	}
+	return wildcards;
+}
+
+/* The text, since the index beside it does not tell which of several patterns fits best. */
+static int open_aliases(struct usrpci_host *host, size_t *size)
+{
+	char release[65];
+	struct stat status;
+	int fd = file_open(host->ctx, O_RDONLY | O_NONBLOCK, "/lib/modules/%s/modules.alias",
+			   kernel_release(host, release));
+
+	if (fd < 0 || (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size > 0)) {
+		*size = fd < 0 ? 0 : (size_t)status.st_size;
+		return fd;
+	}
+	close(fd);
+	return -EINVAL;
+}
+
+bool module_find_variant(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			 char name[NAME_SIZE])
+{
+	char alias[80];
+	size_t size;
+	int fd = open_aliases(host, &size), found = -1;
+	void *text;
+
+	if (fd < 0)
+		return false;
+	snprintf(alias, sizeof(alias), "vfio_pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X",
+		 info->vendor, info->device, info->subsystem_vendor, info->subsystem_device,
+		 info->class_code >> 16 & 0xff, info->class_code >> 8 & 0xff,
+		 info->class_code & 0xff);
+	text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (text != MAP_FAILED) {
+		found = search_aliases(text, size, alias, name);
+		munmap(text, size);
+	}
+	return found >= 0;
 }
 
 int module_insert(struct usrpci_host *host, const char *name)

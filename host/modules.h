@@ -33,6 +33,13 @@ int module_missing(struct usrpci_host *host, const char *name);
 /* What helps against a module that is missing. */
 void module_cure(struct usrpci_host *host, char *cure, size_t size);
 
+/*
+ * Finds the variant of vfio-pci that was made for a device, by the aliases "vfio_pci:..." of
+ * modules: whether there is one, and its name. Whether it can be loaded is another question.
+ */
+bool module_find_variant(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			 char name[NAME_SIZE]);
+
 /* Loads a module and those it needs into the running kernel: for apply alone. */
 int module_insert(struct usrpci_host *host, const char *name);
 

@@ -28,20 +28,34 @@ static int gone(struct usrpci_host *host, const struct usrpci_addr *addr, const 
 	return -ENODEV;
 }
 
+/* What a driver for userspace has provides nothing. */
+static int wait_until_usable(struct usrpci_host *host, const struct target *target,
+			     const char *driver, const struct journal_record *record)
+{
+	if (usrpci_driver_kind(driver) != USRPCI_DRIVER_KERNEL)
+		return 0;
+	return provided_wait(host, &target->info.addr, driver, record->provided,
+			     record->provided_count);
+}
+
 int restore_target(struct usrpci_host *host, struct target *target, const struct binding *was,
 		   bool forget)
 {
+	struct journal_record record = {0};
 	struct binding to = *was;
-	struct journal_record record;
-	int error = driver_load(host, to.driver);
+	bool moves = strcmp(target->now.driver, was->driver);
+	int error = journal_read(host, &target->info.addr, &record);
 
+	if (error == -ENOENT)
+		error = 0;
+	if (!error)
+		error = driver_load(host, to.driver, record.module);
 	if (!error)
 		error = target_put_back(host, target, &to);
+	if (!error && moves && forget)
+		error = wait_until_usable(host, target, to.driver, &record);
 	if (error || !forget)
 		return error;
-	error = journal_read(host, &target->info.addr, &record);
-	if (error)
-		return error == -ENOENT ? 0 : error;
 	error = node_return(host, &record);
 	return error ? error : journal_drop(host, &target->info.addr);
 }
@@ -86,8 +100,10 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 	error = target_init(host, addr, &target);
 	if (error)
 		return error;
-	if (record.entry.vendor != target.info.vendor || record.entry.device != target.info.device)
-		return gone(host, addr, "another device is in its place; its record is dropped");
+	if (!journal_is_of(host, &record, &target.info))
+		return gone(host, addr,
+			    "another device is in its place, or the same one was plugged in "
+			    "anew; its record is dropped");
 	error = bring_back(host, &target, &record.entry, stopped);
 	if (!error || error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
 	    error == -EROFS || error == -EUCLEAN)

@@ -35,9 +35,10 @@ static int look_again(struct lend *lend, struct lend_device *device)
 
 	if (!host->options.dry_run)
 		return usrpci_dev_lookup(host->ctx, &device->info.addr, &device->info);
-	if (!driver)
-		driver = driver_default(host, &device->info);
-	snprintf(device->info.driver, sizeof(device->info.driver), "%s", driver);
+	if (driver)
+		snprintf(device->info.driver, sizeof(device->info.driver), "%s", driver);
+	else
+		driver_default(host, &device->info, device->info.driver);
 	driver_spell(host, device->info.driver);
 	device->info.driver_kind = usrpci_driver_kind(device->info.driver);
 	return 0;

@@ -111,8 +111,8 @@ void usrpci_host_uses_free(struct usrpci_use *uses);
  */
 
 struct usrpci_bind_options {
-	const char *driver; /**< default: vfio-pci where an IOMMU translates, else uio_pci_generic;
-				 "" leaves the device without a driver */
+	const char *driver; /**< NULL: where an IOMMU translates, vfio-pci or its variant for the
+				 device, else uio_pci_generic; "" leaves it without a driver */
 	bool force;         /**< take it although it is in use */
 	bool whole_group;   /**< vfio-pci: take the endpoints of its IOMMU group along */
 	const char *user;   /**< vfio-pci: owner of /dev/vfio/GROUP, name or number; NULL: as is */
@@ -150,15 +150,19 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 		     const struct usrpci_bind_options *options);
 
 /**
- * Gives a device back to what held it before usrpci first touched it, no driver included, and
- * forgets it.
+ * Gives a device back to what held it before usrpci first touched it, no driver included, waits
+ * until its driver has set it up, and forgets it: its disks and interfaces are there again, and the
+ * interfaces have the names that they had and are up if they were. Addresses and routes are not
+ * brought back. What does not come back within 15 s is named (-EUCLEAN); the next call waits for it
+ * no more.
  *
  * Errors: -ENOENT (usrpci never touched it, or its driver's module is not there any more); -ENODEV
- * (it is gone, or another device in its place; its record is dropped); -EBUSY (in use now, the uses
- * are logged; or another tool holds the lock); -EPERM, -EACCES or -EROFS; -EBADMSG (the record is
- * damaged); -EIO (the driver did not take it back); -EUCLEAN (the kernel has not answered for 15 s:
- * a process of its own waits, and until it has ended the device is refused with -EBUSY). The record
- * is kept unless it says otherwise.
+ * (it is gone, or another device is in its place, or it was plugged in anew; its record is
+ * dropped); -EBUSY (in use now, the uses are logged; or another tool holds the lock); -EPERM,
+ * -EACCES or -EROFS; -EBADMSG (the record is damaged); -EIO (the driver did not take it back, or
+ * let go of it again); -EUCLEAN (see above; or the kernel has not answered for 15 s: a process of
+ * its own waits, and until it has ended the device is refused with -EBUSY). The record is kept
+ * unless it says otherwise.
  */
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr);
 

@@ -5,13 +5,14 @@
 #
 # case-deadline: 90
 #
-# vm: --nic e1000 --device edu --nic e1000 --device intel-hda
+# vm: --nic e1000 --device edu --nic e1000 --device intel-hda --disk nvme
 # vm: --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
 
 nic=0000:00:01.0
 edu=0000:00:02.0
 twin=0000:00:03.0
 sound=0000:00:04.0
+nvme=0000:00:05.0
 hotplug=0000:01:00.0
 
 teardown()
@@ -333,6 +334,51 @@ bind@a-process-that-is-killed-on-its-errand-leads-to-a-rollback()
 		-P "/sys/bus/pci/devices/$nic/driver/unbind" usrpci bind 00:01.0 &&
 		fail "it was not killed"
 	expect_same "$(state_of $nic)" "$before"
+	journal_is_empty
+}
+
+# The driver of nvme sets its device up after its probe has returned.
+bind@a-disk-is-there-when-restore-returns()
+{
+	local disk
+	disk=$(basename "$(echo /sys/bus/pci/devices/$nvme/nvme/nvme*/nvme*n1)")
+	[ -b "/dev/$disk" ]
+	for _ in 1 2 3 4 5; do
+		usrpci -q bind $nvme
+		[ ! -e /sys/bus/pci/devices/$nvme/nvme ]
+		usrpci -q restore $nvme
+		[ -b "/dev/$disk" ]
+		dd if="/dev/$disk" of=/dev/null bs=4096 count=1 2>/dev/null
+	done
+}
+
+bind@an-interface-comes-back-under-its-name-and-up()
+{
+	local eth
+	eth=$(interface_of $nic)
+	ip link set "$eth" down
+	ip link set "$eth" name lan0
+	ip link set lan0 up
+	usrpci bind --force 00:01.0
+	usrpci restore 00:01.0
+	expect_same "$(interface_of $nic)" lan0
+	ip link show lan0 | grep -q 'UP'
+	usrpci bind --force 00:01.0
+	journal_is_empty && fail "there is no record"
+	usrpci restore -a
+	ip link set lan0 down
+	ip link set lan0 name "$eth"
+}
+
+# The kernel has chosen its driver anew by then: what was before a rescan means nothing.
+bind@a-record-is-not-of-a-device-that-was-found-anew()
+{
+	usrpci bind 00:01.0
+	echo 1 >/sys/bus/pci/devices/$nic/remove
+	echo 1 >/sys/bus/pci/rescan
+	wait_for 10 test -e /sys/bus/pci/devices/$nic/driver
+	expect_output 'plugged in anew' usrpci restore 00:01.0
+	[ "$(driver_of $nic)" = e1000 ]
 	journal_is_empty
 }
 

@@ -29,7 +29,9 @@ struct kernel {
 	const char *deaf;                   /* a file's name: writes to it are not answered */
 	int held;                           /* ... and keep this descriptor; 0: none */
 	const char *thief;                  /* a driver that takes what others are asked to take */
-	const char *module;     /* the only one that can be loaded, and its driver's name */
+	const char *fickle;     /* a driver that lets go of a device a moment after it took it */
+	const char *module;     /* the only one that can be loaded */
+	const char *module_has; /* the driver in it; NULL: it is called as the module is */
 	unsigned int memory;    /* huge pages that there are left to have */
 	unsigned int scattered; /* ... after compaction */
 	struct net_item *items; /* addresses and routes */
@@ -45,6 +47,9 @@ struct usrpci_host *kernel_host(struct kernel *kernel, bool dry_run);
 
 /* Adds a driver without a device. */
 void kernel_driver(struct kernel *kernel, const char *driver);
+
+/* Makes an index of modules with one in it. */
+void kernel_module(struct kernel *kernel, const char *module);
 
 /* Who holds a device and what its override is: "e1000", "" and so on. */
 void assert_driver(struct kernel *kernel, const char *addr, const char *driver);

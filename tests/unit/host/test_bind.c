@@ -79,6 +79,14 @@ static int journal_count(struct kernel *kernel)
 	return count;
 }
 
+static void add_group_of_two(struct kernel *kernel)
+{
+	kernel_driver(kernel, "vfio-pci");
+	add_device(kernel, VF, "e1000", 1, "7");
+	add_device(kernel, TWIN, "e1000", 1, "7");
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/7/type", "DMA\n");
+}
+
 #define BIND_NIC                                                                      \
 	"echo uio_pci_generic > " OVERRIDE(NIC) "\n"                                  \
 						"echo " NIC " > " PCI_DEVICES "/" NIC \
@@ -340,6 +348,118 @@ static void another_device_in_its_place_is_not_restored(void **state)
 	assert_int_equal(journal_count(kernel), 0);
 }
 
+static void a_twin_that_was_plugged_into_its_place_is_not_restored(void **state)
+{
+	struct kernel *kernel = *state;
+	char *record;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	record = fixture_read(kernel->fixture, "/run/usrpci/journal/" NIC);
+	assert_non_null(record);
+	assert_non_null(strstr(record, "identity "));
+	strstr(record, "identity ")[strlen("identity ")] ^= 1;
+	fixture_text(kernel->fixture, "/run/usrpci/journal/" NIC, record);
+	free(record);
+	kernel->changes = 0;
+	assert_int_equal(restore(kernel, NIC), -ENODEV);
+	assert_logged(kernel->fixture, "plugged in anew");
+	assert_int_equal(kernel->changes, 0);
+	assert_int_equal(bind_to(kernel, NIC, "pci-stub"), -ENOENT);
+}
+
+static void a_driver_comes_back_whose_module_is_called_otherwise(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "i801_smbus");
+	fixture_link(kernel->fixture, PCI_DRIVERS "/i801_smbus/module",
+		     "../../../../module/i2c_i801");
+	add_device(kernel, TWIN, "i801_smbus", 1, NULL);
+	assert_int_equal(bind_to(kernel, TWIN, NULL), 0);
+	fixture_remove(kernel->fixture, PCI_DRIVERS "/i801_smbus");
+	fixture_remove(kernel->fixture, "/sys/module/i801_smbus");
+	kernel_module(kernel, "i2c_i801");
+	kernel->module_has = "i801_smbus";
+	assert_int_equal(restore(kernel, TWIN), 0);
+	assert_driver(kernel, TWIN, "i801_smbus");
+}
+
+static void the_variant_that_was_made_for_a_device_is_the_default(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_group_of_two(kernel);
+	assert_int_equal(bind_to(kernel, TWIN, ""), 0);
+	fixture_text(kernel->fixture, "/lib/modules/6.1.0-test/modules.alias",
+		     "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n"
+		     "alias vfio_pci:v00008086d0000100Esv*sd*bc*sc*i* igb_vfio_pci\n"
+		     "alias vfio_pci:v00008086d*sv*sd*bc*sc*i* other_vfio_pci\n");
+	kernel_host(kernel, false);
+	kernel_module(kernel, "igb_vfio_pci");
+	assert_int_equal(bind_to(kernel, VF, NULL), 0);
+	assert_driver(kernel, VF, "igb_vfio_pci");
+	assert_int_equal(restore(kernel, VF), 0);
+	assert_int_equal(bind_to(kernel, VF, "vfio-pci"), 0);
+	assert_driver(kernel, VF, "vfio-pci");
+}
+
+static void a_driver_that_lets_go_again_keeps_the_record(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	kernel->fickle = "e1000";
+	assert_int_equal(restore(kernel, NIC), -EIO);
+	assert_logged(kernel->fixture, "e1000 took it and let go of it again");
+	assert_int_equal(journal_count(kernel), 1);
+	kernel->fickle = NULL;
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_int_equal(journal_count(kernel), 0);
+}
+
+static void add_interface(struct kernel *kernel, const char *name, const char *flags)
+{
+	char path[128], target[128];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/" NIC "/net/%s/flags", name);
+	fixture_text(kernel->fixture, path, flags);
+	snprintf(path, sizeof(path), "/sys/class/net/%s", name);
+	snprintf(target, sizeof(target), "../../bus/pci/devices/" NIC "/net/%s", name);
+	fixture_link(kernel->fixture, path, target);
+}
+
+static void an_interface_gets_its_name_back_and_is_taken_up(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_interface(kernel, "lan0", "0x1003\n");
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	fixture_remove(kernel->fixture, "/sys/class/net/lan0");
+	add_interface(kernel, "eth0", "0x1002\n");
+	kernel_host(kernel, false);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_non_null(strstr(kernel->shown, "ip link set eth0 name lan0\n"
+					      "ip link set lan0 up\n"));
+}
+
+/* It is told once; a disk that was pulled out must not keep the record for ever. */
+static void a_disk_that_does_not_come_back_is_missed(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/block/sda");
+	fixture_link(kernel->fixture, "/sys/class/block/sda",
+		     "../../bus/pci/devices/" NIC "/block/sda");
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	fixture_remove(kernel->fixture, "/sys/class/block/sda");
+	assert_int_equal(restore(kernel, NIC), -EUCLEAN);
+	assert_logged(kernel->fixture, "sda has not come back");
+	assert_driver(kernel, NIC, "e1000");
+	assert_int_equal(journal_count(kernel), 1);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_int_equal(journal_count(kernel), 0);
+}
+
 static void without_a_record_nothing_is_touched(void **state)
 {
 	struct kernel *kernel = *state;
@@ -428,14 +548,6 @@ static void vfio_without_an_iommu_is_taken_at_its_word(void **state)
 	assert_int_equal(bind_to(kernel, NIC, "vfio-pci"), 0);
 	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
 	assert_driver(kernel, CARD, "uio_pci_generic");
-}
-
-static void add_group_of_two(struct kernel *kernel)
-{
-	kernel_driver(kernel, "vfio-pci");
-	add_device(kernel, VF, "e1000", 1, "7");
-	add_device(kernel, TWIN, "e1000", 1, "7");
-	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/7/type", "DMA\n");
 }
 
 static void vfio_is_the_default_behind_an_iommu_and_strangers_are_named(void **state)
@@ -666,6 +778,12 @@ int main(void)
 		TEST(a_probe_that_does_not_return_is_left_to_itself_too),
 		TEST(restore_of_a_device_that_is_gone_drops_its_record),
 		TEST(another_device_in_its_place_is_not_restored),
+		TEST(a_twin_that_was_plugged_into_its_place_is_not_restored),
+		TEST(a_driver_comes_back_whose_module_is_called_otherwise),
+		TEST(the_variant_that_was_made_for_a_device_is_the_default),
+		TEST(a_driver_that_lets_go_again_keeps_the_record),
+		TEST(an_interface_gets_its_name_back_and_is_taken_up),
+		TEST(a_disk_that_does_not_come_back_is_missed),
 		TEST(without_a_record_nothing_is_touched),
 		TEST(an_unknown_driver_changes_nothing),
 		TEST(a_device_without_a_pin_is_refused_for_uio),

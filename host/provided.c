@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Brings interfaces and disks back, see provided.h. A driver may set a device up after its probe
+ * has returned: nvme takes up to a minute, and lets go of a controller that does not answer.
+ * Interfaces get their names from udev's rules a moment after the driver has made them.
+ */
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "provided.h"
+
+#define LOG_SUBJECT "restore"
+#include "log.h"
+
+/* How long a driver without interfaces and disks is watched. */
+#define WATCH_MS 20
+
+/* What a device provided and what it provides. */
+struct provided_of {
+	const struct usrpci_addr *addr;
+	char name[USRPCI_ADDR_STRLEN];
+	const struct provided *was;
+	int was_count;
+	struct provided now[PROVIDED_MAX];
+	int now_count;
+};
+
+static bool is_up(struct usrpci_host *host, const char *name)
+{
+	uint64_t flags = 0;
+
+	return !file_read_u64(host->ctx, &flags, "/sys/class/net/%s/flags", name) && flags & IFF_UP;
+}
+
+static bool is_interface(struct usrpci_host *host, const char *name)
+{
+	return file_exists(host->ctx, "/sys/class/net/%s", name);
+}
+
+int provided_list(struct usrpci_host *host, const struct usrpci_addr *addr,
+		  struct provided list[PROVIDED_MAX])
+{
+	struct usrpci_interface *all = NULL;
+	int count = usrpci_host_interfaces(host, &all), found = 0;
+
+	for (int i = 0; i < count && found < PROVIDED_MAX; i++) {
+		struct provided *next = &list[found];
+
+		if (usrpci_addr_compare(&all[i].addr, addr))
+			continue;
+		strcpy(next->name, all[i].name);
+		next->is_interface = is_interface(host, next->name);
+		next->up = next->is_interface && is_up(host, next->name);
+		found++;
+	}
+	free(all);
+	return found;
+}
+
+static int count_kind(const struct provided *list, int count, bool interfaces)
+{
+	int found = 0;
+
+	for (int i = 0; i < count; i++)
+		found += list[i].is_interface == interfaces;
+	return found;
+}
+
+static bool has_name(const struct provided *list, int count, const char *name)
+{
+	for (int i = 0; i < count; i++) {
+		if (!strcmp(list[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static bool is_held(struct usrpci_host *host, const char *name, const char *driver)
+{
+	char now[NAME_SIZE];
+
+	return !file_link_name(host->ctx, now, sizeof(now), PCI_DEVICES "/%s/driver", name) &&
+	       !strcmp(now, driver);
+}
+
+/* An NVMe controller without a namespace shows no disk, but a state. */
+static bool nvme_is_live(struct usrpci_host *host, const char *name)
+{
+	char **names, state[16];
+	int count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/nvme", name);
+	bool live = true;
+
+	if (count < 0)
+		return true;
+	for (int i = 0; i < count; i++)
+		live = live &&
+		       file_read(host->ctx, state, sizeof(state), PCI_DEVICES "/%s/nvme/%s/state",
+				 name, names[i]) >= 0 &&
+		       !strcmp(state, "live");
+	free(names);
+	return live;
+}
+
+/* Names that udev gives come a moment after the interfaces. */
+static bool is_back(const struct provided_of *of, bool with_names)
+{
+	if (count_kind(of->now, of->now_count, true) < count_kind(of->was, of->was_count, true) ||
+	    count_kind(of->now, of->now_count, false) < count_kind(of->was, of->was_count, false))
+		return false;
+	for (int i = 0; with_names && i < of->was_count; i++) {
+		if (!has_name(of->now, of->now_count, of->was[i].name))
+			return false;
+	}
+	return true;
+}
+
+static void log_missing(struct usrpci_host *host, const struct provided_of *of)
+{
+	for (int i = 0; i < of->was_count; i++) {
+		if (!has_name(of->now, of->now_count, of->was[i].name))
+			log_error(host->ctx, of->name, "dmesg | tail", "%s has not come back",
+				  of->was[i].name);
+	}
+}
+
+static int wait_for_all(struct usrpci_host *host, struct provided_of *of, const char *driver)
+{
+	uint64_t start = clock_ms(), waited;
+
+	if (!of->was_count)
+		sleep_ms(WATCH_MS);
+	do {
+		if (!is_held(host, of->name, driver))
+			return refuse(host->ctx, -EIO, of->name, "dmesg | tail",
+				      "%s took it and let go of it again", driver);
+		of->now_count = provided_list(host, of->addr, of->now);
+		waited = clock_ms() - start;
+		if (nvme_is_live(host, of->name) && is_back(of, waited < host->settle_ms / 3))
+			return 0;
+		sleep_ms(10);
+	} while (waited < host->kernel_ms);
+	log_missing(host, of);
+	return -EUCLEAN;
+}
+
+/* Returns an interface of the device that has a name which none of it had before, or NULL. */
+static struct provided *find_renamed(struct provided_of *of)
+{
+	for (int i = 0; i < of->now_count; i++) {
+		if (of->now[i].is_interface && !has_name(of->was, of->was_count, of->now[i].name))
+			return &of->now[i];
+	}
+	return NULL;
+}
+
+/* Where several have other names, the first is taken for the first. */
+static int rename_back(struct usrpci_host *host, struct provided_of *of, const char *name)
+{
+	struct provided *other = find_renamed(of);
+	int error;
+
+	if (!other || has_name(of->now, of->now_count, name))
+		return 0;
+	if (is_interface(host, name)) {
+		log_warning(host->ctx, other->name, NULL,
+			    "it was called %s before, as another interface is now", name);
+		return 0;
+	}
+	error = apply_rename(host, "give the interface its name back", other->name, name);
+	if (error)
+		return report(host->ctx, error, other->name, NULL, "cannot rename it to %s", name);
+	strcpy(other->name, name);
+	return 0;
+}
+
+static int take_up(struct usrpci_host *host, const char *name)
+{
+	int error = apply_up(host, "take the interface up, as it was", name);
+
+	return error ? report(host->ctx, error, name, NULL, "cannot take it up") : 0;
+}
+
+int provided_wait(struct usrpci_host *host, const struct usrpci_addr *addr, const char *driver,
+		  const struct provided *was, int count)
+{
+	struct provided_of of = {.addr = addr, .was = was, .was_count = count};
+	int error = 0;
+
+	usrpci_addr_format(addr, of.name);
+	if (!host->options.dry_run)
+		error = wait_for_all(host, &of, driver);
+	for (int i = 0; !error && i < count; i++) {
+		if (!was[i].is_interface)
+			continue;
+		error = rename_back(host, &of, was[i].name);
+		if (!error && was[i].up && !is_up(host, was[i].name))
+			error = take_up(host, was[i].name);
+	}
+	return error;
+}
