@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <usrpci/config.h>
+
 #include "errand.h"
 #include "file.h"
 #include "host.h"
@@ -70,9 +72,13 @@ static void format_command(char *line, size_t size, const struct change *change)
 		[CHANGE_REMOVE] = {"rm"},
 		[CHANGE_RENAME] = {"ip link set", " name ", ""},
 		[CHANGE_UP] = {"ip link set", " ", ""},
+		[CHANGE_CONFIG] = {"setpci -s", " ", ""},
+		[CHANGE_RESET] = {"echo"},
 	};
 
 	snprintf(line, size, "%s", forms[change->kind].verb);
+	if (change->kind == CHANGE_RESET && !change->path)
+		snprintf(line, size, ": reset by its own registers:");
 	if (change->value[0]) {
 		append(line, size, " ");
 		append_word(line, size, change->value);
@@ -84,7 +90,7 @@ static void format_command(char *line, size_t size, const struct change *change)
 	}
 	if (!change->path)
 		return;
-	append(line, size, change->kind == CHANGE_WRITE ? " > " : " ");
+	append(line, size, strcmp(forms[change->kind].verb, "echo") ? " " : " > ");
 	append_word(line, size, change->path);
 }
 
@@ -190,6 +196,33 @@ int apply_up(struct usrpci_host *host, const char *why, const char *interface)
 	return apply(host, &(struct change){CHANGE_UP, NULL, interface, why, .options = "up"});
 }
 
+int apply_config(struct usrpci_host *host, const char *why, struct usrpci_dev *dev,
+		 unsigned int offset, uint16_t clear, uint16_t set)
+{
+	char bits[32];
+	uint16_t now;
+	int error = usrpci_config_read16(dev, offset, &now);
+
+	if (error || ((now & ~clear) | set) == now)
+		return error;
+	snprintf(bits, sizeof(bits), "%x.w=%04x:%04x", offset, set, clear | set);
+	return apply(host, &(struct change){CHANGE_CONFIG, NULL, usrpci_dev_name(dev), why,
+					    .options = bits, .dev = dev, .offset = offset,
+					    .clear = clear, .set = set});
+}
+
+int apply_reset(struct usrpci_host *host, const char *why, struct usrpci_dev *dev)
+{
+	const char *name = usrpci_dev_name(dev);
+	char path[PATH_SIZE];
+
+	/* The kernel knows no reset of some models, which have one in their own registers. */
+	if (!file_exists(host->ctx, PCI_DEVICES "/%s/reset", name))
+		return apply(host, &(struct change){CHANGE_RESET, NULL, name, why, .dev = dev});
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/reset", name);
+	return apply(host, &(struct change){CHANGE_RESET, path, "1", why, .dev = dev});
+}
+
 static ssize_t write_line(int fd, const char *line, size_t length, struct patience *patience)
 {
 	struct errand errand = {.fd = fd, .text = line, .length = length};
@@ -288,6 +321,11 @@ int apply_perform(struct usrpci_host *host, const struct change *change)
 		return module_insert(host, change->value);
 	if (change->kind == CHANGE_RENAME || change->kind == CHANGE_UP)
 		return change_interface(host, change);
+	if (change->kind == CHANGE_CONFIG)
+		return usrpci_config_update16(change->dev, change->offset, change->clear,
+					      change->set);
+	if (change->kind == CHANGE_RESET)
+		return usrpci_dev_reset(change->dev, USRPCI_RESET_FUNCTION);
 	error = path_format(host->ctx, path, "%s", change->path);
 	if (error)
 		return error;

@@ -7,8 +7,10 @@
  * there and reports success, so a caller goes on as if the kernel had done as told.
  */
 
+#include <stdint.h>
 #include <sys/types.h>
 
+struct usrpci_dev;
 struct usrpci_host;
 
 enum change_kind {
@@ -21,6 +23,8 @@ enum change_kind {
 	CHANGE_REMOVE,  /* the file path */
 	CHANGE_RENAME,  /* the interface value to options */
 	CHANGE_UP,      /* the interface value */
+	CHANGE_CONFIG,  /* a register of dev's configuration space */
+	CHANGE_RESET,   /* dev, by its function's reset */
 };
 
 /* A write whose process may have to wait in the kernel, so that it is not this one (errand.h). */
@@ -39,6 +43,9 @@ struct change {
 	gid_t gid;
 	mode_t mode;
 	const char *options;
+	struct usrpci_dev *dev;
+	unsigned int offset;
+	uint16_t clear, set;       /* bits of the register */
 	struct patience *patience; /* of a write; NULL: this process makes it */
 };
 
@@ -62,6 +69,11 @@ int apply_remove(struct usrpci_host *host, const char *why, const char *path);
 int apply_rename(struct usrpci_host *host, const char *why, const char *interface,
 		 const char *name);
 int apply_up(struct usrpci_host *host, const char *why, const char *interface);
+
+/* Clears and sets bits of a register of 16 bits; a register that has them so is not written. */
+int apply_config(struct usrpci_host *host, const char *why, struct usrpci_dev *dev,
+		 unsigned int offset, uint16_t clear, uint16_t set);
+int apply_reset(struct usrpci_host *host, const char *why, struct usrpci_dev *dev);
 
 /* Makes a change of the running kernel: what host_kernel.perform is outside tests. */
 int apply_perform(struct usrpci_host *host, const struct change *change);

@@ -24,18 +24,19 @@
 
 #define PENDING_MS 1000
 
-static int mask_interrupts(struct usrpci_dev *dev)
+static int mask_interrupts(struct usrpci_host *host, struct usrpci_dev *dev)
 {
+	static const char mask[] = "mask its interrupts";
 	int msi = usrpci_cap_find(dev, USRPCI_CAP_MSI);
 	int msix = usrpci_cap_find(dev, USRPCI_CAP_MSIX);
-	int error = usrpci_config_update16(dev, PCI_COMMAND, 0, PCI_COMMAND_INTX_DISABLE);
+	int error = apply_config(host, mask, dev, PCI_COMMAND, 0, PCI_COMMAND_INTX_DISABLE);
 
 	if (!error && msi > 0)
-		error = usrpci_config_update16(dev, (unsigned int)msi + PCI_MSI_FLAGS,
-					       PCI_MSI_FLAGS_ENABLE, 0);
+		error = apply_config(host, mask, dev, (unsigned int)msi + PCI_MSI_FLAGS,
+				     PCI_MSI_FLAGS_ENABLE, 0);
 	if (!error && msix > 0)
-		error = usrpci_config_update16(dev, (unsigned int)msix + PCI_MSIX_FLAGS,
-					       PCI_MSIX_FLAGS_ENABLE, 0);
+		error = apply_config(host, mask, dev, (unsigned int)msix + PCI_MSIX_FLAGS,
+				     PCI_MSIX_FLAGS_ENABLE, 0);
 	return error;
 }
 
@@ -57,46 +58,48 @@ static int wait_until_idle(struct usrpci_dev *dev)
 	return -ETIMEDOUT;
 }
 
-static int reset(struct usrpci_dev *dev)
+static int reset(struct usrpci_host *host, struct usrpci_dev *dev)
 {
 	int error;
 
 	if (!(usrpci_dev_features(dev) & USRPCI_FEATURE_RESET)) {
-		log_info(usrpci_dev_ctx(dev), usrpci_dev_name(dev),
+		log_info(host->ctx, usrpci_dev_name(dev),
 			 "it has no reset: its next driver finds it as it was left");
 		return 0;
 	}
-	error = usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
+	error = apply_reset(host, "reset it", dev);
 	if (error && error != -ENODEV)
-		report(usrpci_dev_ctx(dev), error, usrpci_dev_name(dev), NULL,
+		report(host->ctx, error, usrpci_dev_name(dev), NULL,
 		       "its reset failed: its next driver finds it as it was left");
 	return error == -ENODEV ? error : 0;
 }
 
-static int try_to_stop(struct usrpci_dev *dev)
+static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev)
 {
-	int error = mask_interrupts(dev), idle;
+	int error = mask_interrupts(host, dev), idle = 0;
 
-	if (!error) {
+	if (!error && !host->options.dry_run)
 		quiesce_shut_down(dev);
-		error = usrpci_dev_set_bus_master(dev, false);
-	}
+	if (!error)
+		error = apply_config(host, "end its transactions", dev, PCI_COMMAND,
+				     PCI_COMMAND_MASTER, 0);
 	if (error)
 		return error;
-	idle = wait_until_idle(dev);
+	if (!host->options.dry_run)
+		idle = wait_until_idle(dev);
 	if (idle == -ENODEV)
 		return idle;
-	error = reset(dev);
+	error = reset(host, dev);
 	return error ? error : idle;
 }
 
-int quiesce_open(struct usrpci_dev *dev)
+int quiesce_open(struct usrpci_host *host, struct usrpci_dev *dev)
 {
-	int error = try_to_stop(dev);
+	int error = try_to_stop(host, dev);
 
 	if (!error || error == -ENODEV)
 		return 0;
-	return report(usrpci_dev_ctx(dev), error, usrpci_dev_name(dev), NULL, "it does not stop");
+	return report(host->ctx, error, usrpci_dev_name(dev), NULL, "it does not stop");
 }
 
 int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)
@@ -107,7 +110,7 @@ int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)
 
 	if (error)
 		return error == -ENODEV ? 0 : error;
-	error = quiesce_open(dev);
+	error = quiesce_open(host, dev);
 	usrpci_dev_close(dev);
 	return error;
 }

@@ -272,7 +272,7 @@ static int probe(struct usrpci_host *host, struct target *target, const char *dr
 
 void target_stop(struct usrpci_host *host, const struct target *target)
 {
-	if (!host->options.dry_run && driver_is_userspace(target->info.driver_kind))
+	if (driver_is_userspace(target->info.driver_kind))
 		quiesce(host, &target->info.addr);
 }
 

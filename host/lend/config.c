@@ -303,7 +303,7 @@ int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	if (config->saved)
 		error = put_back(dev, config);
 	if (!error)
-		error = quiesce_open(dev);
+		error = quiesce_open(host, dev);
 	usrpci_dev_close(dev);
 	return error == -ENODEV ? 0 : error;
 }

@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,14 @@ static void a_dry_run_shows_the_same_and_changes_nothing(void **state)
 	assert_int_equal(journal_count(kernel), 0);
 }
 
+#define RESTORE_NIC                                                                            \
+	"setpci -s " NIC " 4.w=0400:0400\n"                                                    \
+	": reset by its own registers: " NIC "\n"                                              \
+	"echo e1000 > " OVERRIDE(NIC) "\n"                                                     \
+				      "echo " NIC " > " PCI_DEVICES "/" NIC "/driver/unbind\n" \
+				      "echo " NIC " > /sys/bus/pci/drivers_probe\n"            \
+				      "echo > " OVERRIDE(NIC) "\n"
+
 static void restore_gives_back_to_the_driver_that_was_recorded(void **state)
 {
 	struct kernel *kernel = *state;
@@ -150,16 +159,39 @@ static void restore_gives_back_to_the_driver_that_was_recorded(void **state)
 	assert_int_equal(restore(kernel, NIC), 0);
 	assert_driver(kernel, NIC, "e1000");
 	assert_override(kernel, NIC, "");
-	assert_string_equal(kernel->shown,
-			    "echo e1000 > " OVERRIDE(NIC) "\n"
-							  "echo " NIC " > " PCI_DEVICES "/" NIC
-							  "/driver/unbind\n"
-							  "echo " NIC
-							  " > /sys/bus/pci/drivers_probe\n"
-							  "echo > " OVERRIDE(NIC) "\n");
+	assert_string_equal(kernel->shown, RESTORE_NIC);
 	assert_int_equal(journal_count(kernel), 0);
 	assert_int_equal(restore(kernel, NIC), -ENOENT);
 	assert_logged(kernel->fixture, "never touched");
+}
+
+static unsigned char command_high(struct kernel *kernel)
+{
+	unsigned char byte = 0xff;
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s" PCI_DEVICES "/" NIC "/config", kernel->fixture->root);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, 5), 1);
+	close(fd);
+	return byte;
+}
+
+/* What stops the device is a change to the host too. */
+static void a_dry_run_of_restore_shows_the_same_and_writes_no_register(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	kernel_host(kernel, true);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_string_equal(kernel->shown, RESTORE_NIC);
+	assert_int_equal(command_high(kernel), 0);
+	kernel_host(kernel, false);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_int_equal(command_high(kernel), 4);
 }
 
 static void restore_brings_back_no_driver(void **state)
@@ -765,6 +797,7 @@ int main(void)
 		TEST(bind_twice_changes_nothing),
 		TEST(a_dry_run_shows_the_same_and_changes_nothing),
 		TEST(restore_gives_back_to_the_driver_that_was_recorded),
+		TEST(a_dry_run_of_restore_shows_the_same_and_writes_no_register),
 		TEST(restore_brings_back_no_driver),
 		TEST(restore_brings_back_an_override),
 		TEST(restore_brings_back_a_driver_that_does_not_match),
