@@ -29,6 +29,7 @@
 #define LAZY_MOUNT(each) \
 	each(mnt_new_table) \
 	each(mnt_unref_table) \
+	each(mnt_table_set_parser_errcb) \
 	each(mnt_table_parse_file) \
 	each(mnt_table_parse_swaps) \
 	each(mnt_new_iter) \

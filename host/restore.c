@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "driver.h"
@@ -111,28 +112,38 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 	return -EIO;
 }
 
-static int restore_locked(struct usrpci_host *host, const struct usrpci_addr *addr, bool stopped)
+/* Somebody removed the record, or a bind failed and was rolled back: then it is back already. */
+static int restore_without_record(struct usrpci_host *host, const struct usrpci_addr *addr,
+				  const char *before)
 {
-	int error = state_lock(host);
+	struct binding was = {0};
+	struct target target;
+	int error = target_init(host, addr, &target);
 
-	if (!error) {
-		error = restore(host, addr, stopped);
-		state_unlock(host);
-	}
-	return error;
+	if (error || !driver_is_userspace(target.info.driver_kind))
+		return error;
+	snprintf(was.driver, sizeof(was.driver), "%s", before);
+	if (!strcmp(target.now.driver, was.driver))
+		return 0;
+	return restore_target(host, &target, &was, true);
 }
 
 int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,
 		 bool was_usrpcis)
 {
 	const struct usrpci_bind_options options = {.driver = before, .force = true};
-	int error = 0;
+	int error;
 
 	if (was_usrpcis)
 		return usrpci_host_bind(host, addr, 1, &options);
-	/* There is no record when a bind failed and was rolled back. */
+	error = state_lock(host);
+	if (error)
+		return error;
 	if (journal_has(host, addr))
-		error = restore_locked(host, addr, true);
+		error = restore(host, addr, true);
+	else if (device_exists(host, addr))
+		error = restore_without_record(host, addr, before);
+	state_unlock(host);
 	return error == -ENODEV ? 0 : error;
 }
 
@@ -140,5 +151,11 @@ int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr
 {
 	int error = lend_check(host, addr, 1);
 
-	return error ? error : restore_locked(host, addr, false);
+	if (!error)
+		error = state_lock(host);
+	if (error)
+		return error;
+	error = restore(host, addr, false);
+	state_unlock(host);
+	return error;
 }

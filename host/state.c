@@ -156,6 +156,16 @@ static int open_lock(struct usrpci_host *host)
 	return error;
 }
 
+/* Whoever removed /run/usrpci has let the next program make, and lock, another file. */
+static bool is_still_there(struct usrpci_host *host, int fd)
+{
+	char path[PATH_SIZE];
+	struct stat mine, now;
+
+	return !path_format(host->ctx, path, STATE_DIR "/lock") && !fstat(fd, &mine) &&
+	       !stat(path, &now) && mine.st_ino == now.st_ino && mine.st_dev == now.st_dev;
+}
+
 static int take_lock(int fd, unsigned int deadline_ms)
 {
 	uint64_t end = clock_ms() + deadline_ms;
@@ -211,30 +221,43 @@ static int wait_for_holder(struct usrpci_host *host, int fd)
 	return 0;
 }
 
+/* Returns the locked file, or a negative errno; *logged: who has it was said. */
+static int lock_file(struct usrpci_host *host, bool *logged)
+{
+	int fd = open_lock(host);
+	int error = fd < 0 ? fd : take_lock(fd, host->lock_ms);
+
+	*logged = error == -EBUSY;
+	if (*logged)
+		error = wait_for_holder(host, fd);
+	if (!error)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
 int state_lock(struct usrpci_host *host)
 {
-	int error;
-	int fd;
 	bool logged;
+	int fd;
 
 	if (host->options.dry_run || host->lock_depth++ > 0)
 		return 0;
-	fd = open_lock(host);
-	error = fd < 0 ? fd : take_lock(fd, host->lock_ms);
-	logged = error == -EBUSY;
-	if (logged)
-		error = wait_for_holder(host, fd);
-	if (!error) {
+	fd = lock_file(host, &logged);
+	while (fd >= 0 && !is_still_there(host, fd)) {
+		close(fd);
+		fd = lock_file(host, &logged);
+	}
+	if (fd >= 0) {
 		sign_lock(fd);
 		host->lock_fd = fd;
 		return 0;
 	}
 	host->lock_depth = 0;
-	if (fd >= 0)
-		close(fd);
 	if (logged)
-		return error;
-	return report(host->ctx, error, NULL, cure(error), "cannot lock %s/lock", STATE_DIR);
+		return fd;
+	return report(host->ctx, fd, NULL, cure(fd), "cannot lock %s/lock", STATE_DIR);
 }
 
 void state_unlock(struct usrpci_host *host)

@@ -55,6 +55,12 @@ bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char 
 	       !stat(path, &status) && S_ISBLK(status.st_mode) && status.st_rdev == disk->number;
 }
 
+/* A line that is not understood may be the one that matters: libmount would pass it over. */
+static int refuse_line(struct libmnt_table *table, const char *file, int line)
+{
+	return -EBADMSG;
+}
+
 static int parse_mounts(const struct disk_tables *tables, const char *file)
 {
 	char path[PATH_SIZE];
@@ -99,6 +105,8 @@ static int read_tables(struct disk_tables *tables)
 	tables->swaps = tables->lib->mnt_new_table();
 	if (!tables->mounts || !tables->swaps)
 		return -ENOMEM;
+	tables->lib->mnt_table_set_parser_errcb(tables->mounts, refuse_line);
+	tables->lib->mnt_table_set_parser_errcb(tables->swaps, refuse_line);
 	error = read_mounts(tables);
 	if (!error)
 		error = read_swaps(tables);

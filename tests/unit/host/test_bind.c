@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kernel.h"
+#include "restore.h"
 #include "state.h"
 
 #define NIC  "0000:00:03.0"
@@ -787,6 +789,51 @@ static void a_second_tool_waits_and_is_told_who_is_at_work(void **state)
 	usrpci_host_close(host);
 }
 
+static void a_lent_device_comes_back_though_its_record_is_gone(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addr = address(NIC);
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	fixture_remove(kernel->fixture, "/run/usrpci/journal/" NIC);
+	assert_int_equal(restore_lent(kernel->host, &addr, "e1000", false), 0);
+	assert_driver(kernel, NIC, "e1000");
+	assert_override(kernel, NIC, "");
+	kernel->changes = 0;
+	assert_int_equal(restore_lent(kernel->host, &addr, "e1000", false), 0);
+	assert_int_equal(kernel->changes, 0);
+}
+
+static void *remove_and_unlock(void *data)
+{
+	struct kernel *kernel = data;
+
+	usleep(10000);
+	fixture_remove(kernel->fixture, "/run/usrpci");
+	state_unlock(kernel->host);
+	return NULL;
+}
+
+/* Two would change the host at once: the next program makes, and locks, another file. */
+static void a_lock_that_was_removed_is_no_lock(void **state)
+{
+	struct kernel *kernel = *state, first = *kernel;
+	pthread_t thread;
+
+	kernel->host = NULL;
+	kernel_host(kernel, false);
+	kernel->host->lock_ms = 5000;
+	assert_int_equal(state_lock(first.host), 0);
+	assert_int_equal(pthread_create(&thread, NULL, remove_and_unlock, &first), 0);
+	assert_int_equal(state_lock(kernel->host), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+	free(fixture_read(kernel->fixture, "/run/usrpci/lock"));
+	state_unlock(kernel->host);
+	usrpci_host_close(first.host);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, kernel_teardown)
 
 int main(void)
@@ -835,6 +882,8 @@ int main(void)
 		TEST(a_user_is_for_vfio_alone),
 		TEST(a_device_in_use_is_refused_unless_forced),
 		TEST(a_program_on_vfio_is_not_torn_off_even_by_force),
+		TEST(a_lent_device_comes_back_though_its_record_is_gone),
+		TEST(a_lock_that_was_removed_is_no_lock),
 		TEST(a_second_tool_waits_and_is_told_who_is_at_work),
 	};
 

@@ -298,6 +298,18 @@ static void mounts_that_cannot_be_read_count_as_in_use(void **state)
 		   "what is mounted cannot be read: No such file or directory");
 }
 
+/* libmount passes over a line that it does not understand, though it may be the one that matters.
+ */
+static void a_line_of_mounts_that_is_not_understood_counts_as_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "22 1 259:77 / / rw,relatime - ext4 /dev/other rw\n22 1 x:y nonsense\n");
+	assert_int_equal(count_uses(kernel, DISK), 1);
+	assert_int_equal(found[0].kind, USRPCI_USE_UNKNOWN);
+}
+
 static void the_console_is_in_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -714,6 +726,7 @@ int main(void)
 		TEST(a_holder_and_what_is_mounted_above_it_are_found),
 		TEST(the_head_of_a_multipath_disk_is_found),
 		TEST(mounts_that_cannot_be_read_count_as_in_use),
+		TEST(a_line_of_mounts_that_is_not_understood_counts_as_in_use),
 		TEST(the_console_is_in_use),
 		TEST(a_serial_line_that_is_the_console_is_in_use),
 		TEST(the_files_of_a_virtual_machines_host_are_in_use),

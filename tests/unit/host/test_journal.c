@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "journal.h"
 #include "kernel.h"
@@ -157,6 +158,19 @@ static void a_node_is_found_in_another_devices_record(void **state)
 	assert_int_equal(node.gid, 44);
 }
 
+static void a_pipe_in_place_of_a_record_keeps_nobody_waiting(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addr = address(ADDR);
+	struct journal_record record;
+	char path[256];
+
+	fixture_mkdir(kernel->fixture, STATE_DIR "/journal");
+	snprintf(path, sizeof(path), "%s" STATE_DIR "/journal/" ADDR, kernel->fixture->root);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(journal_read(kernel->host, &addr, &record), -EINVAL);
+}
+
 static void a_run_directory_that_cannot_be_written_is_an_error(void **state)
 {
 	struct kernel *kernel = *state;
@@ -179,6 +193,7 @@ int main(void)
 		TEST(unknown_keys_and_files_are_skipped),
 		TEST(what_a_killed_writer_left_is_overwritten),
 		TEST(a_node_is_found_in_another_devices_record),
+		TEST(a_pipe_in_place_of_a_record_keeps_nobody_waiting),
 		TEST(a_run_directory_that_cannot_be_written_is_an_error),
 	};
 

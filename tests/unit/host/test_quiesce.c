@@ -52,13 +52,16 @@ static void stop(struct disk *disk, uint32_t class_code)
 		.bars[0] = {.size = 0x2000, .read = disk_read, .write = disk_write},
 		.data = disk,
 	};
+	struct usrpci_host *host;
 
 	disk->ctx = fixture_ctx(disk->fixture);
+	assert_int_equal(usrpci_host_open(disk->ctx, NULL, &host), 0);
 	assert_int_equal(fake_open(disk->ctx, &model, &disk->dev), 0);
 	assert_int_equal(usrpci_dev_set_bus_master(disk->dev, true), 0);
-	assert_int_equal(quiesce_open(disk->dev), 0);
+	assert_int_equal(quiesce_open(host, disk->dev), 0);
 	assert_int_equal(fake_config(disk->dev)[4] & 4, 0);
 	usrpci_dev_close(disk->dev);
+	usrpci_host_close(host);
 	usrpci_ctx_close(disk->ctx);
 }
 
