@@ -6,7 +6,7 @@
  * What devices were before usrpci's first touch: one note a device (state.h).
  */
 
-#include "provided.h"
+#include "settle/provided.h"
 
 /* A device node that was given to a user, and what it was before. */
 struct journal_node {

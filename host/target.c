@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "driver.h"
-#include "errand.h"
+#include "settle/errand.h"
 #include "file.h"
 #include "guard/guard.h"
 #include "quiesce.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_ERRAND_H
-#define USRPCI_HOST_ERRAND_H
+#ifndef USRPCI_HOST_SETTLE_ERRAND_H
+#define USRPCI_HOST_SETTLE_ERRAND_H
 
 /*
  * Reads and writes of files that may keep a process waiting in the kernel without an end, where no

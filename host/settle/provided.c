@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "file.h"
-#include "provided.h"
+#include "settle/provided.h"
 
 #define LOG_SUBJECT "restore"
 #include "log.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_PROVIDED_H
-#define USRPCI_HOST_PROVIDED_H
+#ifndef USRPCI_HOST_SETTLE_PROVIDED_H
+#define USRPCI_HOST_SETTLE_PROVIDED_H
 
 /*
  * The interfaces and disks that a kernel driver provides: what was there before a device was taken
