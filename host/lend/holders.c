@@ -13,10 +13,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -119,9 +121,10 @@ static bool is_vfio_device(int directory, const char *name)
 	return !strncmp(target, "anon_inode:[vfio-device]", 23);
 }
 
-static void search_open(struct search *search, const char *pid)
+static void search_open(struct search *search, const char *pid, const char *thread)
 {
-	int fd = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s/fd", pid);
+	int fd = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s/task/%s/fd", pid,
+			   thread);
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	struct statx status;
@@ -145,21 +148,26 @@ static void search_open(struct search *search, const char *pid)
 		closedir(directory);
 }
 
-/* "7f00-7f01 rw-s 0 00:17 1234   /sys/...": the device number is that of the file system. */
-static void search_mapped(struct search *search, const char *pid)
+/*
+ * "7f00-7f01 rw-s 0 00:17 1234   /sys/...": the device number is that of the file system. False
+ * when there is nothing, as for a thread that has ended while others of its process go on.
+ */
+static bool search_mapped(struct search *search, const char *pid, const char *thread)
 {
 	char path[PATH_SIZE], *line = NULL;
+	bool any = false;
 	size_t size = 0;
 	FILE *maps;
 
-	if (path_format(search->host->ctx, path, "/proc/%s/maps", pid))
-		return;
+	if (path_format(search->host->ctx, path, "/proc/%s/task/%s/maps", pid, thread))
+		return false;
 	maps = fopen(path, "re");
 	while (maps && !search->holder[0] && getline(&line, &size, maps) > 0) {
 		unsigned int major, minor;
 		const struct identity *file;
 		uint64_t ino;
 
+		any = true;
 		if (sscanf(line, "%*s %*s %*s %x:%x %" SCNu64, &major, &minor, &ino) != 3 || !ino)
 			continue;
 		file = find(search, makedev(major, minor), (ino_t)ino, 0);
@@ -169,6 +177,32 @@ static void search_mapped(struct search *search, const char *pid)
 	free(line);
 	if (maps)
 		fclose(maps);
+	return any;
+}
+
+/* Whether a thread's files are those of its process; where the kernel does not say so, they may not
+ * be. */
+static bool shares_files(const char *pid, const char *thread)
+{
+	return strcmp(pid, thread) != 0 &&
+	       syscall(SYS_kcmp, atoi(pid), atoi(thread), KCMP_FILES, 0, 0) == 0;
+}
+
+/* A thread may have files of its own, and outlive the one that the process is named after. */
+static void search_process(struct search *search, const char *pid)
+{
+	char **threads;
+	int count = dir_list(search->host->ctx, &threads, "/proc/%s/task", pid);
+	bool mapped = false;
+
+	for (int i = 0; i < count && !search->holder[0]; i++) {
+		if (!shares_files(pid, threads[i]))
+			search_open(search, pid, threads[i]);
+		if (!mapped && !search->holder[0])
+			mapped = search_mapped(search, pid, threads[i]);
+	}
+	if (count >= 0)
+		free(threads);
 }
 
 static int search_processes(struct search *search)
@@ -180,11 +214,8 @@ static int search_processes(struct search *search)
 	if (!proc)
 		return fd < 0 ? fd : -ENOMEM;
 	while (!search->holder[0] && (entry = readdir(proc))) {
-		if (!isdigit((unsigned char)entry->d_name[0]) || atoi(entry->d_name) == getpid())
-			continue;
-		search_open(search, entry->d_name);
-		if (!search->holder[0])
-			search_mapped(search, entry->d_name);
+		if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid())
+			search_process(search, entry->d_name);
 	}
 	closedir(proc);
 	return 0;

@@ -3,10 +3,13 @@
  * Access that outlives a loan: a program that devices are lent to passes a file on to an older
  * process, which keeps it.
  *
- * usage: lend_keep keep hold|map|unread	the older process: keeps the file open, or a mapping
- *of it alone, or leaves it in the socket lend_keep pass PATH		the program: passes a file
- *of a device on lend_keep pass page		... of its DMA memory lend_keep pass GROUP DEVICE
- *... a device's own descriptor, under vfio
+ * usage: lend_keep keep hold		the older process: keeps the file open
+ *        lend_keep keep map		... keeps a mapping of it alone
+ *        lend_keep keep thread		... a thread has it open, and nothing else
+ *        lend_keep keep unread		... leaves it in the socket
+ *        lend_keep pass PATH		the program: passes a file of a device on
+ *        lend_keep pass page		... of its DMA memory
+ *        lend_keep pass GROUP DEVICE	... a device's own descriptor, under vfio
  *
  * /tmp/lend_keep exists once the older process listens, and is gone once it has what it keeps.
  */
@@ -14,6 +17,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +34,35 @@
 
 static const struct sockaddr_un address = {AF_UNIX, "\0lend_keep"};
 
+/* Its files are not the process's from here on. */
+static void *hold_alone(void *waiting)
+{
+	if (unshare(CLONE_FILES))
+		abort();
+	pthread_barrier_wait(waiting);
+	for (;;)
+		pause();
+}
+
+static int hold_in_thread(int fd)
+{
+	static pthread_barrier_t waiting;
+	pthread_t thread;
+
+	if (pthread_barrier_init(&waiting, NULL, 2) ||
+	    pthread_create(&thread, NULL, hold_alone, &waiting))
+		return -1;
+	pthread_barrier_wait(&waiting);
+	return close(fd);
+}
+
+static int hold_mapped(int fd)
+{
+	if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
+		return -1;
+	return close(fd);
+}
+
 static int keep(const char *how)
 {
 	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0), peer, fd = -1;
@@ -42,11 +76,9 @@ static int keep(const char *how)
 	if (strcmp(how, "unread")) {
 		if (broker_receive(peer, message, sizeof(message), &fd) || fd < 0)
 			return 1;
-		if (!strcmp(how, "map")) {
-			if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
-				return 1;
-			close(fd);
-		}
+		if ((!strcmp(how, "map") && hold_mapped(fd)) ||
+		    (!strcmp(how, "thread") && hold_in_thread(fd)))
+			return 1;
 		if (broker_send(peer, message, sizeof(message), -1))
 			return 1;
 	}

@@ -595,6 +595,11 @@ lend_run@keeps-a-device-whose-node-was-passed-on()
 		"$edu" -- "$keep" pass /dev/uio0
 }
 
+lend_run@keeps-a-device-that-a-thread-has-alone()
+{
+	left_behind "lend_keep. has /dev/uio0 open" thread "$edu" -- "$keep" pass /dev/uio0
+}
+
 lend_run@keeps-a-device-whose-registers-were-passed-on()
 {
 	left_behind "lend_keep. has .*/resource0 open" hold \
