@@ -182,30 +182,43 @@ static int add_process(struct guard *guard, const struct leaf *leaf, const char 
 	return error ?: use_cure(guard, "kill %s # or end %s as it is meant to be", pid, command);
 }
 
-/* One file a process is enough to name it. A process that ends meanwhile holds nothing. */
-static int search_process(struct guard *guard, const char *pid, int fds)
+/* The leaf of the first file in a part of a directory of descriptors; NULL: none. */
+static const struct leaf *search_entries(const struct guard *guard, int fds, const char *entries,
+					 ssize_t size, char target[PATH_SIZE])
 {
-	char target[PATH_SIZE];
 	const struct leaf *leaf = NULL;
-	struct dirent *entry;
-	int error = 0;
-	DIR *directory = fdopendir(fds);
 
-	if (!directory) {
-		error = -errno;
-		close(fds);
-		return error;
-	}
-	while (!leaf && (entry = readdir(directory))) {
-		ssize_t length = readlinkat(fds, entry->d_name, target, sizeof(target) - 1);
+	for (ssize_t at = 0; !leaf && at < size;) {
+		const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
+		ssize_t length = readlinkat(fds, entry->d_name, target, PATH_SIZE - 1);
 
 		target[length < 0 ? 0 : length] = '\0';
 		leaf = find_leaf(guard, fds, entry->d_name, target);
+		at += entry->d_reclen;
 	}
-	if (leaf)
-		error = add_process(guard, leaf, pid, target);
-	closedir(directory);
-	return error;
+	return leaf;
+}
+
+/*
+ * Returns 1 when the files are hidden from us. One file a process is enough to name it. A process
+ * that ends meanwhile holds nothing. Hosts have thousands of processes, most of them without a file
+ * (the kernel's threads): readdir(3) would ask the kernel twice as often.
+ */
+static int search_process(struct guard *guard, const char *pid, int fds)
+{
+	_Alignas(struct dirent64) char entries[4096];
+	const struct leaf *leaf = NULL;
+	char target[PATH_SIZE];
+	ssize_t size = 1;
+	int hidden = 0;
+
+	while (!leaf && size > 0) {
+		size = getdents64(fds, entries, sizeof(entries));
+		hidden = size < 0 && errno != ENOENT && errno != ESRCH;
+		leaf = search_entries(guard, fds, entries, size, target);
+	}
+	close(fds);
+	return leaf ? add_process(guard, leaf, pid, target) : hidden;
 }
 
 /* Returns 1 when the files of a process are hidden from us. */

@@ -47,6 +47,44 @@ check@a-device-is-made-ready-by-its-cures()
 	[ "$(driver_of $nic)" = uio_pci_generic ]
 }
 
+# cured ADDR PATTERN: the check finds this use, and its cure ends it.
+cured()
+{
+	expect_fail 3 "$2" usrpci check "$1"
+	eval "$(cure_of use "$1")"
+	usrpci check "$1" >"$scratch/after" || true
+	grep -q "nobody uses $1" "$scratch/after" || fail "the cure did not help: $(cat "$scratch/after")"
+}
+
+check@the-cure-of-each-use-ends-it()
+{
+	local eth
+	eth=$(interface_of $nic)
+	ip link set "$eth" up
+	ip route add 198.51.100.0/24 dev "$eth" table 4711
+	cured $nic "$eth carries the route to 198.51.100.0/24"
+	if ip link add link "$eth" name macvlan7 type macvlan; then
+		cured $nic "$eth is part of macvlan7"
+	fi
+	if ip link add br7 type bridge; then
+		ip link set "$eth" master br7
+		cured $nic "$eth is part of br7"
+		ip link delete br7
+	fi
+	sleep 100 8</sys/bus/pci/devices/$nic/resource0 &
+	cured $nic 'resource0 open'
+}
+
+check@a-read-only-sys-is-told()
+{
+	unshare -m bash -c "mount -o remount,ro,bind /sys
+		PATH=$USRPCI_BUILD/cli:\$PATH
+		usrpci check; usrpci hugepages reserve 4" >"$scratch/log" 2>&1 || true
+	cat "$scratch/log"
+	grep -q 'missing  sysfs       /sys is mounted read-only' "$scratch/log"
+	grep -q 'hint: /sys is mounted read-only, as in a container: run on the host itself' "$scratch/log"
+}
+
 check@tells-that-nothing-translates()
 {
 	expect_fail 3 'no IOMMU' usrpci check
