@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * QEMU's command line: a machine with nothing in it but root ports, what connects it with us, all
- * by descriptor, the context's first device, and what the user adds. Follows QEMU's manual,
+ * by descriptor, what the user adds, and the context's first device. Follows QEMU's manual,
  * "Invocation".
  */
 
@@ -99,7 +99,7 @@ static void add_ports(struct arguments *arguments)
 	}
 }
 
-/* The device comes before all else that may want a bus of it. */
+/* QEMU makes devices in this order: what the device refers to is made, its own children not yet. */
 static void add_model(struct arguments *arguments, const struct qemu_model *model)
 {
 	add(arguments, "-device");
@@ -140,8 +140,8 @@ int qemu_arguments(const struct qemu_model *model, const int *fds, size_t ram_si
 	add_machine(&arguments, fds, ram_size);
 	add_connections(&arguments, fds);
 	add_ports(&arguments);
-	add_model(&arguments, model);
 	error = add_user_arguments(&arguments, model->ctx);
+	add_model(&arguments, model);
 	if (!error && arguments.no_memory)
 		error = -ENOMEM;
 	if (error)

@@ -120,23 +120,32 @@ char *qemu_device_option(unsigned int slot, const char *what)
 	return option;
 }
 
+#define FIRST    "QEMU cannot plug it into a running machine: open it first, in a context of its own"
+#define OWN_PORT "each device is behind a root port of its own: this model cannot be opened"
+
+/* What QEMU says, and what mends it. */
+static const struct {
+	const char *reason;
+	const char *hint;
+	int error;
+} refusals[] = {
+	{"not a valid device model name", MODELS, -ENODEV},
+	{"expects a pluggable device type", FIRST, -EOPNOTSUPP},
+	{"does not support hotplugging", FIRST, -EOPNOTSUPP}, /* since QEMU 10 */
+	{"root bus", OWN_PORT, -EINVAL},
+	{"on a PCIe bus", OWN_PORT, -EINVAL},
+	{"must have address", OWN_PORT, -EINVAL},
+	{"missing object type", "the module of QEMU that has it is not installed", -EINVAL},
+	{"requires kvm", "QEMU emulates its machine here, without KVM", -EINVAL},
+	{"", "qemu-system-x86_64 -device MODEL,help lists a model's properties", -EINVAL},
+};
+
 int qemu_model_refused(struct usrpci_ctx *ctx, const char *object, const char *reason)
 {
-	bool unknown = strstr(reason, "not a valid device model name");
-	bool fixed = strstr(reason, "expects a pluggable device type") ||
-		     strstr(reason, "does not support hotplugging"); /* since QEMU 10 */
-	const char *hint = "qemu-system-x86_64 -device MODEL,help lists a model's properties";
+	unsigned int i = 0;
 
-	if (unknown)
-		hint = MODELS;
-	else if (fixed)
-		hint = "QEMU cannot plug it into a running machine: open it first, in a context of "
-		       "its own";
-	else if (strstr(reason, "root bus"))
-		hint = "each device is behind a root port of its own: this model cannot be opened";
-	return refuse(ctx,
-		      unknown ? -ENODEV
-		      : fixed ? -EOPNOTSUPP
-			      : -EINVAL,
-		      object, hint, "QEMU refuses the device: %s", reason);
+	while (!strstr(reason, refusals[i].reason))
+		i++;
+	return refuse(ctx, refusals[i].error, object, refusals[i].hint,
+		      "QEMU refuses the device: %s", reason);
 }

@@ -37,12 +37,10 @@ const struct dma_domain_ops domain_qemu = {
 /* What QEMU unplugs and plugs again has its children no more. */
 static bool has_children(const struct qemu_model *model)
 {
-	const char *args = secure_getenv("USRPCI_QEMU_ARGS");
-
 	for (size_t i = 1; i < model->words.we_wordc; i++)
 		if (!strcmp(model->words.we_wordv[i], "-device"))
 			return true;
-	return args && strstr(args, "-device");
+	return false;
 }
 
 static int boot(struct qemu *qemu, const struct qemu_model *model)
