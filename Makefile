@@ -38,7 +38,7 @@ CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	nbdkit nbdkit-plugin-dev libnbd-bin fio
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
-BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk driverctl
+BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl
 
 .PHONY: all build check check-kernel check-rump fuzz demo first-driver bench install lint analyze format clean
 all: packages-BUILD build
@@ -92,7 +92,10 @@ demo: packages-BUILD packages-VM build
 first-driver: packages-FIRST
 	@tests/first-driver
 
-bench: packages-BENCH build
+# As for check, but for DPDK and its tools.
+bench: packages-BENCH $(BUILD)/build.ninja
+	@$(MESON) setup --reconfigure $(BUILD) >/dev/null
+	@$(MESON) compile -C $(BUILD)
 	@bench/run $(BUILD)
 
 # PREFIX may differ from that of the last build; the loader learns of new libraries from ldconfig.
