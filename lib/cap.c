@@ -20,8 +20,9 @@ struct cap_walk {
 	struct usrpci_cap *caps; /* room for max */
 	size_t max;
 	size_t count;
-	uint16_t wanted;                                       /* id */
-	unsigned int after;                                    /* offset; 0: it was passed */
+	bool express;       /* or PCI-X: what has an extended chain */
+	uint16_t wanted;    /* id */
+	unsigned int after; /* offset; 0: it was passed */
 	uint32_t visited[USRPCI_CONFIG_SIZE_EXPRESS / 4 / 32]; /* a bit for each 4 bytes */
 };
 
@@ -77,17 +78,25 @@ static int walk_conventional(struct usrpci_dev *dev, struct cap_walk *walk)
 
 	while (!error && offset && enter(dev, walk, offset, PCI_STD_HEADER_SIZEOF, end)) {
 		error = usrpci_config_read16(dev, offset, &header);
-		if (!error)
-			error = walk->found(walk, &(struct usrpci_cap){.offset = (uint16_t)offset,
-								       .id = header & 0xff});
+		if (error)
+			break;
+		if ((header & 0xff) == PCI_CAP_ID_EXP || (header & 0xff) == PCI_CAP_ID_PCIX)
+			walk->express = true;
+		error = walk->found(walk, &(struct usrpci_cap){.offset = (uint16_t)offset,
+							       .id = header & 0xff});
 		offset = header >> 8 & ~3u;
 	}
 	return error;
 }
 
+/*
+ * After walk_conventional(). The kernel gives some host bridges 4 KiB of configuration space that
+ * are neither PCI Express nor PCI-X: what is there is no chain.
+ */
 static int walk_extended(struct usrpci_dev *dev, struct cap_walk *walk)
 {
-	unsigned int offset = dev->config_size > USRPCI_CONFIG_SIZE ? USRPCI_CONFIG_SIZE : 0;
+	bool chain = walk->express && dev->config_size > USRPCI_CONFIG_SIZE;
+	unsigned int offset = chain ? USRPCI_CONFIG_SIZE : 0;
 	uint32_t header;
 	int error = 0;
 
@@ -108,6 +117,11 @@ static int store(struct cap_walk *walk, const struct usrpci_cap *cap)
 {
 	if (walk->count < walk->max)
 		walk->caps[walk->count++] = *cap;
+	return 0;
+}
+
+static int pass(struct cap_walk *walk, const struct usrpci_cap *cap)
+{
 	return 0;
 }
 
@@ -146,9 +160,12 @@ int usrpci_cap_find(struct usrpci_dev *dev, enum usrpci_cap_id id)
 
 int usrpci_ext_cap_find_next(struct usrpci_dev *dev, enum usrpci_ext_cap_id id, unsigned int after)
 {
-	struct cap_walk walk = {.found = match, .wanted = (uint16_t)id, .after = after};
-	int offset = walk_extended(dev, &walk);
+	struct cap_walk walk = {.found = pass, .wanted = (uint16_t)id, .after = after};
+	int offset = dev->config_size > USRPCI_CONFIG_SIZE ? walk_conventional(dev, &walk) : 0;
 
+	walk.found = match;
+	if (!offset)
+		offset = walk_extended(dev, &walk);
 	return offset ? offset : -ENOENT;
 }
 

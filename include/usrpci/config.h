@@ -85,7 +85,8 @@ enum usrpci_ext_cap_id {
 
 /**
  * Lists the capabilities, the conventional ones first, in the order of their chains. A chain that
- * loops or points outside is cut there, with a warning.
+ * loops or points outside is cut there, with a warning. Only functions with PCI Express or PCI-X
+ * have an extended chain.
  *
  * @caps	room for max entries
  *

@@ -47,6 +47,13 @@ static void put_ext_cap(unsigned int offset, uint16_t id, unsigned int version, 
 	put_le32(config + offset, id | version << 16 | next << 20);
 }
 
+/* All that a function with an extended chain must have. */
+static void put_express(void)
+{
+	config[PCI_CAPABILITY_LIST] = 0x40;
+	put_cap(0x40, PCI_CAP_ID_EXP, 0);
+}
+
 /* The chains of a 82574L as QEMU has it. */
 static void put_nic(void)
 {
@@ -100,7 +107,8 @@ static void capabilities_of_the_same_id_are_found_one_after_the_other(void **sta
 	put_cap(0x98, PCI_CAP_ID_MSIX, 0x84);
 	put_cap(0x84, PCI_CAP_ID_VNDR, 0x70);
 	put_cap(0x70, PCI_CAP_ID_VNDR, 0x50);
-	put_cap(0x50, PCI_CAP_ID_VNDR, 0);
+	put_cap(0x50, PCI_CAP_ID_VNDR, 0x40);
+	put_cap(0x40, PCI_CAP_ID_EXP, 0);
 	put_ext_cap(0x100, 0x23, 1, 0x140);
 	put_ext_cap(0x140, PCI_EXT_CAP_ID_ERR, 2, 0x180);
 	put_ext_cap(0x180, 0x23, 1, 0);
@@ -149,10 +157,12 @@ static void a_loop_ends_the_list_with_a_warning(void **state)
 
 static void a_capability_that_leads_to_itself_is_listed_once(void **state)
 {
-	static const struct usrpci_cap expected[] = {{0x100, 0x01, 1, true}};
+	static const struct usrpci_cap expected[] = {{0x40, 0x10, 0, false},
+						     {0x100, 0x01, 1, true}};
 
+	put_express();
 	put_ext_cap(0x100, PCI_EXT_CAP_ID_ERR, 1, 0x100);
-	assert_caps(expected, 1);
+	assert_caps(expected, 2);
 	assert_logged(*state, "loops at 0x100");
 }
 
@@ -164,7 +174,7 @@ static void a_pointer_into_the_header_ends_the_list(void **state)
 	put_cap(0x40, PCI_CAP_ID_PM, 0x3c);
 	assert_caps(expected, 1);
 	assert_logged(*state, "0x3c");
-	config[0x41] = 0;
+	put_express();
 	put_ext_cap(0x100, PCI_EXT_CAP_ID_ERR, 1, 0xfc);
 	assert_int_equal(usrpci_ext_cap_find(dev, USRPCI_EXT_CAP_ACS), -ENOENT);
 	assert_logged(*state, "0xfc");
@@ -187,7 +197,7 @@ static void the_fullest_chains_fit_and_end(void **state)
 
 	config[PCI_CAPABILITY_LIST] = 0x40;
 	for (unsigned int offset = 0x40; offset < 0x100; offset += 4)
-		put_cap(offset, PCI_CAP_ID_VNDR, (uint8_t)(offset + 4));
+		put_cap(offset, PCI_CAP_ID_PCIX, (uint8_t)(offset + 4));
 	for (unsigned int offset = 0x100; offset < 0x1000; offset += 4)
 		put_ext_cap(offset, PCI_EXT_CAP_ID_VNDR, 1, (offset + 4) & 0xfff);
 	assert_int_equal(usrpci_cap_list(dev, caps, USRPCI_CAPS_MAX), USRPCI_CAPS_MAX);
@@ -197,9 +207,25 @@ static void an_empty_extended_chain_is_zeros_or_ones(void **state)
 {
 	struct usrpci_cap caps[1];
 
-	assert_int_equal(usrpci_cap_list(dev, caps, 1), 0);
+	put_express();
+	assert_int_equal(usrpci_cap_list(dev, caps, 1), 1);
 	memset(config + 0x100, 0xff, 4);
-	assert_int_equal(usrpci_cap_list(dev, caps, 1), 0);
+	assert_int_equal(usrpci_cap_list(dev, caps, 1), 1);
+}
+
+/* A host bridge whose upper configuration space is the lower one once more, and what not. */
+static void without_pci_express_there_is_no_extended_chain(void **state)
+{
+	static const struct usrpci_cap expected[] = {{0x40, 0x01, 0, false}};
+	struct fixture *fixture = *state;
+
+	config[PCI_CAPABILITY_LIST] = 0x40;
+	put_cap(0x40, PCI_CAP_ID_PM, 0);
+	put_ext_cap(0x100, 0x1002, 1, 0x790);
+	put_ext_cap(0x790, PCI_EXT_CAP_ID_ERR, 1, 0x790);
+	assert_caps(expected, 1);
+	assert_int_equal(usrpci_ext_cap_find(dev, USRPCI_EXT_CAP_AER), -ENOENT);
+	assert_string_equal(fixture->log, "");
 }
 
 static void a_device_that_is_gone_has_no_list(void **state)
@@ -265,6 +291,7 @@ int main(void)
 		TEST(the_low_bits_of_a_pointer_are_ignored),
 		TEST(the_fullest_chains_fit_and_end),
 		TEST(an_empty_extended_chain_is_zeros_or_ones),
+		TEST(without_pci_express_there_is_no_extended_chain),
 		TEST(a_device_that_is_gone_has_no_list),
 		TEST(capabilities_hidden_from_the_user_are_an_error),
 		TEST(names_are_those_that_lspci_prints),
