@@ -25,6 +25,7 @@ ROWS = [
     ("e1000_txonly", "send a frame by the e1000 driver, in the VM", "ns", 1, 400, ("dpdk",)),
     ("list", "list devices with names, in the VM", "ms", 1e-6, 50,
      ("lspci", "driverctl", "dpdk-devbind")),
+    ("list_many", "list 10 000 functions made of files, processor time", "ms", 1e-6, 1000, ()),
     ("vfio_map", "map + unmap 2 MiB for a device on vfio, in the VM", "us", 1e-3, None,
      ("plain",)),
     ("vfio_map_ratio", "the same, as a multiple of the kernel's two calls", "", 1, 1.05, ()),

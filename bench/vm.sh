@@ -145,7 +145,7 @@ case $1 in
 esac
 echo "bench: in the test machine" >&2
 vm=$(dirname "$self")/../tests/qemu/vm
-"$vm" --nic e1000 --append hugepages=16 --deadline 150 -- "$self" --inside "$1" >>"$2"
-"$vm" --iommu --device edu --device edu --append hugepages=16 --deadline 150 \
+"$vm" --nic e1000 --append hugepages=16 --deadline 600 -- "$self" --inside "$1" >>"$2"
+"$vm" --iommu --device edu --device edu --append hugepages=16 --deadline 600 \
 	-- "$self" --behind-iommu "$1" >>"$2"
-"$vm" --nic e1000@1 --cpus 2 --append hugepages=64 --deadline 150 -- "$self" --frames "$1" >>"$2"
+"$vm" --nic e1000@1 --cpus 2 --append hugepages=64 --deadline 600 -- "$self" --frames "$1" >>"$2"
