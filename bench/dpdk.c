@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What DPDK takes for the same: physical addresses, memory that nobody shares, no devices, and its
- * malloc and mempool with the usual cache of 256 buffers a thread.
+ * Measures the same of DPDK: with physical addresses, memory that no other process shares, no
+ * devices, and its malloc and mempool with the usual cache of 256 buffers a thread.
  */
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * How many huge pages the e1000 driver holds with 256 + 256 descriptors.
+ * Counts the huge pages that the e1000 driver holds with 256 + 256 descriptors.
  *
  * usage: bench_e1000_pages DEVICE
  */

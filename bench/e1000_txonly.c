@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a frame of 64 bytes (60 and the FCS) costs that the e1000 driver sends in batches of 32, as
- * dpdk-testpmd --forward-mode=txonly sends it: buffers are taken from the pool, the header is
- * copied in, they are transmitted, and come back when they are sent. The card must have counted
- * every one in the end.
+ * Measures what a frame of 64 bytes (60 and the FCS) costs when the e1000 driver sends it in
+ * batches of 32, as dpdk-testpmd --forward-mode=txonly does: it takes buffers from the pool, copies
+ * the header into them, transmits them, and gives them back when they are sent. In the end the card
+ * must have counted every frame.
  *
  * usage: bench_e1000_txonly DEVICE
  */

@@ -3,9 +3,9 @@
 #define BENCH_MEASURE_H
 
 /*
- * What all measured programs share: the clock, and many short batches of which the shortest counts,
- * so that moments in which the machine does something else do not. Each prints lines
- * "KEY NANOSECONDS", which bench/run collects.
+ * What all measured programs share: the clock, and many short batches, of which the shortest
+ * counts, so that moments in which the machine does something else do not count. Each program
+ * prints lines "KEY NANOSECONDS", which bench/run collects.
  */
 
 #include <stdint.h>
@@ -47,7 +47,7 @@ static inline size_t draw_size(uint32_t *seed)
 	return RANDOM_MIN + draw(seed) % (RANDOM_MAX - RANDOM_MIN + 1);
 }
 
-/* Runs batches of n rounds, each worth so many operations, and prints what one takes. */
+/* Runs batches of n rounds, each of some operations, and prints what one operation takes. */
 static inline void measure(const char *key, void (*batch)(void *data, unsigned int n), void *data,
 			   unsigned int n, unsigned int operations)
 {
@@ -73,7 +73,7 @@ static inline void require(int good, const char *what)
 	exit(1);
 }
 
-/* Keeps a value that nobody uses from being optimised away. */
+/* Keeps the compiler from removing a value that nothing uses. */
 #define consume(value) __asm__ volatile("" : : "r"(value))
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The time of its first instructions: nanoseconds since 1970. Linked statically, so that there is
- * no loading of libraries before them.
+ * Prints the time of its first instructions, in nanoseconds since 1970. It is linked statically, so
+ * that no libraries are loaded before them.
  */
 
 #include <stdio.h>

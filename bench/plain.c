@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The plain way, which programs without a library use: each allocation is a huge page of its own,
- * locked, and looked up in the page map. It has neither pools nor small blocks, so the other
- * rows stay empty.
+ * Measures the plain way of programs without a library: each allocation is a huge page of its own,
+ * which is locked and looked up in the page map. There are neither pools nor small blocks, so the
+ * other rows stay empty.
  */
 
 #include <fcntl.h>

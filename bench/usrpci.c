@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What libusrpci takes, in a program with a second thread, so that locks are real.
+ * Measures libusrpci in a program that has a second thread, so that locks are real.
  *
  * usage: bench_usrpci ROOT DEVICE [ready]
  *
  * ROOT is where the context looks for the device: "/", or a tree of files with a device in it.
- * "ready" measures no more than the way from nothing to usable DMA memory.
+ * "ready" measures only the time from nothing to usable DMA memory.
  */
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What mapping 2 MiB of the program's memory for a device costs, beside the two bare calls of the
- * kernel, taken in turns so that both meet the same machine.
+ * Measures what it costs to map 2 MiB of the program's memory for a device, and what the kernel's
+ * two calls alone cost. Both take turns, so that they meet the same machine.
  *
  * usage: bench_vfio_map DEVICE GROUP
  *
@@ -44,7 +44,7 @@ static int open_container(const char *group_number)
 	return container;
 }
 
-/* Huge pages are pinned fastest, so that what the library adds shows most. */
+/* The kernel pins huge pages fastest, so with them the library's share is largest. */
 static void *get_memory(void)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -83,7 +83,7 @@ static double time_calls(const struct bench *bench)
 	return nanoseconds() - start;
 }
 
-/* The shorter of two times; 0 is none yet. */
+/* Returns the shorter of two times, of which 0 is none yet. */
 static double shorter(double a, double b)
 {
 	return a == 0 || b < a ? b : a;

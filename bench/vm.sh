@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# vm.sh: the figures that need devices: the commands beside those of others, in the test machine.
+# vm.sh: measures what needs devices, and the commands beside those of others, in the test machine.
 #
 # usage: bench/vm.sh BUILD RAW
 #
-# Boots the machine twice, without and with an IOMMU, and appends lines "WHO KEY VALUE" (nanoseconds;
+# Boots the machine without an IOMMU, with one, and with two processors, and appends lines "WHO KEY VALUE" (nanoseconds;
 # pages) to RAW. Inside it runs itself: "vm.sh --inside BUILD", "vm.sh --behind-iommu BUILD". Tools that
 # are not installed are left out.
 #
@@ -39,8 +39,8 @@ give_back()
 	echo "$nic" >/sys/bus/pci/drivers/e1000/bind
 }
 
-# What lending costs: programs that say a figure beside the same programs inside "usrpci run", by
-# turns; the shortest of each count. lent COMMAND...: "usrpci lent_KEY_ratio R" a figure.
+# lent COMMAND...: what lending costs. A program that prints figures runs directly and inside
+# "usrpci run" by turns; the shortest of each figure count. Prints "usrpci lent_KEY_ratio R" for each.
 lent()
 {
 	local round
@@ -54,7 +54,7 @@ lent()
 			least["lent", key] / least["direct", key] }'
 }
 
-# From the command to the program's first instruction, both in nanoseconds, and back to the kernel.
+# Measures from the command to the program's first instruction; the device goes back to the kernel.
 clock_run()
 {
 	local round start
@@ -68,7 +68,7 @@ inside()
 {
 	local build=$1
 	PATH=$build/cli:$PATH
-	# Everybody once, so that nobody pays for reading files over 9p.
+	# Each runs once before, so that none is measured while it reads its files over 9p.
 	for tool in "usrpci list" lspci "driverctl list-devices" "dpdk-devbind.py --help"; do
 		$tool >/dev/null 2>&1 || true
 	done
@@ -98,7 +98,7 @@ behind_iommu()
 	done
 }
 
-# dpdk-testpmd says how many packets a second it sends, each time it is asked.
+# dpdk-testpmd prints how many packets a second it sends each time it is asked.
 testpmd()
 {
 	{
@@ -113,7 +113,7 @@ testpmd()
 		awk '/Tx-pps:/ && $2 > 0 { printf "dpdk e1000_txonly %.1f\n", 1e9 / $2 }'
 }
 
-# Frames that are sent to nobody: with a network behind the card its host would be measured.
+# The frames reach no network: with one behind the card, its host would be measured.
 frames()
 {
 	local build=$1

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * DMA memory that is late or torn. The pages that the device writes are moved out of the driver's
- * sight; where they were, the driver has a copy. What the driver changes goes to the device's pages
- * before each access to a register and with every tick of a thread; what the device changes comes
- * back a tick after it was seen. Works with any domain whose memory is a shared mapping.
+ * DMA memory that is late or torn. The device's pages are mapped elsewhere, and the driver has a
+ * copy in their place. What the driver changes is copied to the device's pages before each access
+ * to a register and with every tick of a thread; what the device changes is copied back one tick
+ * after it was seen. Works with any domain whose memory is a shared mapping.
  */
 
 #include <errno.h>
@@ -22,15 +22,15 @@
 #define PAGE  4096
 #define WORDS (PAGE / sizeof(uint32_t))
 
-/* A chunk, by words: four copies of it. */
+/* A chunk of memory, by words, in four versions. */
 struct shadow {
 	struct shadow *next;
 	struct dma_chunk chunk;
-	uint32_t *driver;  /* where the driver has always had it */
-	uint32_t *device;  /* the pages themselves */
+	uint32_t *driver;  /* what the driver sees, at the address it has always had */
+	uint32_t *device;  /* what the device sees: the pages themselves */
 	uint32_t *agreed;  /* what both had when they were last compared */
 	uint32_t *seen;    /* what the device had at the last tick */
-	uint32_t copies[]; /* of the last two */
+	uint32_t copies[]; /* room for agreed and seen */
 };
 
 struct fault_memory {
@@ -52,7 +52,7 @@ static struct fault_memory *memory_of(struct dma_domain *domain)
 	return (struct fault_memory *)domain->ops;
 }
 
-/* Driver and device write at the same time as this reads: word by word, as over a bus. */
+/* Driver and device write while this reads, so it goes word by word, as on a bus. */
 static uint32_t load(const uint32_t *word)
 {
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -92,7 +92,7 @@ static void show(struct shadow *shadow, size_t i, uint32_t word)
 	shadow->agreed[i] = word;
 }
 
-/* Torn: odd words now, even ones a tick later. A descriptor's status is mostly in an odd one. */
+/* If torn, odd words are shown now and even ones a tick later; a status is mostly in an odd one. */
 static void pull_page(struct shadow *shadow, size_t first, bool torn)
 {
 	uint32_t word;
@@ -151,7 +151,7 @@ static void *pump(void *data)
 	return NULL;
 }
 
-/* A second mapping of the same pages takes their place for the device; the first becomes a copy. */
+/* Maps the same pages a second time, for the device, and a copy where the first mapping was. */
 static int split(struct shadow *shadow)
 {
 	size_t size = shadow->chunk.size;
@@ -285,7 +285,7 @@ int fault_memory_wrap(struct dma_domain *domain, unsigned int ms, bool torn,
 	return 0;
 }
 
-/* The domain is gone, and with it the chunks. */
+/* Called when the domain is gone, and with it the chunks. */
 void fault_memory_free(struct fault_memory *memory)
 {
 	if (!memory)

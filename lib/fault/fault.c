@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Fault injection: wraps the operations of a device's backend by ones that count, and do what the
- * plan says when the number is reached. The backend and the driver know nothing of it. Interrupts
- * take a way round through irq.c; memory that is late or torn is in dma.c.
+ * Fault injection: wraps the operations of a device's backend by others that count, and that do
+ * what the plan says when its number is reached. Neither the backend nor the driver knows of it.
+ * Interrupts pass through irq.c; dma.c makes memory late or torn.
  */
 
 #include <errno.h>
@@ -44,7 +44,7 @@ static const struct {
 
 struct fault {
 	struct usrpci_ctx *ctx;
-	unsigned int at[KINDS]; /* when; 0: never. For DMA the milliseconds */
+	unsigned int at[KINDS]; /* the number; 0: never. For DMA the milliseconds */
 	bool onwards[KINDS];
 	unsigned int accesses, irqs, allocs; /* so far */
 	struct fault_memory *memory;
@@ -164,7 +164,7 @@ bool fault_alloc(struct usrpci_ctx *ctx)
 
 /* Registers */
 
-/* Counts an access to a device: whether the device is gone by now. */
+/* Counts an access to a device. Returns whether the device is gone by now. */
 static bool gone(struct usrpci_dev *dev)
 {
 	struct fault *fault = device_of(dev)->fault;
@@ -193,7 +193,10 @@ static int fault_config_write(struct usrpci_dev *dev, unsigned int offset, const
 	return gone(dev) ? 0 : device_of(dev)->inner->config_write(dev, offset, buffer, size);
 }
 
-/* A window as the backend made it. The driver's has no direct part: each access is counted. */
+/*
+ * Keeps the window that the backend made. The driver gets one without a direct part, so that each
+ * access is counted.
+ */
 static int fault_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
 {
 	struct usrpci_bar *inner = malloc(sizeof(*inner));
@@ -249,7 +252,7 @@ static int fault_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int w
 
 /* Interrupts */
 
-/* How many times the next interrupt arrives. */
+/* Returns how many times the next interrupt arrives. */
 static unsigned int copies(void *data)
 {
 	struct fault_dev *device = data;
@@ -339,7 +342,7 @@ static void wrap_ops(struct fault_dev *device)
 	}
 }
 
-/* With the context's first device that has DMA memory. */
+/* Done once, for the context's first device that has DMA memory. */
 static int wrap_memory(struct fault *fault)
 {
 	unsigned int late = fault->at[DMA_LATE], torn = fault->at[DMA_TORN];

@@ -3,8 +3,8 @@
 #define USRPCI_LIB_FAULT_FAULT_H
 
 /*
- * Faults, injected above any backend: what a driver must survive happens when a test says, not once
- * a year. A plan is a list, separated by commas, from USRPCI_FAULT or from a test:
+ * Faults that are injected above any backend: what a driver must survive happens when a test wants
+ * it, not once a year. A plan is a list, separated by commas, from USRPCI_FAULT or from a test:
  *
  *	ones=N		from the N-th access to registers or configuration space on, the devices are
  *			gone: everything reads as ones, writes do nothing

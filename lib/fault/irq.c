@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A relay between a backend's interrupts and the driver: a thread takes each one and passes it on
- * to descriptors of its own, as often as it is told. So a program that polls descriptors, whatever
- * with, does not see those that are lost.
+ * A relay between a backend's interrupts and the driver. A thread takes each interrupt and passes
+ * it on to a descriptor of its own, as often as the plan says. So a program that polls descriptors
+ * does not see the interrupts that are lost, whatever it polls with.
  */
 
 #include <errno.h>
@@ -67,7 +67,7 @@ static void close_relay(struct fault_relay *relay)
 	relay->pollers = NULL;
 }
 
-/* A descriptor for each vector, and the one that stops the relay. */
+/* Makes a descriptor for each vector, and one that stops the relay. */
 static int open_relay(struct fault_relay *relay)
 {
 	relay->fds = malloc((relay->count + 1) * sizeof(*relay->fds));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * QEMU's command line: a machine with nothing in it but root ports, what connects it with us, all
- * by descriptor, what the user adds, and the context's first device. Follows QEMU's manual,
+ * QEMU's command line: a machine with nothing in it but root ports, the connections to it, which
+ * are all descriptors, what the user adds, and the context's first device. Follows QEMU's manual,
  * "Invocation".
  */
 
@@ -48,12 +48,12 @@ __attribute__((format(printf, 2, 3))) static void add(struct arguments *argument
 	push(arguments, arg);
 }
 
-/* Nothing that is not needed, which also starts faster. */
+/* The machine has nothing that is not needed, and so starts faster. */
 #define MACHINE                                                         \
 	"q35,memory-backend=ram,smm=off,vmport=off,sata=off,smbus=off," \
 	"usb=off,hpet=off,pit=off,i8042=off,graphics=off"
 
-/* Slots are switched on and off by us as an operating system would. */
+/* The library switches slots on and off, as an operating system would. */
 #define NATIVE_HOTPLUG "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"
 
 static void add_machine(struct arguments *arguments, const int *fds, size_t ram_size)
@@ -99,7 +99,7 @@ static void add_ports(struct arguments *arguments)
 	}
 }
 
-/* QEMU makes devices in this order: what the device refers to is made, its own children not yet. */
+/* QEMU makes devices in the order of its arguments: the model's children come after it. */
 static void add_model(struct arguments *arguments, const struct qemu_model *model)
 {
 	add(arguments, "-device");

@@ -26,7 +26,7 @@ static bool qemu_match(struct usrpci_ctx *ctx, const struct backend_target *targ
 	return !strncmp(target->name, PREFIX, strlen(PREFIX));
 }
 
-/* Any offset and size: registers one by one where they are, else as a block. */
+/* Reads any size at any offset: what has the form of a register as one, all else as a block. */
 static int read_bytes(struct qemu_dev *qdev, unsigned int offset, uint8_t *bytes, size_t size)
 {
 	unsigned int bus = qemu_slot_bus(qdev->slot);
@@ -64,7 +64,10 @@ static int identify(struct qemu_dev *qdev)
 	return error ? error : qemu_assign_bars(qdev);
 }
 
-/* The device goes, or waits where it is: for the end of the machine or for who opens it again. */
+/*
+ * Unplugs a device that was closed, if it has to go now. The last one of all stays until another
+ * device is opened: mostly the machine ends first.
+ */
 static void leave_slot(struct qemu_dev *qdev)
 {
 	struct qemu *qemu = qdev->qemu;
@@ -113,7 +116,7 @@ static int fill_slot(struct qemu_dev *qdev, const struct qemu_model *model)
 	return qemu_plug(qemu, qdev->slot, model->object, model->words.we_wordv[0]);
 }
 
-/* Takes stock of the device in its slot. The lock is held. */
+/* Learns what the device in the slot is. The lock is held. */
 static int bring_in(struct qemu_dev *qdev)
 {
 	int error = identify(qdev);
@@ -156,7 +159,7 @@ static void qemu_close(struct usrpci_dev *dev)
 	free(qdev);
 }
 
-/* The context's first device: it brings QEMU, and takes it along when it cannot be opened. */
+/* Opens the context's first device: QEMU starts with it, and ends if it cannot be opened. */
 static int open_first(struct usrpci_dev *dev, const struct qemu_model *model)
 {
 	struct qemu *qemu;
@@ -248,7 +251,7 @@ static int qemu_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int wid
 	int error = 0;
 
 	qemu_enter(qdev->qemu);
-	/* QEMU reads 0 where nobody answers, a computer all ones. */
+	/* Where no device answers, QEMU reads zeros and a computer all ones. */
 	if (qdev->pulled)
 		*value = UINT64_MAX >> (64 - 8 * width);
 	else
@@ -278,7 +281,7 @@ void qemu_pull(struct usrpci_dev *dev)
 	qemu_leave(qdev->qemu);
 }
 
-/* The reset of the slot's bus, after which BARs and command are as before. The lock is held. */
+/* Resets the slot's bus, and restores BARs, command and messages. The lock is held. */
 static int reset(struct qemu_dev *qdev)
 {
 	uint32_t command;

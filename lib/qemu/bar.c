@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * BARs of a device that was plugged in: how large they are, and where in the windows of its slot
- * they are put. Follows PCI Local Bus 3.0, 6.2.5.1.
+ * BARs of a device in its slot: how large they are, and where in the slot's windows they are put.
+ * Follows PCI Local Bus 3.0, 6.2.5.1.
  */
 
 #include <errno.h>
@@ -48,7 +48,7 @@ static bool place(struct slot_windows *windows, struct usrpci_bar_info *bar)
 	return take(&windows->memory32, bar);
 }
 
-/* Writes all ones and sees which bits stay 0 (PCI Local Bus 3.0, 6.2.5.1). Decoding is off. */
+/* Writes all ones and reads which bits stay 0. The device does not decode addresses yet. */
 static int probe(struct qemu_dev *qdev, unsigned int offset, uint32_t *mask)
 {
 	int error = qemu_register_write(qdev, offset, 4, UINT32_MAX);
@@ -106,7 +106,7 @@ int qemu_write_bars(struct qemu_dev *qdev)
 	return error;
 }
 
-/* The largest first, so that alignment wastes nothing. */
+/* The largest BAR is placed first, so that alignment wastes nothing. */
 static unsigned int next_largest(const struct usrpci_bar_info *bars)
 {
 	unsigned int largest = USRPCI_BARS;

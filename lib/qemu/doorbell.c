@@ -40,7 +40,7 @@ static void drain(int fd)
 		;
 }
 
-/* As ivshmem's server: a number, and mostly a descriptor. */
+/* Sends a message of ivshmem's server: a number, and a descriptor unless fd is -1. */
 static int tell_doorbell(struct qemu *qemu, int64_t number, int fd)
 {
 	uint64_t little = htole64((uint64_t)number);
@@ -48,7 +48,7 @@ static int tell_doorbell(struct qemu *qemu, int64_t number, int fd)
 	return broker_send(qemu->process.doorbell, &little, sizeof(little), fd);
 }
 
-/* What a server says first; the device wants a memory of its own, which nobody uses. */
+/* Sends what a server sends first. The device wants memory of its own, which nobody uses. */
 static int introduce_doorbell(struct qemu *qemu)
 {
 	int memory = memfd_create("usrpci-ivshmem", MFD_CLOEXEC), error;
@@ -74,7 +74,7 @@ static int place_doorbell(struct qemu *qemu)
 	return error ? error : qemu_bus_write(qemu, bus, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 }
 
-/* Not before a device needs it: QEMU can be built without ivshmem. */
+/* The doorbell is plugged in when a device needs it, since QEMU can be built without ivshmem. */
 static int plug_doorbell(struct qemu *qemu, const char *object)
 {
 	char what[64];
@@ -108,7 +108,7 @@ static int add_vector(struct qemu *qemu)
 	return error;
 }
 
-/* QEMU reads what it is told some time later: rings until the bell is heard. */
+/* QEMU reads the server's messages some time later: this rings until the bell is heard. */
 static int test_vector(struct qemu *qemu, unsigned int vector)
 {
 	struct pollfd poller = {.fd = qemu->vectors[vector], .events = POLLIN};

@@ -16,13 +16,13 @@
 #define LOG_SUBJECT "qemu"
 #include "log.h"
 
-/* Device 0 behind a root port; the host bridge's pins 20 to 23 rotate (Q35, PIRQ E to H). */
+/* Pins of device 0 behind the root ports take turns on lines 20 to 23 (Q35, PIRQ E to H). */
 static uint32_t line_of(const struct qemu_dev *qdev)
 {
 	return 1U << (20 + (qemu_slot_port(qdev->slot) + qdev->dev->info.irq_pin - 1) % 4);
 }
 
-/* QEMU looks at the bit when the register's first byte is written. */
+/* QEMU evaluates the bit only when the first byte of the register is written too. */
 int qemu_intx_mask(struct qemu_dev *qdev, bool masked)
 {
 	qdev->intx_masked = masked;
@@ -42,7 +42,7 @@ static bool asserts_intx(struct qemu_dev *qdev)
 	       status & PCI_STATUS_INTERRUPT;
 }
 
-/* Masking one device may show another that shares its line: once more until none is found. */
+/* Masking one device may uncover another on the same line, so this repeats until none is found. */
 void qemu_intx_deliver(struct qemu *qemu)
 {
 	struct qemu_dev *qdev;

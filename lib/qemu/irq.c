@@ -54,7 +54,7 @@ static void disable(struct qemu_dev *qdev, enum usrpci_irq_type type)
 static int enable(struct qemu_dev *qdev, enum usrpci_irq_type type, unsigned int count)
 {
 	uint32_t command;
-	/* A QEMU that is gone says so here. */
+	/* If QEMU is gone, this access finds out. */
 	int error = qemu_register_read(qdev, PCI_COMMAND, 2, &command);
 
 	if (error)
@@ -108,7 +108,7 @@ int qemu_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int 
 	}
 }
 
-/* QEMU makes the eventfds that it shares non-blocking, so waiting takes a poll. */
+/* QEMU makes the eventfds that it shares non-blocking, so waiting needs poll(2). */
 int qemu_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
 {
 	struct pollfd poller = {.fd = qemu_irq_fd(dev, type, vector), .events = POLLIN};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The machine as a whole: accesses to it, and its loss.
+ * The machine as a whole: accesses to its memory and ports, and what happens when it is lost.
  */
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #define LOG_SUBJECT "qemu"
 #include "log.h"
 
-/* Makes everybody look who waits for an interrupt that can no longer come. */
+/* Wakes all threads that wait for an interrupt, which can no longer come. */
 static void wake_all(struct qemu *qemu)
 {
 	for (unsigned int slot = 0; slot < QEMU_SLOTS; slot++)

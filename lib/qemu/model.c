@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What follows "qemu:" in a device's name: the model with its properties, and after blanks more
- * arguments for QEMU, the device's children and what it works with. And why QEMU refuses a model.
+ * What follows "qemu:" in a device's name: the model with its properties and, after blanks, more
+ * arguments for QEMU: the device's children and what it works with. Explains why QEMU refuses it.
  * Follows QEMU's manual, "Invocation"; a comma in a value is written twice there.
  */
 
@@ -48,7 +48,7 @@ static bool is(const char *property, const char *key)
 	return !strncmp(property, key, length) && strchr(",=", property[length]);
 }
 
-/* Refuses what the slot decides, and what QEMU takes for a wish to be told something. */
+/* Refuses properties that the slot decides, and those that ask QEMU for help. */
 static int check_property(const struct qemu_model *model, const char *property)
 {
 	static const char *const ours[] = {"id", "bus", "addr"};
@@ -78,7 +78,7 @@ static int check_properties(const struct qemu_model *model)
 	return error;
 }
 
-/* A name may come from somebody else; in a program with raised privileges it is a model alone. */
+/* A program with raised privileges may have the name from its user, so it must be a model alone. */
 static int check(const struct qemu_model *model)
 {
 	if (model->words.we_wordc == 0 || !*model->words.we_wordv[0])
@@ -123,7 +123,7 @@ char *qemu_device_option(unsigned int slot, const char *what)
 #define FIRST    "QEMU cannot plug it into a running machine: open it first, in a context of its own"
 #define OWN_PORT "each device is behind a root port of its own: this model cannot be opened"
 
-/* What QEMU says, and what mends it. */
+/* Parts of QEMU's messages, with the hint for each; the first that occurs counts. */
 static const struct {
 	const char *reason;
 	const char *hint;

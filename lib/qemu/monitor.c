@@ -13,8 +13,8 @@
 #include "qemu/process.h"
 
 /*
- * Reads lines until one is a reply; events in between are of no interest. Returns the reply, to be
- * freed, and its length. NULL: errno says why, 0 at the end of the stream.
+ * Reads lines until one is a reply, and ignores events in between. Returns the reply, which is to
+ * be freed; NULL on failure, with errno set, or 0 in it at the end of the stream.
  */
 static char *read_reply(FILE *monitor)
 {
@@ -42,7 +42,7 @@ int qemu_monitor_execute(FILE *monitor, const char *command, size_t length, char
 	return *reply ? 0 : monitor_error(errno);
 }
 
-/* The start of the text of a string in JSON becomes its text; what is not ASCII becomes '?'. */
+/* Copies the text of a JSON string, of which json is the first character, as far as it fits. */
 static void decode_string(const char *json, char *text, size_t size)
 {
 	static const char letters[] = "nrt", meanings[] = "\n\r\t";
@@ -79,7 +79,7 @@ static int encode_string(const char *command, char *json, size_t size)
 	return 0;
 }
 
-/* Of what QEMU printed the error counts, if there is one, else the first line. */
+/* Copies the error from what QEMU printed, or the first line if there is none. */
 static void parse_reply(const char *reply, char *text, size_t size)
 {
 	const char *string = strstr(reply, "\"desc\": \""), *error;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * MSI and MSI-X of a device under QEMU: what it has, and programming it to ring the doorbell
+ * MSI and MSI-X of a device under QEMU: finds out what it has and programs it to ring the doorbell
  * (doorbell.c). Follows PCI Local Bus 3.0, 6.8.
  */
 
@@ -111,7 +111,7 @@ static int program(struct qemu_dev *qdev)
 
 int qemu_msi_enable(struct qemu_dev *qdev)
 {
-	/* MSI replaces the lower bits of its data by the vector. */
+	/* A device with MSI replaces the lower bits of the data by the vector's number. */
 	unsigned int count = qdev->type == USRPCI_IRQ_MSI
 				     ? (unsigned int)next_power_of_two(qdev->count)
 				     : qdev->count;

@@ -37,7 +37,8 @@ struct spawn {
 };
 
 /*
- * 64 KiB of nothing but hlt at the reset vector, with a jump back for what wakes the processor.
+ * Makes 64 KiB of firmware: at the reset vector hlt, and a jump back to it for when the processor
+ * wakes.
  * Returns a descriptor, or -1 with errno set.
  */
 static int create_bios(void)
@@ -68,7 +69,7 @@ static bool tie_life(int fd)
 	if (fcntl(fd, F_SETSIG, SIGKILL) || fcntl(fd, F_SETOWN, getpid()) ||
 	    fcntl(fd, F_SETFL, O_ASYNC))
 		return false;
-	/* It may have gone before the signal was armed. */
+	/* The writer may have gone before the signal was armed. */
 	return poll(&poller, 1, 0) == 0;
 }
 
@@ -79,7 +80,8 @@ static void child(const struct spawn *spawn, int messages, int status)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid(); /* an interrupt from the terminal is for the driver, which then ends QEMU */
+	setsid(); /* an interrupt from the terminal reaches the driver alone, which then ends QEMU
+		   */
 	for (unsigned int i = 0; i < QEMU_FD_COUNT; i++)
 		keep_in_child(spawn->fds[i]);
 	if (null >= 0 && dup2(null, 0) == 0 && dup2(messages, 1) == 1 && dup2(messages, 2) == 2 &&
@@ -91,7 +93,7 @@ static void child(const struct spawn *spawn, int messages, int status)
 	_exit(127);
 }
 
-/* Standard input and output may be closed in the program; QEMU's are put there. */
+/* The program may have closed descriptors 0 to 2, which are QEMU's standard ones. */
 int qemu_above_stdio(int fd)
 {
 	int copy, error;
@@ -144,14 +146,14 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* Waits until the child runs QEMU, or says why it can't: the pipe closes on exec. */
+/* Waits until the child runs QEMU, which closes the pipe, or has written why it cannot. */
 static int await_exec(const struct spawn *spawn, int status)
 {
 	struct pollfd poller = {.fd = status, .events = POLLIN};
 	int error = 0;
 	ssize_t got;
 
-	/* Another thread may just have forked a child that has the pipe too. */
+	/* Another thread may just have forked a child that holds the pipe open too. */
 	if (poll(&poller, 1, MONITOR_TIMEOUT * 1000) == 0)
 		return 0;
 	do {
@@ -161,8 +163,7 @@ static int await_exec(const struct spawn *spawn, int status)
 		return 0;
 	if (got != sizeof(error) || error == 0)
 		error = EIO;
-	/* execvp(3) says EACCES when a directory of PATH cannot be searched, whatever the others
-	 * hold. */
+	/* execvp(3) fails with EACCES when it cannot search one directory of PATH. */
 	if (error == EACCES && !strchr(spawn->argv[0], '/'))
 		error = ENOENT;
 	return report(spawn->model->ctx, -error, spawn->model->object,
@@ -244,7 +245,7 @@ static int explain_end(const struct spawn *spawn, const char *complaint)
 		      spawn->argv[0], *complaint ? complaint : "it gave no reason");
 }
 
-/* Waits until the machine runs. QEMU ends before that when it does not like its arguments. */
+/* Waits until the machine runs. QEMU ends before that if it refuses its arguments. */
 static int greet(const struct spawn *spawn, struct qemu_process *process)
 {
 	static const char command[] = "{\"execute\": \"qmp_capabilities\"}\n";
@@ -300,7 +301,7 @@ int qemu_process_spawn(const struct qemu_model *model, int ram, size_t ram_size,
 	return error;
 }
 
-/* Asks it to end, as its disks may want; kills it when it does not. */
+/* Asks QEMU to end, so that it can write to its disks; kills it if it does not answer. */
 static void end(struct qemu_process *process)
 {
 	static const char command[] = "{\"execute\": \"quit\"}\n";

@@ -30,7 +30,7 @@ int qtest_init(struct qtest *qtest, int fd, unsigned int timeout_seconds)
 	return 0;
 }
 
-/* After a failure nobody knows which reply belongs to which command. */
+/* After a failure it is unknown which reply belongs to which command, so none is read any more. */
 static int give_up(struct qtest *qtest, int error)
 {
 	qtest->error = error;
@@ -66,7 +66,7 @@ static int send_command(struct qtest *qtest, const char *text, size_t length)
 	return 0;
 }
 
-/* Returns how many bytes came; 0 when none wait and flags say not to wait for any. */
+/* Returns the number of bytes received; 0 if none are there and flags have MSG_DONTWAIT. */
 static int receive(struct qtest *qtest, int flags)
 {
 	size_t room = sizeof(qtest->buffer) - qtest->used;
@@ -119,8 +119,7 @@ static char *next_reply(struct qtest *qtest, size_t *length)
 	return qtest->buffer;
 }
 
-/* Reports that came with the reply are handled at once: nobody else would see that they are there.
- */
+/* Reports behind the reply are handled now, since poll(2) would not show that they are here. */
 static void drop_reply(struct qtest *qtest, size_t length)
 {
 	qtest->used -= length;

@@ -44,7 +44,7 @@ int qtest_write(struct qtest *qtest, enum qtest_space space, uint64_t address, u
 /* Reads size bytes of memory, as they lie there. size <= QTEST_BLOCK. Errors: as qtest_read(). */
 int qtest_read_block(struct qtest *qtest, uint64_t address, void *bytes, size_t size);
 
-/* Has the interrupt lines that enter the I/O APIC reported to irq() instead of to the processor. */
+/* Interrupt lines into the I/O APIC are from now on reported to irq(), not to the processor. */
 int qtest_intercept_ioapic(struct qtest *qtest);
 
 /* Handles reports of interrupt lines that wait in the socket. Errors: -ENODEV; -EPROTO. */

@@ -17,10 +17,13 @@
 #define LOG_SUBJECT "qemu"
 #include "log.h"
 
-/* What the heap gets and gives back; the first unit has holes for old hardware and address 0. */
+/*
+ * The heap gets and gives back multiples of this. The first unit is not used: it contains address 0
+ * and holes for old hardware.
+ */
 #define UNIT ((size_t)2 << 20)
 
-/* All of it lies below 4 GiB, and the 32-bit BARs above it. */
+/* The RAM lies below the 32-bit BARs, which lie below 4 GiB. */
 #define RAM_DEFAULT 1024 /* MiB */
 #define RAM_MIN     16
 #define RAM_MAX     2048
@@ -30,7 +33,7 @@ static struct qemu *qemu_of(struct dma_domain *domain)
 	return (struct qemu *)domain;
 }
 
-/* Bytes of the machine's RAM, from USRPCI_QEMU_RAM in MiB. */
+/* Reads the size of the machine's RAM from USRPCI_QEMU_RAM, which is in MiB. */
 static int ram_size(struct usrpci_ctx *ctx, const char *object, size_t *size)
 {
 	const char *text = secure_getenv("USRPCI_QEMU_RAM");
@@ -94,7 +97,7 @@ static bool fits(const struct qemu *qemu, const struct dma_chunk_request *reques
 	return true;
 }
 
-/* The highest that fits: what is low stays free for devices that reach no further. */
+/* Finds the highest place that fits, so that low memory stays free for devices with a limit. */
 static int find_units(const struct qemu *qemu, const struct dma_chunk_request *request,
 		      size_t units, uint64_t *start)
 {

@@ -12,7 +12,7 @@
 
 #define BUTTON (PCI_EXP_SLTCTL_ABPE | PCI_EXP_SLTCTL_HPIE)
 
-/* Of a root port's BAR 0, which holds its MSI-X table from the start on. */
+/* The size of a root port's BAR 0, at the start of which is its MSI-X table. */
 #define PORT_BAR_SIZE 0x1000
 
 static uint64_t port_bar(unsigned int slot)
@@ -58,7 +58,7 @@ int qemu_request_enable(struct qemu_dev *qdev)
 	if (!error)
 		error = update_port(qdev, port_cap(qdev, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS, 0,
 				    PCI_MSIX_FLAGS_ENABLE);
-	/* Written ones clear what was there before. */
+	/* Writing a one clears a press of the button from before. */
 	if (!error)
 		error = update_port(qdev, express + PCI_EXP_SLTSTA, 0, PCI_EXP_SLTSTA_ABP);
 	return error ? error : update_port(qdev, express + PCI_EXP_SLTCTL, 0, BUTTON);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The machine's slots: a PCI Express root port each, with bus numbers and windows of its own, into
- * which any model can be plugged while the machine runs. What firmware and an operating system do
- * in a computer is done here: configuration space, bus numbers, windows, slot power; BARs are
- * bar.c's. Follows the PCI Express Base Specification 4.0, 6.7 and 7.5, and Intel's Q35 data
+ * The machine's slots. Each is a PCI Express root port with bus numbers and windows of its own,
+ * into which a model can be plugged while the machine runs. This does what firmware and an
+ * operating system do in a computer: configuration space, bus numbers, windows, slot power; bar.c
+ * does BARs. Follows the PCI Express Base Specification 4.0, 6.7 and 7.5, and Intel's Q35 data
  * sheet for PCIEXBAR.
  */
 
@@ -31,7 +31,7 @@
 #define SLOT_ON    (PCI_EXP_SLTCTL_PWR_ON | PCI_EXP_SLTCTL_PWR_IND_ON | PCI_EXP_SLTCTL_ATTN_IND_OFF)
 #define SLOT_OFF   (PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_ATTN_IND_OFF)
 
-/* How often, and after what time, a device is asked for that QEMU refused. */
+/* How often device_add is repeated after QEMU refused a device, and the time between. */
 #define PLUG_TRIES    40
 #define PLUG_PAUSE_MS 5
 
@@ -120,7 +120,7 @@ unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int dev
 	return 0;
 }
 
-/* Windows are given in units of 1 MiB (memory) and 4 KiB (I/O): 7.5.1.3. */
+/* Memory windows have units of 1 MiB, those for ports of 4 KiB (7.5.1.3). */
 static uint32_t window16(struct qemu_window window)
 {
 	uint64_t last = window.start + window.size - 1;
@@ -185,8 +185,8 @@ static int set_power(struct qemu *qemu, unsigned int slot, uint32_t power)
 }
 
 /*
- * Runs device_add. QEMU lets go of what an unplugged device used, a drive, a little later: what it
- * refuses just after that is asked again.
+ * Runs device_add. QEMU releases what an unplugged device used, such as a drive, a little later; so
+ * this repeats a command that QEMU refuses just after an unplug.
  */
 static int add_device(struct qemu *qemu, const char *command, char *reply, size_t size)
 {
@@ -245,7 +245,7 @@ bool qemu_can_unplug(struct qemu *qemu, unsigned int slot)
 	       !strcmp(reply, "true");
 }
 
-/* QEMU takes a device away whose slot has been switched off. */
+/* QEMU unplugs a device when its slot is switched off. */
 void qemu_unplug(struct qemu *qemu, unsigned int slot)
 {
 	set_power(qemu, slot, SLOT_OFF);

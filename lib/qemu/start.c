@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A context's QEMU: its start and its end, which is that of the context's DMA memory.
+ * Starts and ends a context's QEMU. It ends together with the context's DMA memory.
  */
 
 #include <errno.h>
@@ -34,7 +34,7 @@ const struct dma_domain_ops domain_qemu = {
 	.destroy = qemu_domain_destroy,
 };
 
-/* What QEMU unplugs and plugs again has its children no more. */
+/* A device that is unplugged and plugged again has lost its children. */
 static bool has_children(const struct qemu_model *model)
 {
 	for (size_t i = 1; i < model->words.we_wordc; i++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The lock around the one qtest connection, and the watcher: a thread that reads what QEMU reports
- * while no command is under way. It exists while a device has interrupts enabled; it also tells
- * those who wait for one that QEMU is gone.
+ * The lock around the one qtest connection, and the watcher: a thread that reads QEMU's reports
+ * while no command is under way. It exists while a device has interrupts enabled, and also wakes
+ * those who wait for an interrupt when QEMU is gone.
  */
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static void watch_socket(struct qemu *qemu, bool on)
 		epoll_ctl(qemu->watch_epoll, EPOLL_CTL_MOD, qemu->process.qtest, &event);
 }
 
-/* Replies are for the thread that waits for them: the watcher looks away meanwhile. */
+/* While a thread is inside, replies are for that thread and the watcher ignores the socket. */
 void qemu_enter(struct qemu *qemu)
 {
 	pthread_mutex_lock(&qemu->lock);
@@ -63,7 +63,7 @@ static int add_watch(struct qemu *qemu, int fd)
 	return epoll_ctl(qemu->watch_epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-/* Signals are for the program's own threads. */
+/* The watcher blocks all signals: they are for the program's own threads. */
 static int start_watcher(struct qemu *qemu)
 {
 	sigset_t all, old;

@@ -12,27 +12,27 @@
 
 # --- helpers for cases -----------------------------------------------------------------------
 
-# Ends the case: it has failed, this is why.
+# fail REASON: ends the case, which has failed.
 fail()
 {
 	echo "$*" >&2
 	exit 1
 }
 
-# Ends the case: it cannot be run here, this is why.
+# skip REASON: ends the case, which cannot run here.
 skip()
 {
 	echo "$*" >"$scratch/skip"
 	exit 0
 }
 
-# A line for whoever reads the results, such as a time that was measured.
+# Prints a line for the reader of the results, such as a time that was measured.
 note()
 {
 	echo "# $*" >&4
 }
 
-# expect_fail STATUS PATTERN COMMAND...: it exits with STATUS and says something that matches.
+# expect_fail STATUS PATTERN COMMAND...: COMMAND exits with STATUS and prints something that matches.
 expect_fail()
 {
 	local want=$1 pattern=$2 status=0
@@ -43,7 +43,7 @@ expect_fail()
 	grep -Eq -- "$pattern" <<<"$output" || fail "nothing in the output matches '$pattern': $*"
 }
 
-# expect_output PATTERN COMMAND...: it succeeds and prints something that matches.
+# expect_output PATTERN COMMAND...: COMMAND succeeds and prints something that matches.
 expect_output()
 {
 	expect_fail 0 "$@"
@@ -55,7 +55,7 @@ expect_same()
 	diff -u --label expected <(echo "$2") --label ours <(echo "$1") || fail "${3:-output} differs"
 }
 
-# wait_for SECONDS COMMAND...: until COMMAND succeeds; it is a failure when it never does.
+# wait_for SECONDS COMMAND...: repeats COMMAND until it succeeds; fails if it never does.
 wait_for()
 {
 	local deadline=$((SECONDS + 3 * $1)) # the host may have other work
@@ -66,7 +66,7 @@ wait_for()
 	done
 }
 
-# The kernel's messages since the case began.
+# Prints the kernel's messages since the case began.
 kernel_log()
 {
 	dmesg | sed "1,/$log_marker\$/d"
@@ -81,7 +81,7 @@ add_partition()
 	partx -a "/dev/$1"
 }
 
-# expect_kernel_log PATTERN [SECONDS]: such a message comes, and is none of the forbidden ones now.
+# expect_kernel_log PATTERN [SECONDS]: waits for such a message, which is not forbidden from now on.
 expect_kernel_log()
 {
 	echo "$1" >>"$scratch/expected-log"
@@ -94,14 +94,14 @@ monitor()
 	"$here/monitor" "$@"
 }
 
-# The driver that holds a device now; nothing if none does.
+# Prints the driver that holds a device now, nothing if none does.
 driver_of()
 {
 	local link=/sys/bus/pci/devices/$1/driver
 	[ ! -e "$link" ] || basename "$(readlink "$link")"
 }
 
-# The network interface of a PCI device.
+# Prints the network interface of a PCI device.
 interface_of()
 {
 	ls "/sys/bus/pci/devices/$1/net"
@@ -139,7 +139,7 @@ run_case()
 	"$1"
 }
 
-# The kernel's complaints since the case began, less what the case expected.
+# Prints the kernel's complaints since the case began, without those that the case expected.
 complaints()
 {
 	dmesg | awk -v marker="$log_marker" -v forbidden="$forbidden_log" -v list="$scratch/expected-log" '
@@ -171,7 +171,7 @@ wait_for_case()
 	return 1
 }
 
-# Runs a case as a process group, so that nothing of it outlives it.
+# Runs a case as a process group, so that none of its processes outlives it.
 execute_case()
 {
 	local number=$1 case=$2
