@@ -75,6 +75,27 @@ has_no_writable_globals()
 		$3 == "O" && ($4 == ".data" || $4 == ".bss") { print $NF ": writable" }'
 }
 
+# Who calls whom among the object files of a folder of lib/, "caller called" a line.
+calls_within()
+{
+	for object in "$USRPCI_BUILD"/lib/libusrpci.so.*.p/"$1"_*.o; do
+		name=${object##*/"$1"_}
+		nm --format=posix "$object" | sed "s/$/ ${name%.c.o}/"
+	done | awk '
+		$2 ~ /^[TDR]$/ { home[$1] = $NF }
+		$2 == "U" { uses[$NF, $1] }
+		END { for (use in uses) { split(use, pair, SUBSEP); if (pair[2] in home) print pair[1], home[pair[2]] } }'
+}
+
+# A backend of one process, one lock and one connection is understood from below: see lib/qemu/qemu.h.
+files_call_only_what_is_below_them()
+{
+	need_library "$lib"
+	calls_within "$1" >"$scratch/calls"
+	[ "$(wc -l <"$scratch/calls")" -gt 10 ] || echo "only $(wc -l <"$scratch/calls") calls were found"
+	tsort "$scratch/calls" 2>&1 >/dev/null | sed 's/^tsort: //'
+}
+
 lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -vE '^(host|nvme)\.h$')
 lib=$USRPCI_BUILD/lib/libusrpci.so
 host=$USRPCI_BUILD/host/libusrpci-host.so
@@ -95,4 +116,5 @@ check "libusrpci-nvme.so exports what libusrpci-nvme.sym lists" \
 check "libusrpci-nvme.sym lists what nvme.h declares" \
 	exports_what_its_headers_declare "$USRPCI_SOURCE/drivers/nvme/libusrpci-nvme.sym" nvme.h
 check "libusrpci-nvme.so has no writable globals" has_no_writable_globals "$nvme"
+check "the files of lib/qemu call only what is below them" files_call_only_what_is_below_them qemu
 finish
