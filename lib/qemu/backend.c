@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +129,23 @@ static int bring_in(struct qemu_dev *qdev)
 	return error;
 }
 
+static bool has_name(const struct qemu *qemu, const char *name)
+{
+	for (unsigned int slot = 0; slot < QEMU_SLOTS; slot++)
+		if (qemu->slots[slot] && !strcmp(qemu->slots[slot]->dev->name, name))
+			return true;
+	return false;
+}
+
+/* Messages tell devices of one model apart: "qemu:edu", "qemu:edu#2". */
+static void number_name(const struct qemu *qemu, struct usrpci_dev *dev)
+{
+	size_t length = strlen(dev->name);
+
+	for (unsigned int i = 2; i <= QEMU_SLOTS && has_name(qemu, dev->name); i++)
+		snprintf(dev->name + length, sizeof(dev->name) - length, "#%u", i);
+}
+
 static int open_in(struct qemu *qemu, struct usrpci_dev *dev, const struct qemu_model *model)
 {
 	struct qemu_dev *qdev = calloc(1, sizeof(*qdev));
@@ -137,6 +155,7 @@ static int open_in(struct qemu *qemu, struct usrpci_dev *dev, const struct qemu_
 		return -ENOMEM;
 	*qdev = (struct qemu_dev){.dev = dev, .qemu = qemu, .intx = -1};
 	qemu_enter(qemu);
+	number_name(qemu, dev);
 	error = fill_slot(qdev, model);
 	if (!error)
 		error = bring_in(qdev);

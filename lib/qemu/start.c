@@ -38,7 +38,8 @@ const struct dma_domain_ops domain_qemu = {
 static bool has_children(const struct qemu_model *model)
 {
 	for (size_t i = 1; i < model->words.we_wordc; i++)
-		if (!strcmp(model->words.we_wordv[i], "-device"))
+		if (!strcmp(model->words.we_wordv[i], "-device") ||
+		    !strcmp(model->words.we_wordv[i], "--device"))
 			return true;
 	return false;
 }

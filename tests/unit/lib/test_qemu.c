@@ -223,6 +223,8 @@ static void devices_of_one_context_share_a_buffer(void **state)
 	assert_int_equal(usrpci_dev_open(m.ctx, "qemu:edu", &other), 0);
 	assert_int_equal(usrpci_bar_map(other, 0, &bar), 0);
 	assert_int_equal(qemu_pid(other), qemu_pid(m.dev));
+	assert_string_equal(usrpci_dev_name(m.dev), "qemu:edu");
+	assert_string_equal(usrpci_dev_name(other), "qemu:edu#2");
 	assert_int_equal(usrpci_dev_set_bus_master(m.dev, true), 0);
 	assert_int_equal(usrpci_dev_set_bus_master(other, true), 0);
 	memset(block, 0x5a, EDU_SIZE);
