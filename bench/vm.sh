@@ -121,12 +121,12 @@ frames()
 	for ((round = 0; round < 7; round++)); do
 		"$build/bench/bench_e1000_txonly" "$nic" | sed 's/^/usrpci /'
 	done
-	PATH=$build/cli:$PATH lent "$build/bench/bench_e1000_txonly" "$nic"
 	if command -v dpdk-testpmd >/dev/null; then
 		testpmd
 	else
 		echo "bench: without dpdk-testpmd, which is not installed" >&2
 	fi
+	PATH=$build/cli:$PATH lent "$build/bench/bench_e1000_txonly" "$nic"
 }
 
 case $1 in
