@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "check/check.h"
 #include "driver.h"
 #include "file.h"
 #include "group.h"
@@ -121,11 +122,13 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 			      "the kernel is locked down (%s): userspace may not reach devices "
 			      "through uio",
 			      mode);
-	if (!info->irq_pin && !force)
+	if (!info->irq && !force)
 		return refuse(host->ctx, -EOPNOTSUPP, name,
 			      "--driver vfio-pci brings MSI; --force for a driver that polls",
-			      "it has no interrupt pin (a virtual function, or MSI alone), and "
-			      "uio_pci_generic knows no other interrupt");
+			      "it has %s, and uio_pci_generic knows no other interrupt",
+			      info->irq_pin
+				      ? "a pin, but the kernel has no interrupt for it (irq 0)"
+				      : "no interrupt pin (a virtual function, or MSI alone)");
 	group_type(host, info->iommu_group, type);
 	if (group_translates(host, info) && !strncmp(type, "DMA", 3))
 		log_warning(host->ctx, name, "--driver vfio-pci",
@@ -136,12 +139,14 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 static int suits_vfio(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		      const char *name)
 {
+	char text[200], cure[200], hint[256];
+
 	if (group_translates(host, info) || group_noiommu(host))
 		return 0;
-	return refuse(host->ctx, -EOPNOTSUPP, name,
-		      "boot with intel_iommu=on (AMD: enable it in the firmware), or use --driver "
-		      "uio_pci_generic",
-		      "no IOMMU translates for it, which vfio-pci needs");
+	iommu_absence(host, text, cure);
+	snprintf(hint, sizeof(hint), "%s; or use --driver uio_pci_generic", cure);
+	return refuse(host->ctx, -EOPNOTSUPP, name, hint,
+		      "no IOMMU translates for it, which vfio-pci needs: %s", text);
 }
 
 int driver_suits(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info,

@@ -23,9 +23,6 @@
 #define RESOURCE_MEMORY     UINT64_C(0x00000200)
 #define RESOURCE_UNASSIGNED UINT64_C(0x20000000)
 
-/* An interrupt's number, where the kernel has none (IRQ_NOTCONNECTED). */
-#define IRQ_NONE UINT64_C(0x80000000)
-
 struct hardware {
 	struct usrpci_host *host;
 	const struct usrpci_dev_info *info;
@@ -44,12 +41,6 @@ static bool read_config(struct hardware *hardware)
 	return !error;
 }
 
-/* Where nobody answers, all bits read as ones. Of virtual functions only the ids do. */
-static bool answers(const struct hardware *hardware)
-{
-	return get_le32(hardware->config + PCI_CLASS_REVISION) != UINT32_MAX;
-}
-
 static void check_answer(const struct hardware *hardware)
 {
 	char state[NAME_SIZE], cure[200];
@@ -66,25 +57,12 @@ static void check_answer(const struct hardware *hardware)
 		    state);
 }
 
-/* The kernel knows the interrupt's number for sure once it has enabled the device. */
-static bool has_number(const struct hardware *hardware)
-{
-	uint64_t irq, enabled;
-
-	if (file_read_u64(hardware->host->ctx, &irq, PCI_DEVICES "/%s/irq", hardware->name) ||
-	    (irq > 0 && irq < IRQ_NONE))
-		return true;
-	return !file_read_u64(hardware->host->ctx, &enabled, PCI_DEVICES "/%s/enable",
-			      hardware->name) &&
-	       !enabled;
-}
-
 static void check_interrupt(const struct hardware *hardware)
 {
 	const struct usrpci_dev_info *info = hardware->info;
 	char what[64] = "no interrupt pin";
 
-	if (info->irq_pin && has_number(hardware)) {
+	if (info->irq_pin && info->irq) {
 		finding_add(hardware->findings, USRPCI_CHECK_OK, "interrupt", NULL,
 			    "%s has the pin INT%c", hardware->name, 'A' + info->irq_pin - 1);
 		return;
@@ -156,12 +134,11 @@ void check_hardware(struct usrpci_host *host, const struct usrpci_dev_info *info
 	struct hardware hardware = {.host = host, .info = info, .findings = findings};
 
 	usrpci_addr_format(&info->addr, hardware.name);
-	if (!read_config(&hardware))
-		return;
-	if (!answers(&hardware)) {
+	if (info->silent) {
 		check_answer(&hardware);
 		return;
 	}
 	check_interrupt(&hardware);
-	check_bars(&hardware);
+	if (read_config(&hardware))
+		check_bars(&hardware);
 }

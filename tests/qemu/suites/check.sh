@@ -3,7 +3,7 @@
 #
 # What usrpci check finds on a real host: each thing that is missing, and that its cure mends it.
 #
-# case-deadline: 60
+# case-deadline: 120
 #
 # vm: --nic e1000 --device edu
 

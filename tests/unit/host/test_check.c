@@ -399,10 +399,6 @@ static void a_pin_without_an_interrupt_is_told(void **state)
 	check(kernel, NIC);
 	assert_finding("interrupt", "the kernel has no interrupt for it (irq 0)",
 		       USRPCI_CHECK_MISSING, "a driver that polls");
-	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/enable", "0\n");
-	check(kernel, NIC);
-	assert_finding("interrupt", "has the pin INTA", USRPCI_CHECK_OK, "");
-	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/enable", "1\n");
 	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/irq", "11\n");
 	check(kernel, NIC);
 	assert_finding("interrupt", "has the pin INTA", USRPCI_CHECK_OK, "");
