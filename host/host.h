@@ -14,7 +14,8 @@
 /* Longest kernel driver, module, interface and block device names that are handled, with zero. */
 #define NAME_SIZE 32
 
-/* Where the kernel is reached for more than reading files. Tests put a simulated one in its place.
+/*
+ * Where the kernel is reached for more than reading files. Tests put a simulated one in its place.
  */
 struct host_kernel {
 	/* Makes one change. Returns 0 or a negative errno; does not log. */

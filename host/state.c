@@ -79,8 +79,10 @@ static int write_new(const char *path, const char *text)
 	return error;
 }
 
-/* The new file has one place for all notes, so that a writer that is killed leaves nothing that the
- * next one does not overwrite. */
+/*
+ * The new file has one place for all notes, so that a writer that is killed leaves nothing that the
+ * next one does not overwrite.
+ */
 static int replace(struct usrpci_host *host, char *path, const char *text)
 {
 	char fresh[PATH_SIZE];
@@ -147,7 +149,8 @@ static int open_lock(struct usrpci_host *host)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	/* Whoever can open the file can lock it for ever. An older version let everybody read it.
+	/*
+	 * Whoever can open the file can lock it for ever. An older version let everybody read it.
 	 */
 	if (!fchmod(fd, 0600))
 		return fd;

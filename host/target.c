@@ -260,7 +260,8 @@ static int probe(struct usrpci_host *host, struct target *target, const char *dr
 		return error;
 	if (error)
 		return refused(host, target, error, "have it probed", "drivers_probe");
-	/* The kernel has probed when the write returns, unless the driver asked for a later time.
+	/*
+	 * The kernel has probed when the write returns, unless the driver asked for a later time.
 	 */
 	if (settle(host, target, driver, host->settle_ms / 10))
 		return 0;
@@ -320,8 +321,10 @@ static bool comes_along(const struct targets *along, const char *name)
 	return target && (usrpci_driver_kind(target->wanted) != USRPCI_DRIVER_KERNEL);
 }
 
-/* Even by force, a device is not torn from a program that holds it through vfio: the kernel waits
- * for the program then, and cannot be interrupted. */
+/*
+ * Even by force, a device is not torn from a program that holds it through vfio: the kernel waits
+ * for the program then, and cannot be interrupted.
+ */
 static bool stands_in_the_way(const struct target *target, const struct usrpci_use *use,
 			      const struct targets *along, bool force)
 {

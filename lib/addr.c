@@ -12,7 +12,8 @@
 
 #include "numbers.h"
 
-/* Takes a number of 1 to most digits and the character after it. Returns where that ends or NULL.
+/*
+ * Takes a number of 1 to most digits and the character after it. Returns where that ends or NULL.
  */
 static const char *take_number(const char *text, unsigned int most, char end, uint32_t *value)
 {

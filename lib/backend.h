@@ -69,8 +69,10 @@ struct backend_ops {
 	/* Returns enum usrpci_feature bits of the open device. */
 	uint32_t (*features)(struct usrpci_dev *dev);
 
-	/* offset + size <= config_size. Little-endian bytes. Writes are 1, 2 or 4 bytes and
-	 * aligned. */
+	/*
+	 * offset + size <= config_size. Little-endian bytes. Writes are 1, 2 or 4 bytes and
+	 * aligned.
+	 */
 	int (*config_read)(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size);
 	int (*config_write)(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
 			    size_t size);

@@ -174,7 +174,8 @@ int usrpci_ext_cap_find(struct usrpci_dev *dev, enum usrpci_ext_cap_id id)
 	return usrpci_ext_cap_find_next(dev, id, 0);
 }
 
-/* PCI Code and ID Assignment Specification 1.14; the words of lspci(8), the symbols of setpci(8).
+/*
+ * PCI Code and ID Assignment Specification 1.14; the words of lspci(8), the symbols of setpci(8).
  */
 struct names {
 	const char *words, *symbol;

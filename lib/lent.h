@@ -29,8 +29,10 @@ int broker_config_write(struct usrpci_ctx *ctx, const char *device, unsigned int
 			const void *bytes, size_t width);
 int broker_reset(struct usrpci_ctx *ctx, const char *device);
 
-/* A huge page that the broker holds: its file (the caller's to close), where in it, and where in
- * memory. */
+/*
+ * A huge page that the broker holds: its file (the caller's to close), where in it, and where in
+ * memory.
+ */
 struct broker_page {
 	int fd;
 	uint64_t offset;

@@ -61,8 +61,10 @@ struct broker_reply {
 _Static_assert(sizeof(struct broker_request) == 128, "layout of a request");
 _Static_assert(sizeof(struct broker_reply) == 32, "layout of a reply");
 
-/* Sends a message of a fixed size, with a file unless fd is negative. Returns 0 or a negative
- * errno. */
+/*
+ * Sends a message of a fixed size, with a file unless fd is negative. Returns 0 or a negative
+ * errno.
+ */
 int broker_send(int socket, const void *message, size_t size, int fd);
 
 /*

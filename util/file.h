@@ -51,7 +51,8 @@ __attribute__((format(printf, 2, 3))) bool file_exists(const struct usrpci_ctx *
 __attribute__((format(printf, 3, 4))) int dir_list(const struct usrpci_ctx *ctx, char ***names,
 						   const char *format, ...);
 
-/* pread(2) and pwrite(2) of exactly size bytes: 0, a negative errno, or -EIO when less was moved.
+/*
+ * pread(2) and pwrite(2) of exactly size bytes: 0, a negative errno, or -EIO when less was moved.
  */
 int pread_exact(int fd, void *buffer, size_t size, off_t offset);
 int pwrite_exact(int fd, const void *buffer, size_t size, off_t offset);

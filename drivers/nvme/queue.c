@@ -152,7 +152,8 @@ static void abort_command(struct usrpci_nvme_queue *queue, struct nvme_slot *slo
 	pthread_mutex_unlock(&nvme->lock);
 }
 
-/* A late command is aborted; one that is not back a quarter of its time after that costs a reset.
+/*
+ * A late command is aborted; one that is not back a quarter of its time after that costs a reset.
  */
 static void look_at_deadlines(struct usrpci_nvme_queue *queue)
 {

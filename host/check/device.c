@@ -106,7 +106,8 @@ static void first_entry(struct usrpci_host *host, const char *name, const char *
 		free(names);
 }
 
-/* vfio's file is the group's, under another name without an IOMMU; kernels may have iommufd alone.
+/*
+ * vfio's file is the group's, under another name without an IOMMU; kernels may have iommufd alone.
  */
 static void vfio_node(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		      const char *name, char node[64])

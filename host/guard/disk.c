@@ -76,7 +76,8 @@ static int read_mounts(const struct disk_tables *tables)
 	struct usrpci_host *host = tables->guard->host;
 	int error = parse_mounts(tables, "/proc/self/mountinfo");
 
-	/* In a mount namespace of its own, a program does not see what the host has mounted since.
+	/*
+	 * In a mount namespace of its own, a program does not see what the host has mounted since.
 	 */
 	if (!error && host_is_live(host))
 		parse_mounts(tables, "/proc/1/mountinfo");
@@ -115,7 +116,8 @@ static int read_tables(struct disk_tables *tables)
 		     : 0;
 }
 
-/* By number, for a source may be any link to it; by name for Btrfs, which has a number of its own.
+/*
+ * By number, for a source may be any link to it; by name for Btrfs, which has a number of its own.
  */
 static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs,
 		       const struct leaf *disk)
@@ -234,7 +236,8 @@ static bool is_file_of(int fd, const struct leaf *disk)
 	       status.st_rdev == disk->number;
 }
 
-/* A file that is missing, or of another disk as in a container's /dev, says nothing of this disk.
+/*
+ * A file that is missing, or of another disk as in a container's /dev, says nothing of this disk.
  */
 static int guard_exclusive(struct guard *guard, const struct leaf *disk)
 {

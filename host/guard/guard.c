@@ -131,7 +131,8 @@ static int guard_below(struct guard *guard)
 	return error;
 }
 
-/* vfio leaves a group alone whose functions have other drivers, whether anybody uses them or not.
+/*
+ * vfio leaves a group alone whose functions have other drivers, whether anybody uses them or not.
  */
 static bool is_stranger(const struct guard *guard, const struct usrpci_dev_info *member)
 {

@@ -17,7 +17,8 @@
 #include "guard/tree.h"
 #include "member.h"
 
-/* USB devices behind hubs are the deepest; a forged /sys (--root) could be deeper than the stack.
+/*
+ * USB devices behind hubs are the deepest; a forged /sys (--root) could be deeper than the stack.
  */
 #define DEPTH_MAX 24
 

@@ -33,8 +33,10 @@
 /* The kernel reads 32 bits of the request alone. */
 #define REQUEST_HALF (__BYTE_ORDER == __LITTLE_ENDIAN ? 0 : 4)
 #define REQUEST      (offsetof(struct seccomp_data, args[1]) + REQUEST_HALF)
-/* ioctl(2) of x86's other two tables; x32 marks its numbers with a bit. Where a number is another
- * call's, its second argument is neither of the two requests: the level of setsockopt(2). */
+/*
+ * ioctl(2) of x86's other two tables; x32 marks its numbers with a bit. Where a number is another
+ * call's, its second argument is neither of the two requests: the level of setsockopt(2).
+ */
 #define IOCTL_I386 54
 #define IOCTL_X32  514
 #define X32_BIT    0x40000000

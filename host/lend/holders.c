@@ -180,8 +180,10 @@ static bool search_mapped(struct search *search, const char *pid, const char *th
 	return any;
 }
 
-/* Whether a thread's files are those of its process; where the kernel does not say so, they may not
- * be. */
+/*
+ * Whether a thread's files are those of its process; where the kernel does not say so, they may not
+ * be.
+ */
 static bool shares_files(const char *pid, const char *thread)
 {
 	return strcmp(pid, thread) != 0 &&

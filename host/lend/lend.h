@@ -48,7 +48,8 @@ struct lend_file {
 
 #define LEND_CONFIG_SIZE 256
 
-/* Configuration space as it was lent, in its own byte order, and which of it the program may write.
+/*
+ * Configuration space as it was lent, in its own byte order, and which of it the program may write.
  */
 struct lend_config {
 	uint8_t bytes[LEND_CONFIG_SIZE];

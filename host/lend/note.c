@@ -49,8 +49,10 @@ struct note {
 	char command[64];
 };
 
-/* Field 22 of /proc/PID/stat, counted from behind the command's name, which may hold anything. 0:
- * no such process. */
+/*
+ * Field 22 of /proc/PID/stat, counted from behind the command's name, which may hold anything. 0:
+ * no such process.
+ */
 static uint64_t start_time(struct usrpci_host *host, int pid)
 {
 	char text[1024];

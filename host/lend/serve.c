@@ -281,8 +281,10 @@ static int new_client(struct server *server)
 	return pair[1];
 }
 
-/* The inherited socket says hello for everybody who has it, so a bad message there costs nobody
- * else. */
+/*
+ * The inherited socket says hello for everybody who has it, so a bad message there costs nobody
+ * else.
+ */
 static void serve_hello(struct server *server, short events)
 {
 	struct broker_reply reply = {

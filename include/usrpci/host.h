@@ -30,8 +30,10 @@ extern "C" {
 
 struct usrpci_host;
 
-/** One change, as it is about to be made. The strings are valid during the call of the handler
- * only. */
+/**
+ * One change, as it is about to be made. The strings are valid during the call of the handler
+ * only.
+ */
 struct usrpci_host_change {
 	const char *command; /**< as a line of shell, quoted: "echo 0000:03:00.0 > /sys/..." */
 	const char *path;    /**< the file written to; NULL when a module is loaded */
@@ -176,8 +178,10 @@ struct usrpci_journal_entry {
 	time_t when;              /**< of the first change */
 };
 
-/** Lists what restore would bring back. Returns the count; the list belongs to the caller
- * (free(3)), NULL after an error. */
+/**
+ * Lists what restore would bring back. Returns the count; the list belongs to the caller
+ * (free(3)), NULL after an error.
+ */
 int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **entries);
 
 /*
@@ -294,8 +298,10 @@ struct usrpci_lent {
 	bool abandoned;      /**< the broker was killed: usrpci_host_recover() cleans up */
 };
 
-/** Lists what is lent. Returns the count; the list belongs to the caller (free(3)), NULL after an
- * error. */
+/**
+ * Lists what is lent. Returns the count; the list belongs to the caller (free(3)), NULL after an
+ * error.
+ */
 int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list);
 
 /**

@@ -79,7 +79,8 @@ int usrpci_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned in
 int usrpci_irq_wait(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector,
 		    int timeout_ms);
 
-/** Masks a vector: it stays pending. Errors: -EINVAL; -EOPNOTSUPP (MSI without per-vector masks).
+/**
+ * Masks a vector: it stays pending. Errors: -EINVAL; -EOPNOTSUPP (MSI without per-vector masks).
  */
 int usrpci_irq_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector);
 

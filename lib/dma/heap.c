@@ -548,8 +548,10 @@ search_closely(const struct zone *zone, const struct dma_chunk_request *request,
 	struct block *block = search_bin(zone, bin, request, CANDIDATES, start);
 	uint64_t size = request->size, align = request->align;
 
-	/* A block that is aligned to the next power of two cannot cross a boundary: boundaries are
-	 * powers of two and no smaller than the block. */
+	/*
+	 * A block that is aligned to the next power of two cannot cross a boundary: boundaries are
+	 * powers of two and no smaller than the block.
+	 */
 	if (request->boundary && align < size)
 		align = UINT64_C(1) << (64 - __builtin_clzll(size - 1));
 	if (!block && align <= HEAP_END) {

@@ -30,7 +30,8 @@ struct backoff {
 	long nap; /* nanoseconds */
 };
 
-/* Waits a little for another thread: it spins at first, then sleeps, longer each time up to 1 ms.
+/*
+ * Waits a little for another thread: it spins at first, then sleeps, longer each time up to 1 ms.
  */
 void backoff_wait(struct backoff *backoff);
 

@@ -36,7 +36,8 @@
 #define LOG_SUBJECT "dma"
 #include "log.h"
 
-/* Free in plain programs, under valgrind and under ASan; TSan admits addresses of its choice only.
+/*
+ * Free in plain programs, under valgrind and under ASan; TSan admits addresses of its choice only.
  */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -233,8 +234,10 @@ static int obtain(struct physical *physical, const struct page_file *file, uint6
 
 	if (error)
 		return error;
-	/* The page map shows what is populated. A store would raise SIGBUS if a process that has
-	 * the file had cut it short meanwhile. */
+	/*
+	 * The page map shows what is populated. A store would raise SIGBUS if a process that has
+	 * the file had cut it short meanwhile.
+	 */
 	va = map_page(file, NULL, MAP_POPULATE, offset);
 	if (va == MAP_FAILED)
 		return -errno;
@@ -481,8 +484,10 @@ static int physical_file(struct dma_domain *domain, const struct dma_chunk *chun
 	return 0;
 }
 
-/* The kernel stores the zeros: where the file is too short now it says EFAULT, and nobody is
- * killed. */
+/*
+ * The kernel stores the zeros: where the file is too short now it says EFAULT, and nobody is
+ * killed.
+ */
 static int clear_page(void *va, size_t size)
 {
 	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), error;

@@ -222,7 +222,8 @@ static inline void *cache_pop(struct cache *cache)
 	return cache->buffers[count - 1];
 }
 
-/* Returns whether there was room. A buffer of NULL leaves no top, which is as if it were not put.
+/*
+ * Returns whether there was room. A buffer of NULL leaves no top, which is as if it were not put.
  */
 static inline bool cache_push(struct cache *cache, void *buffer)
 {

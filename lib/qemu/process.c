@@ -80,8 +80,8 @@ static void child(const struct spawn *spawn, int messages, int status)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid(); /* an interrupt from the terminal reaches the driver alone, which then ends QEMU
-		   */
+	/* An interrupt from the terminal reaches the driver alone, which then ends QEMU. */
+	setsid();
 	for (unsigned int i = 0; i < QEMU_FD_COUNT; i++)
 		keep_in_child(spawn->fds[i]);
 	if (null >= 0 && dup2(null, 0) == 0 && dup2(messages, 1) == 1 && dup2(messages, 2) == 2 &&

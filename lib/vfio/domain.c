@@ -338,7 +338,8 @@ const struct dma_domain_ops vfio_domain_ops = {
  * Devices join the domain of their context: the first one makes it.
  */
 
-/* Aligned to the page size, so that virtual and device addresses of a page agree in their low bits.
+/*
+ * Aligned to the page size, so that virtual and device addresses of a page agree in their low bits.
  */
 static int reserve_window(struct vfio_domain *domain, uint64_t top)
 {

@@ -23,8 +23,7 @@ struct vfio_domain {
 	struct vfio_iommu iommu;
 	pthread_mutex_t lock; /* all below: opening a device and growing the heap meet here */
 	struct iova_space space;
-	char *window; /* stands for device address 0; reserved, memory only where there are chunks
-		       */
+	char *window; /* device address 0; there is memory only where there are chunks */
 	size_t window_size;
 	void *mappings;  /* tsearch(3), by virtual address */
 	size_t count;    /* of mappings */

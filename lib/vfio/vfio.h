@@ -12,8 +12,7 @@
  *	info.c       the kernel's descriptions with capabilities
  *	group.c      a device's file by way of its group and a container: type1, no-IOMMU
  *	iommufd.c    a device's file by way of its own node and iommufd
- *	attach.c     devices join the context's DMA domain
- *	domain.c     its memory
+ *	domain.c     devices join the context's DMA domain; its memory
  *	limits.c     what the kernel lets it map and pin
  */
 
@@ -117,16 +116,16 @@ static inline struct vfio_device *vfio_device(const struct usrpci_dev *dev)
 	return dev->backend;
 }
 
-/* attach.c: the context's domain, made by its first device. */
 /*
- * Attaches a device to the context's IOMMU, which the first one opens: by iommufd where that can
- * be, else by group. The caller holds ctx->lock, and the context has no other domain.
+ * domain.c: attaches a device to the context's IOMMU, which the first one opens: by iommufd where
+ * that can be, else by group. The caller holds ctx->lock, and the context has no other domain.
  */
 int vfio_domain_attach(struct usrpci_dev *dev, struct vfio_device *vfio);
+
+/* Takes a device out of it again. The domain stays until the context is closed. */
 void vfio_domain_detach(struct usrpci_dev *dev);
 
-/* info.c: descriptions with capabilities, to be freed; NULL: there is none that makes sense.
- */
+/* info.c: reads a description with capabilities, to be freed. NULL: none that makes sense. */
 struct vfio_iommu_type1_info *vfio_read_iommu_info(const struct vfio_iommu *iommu);
 struct vfio_region_info *vfio_read_region_info(struct usrpci_dev *dev, unsigned int index);
 

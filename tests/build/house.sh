@@ -179,6 +179,14 @@ files_say_what_they_are()
 		FNR == 3 { nextfile }'
 }
 
+long_comments_begin_on_their_own_line()
+{
+	cd "$1" || return
+	# shellcheck disable=SC2086
+	sources $layers include tests |
+		xargs -r grep -HnE '(^|[;,{)])[[:space:]]*/\*\*?[[:space:]]+[^[:space:]]' | grep -vF '*/'
+}
+
 nothing_is_left_to_do()
 {
 	cd "$1" || return
@@ -289,6 +297,8 @@ rule "no function is longer than 80 lines" functions_are_short 1 \
 	lib/a.c "int f(void)\n{\n$(yes 'a;\n' | head -n 81 | tr -d '\n')}\nint g(void)\n{\n}\n"
 rule "each C file opens with its license and what it does" files_say_what_they_are 2 \
 	lib/a.c '/* a */\nint x;\n' lib/b.c '// SPDX-License-Identifier: BSD-2-Clause\n/*\n * b\n */\n'
+rule "a comment of several lines begins on a line of its own" long_comments_begin_on_their_own_line 2 \
+	lib/a.c '/* one\n * two */\nint a; /* three\n * four */\n/* five */\n/*\n * six\n */\nf("/* "); /* seven */\n'
 rule "nothing is left to do" nothing_is_left_to_do 1 lib/a.c "/* TO""DO: all */\n"
 rule "each public header has a man page" every_header_has_a_man_page 1 \
 	include/usrpci/dma.h '' include/usrpci/host.h '' man/usrpci_host.3.scd ''

@@ -130,7 +130,8 @@ int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return ready;
 }
 
-/* A page that was given back, for the next who asks for one: the kernel takes longer to make one.
+/*
+ * A page that was given back, for the next who asks for one: the kernel takes longer to make one.
  */
 static void *spare_page;
 

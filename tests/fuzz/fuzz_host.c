@@ -19,7 +19,8 @@ static struct usrpci_ctx *ctx;
 static struct usrpci_host *host;
 static struct input mounts, swaps;
 
-/* libmount opens its tables by itself, by this name; this file's fopen(3) is that for large files.
+/*
+ * libmount opens its tables by itself, by this name; this file's fopen(3) is that for large files.
  */
 FILE *open_table(const char *path, const char *mode) __asm__("fopen");
 

@@ -31,8 +31,10 @@
 		}                                                                                 \
 	} while (0)
 
-/* What librump provides: here it counts, and keeps the promise of one thread at a time in the
- * kernel. */
+/*
+ * What librump provides: here it counts, and keeps the promise of one thread at a time in the
+ * kernel.
+ */
 static pthread_mutex_t processor = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local bool is_kernel_thread;
 static _Thread_local bool scheduled;
@@ -75,8 +77,10 @@ static unsigned int read_config(unsigned int device, unsigned int function, int 
 	return value;
 }
 
-/* As pci_probe_device() does for each of 32 devices, with function 1..7 only behind the
- * multi-function bit. */
+/*
+ * As pci_probe_device() does for each of 32 devices, with function 1..7 only behind the
+ * multi-function bit.
+ */
 static unsigned int enumerate(struct place *places, unsigned int max)
 {
 	unsigned int found = 0;

@@ -298,7 +298,8 @@ static void mounts_that_cannot_be_read_count_as_in_use(void **state)
 		   "what is mounted cannot be read: No such file or directory");
 }
 
-/* libmount passes over a line that it does not understand, though it may be the one that matters.
+/*
+ * libmount passes over a line that it does not understand, though it may be the one that matters.
  */
 static void a_line_of_mounts_that_is_not_understood_counts_as_in_use(void **state)
 {
@@ -667,7 +668,8 @@ static void strangers_in_the_group_are_named_bridges_are_not(void **state)
 	assert_int_equal(found[0].kind, USRPCI_USE_BRIDGE);
 }
 
-/* Without netlink, as for any directory that stands for a host, the tables of /proc/net are read.
+/*
+ * Without netlink, as for any directory that stands for a host, the tables of /proc/net are read.
  */
 static void proc_net_is_read_for_a_host_of_files(void **state)
 {

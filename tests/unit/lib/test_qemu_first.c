@@ -64,7 +64,8 @@ static void wait_for(struct usrpci_bar *bar, size_t offset, uint32_t mask, uint3
 #define TABLE 0x0800
 #define DATA  0x1000
 
-/* READ DMA EXT of one sector (ATA8-ACS 7.26): a FIS from host to device and one region of memory.
+/*
+ * READ DMA EXT of one sector (ATA8-ACS 7.26): a FIS from host to device and one region of memory.
  */
 static void fill_read(uint8_t *memory, usrpci_dma_t addr, uint8_t sector)
 {
