@@ -5,8 +5,9 @@
  * the program, and this process too if that is killed: note.c then has what is needed to clean
  * up.
  *
- * At the end: the program and all it started are ended, each device is stopped (quiesce.c), and
- * only then is memory given back, then huge pages, then the devices.
+ * At the end: the program and all it started are ended, each device is stopped (quiesce.c), nobody
+ * may have one any more (holders.c), and only then are the devices given back, then memory, then
+ * huge pages.
  */
 
 #include <errno.h>

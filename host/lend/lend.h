@@ -5,7 +5,7 @@
 /*
  * What the parts of lending share.
  *
- *	lend.c          takes devices, runs the program, gives them back
+ *	lend.c     takes devices, runs the program, gives them back
  *	user.c     whom the program runs as
  *	child.c    the program's process: no privileges, and then no way to get any
  *	serve.c    the protocol (util/broker.h); treats its peers as hostile
