@@ -61,6 +61,12 @@ static int refuse_line(struct libmnt_table *table, const char *file, int line)
 	return -EBADMSG;
 }
 
+/* The first line of /proc/swaps is a heading, which libmount knows only with tabs in it. */
+static int refuse_swap(struct libmnt_table *table, const char *file, int line)
+{
+	return line == 1 ? 1 : -EBADMSG;
+}
+
 static int parse_mounts(const struct disk_tables *tables, const char *file)
 {
 	char path[PATH_SIZE];
@@ -107,7 +113,7 @@ static int read_tables(struct disk_tables *tables)
 	if (!tables->mounts || !tables->swaps)
 		return -ENOMEM;
 	tables->lib->mnt_table_set_parser_errcb(tables->mounts, refuse_line);
-	tables->lib->mnt_table_set_parser_errcb(tables->swaps, refuse_line);
+	tables->lib->mnt_table_set_parser_errcb(tables->swaps, refuse_swap);
 	error = read_mounts(tables);
 	if (!error)
 		error = read_swaps(tables);

@@ -261,6 +261,17 @@ static void swap_space_is_in_use(void **state)
 	assert_use(kernel, DISK, USRPCI_USE_SWAP, "nvme0n1 is swap space");
 }
 
+static void the_heading_of_the_table_of_swap_space_is_none_of_it(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/swaps", "Filename Type Size Used Priority\n");
+	assert_int_equal(count_uses(kernel, DISK), 0);
+	fixture_text(kernel->fixture, "/proc/swaps",
+		     "Filename Type Size Used Priority\n/dev/nvme0n1 partition\n\x01\n");
+	assert_int_equal(count_uses(kernel, DISK), 1);
+}
+
 static void a_holder_and_what_is_mounted_above_it_are_found(void **state)
 {
 	struct kernel *kernel = *state;
@@ -725,6 +736,7 @@ int main(void)
 		TEST(a_mounted_partition_is_in_use),
 		TEST(a_mount_is_known_by_its_source_as_well),
 		TEST(swap_space_is_in_use),
+		TEST(the_heading_of_the_table_of_swap_space_is_none_of_it),
 		TEST(a_holder_and_what_is_mounted_above_it_are_found),
 		TEST(the_head_of_a_multipath_disk_is_found),
 		TEST(mounts_that_cannot_be_read_count_as_in_use),
