@@ -98,3 +98,12 @@ nvme@is-told-of-a-shutdown-by-whoever-gives-it-back-when-the-program-is-killed()
 	expect_same "$(grep -c shutdown_set "$trace")" $((before + 5)) "the count of shutdowns"
 	give_back $small
 }
+
+nvme@does-what-the-document-says()
+{
+	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
+	"$USRPCI_SOURCE/tests/nbdkit/doc.sh" --root 00:01.0 | tee "$scratch/said"
+	grep -q '^Unsafe shutdowns' "$scratch/said"
+	[ "$(grep -cx 67108864 "$scratch/said")" = 2 ]
+	[ "$(driver_of $small)" = nvme ]
+}
