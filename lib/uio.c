@@ -208,7 +208,10 @@ static bool answers(struct usrpci_dev *dev)
 	return !sysfs_config_read(dev, PCI_VENDOR_ID, &vendor, sizeof(vendor)) && vendor != 0xffff;
 }
 
-/* read(2) of the descriptor blocks until the kernel's count differs from the one last read. */
+/*
+ * read(2) of the descriptor blocks until the kernel's count differs from the one last read. -EIO, not
+ * logged: the device is gone or about to go, or it never had an interrupt.
+ */
 static int read_count(struct usrpci_dev *dev, uint32_t *count)
 {
 	struct uio_dev *uio = dev->backend;
@@ -218,11 +221,10 @@ static int read_count(struct usrpci_dev *dev, uint32_t *count)
 		return 0;
 	if (got < 0 && errno == EINTR)
 		return -EINTR;
-	if (got >= 0 || (errno == EIO && !answers(dev)))
+	if (got >= 0)
 		return dev_gone(dev);
 	if (errno == EIO)
-		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL,
-			      "the kernel delivers no interrupt of it");
+		return -EIO;
 	return report(dev->ctx, -errno, dev->name, NULL, "cannot read /dev/uio%u", uio->number);
 }
 
@@ -234,8 +236,14 @@ static int forget_earlier(struct usrpci_dev *dev)
 	uint64_t event = 0;
 	int error;
 
-	if (poll(&poller, 1, 0) > 0)
-		return read_count(dev, &uio->seen);
+	if (poll(&poller, 1, 0) > 0) {
+		error = read_count(dev, &uio->seen);
+		if (error != -EIO)
+			return error;
+		return answers(dev) ? report(dev->ctx, -EOPNOTSUPP, dev->name, NULL,
+					     "the kernel delivers no interrupt of it")
+				    : dev_gone(dev);
+	}
 	error = file_read_u64(dev->ctx, &event, "/sys/class/uio/uio%u/event", uio->number);
 	if (error)
 		return report(dev->ctx, error, dev->name, NULL,
@@ -288,7 +296,7 @@ static int uio_irq_take(struct usrpci_dev *dev, enum usrpci_irq_type type, unsig
 	int error = read_count(dev, &count);
 
 	if (error)
-		return error;
+		return error == -EIO ? dev_gone(dev) : error;
 	news = count - uio->seen;
 	uio->seen = count;
 	return (int)(news & INT32_MAX);
