@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# common.sh: what the runs of fuzz targets share; sourced by them. They are in the build directory.
+# common.sh: what the runs of fuzz targets share; sourced by them. They are in the build directory, and
+# have set here, the directory of this file.
 
-sources=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+sources=$here
 
 # In memory if possible: some targets make files.
 scratch=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
