@@ -7,6 +7,7 @@
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
+#	make check-faults   kills, failed calls and allocations, at every point of every command; hours
 #	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; SOAK=600 for ten minutes of TCP
 #	make bench    the figures, beside those of others
 #	make install  as root; DESTDIR and PREFIX are respected
@@ -40,7 +41,7 @@ FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl
 
-.PHONY: all build check check-kernel check-rump fuzz demo first-driver bench install lint analyze format clean
+.PHONY: all build check check-kernel check-rump check-faults fuzz demo first-driver bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -82,6 +83,10 @@ check-rump: packages-CHECK build
 	@RUMP_PREFIX=$(RUMP_PREFIX) USRPCI_RUMP_PINGS=$(PINGS) USRPCI_RUMP_BYTES=$(BYTES) USRPCI_RUMP_SOAK=$(SOAK) \
 		$(MESON) test -C $(BUILD) --num-processes 1 --suite rump --print-errorlogs
 	@RUMP_PREFIX=$(RUMP_PREFIX) tests/rump/table
+
+# The last lines say how many points there were, and "N passed, N failed, N skipped".
+check-faults: packages-CHECK build
+	@USRPCI_BUILD=$(abspath $(BUILD)) tests/faults/all
 
 fuzz: packages-CHECK $(BUILD)/build.ninja
 	@USRPCI_BUILD=$(abspath $(BUILD)) tests/fuzz/long $(HOURS)

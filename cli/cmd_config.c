@@ -202,7 +202,8 @@ static int action_dump(struct access *access, int count, char **words)
 		return STATUS_FAILED;
 	if (access->cli->json)
 		return dump_json(usrpci_dev_name(access->dev), bytes, size);
-	device_names(access->cli, info, name, class_name);
+	if (device_names(access->cli, info, name, class_name))
+		return STATUS_FAILED;
 	printf("%s %s", usrpci_addr_format(&info->addr, addr), *class_name ? class_name : "Device");
 	for (int i = 0; i < size; i++) {
 		if (i % 16 == 0)

@@ -106,8 +106,8 @@ struct list {
 	bool by_vendor, by_device;
 	const char *driver; /* NULL: any */
 
-	/* Names of the device whose line is being filled: looked up once. */
-	bool named;
+	/* Names of the device whose line is being filled: looked up once. Some may be lacking. */
+	bool named, lacking;
 	char name[2 * NAME_SIZE], class_name[NAME_SIZE];
 
 	struct usrpci_journal_entry *journal;
@@ -342,8 +342,8 @@ static struct libscols_line *add_line(struct list *list, const struct usrpci_dev
 {
 	struct libscols_line *line = table_row(&list->table, parent);
 
-	if (list->named)
-		device_names(list->cli, info, list->name, list->class_name);
+	if (list->named && device_names(list->cli, info, list->name, list->class_name))
+		list->lacking = true;
 	for (size_t i = 0; i < list->shown_count; i++)
 		fill_cell(list, line, i, info, emulated);
 	return line;
@@ -485,6 +485,7 @@ static int cmd_list(struct cli *cli)
 		list.journal_count = usrpci_host_journal(cli->host, &list.journal);
 	if (is_shown(&list, COLUMN_IF))
 		list.interface_count = usrpci_host_interfaces(cli->host, &list.interfaces);
+	list.lacking = list.journal_count < 0 || list.interface_count < 0;
 	list.named = is_shown(&list, COLUMN_CLASS) || is_shown(&list, COLUMN_NAME);
 	open_table(&list);
 	status = fill_table(&list);
@@ -495,7 +496,7 @@ static int cmd_list(struct cli *cli)
 	if (list.journal_count >= 0)
 		free(list.journal);
 	free(list.interfaces);
-	return status;
+	return !status && list.lacking ? STATUS_FAILED : status;
 }
 
 const struct command command_list = {

@@ -89,21 +89,26 @@ static int gather_config(struct show *show)
 	return error ? error : gather_capabilities(show);
 }
 
-static void gather_host(struct show *show)
+/* Returns an error when something could not be found out; what could be is shown nevertheless. */
+static int gather_host(struct show *show)
 {
 	struct usrpci_interface *interfaces = NULL;
-	int count;
+	int count, error;
 
-	device_names(show->cli, show->info, show->full_name, show->class_name);
+	error = device_names(show->cli, show->info, show->full_name, show->class_name);
 	if (show->emulated)
-		return;
+		return error;
 	count = usrpci_host_interfaces(show->cli->host, &interfaces);
 	interface_names(interfaces, count, &show->info->addr, ' ', sizeof(show->interfaces),
 			show->interfaces);
 	free(interfaces);
+	error = count < 0 ? count : error;
 	show->use_count = usrpci_host_uses(show->cli->host, &show->info->addr, &show->uses);
 	if (show->info->iommu_group >= 0)
 		show->all_count = usrpci_dev_list(show->cli->ctx, &show->all);
+	if (show->all_count < 0)
+		return show->all_count;
+	return show->use_count < 0 ? show->use_count : error;
 }
 
 static bool in_group(const struct show *show, int i)
@@ -432,7 +437,7 @@ static int show_one(struct cli *cli, const char *name, bool more, struct json *j
 	}
 	error = gather_config(&show);
 	if (!error) {
-		gather_host(&show);
+		error = gather_host(&show);
 		print(&show, more, json);
 	}
 	release(&show);

@@ -55,17 +55,19 @@ const char *kernel_driver(const struct usrpci_dev_info *info)
 	return info->driver_kind == USRPCI_DRIVER_KERNEL ? info->driver : NULL;
 }
 
-void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],
-		  char class_name[NAME_SIZE])
+int device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],
+		 char class_name[NAME_SIZE])
 {
+	int error;
 	char vendor[NAME_SIZE], device[NAME_SIZE];
 
 	name[0] = '\0';
 	class_name[0] = '\0';
 	if (open_host(cli))
-		return;
-	usrpci_host_names(cli->host, info, NAME_SIZE, vendor, device, class_name);
+		return -EIO;
+	error = usrpci_host_names(cli->host, info, NAME_SIZE, vendor, device, class_name);
 	snprintf(name, 2 * NAME_SIZE, "%s%s%s", vendor, *vendor && *device ? " " : "", device);
+	return error;
 }
 
 void interface_names(const struct usrpci_interface *list, int count, const struct usrpci_addr *addr,

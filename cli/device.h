@@ -30,8 +30,8 @@ const char *kernel_driver(const struct usrpci_dev_info *info);
  * where there is none.
  */
 enum { NAME_SIZE = 160 };
-void device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],
-		  char class_name[NAME_SIZE]);
+int device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],
+		 char class_name[NAME_SIZE]);
 
 /* Writes the names of those that belong to a device, "eth0 nvme0n1", cut to size. */
 void interface_names(const struct usrpci_interface *list, int count, const struct usrpci_addr *addr,

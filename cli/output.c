@@ -114,7 +114,10 @@ struct libscols_line *table_row(struct table *table, struct libscols_line *paren
 	struct libscols_line *line = table->scols ? scols_table_new_line(table->scols, parent)
 						  : NULL;
 
-	table->incomplete |= !line;
+	if (line)
+		scols_line_set_userdata(line, table);
+	else
+		table->incomplete = true;
 	return line;
 }
 
@@ -128,8 +131,8 @@ void table_cell(struct libscols_line *line, size_t column, const char *format, .
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (*text)
-		scols_line_set_data(line, column, text);
+	if (*text && scols_line_set_data(line, column, text))
+		((struct table *)scols_line_get_userdata(line))->incomplete = true;
 }
 
 static void write_lines(struct json *json, const char *key, const char *text)
@@ -196,8 +199,12 @@ static int print(const struct table *table)
 
 int table_print(struct table *table)
 {
-	int error = table->scols && !table->incomplete ? print(table) : -ENOMEM;
+	int error = -ENOMEM;
 
+	/* The library prints less when memory is short, and calls it success. */
+	errno = 0;
+	if (table->scols && !table->incomplete)
+		error = print(table) ?: errno == ENOMEM ? -ENOMEM : 0;
 	scols_unref_table(table->scols);
 	if (error == -ENOMEM)
 		return out_of_memory();

@@ -38,7 +38,10 @@ struct table {
 
 struct table table_open(bool json, const char *name, const struct column *columns, size_t count);
 
-/* Adds a row, in a tree below parent; NULL when memory is short. */
+/*
+ * Adds a row, in a tree below parent; NULL when memory is short. The table stays where it is from
+ * the first row on.
+ */
 struct libscols_line *table_row(struct table *table, struct libscols_line *parent);
 
 /* Sets a cell. One that is not set is empty, null or [] in JSON. line may be NULL. */

@@ -5,6 +5,7 @@
  * the package udev) there are no names. It is the running machine's, whatever the context's root.
  */
 
+#include <errno.h>
 #include <libudev.h>
 #include <locale.h>
 #include <stdio.h>
@@ -12,14 +13,24 @@
 
 #include "host.h"
 
-static struct udev_hwdb *open_hwdb(struct usrpci_host *host)
+#define LOG_SUBJECT "names"
+#include "log.h"
+
+/* Returns 0 also where there is no database. */
+static int open_hwdb(struct usrpci_host *host)
 {
-	if (!host->hwdb_tried) {
-		host->hwdb_tried = true;
-		host->udev = udev_new();
-		host->hwdb = host->udev ? udev_hwdb_new(host->udev) : NULL;
-	}
-	return host->hwdb;
+	if (host->hwdb_tried)
+		return 0;
+	host->udev = udev_new();
+	if (!host->udev)
+		return -ENOMEM;
+	errno = 0;
+	host->hwdb = udev_hwdb_new(host->udev);
+	if (!host->hwdb && errno && errno != ENOENT)
+		return report(host->ctx, -errno, NULL, NULL,
+			      "cannot read udev's hardware database");
+	host->hwdb_tried = true;
+	return 0;
 }
 
 static void copy_value(char *to, size_t size, const char *value)
@@ -49,13 +60,20 @@ static void copy_names(struct udev_list_entry *properties, size_t size, char *ve
 	}
 }
 
-/* Under UTF-8 the database's pattern matching costs three times as much: fnmatch(3) converts. */
+/*
+ * A lookup that was short of memory finds nothing, which the library does not tell from a device
+ * without a name: what found nothing is asked for once more.
+ *
+ * Under UTF-8 the database's pattern matching costs three times as much: fnmatch(3) converts.
+ */
 static struct udev_list_entry *find_properties(struct udev_hwdb *hwdb, const char *alias)
 {
 	locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 	locale_t locale = plain ? uselocale(plain) : (locale_t)0;
 	struct udev_list_entry *properties = udev_hwdb_get_properties_list_entry(hwdb, alias, 0);
 
+	if (!properties)
+		properties = udev_hwdb_get_properties_list_entry(hwdb, alias, 0);
 	if (plain) {
 		uselocale(locale);
 		freelocale(plain);
@@ -63,17 +81,17 @@ static struct udev_list_entry *find_properties(struct udev_hwdb *hwdb, const cha
 	return properties;
 }
 
-void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
-		       char *vendor, char *device, char *class_name)
+int usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
+		      char *vendor, char *device, char *class_name)
 {
-	struct udev_hwdb *hwdb = open_hwdb(host);
+	int error = open_hwdb(host);
 	char alias[sizeof(host->alias)];
 
 	copy_value(vendor, size, "");
 	copy_value(device, size, "");
 	copy_value(class_name, size, "");
-	if (!hwdb)
-		return;
+	if (error || !host->hwdb)
+		return error;
 	snprintf(alias, sizeof(alias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", info->vendor,
 		 info->device, info->subsystem_vendor, info->subsystem_device,
 		 info->class_code >> 16 & 0xff, info->class_code >> 8 & 0xff,
@@ -81,7 +99,8 @@ void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *i
 	/* Virtual functions are alike, by the dozen. */
 	if (strcmp(alias, host->alias) != 0) {
 		strcpy(host->alias, alias);
-		host->properties = find_properties(hwdb, alias);
+		host->properties = find_properties(host->hwdb, alias);
 	}
 	copy_names(host->properties, size, vendor, device, class_name);
+	return 0;
 }

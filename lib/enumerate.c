@@ -161,11 +161,14 @@ static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *add
 		ask_kernel(ctx, name, info);
 	info->iommu_group = iommu_group(ctx, name);
 	info->numa_node = numa_node(ctx, name);
-	if (file_link_name(ctx, info->driver, sizeof(info->driver), PCI_DEVICES "/%s/driver", name))
+	error = file_link_name(ctx, info->driver, sizeof(info->driver), PCI_DEVICES "/%s/driver",
+			       name);
+	if (error)
 		info->driver[0] = '\0';
 	info->driver_kind = driver_kind_of(ctx, name, info->driver);
 	info->irq = kernel_irq(ctx, name, header[PCI_INTERRUPT_LINE], info);
-	return 0;
+	/* A driver that cannot be seen must not pass for none. */
+	return error == -ENOENT ? 0 : error;
 }
 
 int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
@@ -183,12 +186,19 @@ struct device_list {
 	size_t count;
 };
 
+/* A device may be unplugged while the list is made. */
+static bool is_gone(int error)
+{
+	return error == -ENOENT || error == -ENODEV;
+}
+
 static int read_all(const struct usrpci_ctx *ctx, DIR *dir, struct device_list *list)
 {
 	struct usrpci_addr addr;
 	struct dirent *entry;
+	int error;
 
-	while ((entry = readdir(dir))) {
+	while (errno = 0, (entry = readdir(dir))) {
 		struct usrpci_dev_info *devices;
 
 		if (usrpci_addr_parse(entry->d_name, &addr))
@@ -197,10 +207,13 @@ static int read_all(const struct usrpci_ctx *ctx, DIR *dir, struct device_list *
 		if (!devices)
 			return -ENOMEM;
 		list->devices = devices;
-		if (!read_info(ctx, &addr, &devices[list->count]))
+		error = read_info(ctx, &addr, &devices[list->count]);
+		if (!error)
 			list->count++;
+		else if (!is_gone(error))
+			return report(ctx, error, entry->d_name, NULL, "cannot look it up");
 	}
-	return 0;
+	return errno ? report(ctx, -errno, NULL, NULL, "cannot list the PCI devices") : 0;
 }
 
 static int by_address(const void *a, const void *b)

@@ -5,6 +5,7 @@
  * Documentation/arch/x86/iommu.rst, Arm's DEN0049); its tables are out of sight in containers.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ int iommu_groups(struct usrpci_host *host)
 			strcmp(name, "vfio-noiommu") != 0;
 	if (count >= 0)
 		free(names);
-	return real;
+	return count < 0 && count != -ENOENT ? count : real;
 }
 
 /* The word of the kernel's command line that switches IOMMUs off; "" when there is none. */
@@ -97,7 +98,9 @@ void check_iommu(struct usrpci_host *host, struct findings *findings)
 	int groups = iommu_groups(host);
 	char text[200], cure[200];
 
-	if (groups) {
+	if (groups < 0)
+		findings->failed = true;
+	if (groups > 0) {
 		finding_add(findings, USRPCI_CHECK_OK, "iommu", NULL,
 			    "an IOMMU confines devices: %d groups", groups);
 		return;

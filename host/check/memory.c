@@ -4,6 +4,7 @@
  * pinned.
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <stdlib.h>
@@ -20,12 +21,14 @@
 #define RESERVE "usrpci hugepages reserve 64 --size 2M"
 
 /* The pages of the sizes that DMA memory can be made of. */
-static size_t sum_pools(struct usrpci_host *host, struct usrpci_hugepages *sum)
+static size_t sum_pools(struct usrpci_host *host, struct usrpci_hugepages *sum,
+			struct findings *findings)
 {
 	struct usrpci_hugepages *list = NULL;
 	int count = usrpci_host_hugepages(host, &list);
 	size_t bytes = 0;
 
+	findings->failed |= count == -ENOMEM;
 	*sum = (struct usrpci_hugepages){0};
 	for (int i = 0; i < count; i++) {
 		if (list[i].page_size != HUGEPAGE_2M && list[i].page_size != HUGEPAGE_1G)
@@ -57,7 +60,7 @@ void check_hugepages(struct usrpci_host *host, struct findings *findings)
 	enum usrpci_check_state absent = iommu_groups(host) ? USRPCI_CHECK_NOTE
 							    : USRPCI_CHECK_MISSING;
 	struct usrpci_hugepages pool;
-	size_t bytes = sum_pools(host, &pool);
+	size_t bytes = sum_pools(host, &pool, findings);
 
 	if (!pool.page_size)
 		finding_add(findings, absent, "hugepages",

@@ -273,6 +273,10 @@ int guard_open_files(struct guard *guard)
 	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
 	int error = add_files(guard);
 
+	if (fd >= 0 && !proc) {
+		close(fd);
+		return -ENOMEM;
+	}
 	/* An empty /proc shows no process, not that there is none. */
 	if (!error && (!proc || (host_is_live(guard->host) &&
 				 !file_exists(guard->host->ctx, "/proc/self/fd"))))

@@ -83,7 +83,7 @@ static int list_nodes(struct usrpci_host *host, struct pools *pools)
 {
 	char **names, directory[64];
 	int count = dir_list(host->ctx, &names, NODES);
-	int node, error = 0;
+	int node, error = count < 0 && count != -ENOENT ? count : 0;
 	int i;
 
 	for (i = 0; !error && i < count; i++) {
@@ -141,12 +141,15 @@ static void read_line(const struct pools *pools, const char *line)
 }
 
 /* Damaged notes are no reason to take pages from others: what they say is not believed. */
-static void read_note(struct usrpci_host *host, struct pools *pools)
+static int read_note(struct usrpci_host *host, struct pools *pools)
 {
 	char text[4096], *rest = text, *line;
+	int error = file_read(host->ctx, text, sizeof(text), STATE_DIR "/" STATE_NAME);
 
-	if (file_read(host->ctx, text, sizeof(text), STATE_DIR "/" STATE_NAME) < 0)
-		return;
+	if (error < 0)
+		return error == -ENOENT ? 0
+					: report(host->ctx, error, NULL, NULL,
+						 "cannot read " STATE_DIR "/" STATE_NAME);
 	while ((line = strsep(&rest, "\n")))
 		read_line(pools, line);
 	for (int i = 0; i < pools->count; i++) {
@@ -154,6 +157,7 @@ static void read_note(struct usrpci_host *host, struct pools *pools)
 
 		pool->ours = pool->ours < pool->total ? pool->ours : pool->total;
 	}
+	return 0;
 }
 
 int pools_write_note(struct usrpci_host *host, const struct pools *pools)
@@ -186,9 +190,7 @@ int pools_read(struct usrpci_host *host, struct pools *pools)
 			      "cannot list the pools of huge pages");
 	for (i = 0; !error && i < pools->count; i++)
 		error = pool_read(host, &pools->list[i]);
-	if (!error)
-		read_note(host, pools);
-	return error;
+	return error ? error : read_note(host, pools);
 }
 
 int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **list)

@@ -322,10 +322,11 @@ int usrpci_host_recover(struct usrpci_host *host);
 
 /**
  * Writes the names of a device's vendor, of the device and of its class, cut to size; "" where
- * there is none. Each of the three may be NULL.
+ * there is none. Each of the three may be NULL. Returns 0, also where there is no database, or a
+ * negative errno: it cannot be read, or -ENOMEM.
  */
-void usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
-		       char *vendor, char *device, char *class_name);
+int usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
+		      char *vendor, char *device, char *class_name);
 
 struct usrpci_interface {
 	struct usrpci_addr addr; /**< of the device that it belongs to */

@@ -253,6 +253,18 @@ static void a_device_that_vanishes_meanwhile_is_left_out(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static void a_device_that_cannot_be_read_is_not_left_out(void **state)
+{
+	struct usrpci_dev_info *list;
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+
+	add_host(*state);
+	fixture_text(*state, "/sys/devices/pci0000:00/0000:00:03.0/config", "short");
+	assert_int_equal(usrpci_dev_list(ctx, &list), -EIO);
+	assert_logged(*state, "0000:00:03.0: cannot look it up");
+	usrpci_ctx_close(ctx);
+}
+
 static void a_host_without_devices_has_an_empty_list(void **state)
 {
 	struct usrpci_dev_info *list;
@@ -462,6 +474,7 @@ int main(void)
 		TEST(a_bridge_has_its_subsystem_from_the_kernel),
 		TEST(a_virtual_function_has_its_ids_from_the_kernel),
 		TEST(a_device_that_vanishes_meanwhile_is_left_out),
+		TEST(a_device_that_cannot_be_read_is_not_left_out),
 		TEST(a_host_without_devices_has_an_empty_list),
 		TEST(a_host_without_pci_is_an_error_that_names_the_directory),
 		TEST(looking_up_no_device_names_the_address),

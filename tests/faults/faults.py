@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What injections of faults share: points, how a command is run at one, and the count at the end."""
+import collections
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(os.environ.get('USRPCI_BUILD', HERE.parent.parent / 'build')).resolve()
+COMMAND = str(BUILD / 'cli/usrpci')
+SHIM = str(BUILD / 'tests/faults/liballocations.so')
+DEADLINE = int(os.environ.get('FAULTS_DEADLINE', '60'))  # seconds; a command that takes longer hangs
+
+# What each call may fail with; others fail with EIO.
+ERRORS = {'openat': 'EMFILE ENOMEM EIO', 'open': 'EMFILE ENOMEM EIO', 'write': 'ENOSPC EIO EINTR',
+          'pwrite64': 'EIO ENOSPC', 'rename': 'ENOSPC EIO', 'mkdir': 'ENOSPC EIO', 'flock': 'EINTR EIO ENOMEM',
+          'mmap': 'ENOMEM', 'brk': 'ENOMEM', 'clone': 'EAGAIN', 'clone3': 'EAGAIN', 'vfork': 'EAGAIN',
+          'socket': 'EMFILE', 'socketpair': 'EMFILE', 'poll': 'EINTR', 'read': 'EIO EINTR'}
+NEVER_FAIL = {'exit_group', 'exit', 'close', 'munmap', 'execve', 'rt_sigreturn', 'futex', 'getpid', 'gettid', 'getuid',
+              'geteuid', 'getgid', 'getegid', 'rt_sigaction', 'rt_sigprocmask', 'sched_yield', 'umask'}
+
+Point = collections.namedtuple('Point', 'kind name number error')
+Result = collections.namedtuple('Result', 'status output errors')
+
+
+def clean_environment(**more):
+    keep = {k: v for k, v in os.environ.items() if not k.startswith('FAULT_')}
+    return dict(keep, LC_ALL='C.UTF-8', **more)
+
+
+def run(command, environment=None, deadline=None):
+    """Result; a status of None means that it did not end in time."""
+    try:
+        done = subprocess.run(command, env=environment or clean_environment(), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=deadline or DEADLINE)
+    except subprocess.TimeoutExpired as late:
+        return Result(None, late.stdout or b'', late.stderr or b'')
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def calls_of(command):
+    """The names of the system calls that the command makes itself, from the loader's end on."""
+    with tempfile.NamedTemporaryFile(mode='r', suffix='.strace') as trace:
+        run(['strace', '-qq', '-o', trace.name] + command)
+        names = [m[1] for m in (re.match(r'(\w+)\(', line) for line in trace) if m]
+    return names
+
+
+def call_points(command, kind):
+    """A point for each call: the Nth of its name is where strace injects the fault."""
+    names, seen, points, started = calls_of(command), collections.Counter(), [], False
+    for name in names:
+        seen[name] += 1
+        if started and not (kind == 'error' and name in NEVER_FAIL):
+            errors = ERRORS.get(name, 'EIO').split()
+            points.append(Point(kind, name, seen[name],
+                                errors[len(points) % len(errors)] if kind == 'error' else ''))
+        started = started or name == 'prlimit64'  # the loader's last but one
+    return points
+
+
+def allocation_points(command):
+    with tempfile.NamedTemporaryFile(mode='r') as count:
+        run(command, clean_environment(LD_PRELOAD=SHIM, FAULT_COUNT=count.name))
+        number = int(count.read() or '0')
+    return [Point('allocation', 'malloc', i, '') for i in range(1, number + 1)]
+
+
+def points_of(command, kind):
+    return allocation_points(command) if kind == 'allocation' else call_points(command, kind)
+
+
+def run_at(command, point):
+    """Runs the command with the fault at the point."""
+    if point.kind == 'allocation':
+        return run(command, clean_environment(LD_PRELOAD=SHIM, FAULT_ALLOCATION=str(point.number)))
+    fault = 'signal=KILL' if point.kind == 'kill' else 'error=' + point.error
+    return run(['strace', '-qq', '-o', '/dev/null', '-e', f'trace={point.name}', '-e',
+                f'inject={point.name}:{fault}:when={point.number}'] + command)
+
+
+def describe(point):
+    if point.kind == 'allocation':
+        return f'allocation {point.number} fails'
+    what = 'killed at' if point.kind == 'kill' else f'{point.error} from'
+    return f'{what} {point.name} {point.number}'
+
+
+def crashed(result, point):
+    if result.status is None:
+        return 'it hangs'
+    if point.kind != 'kill' and (result.status < 0 or result.status >= 128):
+        return f'it died: status {result.status}: {result.errors[-200:].decode(errors="replace")}'
+    return ''
+
+
+class Tally:
+    """Counts points by verb and kind; prints each verb's case as a line of TAP."""
+
+    def __init__(self, announced):
+        self.cases = self.failed = self.points = self.lost = 0
+        print(f'1..{announced}', flush=True)
+
+    def case(self, title, points, complaints):
+        self.cases += 1
+        self.points += points
+        self.lost += len(complaints)
+        self.failed += bool(complaints)
+        print(f'{"not ok" if complaints else "ok"} {self.cases} - {title}', flush=True)
+        print(f'# points: {points}, not held: {len(complaints)}')
+        for complaint in complaints[:int(os.environ.get('FAULTS_SHOWN', '10'))]:
+            print(f'#   {complaint}')
+        sys.stdout.flush()
+
+    def end(self):
+        sys.exit(self.failed > 0)
