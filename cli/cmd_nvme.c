@@ -345,7 +345,8 @@ static int open_disk(struct cmd_nvme *nvme)
 	error = usrpci_nvme_open(nvme->dev, &(struct usrpci_nvme_options){.poll = true},
 				 &nvme->nvme);
 	if (error == -ENOTSUP)
-		return failed(nvme->name, NULL, "it is no NVMe controller that can be driven");
+		return failed(nvme->name, NULL,
+			      "it is not an NVMe controller that this driver supports");
 	if (error)
 		return failed(nvme->name, NULL, "its controller does not start: %s",
 			      strerror(-error));

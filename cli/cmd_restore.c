@@ -49,7 +49,7 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	return status;
 }
 
-/* What was taken back from a broker that was killed is restored by that. */
+/* Whether the recovery at the start of this command has restored the device already. */
 static bool is_done(struct cli *cli, const struct usrpci_addr *addr)
 {
 	struct usrpci_journal_entry *entries = NULL;

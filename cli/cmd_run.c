@@ -23,7 +23,8 @@ enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 static const struct option_spec run_options[] = {
 	{'u', "user", "USER", "whom the program runs as; default: who called sudo, else a new one"},
 	MOVE_OPTIONS,
-	{OPTION_HUGEPAGES, "hugepages", "N", "uio: reserve so many of 2 MiB, and lend no more"},
+	{OPTION_HUGEPAGES, "hugepages", "N",
+	 "uio: how many pages of 2 MiB are reserved, and lent at most"},
 	{OPTION_MEMLOCK, "memlock", "MIB",
 	 "vfio: what each process may pin; default: 1/4 of memory"},
 	{OPTION_KEEP, "keep", NULL, "leave the devices with that driver afterwards"},

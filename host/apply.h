@@ -27,7 +27,7 @@ enum change_kind {
 	CHANGE_RESET,   /* dev, by its function's reset */
 };
 
-/* A write whose process may have to wait in the kernel, so that it is not this one (errand.h). */
+/* A write that may block in the kernel, so that a process of its own makes it (errand.h). */
 struct patience {
 	unsigned int deadline_ms;
 	int held;  /* a descriptor that stays open for as long as the kernel has not answered */

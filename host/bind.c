@@ -5,10 +5,8 @@
  * go back to what they were before the call (restore.c).
  */
 
-#include <ctype.h>
 #include <errno.h>
 #include <grp.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +16,7 @@
 #include "group.h"
 #include "journal.h"
 #include "lend/lend.h"
+#include "numbers.h"
 #include "restore.h"
 #include "target.h"
 #include "vfio_node.h"
@@ -150,15 +149,6 @@ static int carry_out(struct usrpci_host *host, struct plan *plan)
 	for (size_t i = 0; !error && i < plan->targets.count; i++)
 		error = driver_load(host, plan->targets.list[i].wanted, NULL);
 	return error ? error : take_all(host, plan);
-}
-
-static bool parse_id(const char *text, unsigned int *id)
-{
-	char *end;
-	unsigned long number = strtoul(text, &end, 10);
-
-	*id = (unsigned int)number;
-	return isdigit((unsigned char)text[0]) && !*end && number < UINT_MAX;
 }
 
 static int parse_owner(struct usrpci_host *host, struct plan *plan)

@@ -51,7 +51,6 @@ struct usrpci_host {
 	struct udev_list_entry *properties;
 };
 
-#define PCI_DEVICES "/sys/bus/pci/devices"
 #define PCI_DRIVERS "/sys/bus/pci/drivers"
 
 /* Whether the host is the running machine rather than a directory that stands for one. */

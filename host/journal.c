@@ -63,7 +63,7 @@ static bool copy_name(char *name, size_t size, const char *value)
 	return strlen(value) < size && !strpbrk(value, "/\t") && strcpy(name, value);
 }
 
-/* A record may be forged: it names the node of a group, and gives nobody more than access. */
+/* A record may be forged, so it can name the node of a group alone, and no mode above 0666. */
 static bool parse_node(struct journal_node *node, const char *value)
 {
 	const char *number = node->path + strlen("/dev/vfio/");

@@ -29,7 +29,7 @@ static int gone(struct usrpci_host *host, const struct usrpci_addr *addr, const 
 	return -ENODEV;
 }
 
-/* What a driver for userspace has provides nothing. */
+/* A driver for userspace provides no disks or interfaces that restore could wait for. */
 static int wait_until_usable(struct usrpci_host *host, const struct target *target,
 			     const char *driver, const struct journal_record *record)
 {

@@ -51,7 +51,7 @@ struct backend_ops {
 
 	/*
 	 * Whether this backend is the one for the target. Asked in the order of the table in
-	 * backend.c; the first to say yes is used. Changes nothing.
+	 * device.c; the first to say yes is used. Changes nothing.
 	 */
 	bool (*match)(struct usrpci_ctx *ctx, const struct backend_target *target);
 

@@ -45,7 +45,7 @@ static int explain_no_backend(struct usrpci_ctx *ctx, const struct usrpci_dev_in
 			      "no driver holds it that would give it to userspace");
 	if (info->driver_kind != USRPCI_DRIVER_KERNEL)
 		return report(ctx, -EBUSY, name, hint,
-			      "its driver %s gives it to userspace in another way", info->driver);
+			      "this library does not drive devices of the driver %s", info->driver);
 	return report(ctx, -EBUSY, name, hint, "the kernel's driver %s holds it", info->driver);
 }
 

@@ -6,9 +6,6 @@
 
 #include <usrpci/device.h>
 
-/* Where the kernel lists PCI devices, below a context's root; a directory each, by full address. */
-#define PCI_DEVICES "/sys/bus/pci/devices"
-
 /* Reads the standard header of one of the host's devices: 0 or a negative errno, not logged. */
 int dev_read_header(const struct usrpci_ctx *ctx, const char *name,
 		    uint8_t header[PCI_STD_HEADER_SIZEOF]);

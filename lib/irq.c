@@ -92,8 +92,8 @@ int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 		return explain_unsupported(dev, type);
 	if (count == 0 || count > (unsigned int)available)
 		return report(dev->ctx, -EINVAL, dev->name, NULL,
-			      "%u vectors of %s asked, 1 to %d can be had", count, type_names[type],
-			      available);
+			      "%u vectors of %s were asked for, and it has 1 to %d", count,
+			      type_names[type], available);
 	error = check_free(dev, type);
 	if (!error)
 		error = dev->ops->irq_enable(dev, type, count);

@@ -16,6 +16,7 @@
 
 #include "broker.h"
 #include "bytes.h"
+#include "file.h"
 #include "lent.h"
 #include "ctx.h"
 
@@ -162,8 +163,8 @@ static int ask_about(struct usrpci_ctx *ctx, const char *device, const char *fil
 		     struct broker_request *request)
 {
 	struct broker_reply reply;
-	int length = snprintf(request->path, sizeof(request->path), "/sys/bus/pci/devices/%s/%s",
-			      device, file);
+	int length = snprintf(request->path, sizeof(request->path), PCI_DEVICES "/%s/%s", device,
+			      file);
 	int fd, error;
 
 	if (length < 0 || (size_t)length >= sizeof(request->path))

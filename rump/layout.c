@@ -6,7 +6,7 @@
  * out on it side by side, and a function 0 is always there, because NetBSD looks at the others only
  * then.
  *
- * Hypercalls carry no context: the bus is this component's one piece of global state.
+ * Hypercalls carry no context: the bus is global state of this component.
  */
 
 #include <errno.h>

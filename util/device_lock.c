@@ -12,10 +12,10 @@
 const char *device_lock_path(const struct usrpci_ctx *ctx, const char *name, char path[PATH_SIZE])
 {
 	for (unsigned int bar = 0; bar < BARS; bar++) {
-		snprintf(path, PATH_SIZE, "/sys/bus/pci/devices/%s/resource%u", name, bar);
+		snprintf(path, PATH_SIZE, PCI_DEVICES "/%s/resource%u", name, bar);
 		if (file_exists(ctx, "%s", path))
 			return path;
 	}
-	snprintf(path, PATH_SIZE, "/sys/bus/pci/devices/%s/config", name);
+	snprintf(path, PATH_SIZE, PCI_DEVICES "/%s/config", name);
 	return path;
 }

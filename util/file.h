@@ -17,6 +17,9 @@
 /* Bytes of a path with its zero; longer ones are -ENAMETOOLONG. */
 #define PATH_SIZE 512
 
+/* Where the kernel lists PCI devices: a directory each, named by its full address. */
+#define PCI_DEVICES "/sys/bus/pci/devices"
+
 /* Writes the path with the context's root before it. Returns 0 or -ENAMETOOLONG. */
 __attribute__((format(printf, 3, 4))) int
 path_format(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, ...);

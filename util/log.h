@@ -6,7 +6,7 @@
  * Messages to a context's handler. A source file defines LOG_SUBJECT, then includes this.
  *
  * report() logs a failure and returns the negative errno that it was given, so that a failure is
- *one line: return report(ctx, -errno, name, NULL, "cannot open %s", path);
+ * one line: return report(ctx, -errno, name, NULL, "cannot open %s", path);
  */
 
 #include <usrpci/ctx.h>

@@ -48,7 +48,7 @@ static void ask_for_event(struct usrpci_nvme *nvme)
 	put(nvme, &command, EVENT_CID);
 }
 
-/* Of more than fit the newest are dropped: those that wait say already what is to be read. */
+/* A full list drops the newest event: those that wait name the log pages already. */
 static void take_event(struct usrpci_nvme *nvme, const struct nvme_completion *completion)
 {
 	if (STATUS_CODE(CQE_STATUS(completion->dw3)))

@@ -54,7 +54,7 @@ struct nvme_slot {
 	uint32_t tick;             /* of the queue, when it was submitted or aborted */
 	int error;                 /* not 0: it is to be reaped with this */
 	uint16_t cid;
-	uint8_t strikes; /* resets that it has seen, twice those that were for its sake */
+	uint8_t strikes; /* resets while it was under way; those that it caused count twice */
 	bool aborted;
 };
 
@@ -148,11 +148,11 @@ static inline void nvme_ring_advance_tail(struct nvme_ring *ring)
 		ring->tail = 0;
 }
 
-/* Allocates both queues; size_t doorbells follow from the number. */
+/* Allocates both queues. Their doorbells follow from the number. */
 int nvme_ring_alloc(struct usrpci_nvme *nvme, unsigned int qid, unsigned int entries,
 		    struct nvme_ring *ring);
 
-/* As it is before the controller knows of it. */
+/* Resets both queues to the state in which the controller expects new ones. */
 void nvme_ring_clear(struct nvme_ring *ring);
 
 /* controller.c; the lock is held. */
@@ -204,7 +204,7 @@ void nvme_queue_tick(struct usrpci_nvme_queue *queue);
 /* Lets a shared interrupt come again. */
 void nvme_queue_arm(struct usrpci_nvme_queue *queue);
 
-/* io.c: writes a slot's command to the submission queue, without telling. */
+/* io.c: writes a slot's command to the submission queue, without ringing the doorbell. */
 void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index);
 
 /* status.c: the negative errno of a status that is not 0. */

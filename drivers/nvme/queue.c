@@ -71,7 +71,7 @@ static void delete_rings(struct usrpci_nvme_queue *queue)
 	}
 }
 
-/* Gives up late ones, and those that were in the way of too many resets; repeats the others. */
+/* Submits again what was under way, but gives up a command that has seen too many resets. */
 static void repeat(struct usrpci_nvme_queue *queue)
 {
 	bool any = false;

@@ -92,7 +92,7 @@ static void check_translation(struct usrpci_host *host, const struct usrpci_dev_
 			    info->iommu_group);
 }
 
-/* A file of the device below a directory of its, as in /dev: "uio/uio0"; "" while there is none. */
+/* The path in /dev of the first entry of one of the device's directories, "uio"; "" if none. */
 static void first_entry(struct usrpci_host *host, const char *name, const char *below,
 			const char *directory, char node[64])
 {

@@ -106,9 +106,10 @@ void check_iommu(struct usrpci_host *host, struct findings *findings)
 		return;
 	}
 	if (group_noiommu(host)) {
-		finding_add(findings, USRPCI_CHECK_NOTE, "iommu",
-			    "echo N > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
-			    "no IOMMU, and vfio was told to do without: devices reach all memory");
+		finding_add(
+			findings, USRPCI_CHECK_NOTE, "iommu",
+			"echo N > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+			"there is no IOMMU, and vfio's no-IOMMU mode is on: devices reach all memory");
 		return;
 	}
 	iommu_absence(host, text, cure);

@@ -72,7 +72,7 @@ void check_hugepages(struct usrpci_host *host, struct findings *findings)
 			    bytes >> 20);
 	else if (absent == USRPCI_CHECK_NOTE)
 		finding_add(findings, absent, "hugepages", RESERVE,
-			    "none of %zu huge pages is free: vfio-pci does with ordinary ones",
+			    "none of %zu huge pages is free; vfio-pci works with ordinary pages",
 			    pool.total);
 	else
 		finding_add(findings, absent, "hugepages", RESERVE,

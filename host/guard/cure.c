@@ -34,6 +34,9 @@ static const struct {
 	[USRPCI_USE_UNKNOWN] = {"run as root on the host itself", "", true},
 };
 
+_Static_assert(sizeof(cures) / sizeof(cures[0]) == USRPCI_USE_UNKNOWN + 1,
+	       "each kind of use has a cure, and USRPCI_USE_UNKNOWN is the last kind");
+
 void cure_usual(enum usrpci_use_kind kind, const char *object, char *cure, size_t size)
 {
 	snprintf(cure, size, "%s%s%s", cures[kind].before, kind == USRPCI_USE_UNKNOWN ? "" : object,

@@ -32,7 +32,7 @@ static int add_export(struct guard *guard, const char *file, const char *what, c
 		if ((leaf_is(leaf, "block") || leaf_is(leaf, "nvme")) &&
 		    is_disk_path(guard->host, leaf, path))
 			error = use_add(guard, leaf, USRPCI_USE_EXPORT, leaf->name,
-					"%s is given on by %s", leaf->name, what)
+					"%s is exported by %s", leaf->name, what)
 					?: use_cure(guard, "%s", cure);
 	}
 	return error;

@@ -249,7 +249,8 @@ static int search_device(struct usrpci_host *host, const struct usrpci_dev_info 
 		return report(host->ctx, error, NULL, NULL, "cannot read /proc");
 	if (!search.holder[0] && search.vfio)
 		snprintf(search.holder, sizeof(search.holder),
-			 "a process that has it in a socket has the group %d", info->iommu_group);
+			 "a descriptor that lies unread in a socket keeps the group %d open",
+			 info->iommu_group);
 	memcpy(holder, search.holder, sizeof(search.holder));
 	return holder[0] ? -EBUSY : 0;
 }

@@ -72,9 +72,10 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 		return error;
 	device->vfio = device->info.driver_kind == USRPCI_DRIVER_VFIO;
 	if (!device->vfio && strcmp(device->info.driver, "uio_pci_generic"))
-		return refuse(host->ctx, -EOPNOTSUPP, device->name, NULL,
-			      "the driver %s does not lend devices to programs",
-			      device->info.driver[0] ? device->info.driver : "(none)");
+		return refuse(
+			host->ctx, -EOPNOTSUPP, device->name, NULL,
+			"a device can be lent with uio_pci_generic or vfio-pci, and not with %s",
+			device->info.driver[0] ? device->info.driver : "no driver");
 	device->interrupts = lend_interrupts(host, &device->info.addr, device->vfio);
 	/* Under vfio the kernel keeps the program from it. */
 	if (!device->vfio && !host->options.dry_run)

@@ -183,8 +183,8 @@ int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	      const struct lend_config *config);
 
 /*
- * lend.c: -EBUSY, logged, when a driver for userspace has the device and a process has it open:
- * bind does not ask about one that it need not move.
+ * lend.c: -EBUSY, logged, when a driver for userspace has the device and a process has it open.
+ * Bind does not look at the uses of a device that it need not move, so this function does.
  */
 int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, bool force);
 

@@ -242,7 +242,7 @@ static int open_broker(struct usrpci_host *host, const char *first, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Who may not open the lock, such as an ordinary user, goes by the process. */
+/* A user who may not open the lock goes by whether the broker's process exists. */
 static bool is_abandoned(struct usrpci_host *host, const struct note *note)
 {
 	int fd = open_broker(host, note->first, O_RDONLY);
@@ -413,10 +413,11 @@ static bool find_is_back(struct usrpci_host *host, const struct note *note)
 	if (usrpci_dev_lookup(host->ctx, &note->addr, &info) ||
 	    info.driver_kind != USRPCI_DRIVER_KERNEL)
 		return false;
-	log_warning(host->ctx, usrpci_addr_format(&note->addr, name), NULL,
-		    "the kernel driver %s has it again, so what a killed broker left of it is not "
-		    "given back once more",
-		    info.driver);
+	log_warning(
+		host->ctx, usrpci_addr_format(&note->addr, name), NULL,
+		"the kernel driver %s has it again, so the recovery of a killed broker leaves it "
+		"alone",
+		info.driver);
 	return true;
 }
 

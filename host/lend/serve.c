@@ -434,10 +434,11 @@ static int run(struct server *server)
 	close(pair[1]);
 	if (lend->program < 0)
 		return status ? status : lend->program;
-	if (lend_filter_broker())
+	status = lend_filter_broker();
+	if (status)
 		log_warning(lend->host->ctx, NULL, NULL,
 			    "the broker runs without a filter of system calls: %s",
-			    strerror(errno));
+			    strerror(-status));
 	/* The notes say already what cleaning up needs; only usrpci ps would miss the program. */
 	lend_notes_write(lend);
 	while (!server->ended)

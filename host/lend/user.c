@@ -19,6 +19,7 @@
 
 #include "file.h"
 #include "lend/lend.h"
+#include "numbers.h"
 #include "state.h"
 
 #define LOG_SUBJECT "lend"
@@ -27,15 +28,6 @@
 /* Between what systemd and Debian give to users and what newuidmap(1) gives to containers. */
 #define FIRST 70000
 #define COUNT 1000
-
-static bool parse_id(const char *text, unsigned long *id)
-{
-	char *end;
-
-	errno = 0;
-	*id = strtoul(text, &end, 10);
-	return !errno && end != text && !*end && *id < (uid_t)-1;
-}
 
 static void set_user(struct lend_user *user, uid_t uid, gid_t gid, const char *name,
 		     const char *home)
@@ -50,16 +42,16 @@ static void set_user(struct lend_user *user, uid_t uid, gid_t gid, const char *n
 static int find_named(struct usrpci_host *host, const char *name, struct lend_user *user)
 {
 	const struct passwd *entry = getpwnam(name);
-	unsigned long id = 0;
+	unsigned int id = 0;
 
 	if (!entry && !parse_id(name, &id))
 		return refuse(host->ctx, -ENOENT, name, NULL, "no such user");
 	if (!entry)
-		entry = getpwuid((uid_t)id);
+		entry = getpwuid(id);
 	if (entry)
 		set_user(user, entry->pw_uid, entry->pw_gid, entry->pw_name, entry->pw_dir);
 	else
-		set_user(user, (uid_t)id, (gid_t)id, name, "/");
+		set_user(user, id, id, name, "/");
 	/* Root owns the devices' files, so without a capability it still has other ways to them. */
 	if (user->uid == 0 || user->gid == 0)
 		return refuse(

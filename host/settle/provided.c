@@ -158,7 +158,7 @@ static struct provided *find_renamed(struct provided_of *of)
 	return NULL;
 }
 
-/* Where several have other names, the first is taken for the first. */
+/* If several interfaces have other names, this assumes that their order is the same as before. */
 static int rename_back(struct usrpci_host *host, struct provided_of *of, const char *name)
 {
 	struct provided *other = find_renamed(of);

@@ -113,8 +113,8 @@ struct usrpci_dev;
  *
  * Errors: those of usrpci_dev_find(); -EBUSY (a kernel driver holds it, or another program has
  * it open); -ENXIO (no driver holds it: usrpci bind gives it one);
- * -EACCES or -EPERM (rights on the device's files); -EXDEV (other DMA domain); -EPROTONOSUPPORT (no
- * backend for this kind of device); -ENOMEM. Of "qemu:...": -ENOENT (QEMU is not installed);
+ * -EACCES or -EPERM (rights on the device's files); -EXDEV (other DMA domain);
+ * -ENOMEM. Of "qemu:...": -ENOENT (QEMU is not installed);
  * -ENODEV (it has no such model); -EINVAL (it refuses a property); -EOPNOTSUPP (the model can only
  * be the context's first); -EBUSY (its arguments come too late); -ENOSPC (no slot is free);
  * -ETIMEDOUT.

@@ -6,9 +6,10 @@
 /*
  * Preparing a host (libusrpci-host): who drives a device, huge pages, modules; and back.
  *
- * Every change to the host is one write to one file or one module loaded, goes through one function
- * of the library, is shown to the program before it happens, and is recorded so that it can be
- * undone. A dry run shows the same and changes nothing.
+ * Every change to the host is one command of a shell: a file that is written, a module that is
+ * loaded, an interface that is renamed, a register that is set. It goes through one function of the
+ * library, is shown to the program before it happens, and is recorded so that it can be undone. A
+ * dry run shows the same and changes nothing.
  *
  * Functions return 0 or a count, or a negative errno, and report failures to the context's log
  * handler.
@@ -36,7 +37,7 @@ struct usrpci_host;
  */
 struct usrpci_host_change {
 	const char *command; /**< as a line of shell, quoted: "echo 0000:03:00.0 > /sys/..." */
-	const char *path;    /**< the file written to; NULL when a module is loaded */
+	const char *path;    /**< the file written to; NULL when it is no file */
 	const char *value;   /**< what is written, or the module's name */
 	const char *why;     /**< a few words: "give 0000:03:00.0 to uio_pci_generic" */
 };
@@ -261,8 +262,8 @@ struct usrpci_lend_options {
 	size_t count;
 	struct usrpci_bind_options bind; /**< how they are taken; user and group are not used */
 	const char *user;  /**< whom the program runs as, name or number; NULL: who called sudo,
-				or one of the numbers 70000 to 70999 that nobody else is */
-	size_t hugepages;  /**< uio: so many are reserved, and lent at most; 0: 8 */
+				or an unused number from 70000 to 70999 */
+	size_t hugepages;  /**< uio: pages of 2 MiB to reserve, and to lend at most; 0: 8 */
 	size_t memlock;    /**< bytes that each process may lock, which is what vfio can use for
 				DMA; 0: a quarter of the machine's memory */
 	bool keep;         /**< leave the devices with the driver that they were lent through */

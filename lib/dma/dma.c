@@ -319,9 +319,10 @@ static int check_mapping(const struct usrpci_ctx *ctx, const void *va, size_t si
 	if (!ctx->domain)
 		return report(ctx, -ENXIO, NULL, NULL, "no device is open yet");
 	if (!ctx->domain->ops->map)
-		return report(ctx, -EOPNOTSUPP, NULL,
-			      "use memory from usrpci_dma_alloc(), or bind the device to vfio-pci",
-			      "no IOMMU keeps memory of the program's own where a device finds it");
+		return report(
+			ctx, -EOPNOTSUPP, NULL,
+			"use memory from usrpci_dma_alloc(), or bind the device to vfio-pci",
+			"without an IOMMU a device cannot use the program's own memory, which may move");
 	if (!size || ((uintptr_t)va | size) % HEAP_PAGE)
 		return report(ctx, -EINVAL, NULL, NULL, "%zu bytes at %p are not whole pages", size,
 			      va);

@@ -433,12 +433,12 @@ static int report_shortage(struct physical *physical, const struct dma_chunk_req
 		return report(ctx, -ENOMEM, NULL, hint, "cannot get %s: %s", what, pool);
 	}
 	if (limited)
-		return report(ctx, -ENOMEM, NULL,
-			      "low memory goes first: reserve huge pages when the system starts",
-			      "cannot get %s: %" PRIu64
-			      " huge pages could be allocated, but they lie "
-			      "too high or are not contiguous",
-			      what, added);
+		return report(
+			ctx, -ENOMEM, NULL,
+			"low memory is used up first: reserve huge pages when the system starts",
+			"cannot get %s: %" PRIu64 " huge pages could be allocated, but they lie "
+			"too high or are not contiguous",
+			what, added);
 	return report(ctx, -ENOMEM, NULL,
 		      "reserve huge pages when the system starts, or pages of 1 GiB",
 		      "cannot get %s: %" PRIu64 " huge pages could be allocated, but no %" PRIu64

@@ -74,8 +74,8 @@ struct usrpci_pool {
 };
 
 /*
- * Where the stack is that this thread found last, in bytes from a pool's first: nearly always where
- * it is in every pool. Its address tells threads apart.
+ * The offset of the stack that this thread used last, in bytes from a pool's first stack. It is
+ * nearly always the same in every pool. The address of this variable tells threads apart.
  */
 static _Thread_local size_t thread_place __attribute__((tls_model("initial-exec")));
 

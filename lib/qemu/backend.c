@@ -57,7 +57,7 @@ static int identify(struct qemu_dev *qdev)
 	dev_decode_header(header, &dev->info);
 	dev->info.addr.bus = (uint8_t)bus;
 	if (dev->info.vendor == 0xffff)
-		return report(dev->ctx, -ENODEV, dev->name, NULL, "it is no PCI device");
+		return report(dev->ctx, -ENODEV, dev->name, NULL, "it is not a PCI device");
 	dev->config_size = qemu_find_cap(qdev->qemu, bus, 0, PCI_CAP_ID_EXP)
 				   ? USRPCI_CONFIG_SIZE_EXPRESS
 				   : USRPCI_CONFIG_SIZE;

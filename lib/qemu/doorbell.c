@@ -170,7 +170,7 @@ int qemu_reserve_vectors(struct qemu_dev *qdev, unsigned int count, unsigned int
 		error = make_vectors(qemu, first + count);
 	if (error)
 		return report(dev->ctx, error, dev->name, NULL,
-			      "cannot have %u of this QEMU's %d message interrupts", count,
+			      "cannot get %u of this QEMU's %d message interrupts", count,
 			      QEMU_VECTORS);
 	for (unsigned int i = first; i < first + count; i++)
 		drain(qemu->vectors[i]);

@@ -16,7 +16,7 @@
  *
  * SECONDS is of the monotonic clock, with microseconds. Each line is one write(2), so those of
  * several threads and processes do not mix. Injected failures (USRPCI_FAULT) are above: the trace
- *has what reaches the device. Without USRPCI_TRACE nothing is between a driver and its device.
+ * has what reaches the device. Without USRPCI_TRACE nothing is between a driver and its device.
  */
 
 #include <stddef.h>

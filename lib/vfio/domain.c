@@ -263,7 +263,7 @@ static int map_caller(struct vfio_domain *domain, char *va, size_t size, usrpci_
 
 	if (find_mapping(domain, va, size))
 		return report(domain->base.ctx, -EEXIST, NULL, NULL,
-			      "of %zu bytes at %p some are mapped already", size, (void *)va);
+			      "some of the %zu bytes at %p are mapped already", size, (void *)va);
 	error = vfio_limits_check(domain, size);
 	if (error)
 		return error;
@@ -403,7 +403,7 @@ static int settle(struct vfio_domain *domain)
 		twalk_r(domain->mappings, replay_one, &replay);
 	if (replay.error)
 		return report(domain->base.ctx, replay.error, NULL, NULL,
-			      "memory that is there cannot be mapped for another device");
+			      "the DMA memory that exists cannot be mapped for this device too");
 	return 0;
 }
 

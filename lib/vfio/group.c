@@ -202,8 +202,8 @@ static int group_attach(struct vfio_iommu *iommu, struct usrpci_dev *dev, struct
 	}
 	vfio->fd = ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->name);
 	if (vfio->fd < 0) {
-		error = report(dev->ctx, -errno, dev->name, NULL, "group %d does not open it",
-			       group->number);
+		error = report(dev->ctx, -errno, dev->name, NULL,
+			       "it cannot be opened through its group %d", group->number);
 		put_group(iommu, group);
 		return error;
 	}

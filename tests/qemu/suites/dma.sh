@@ -109,7 +109,7 @@ dma@devices-of-32-bits-get-low-memory()
 dma@without-low-memory-the-message-says-so()
 {
 	hold page=$((2 * mib)) size=$((2 * mib)) node=1 count=$((small_free / 2))
-	expect_fail 1 "low memory goes first" cases page=$((2 * mib)) size=4096 limit=0xffffffff
+	expect_fail 1 "low memory is used up first" cases page=$((2 * mib)) size=4096 limit=0xffffffff
 	grep -q "error ENOMEM" <<<"$output"
 	grep -q "up to 0xffffffff" <<<"$output"
 	expect_output "^0x[0-9a-f]* 1 1$" cases page=$((2 * mib)) size=4096

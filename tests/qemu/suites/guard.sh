@@ -218,7 +218,7 @@ guard@a-disk-below-a-loop-device()
 	modprobe loop max_loop=1 || skip "the kernel has no loop devices"
 	wait_for 5 test -b /dev/loop0
 	losetup /dev/loop0 "/dev/$disk"
-	refused $nvme nvme "$disk is given on by loop0"
+	refused $nvme nvme "$disk is exported by loop0"
 	expect_fail 3 "losetup -d /dev/loop0" usrpci check $nvme
 	losetup -d /dev/loop0
 	usrpci bind $nvme

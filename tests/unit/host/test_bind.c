@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "kernel.h"
 #include "restore.h"
 #include "state.h"

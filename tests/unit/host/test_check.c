@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "kernel.h"
 
 #define NIC "0000:00:03.0"
@@ -269,7 +270,7 @@ static void vfio_without_an_iommu_is_noted(void **state)
 	fixture_text(kernel->fixture, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
 		     "Y\n");
 	check(kernel, NULL);
-	assert_finding("iommu", "was told to do without", USRPCI_CHECK_NOTE, "noiommu");
+	assert_finding("iommu", "no-IOMMU mode is on", USRPCI_CHECK_NOTE, "noiommu");
 }
 
 static void lockdown_leaves_vfio_alone(void **state)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "kernel.h"
 
 #define NIC  "0000:00:03.0"
@@ -489,7 +490,7 @@ static void a_disk_that_the_kernel_gives_on_is_in_use(void **state)
 	fixture_text(kernel->fixture, "/sys/class/block/loop0/loop/backing_file", "/srv/image\n");
 	assert_int_equal(count_uses(kernel, DISK), 0);
 	fixture_text(kernel->fixture, "/sys/class/block/loop3/loop/backing_file", "/dev/nvme0n1\n");
-	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is given on by loop3");
+	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is exported by loop3");
 	assert_string_equal(found[0].cure, "losetup -d /dev/loop3");
 }
 
@@ -506,12 +507,12 @@ static void a_disk_that_is_a_target_is_in_use(void **state)
 	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/enable", "0\n");
 	assert_int_equal(count_uses(kernel, DISK), 0);
 	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/enable", "1\n");
-	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is given on by nvmet, namespace 1");
+	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is exported by nvmet, namespace 1");
 	assert_string_equal(found[0].cure, "echo 0 > " SUBSYSTEM "/namespaces/1/enable");
 	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/enable", "0\n");
 	fixture_text(kernel->fixture, "/sys/kernel/config/target/core/fileio_0/disk0/udev_path",
 		     "/dev/nvme0n1\n");
-	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is given on by the SCSI target disk0");
+	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is exported by the SCSI target disk0");
 }
 
 static void what_virtual_machines_have_is_in_use(void **state)

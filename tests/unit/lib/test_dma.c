@@ -757,7 +757,7 @@ static void memory_of_the_program_cannot_be_mapped_without_an_iommu(void **state
 
 	assert_int_equal(usrpci_dma_map(physical->ctx, memory, 4096, &addr), -EOPNOTSUPP);
 	assert_int_equal(usrpci_dma_unmap(physical->ctx, memory, 4096), -EOPNOTSUPP);
-	assert_non_null(strstr(physical->log, "no IOMMU"));
+	assert_non_null(strstr(physical->log, "without an IOMMU"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)

@@ -143,7 +143,7 @@ static void more_vectors_than_there_are_is_refused(void **state)
 	assert_int_equal(usrpci_irq_enable(dev, USRPCI_IRQ_INTX, 2), -EINVAL);
 	assert_int_equal(usrpci_irq_enable(dev, (enum usrpci_irq_type)99, 1), -EINVAL);
 	assert_int_equal(usrpci_irq_count(dev, (enum usrpci_irq_type)99), 0);
-	assert_logged(*state, "5 vectors of MSI asked, 1 to 4 can be had");
+	assert_logged(*state, "5 vectors of MSI were asked for, and it has 1 to 4");
 }
 
 static void a_vector_that_is_not_enabled_cannot_be_used(void **state)
