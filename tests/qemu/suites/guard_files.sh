@@ -8,7 +8,7 @@
 #
 # vm: --device nvme-subsys,id=s --device nvme,id=n0,serial=s,subsys=s
 # vm: --device nvme,id=n1,serial=s,subsys=s --disk nvme-ns,bus=n0
-# vm: --disk virtio-scsi-pci --device i6300esb --device intel-hda --device hda-duplex
+# vm: --disk virtio-scsi-pci --device i6300esb --device intel-hda --device hda-duplex,audiodev=silent
 
 nvme=0000:00:01.0
 path=0000:00:02.0
@@ -16,16 +16,23 @@ scsi=0000:00:03.0
 watchdog=0000:00:04.0
 sound=0000:00:05.0
 
+# The disk is called after whichever of its two controllers was ready first.
+find_disk()
+{
+	disk=$(basename "$(ls -d /sys/class/block/nvme?n1)")
+	[ -b "/dev/$disk" ]
+}
+
 setup()
 {
-	wait_for 20 test -b /dev/nvme0n1
+	wait_for 20 find_disk
 }
 
 teardown()
 {
 	[ ! -e /run/usrpci/journal ] || usrpci -q restore --all
 	umount -q /mnt || true
-	[ ! -e /dev/nvme0n1p1 ] || delpart /dev/nvme0n1 1
+	[ ! -e "/dev/${disk}p1" ] || partx -d "/dev/$disk"
 }
 
 # refused ADDR PATTERN: bind is refused with this reason, and the device stays with its driver.
@@ -46,23 +53,23 @@ open_as_another_name()
 
 guard@a-mounted-partition-of-a-disk-with-several-paths()
 {
-	[ -e /sys/class/block/nvme0c0n1 ] || skip "the kernel has no NVMe multipath"
-	addpart /dev/nvme0n1 1 2048 65536
-	wait_for 5 test -b /dev/nvme0n1p1
-	mkfs.ext2 -q /dev/nvme0n1p1
-	mount /dev/nvme0n1p1 /mnt
-	refused $nvme "nvme0n1p1 is mounted on /mnt"
-	refused $path "nvme0n1p1 is mounted on /mnt"
-	expect_output nvme0n1 usrpci list -o if --no-headings $nvme
-	expect_fail 1 "it has 2 paths: $nvme, $path" usrpci show nvme0n1
-	expect_fail 3 "umount -A /dev/nvme0n1p1" usrpci check $nvme
-	umount -A /dev/nvme0n1p1
+	compgen -G "/sys/class/block/nvme*c*n1" >/dev/null || skip "the kernel has no NVMe multipath"
+	add_partition "$disk"
+	wait_for 5 test -b "/dev/${disk}p1"
+	mkfs.ext2 -q "/dev/${disk}p1"
+	mount "/dev/${disk}p1" /mnt
+	refused $nvme "${disk}p1 is mounted on /mnt"
+	refused $path "${disk}p1 is mounted on /mnt"
+	expect_output "$disk" usrpci list -o if --no-headings $nvme
+	expect_fail 1 "it has 2 paths: $nvme, $path" usrpci show "$disk"
+	expect_fail 3 "umount -A /dev/${disk}p1" usrpci check $nvme
+	umount -A "/dev/${disk}p1"
 	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
 }
 
 guard@a-disk-that-is-open-under-another-name()
 {
-	open_as_another_name b /dev/nvme0n1
+	open_as_another_name b "/dev/$disk"
 	sleep 100 8<"$scratch/node" &
 	refused $nvme "pid $! \(sleep\) has $scratch/node open"
 	kill $!
