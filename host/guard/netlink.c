@@ -28,6 +28,7 @@
 #include "guard/netlink.h"
 
 /* The kernel answers at once; it is not asked to wait for anything. */
+#define ERRNO_MAX      4095 /* MAX_ERRNO of the kernel */
 #define ANSWER_SECONDS 5
 
 #define ATTRIBUTES 64 /* those with higher numbers are not needed */
@@ -209,7 +210,10 @@ static int ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t par
 		if (!(request->nlmsg_flags & NLM_F_DUMP))
 			break;
 	}
-	return state < 0 ? -errno : 0;
+	if (state >= 0)
+		return 0;
+	/* It may be the number of an error message, which nobody has checked. */
+	return errno > 0 && errno <= ERRNO_MAX ? -errno : -EPROTO;
 }
 
 static struct nlmsghdr *new_request(char buffer[256], uint16_t type, uint16_t flags)
