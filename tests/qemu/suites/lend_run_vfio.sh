@@ -92,7 +92,7 @@ lend_run_vfio@keeps-a-device-whose-descriptor-was-passed-on()
 	group=/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
 	for how in hold unread; do
 		keeper $how
-		expect_fail 4 "has a device of vfio|has it in a socket" \
+		expect_fail 4 "has a device of vfio|unread in a socket" \
 			usrpci -q run "$edu" -- "$keep" pass "$group" "$edu"
 		expect_same "$(driver_of "$edu")" vfio-pci
 		usrpci -q run "$nic" -- true || true
