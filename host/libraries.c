@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "libraries.h"
 
 #define LAZY_NAME(name) #name,
@@ -34,10 +35,10 @@ static void *load(const char *file, const char *const *names, size_t count)
 
 struct lazy_kmod *lazy_load_kmod(void)
 {
-	return load("libkmod.so.2", kmod_names, sizeof(kmod_names) / sizeof(kmod_names[0]));
+	return load("libkmod.so.2", kmod_names, ARRAY_SIZE(kmod_names));
 }
 
 struct lazy_mount *lazy_load_mount(void)
 {
-	return load("libmount.so.1", mount_names, sizeof(mount_names) / sizeof(mount_names[0]));
+	return load("libmount.so.1", mount_names, ARRAY_SIZE(mount_names));
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "array.h"
 #include "file.h"
 #include "hugepage.h"
 
@@ -136,7 +137,7 @@ bool hugepage_cgroup_limit(const struct usrpci_ctx *ctx, uint64_t page_size,
 	if (file_read(ctx, text, sizeof(text), "/proc/self/cgroup") < 0)
 		return false;
 	controller_prefix(page_size, prefix);
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		if (own_group(text, limits[i].controller, group))
 			read_groups(ctx, group, prefix, i, limit);
 	}

@@ -16,6 +16,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "check/check.h"
 #include "file.h"
 #include "group.h"
@@ -28,17 +29,12 @@ void finding_add(struct findings *findings, enum usrpci_check_state state, const
 	struct usrpci_finding *finding;
 	va_list args;
 
-	if (findings->count == findings->size) {
-		size_t size = findings->size ? 2 * findings->size : 16;
-
-		finding = reallocarray(findings->list, size, sizeof(*finding));
-		if (!finding) {
-			findings->failed = true;
-			return;
-		}
-		findings->list = finding;
-		findings->size = size;
+	finding = array_grow(findings->list, findings->count, 1, sizeof(*finding));
+	if (!finding) {
+		findings->failed = true;
+		return;
 	}
+	findings->list = finding;
 	finding = &findings->list[findings->count++];
 	finding->state = state;
 	snprintf(finding->topic, sizeof(finding->topic), "%s", topic);
@@ -150,7 +146,7 @@ static void check_rights(struct usrpci_host *host, struct findings *findings)
 	};
 	size_t i, missing = 0;
 
-	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(needed); i++) {
 		if (has_capability(host->ctx, needed[i].number))
 			continue;
 		missing++;

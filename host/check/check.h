@@ -10,7 +10,7 @@
 
 struct findings {
 	struct usrpci_finding *list;
-	size_t count, size;
+	size_t count;
 	bool failed; /* for want of memory */
 };
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "check/check.h"
 #include "file.h"
 #include "group.h"
@@ -54,7 +55,7 @@ static void find_off_word(struct usrpci_host *host, char word[NAME_SIZE])
 	if (file_read(host->ctx, text, sizeof(text), "/proc/cmdline") < 0)
 		return;
 	while ((part = strsep(&rest, " \n"))) {
-		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 			if (!strcmp(part, words[i]))
 				strcpy(word, words[i]);
 		}
@@ -63,7 +64,7 @@ static void find_off_word(struct usrpci_host *host, char word[NAME_SIZE])
 
 static bool find_kind(struct usrpci_host *host, size_t *kind)
 {
-	for (*kind = 0; *kind < sizeof(kinds) / sizeof(kinds[0]); ++*kind) {
+	for (*kind = 0; *kind < ARRAY_SIZE(kinds); ++*kind) {
 		if (file_exists(host->ctx, TABLES "/%s", kinds[*kind].table))
 			return true;
 	}

@@ -11,6 +11,7 @@
 
 #include <usrpci/bar.h>
 
+#include "array.h"
 #include "driver.h"
 #include "file.h"
 #include "guard/guard.h"
@@ -44,7 +45,7 @@ static bool is_boot_frame_buffer(const char *line, struct range *range)
 
 	if (sscanf(line, " %" SCNx64 "-%" SCNx64 " : %31s", &range->start, &range->end, name) != 3)
 		return false;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (!strcmp(name, names[i]))
 			return range->end != 0;
 	}

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "array.h"
 #include "guard/guard.h"
 
 static const struct {
@@ -34,7 +35,7 @@ static const struct {
 	[USRPCI_USE_UNKNOWN] = {"run as root on the host itself", "", true},
 };
 
-_Static_assert(sizeof(cures) / sizeof(cures[0]) == USRPCI_USE_UNKNOWN + 1,
+_Static_assert(ARRAY_SIZE(cures) == USRPCI_USE_UNKNOWN + 1,
 	       "each kind of use has a cure, and USRPCI_USE_UNKNOWN is the last kind");
 
 void cure_usual(enum usrpci_use_kind kind, const char *object, char *cure, size_t size)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "file.h"
 #include "driver.h"
 #include "group.h"
@@ -21,17 +22,11 @@
 static int add(struct guard *guard, const struct leaf *leaf, const struct usrpci_use *use)
 {
 	bool below = leaf && leaf->function;
-	struct usrpci_use *uses;
+	struct usrpci_use *uses = array_grow(guard->uses, guard->count, 1, sizeof(*uses));
 
-	if (guard->count == guard->size) {
-		size_t size = guard->size ? 2 * guard->size : 8;
-
-		uses = reallocarray(guard->uses, size, sizeof(*uses));
-		if (!uses)
-			return -ENOMEM;
-		guard->uses = uses;
-		guard->size = size;
-	}
+	if (!uses)
+		return -ENOMEM;
+	guard->uses = uses;
 	guard->uses[guard->count] = *use;
 	if (below)
 		snprintf(guard->uses[guard->count].text, sizeof(use->text), "%s: %.*s",
@@ -193,7 +188,7 @@ static int look(struct guard *guard)
 	if (error)
 		error = use_unknown(guard, error, "run on the host itself",
 				    "what is below it cannot be read");
-	for (size_t i = 0; !error && i < sizeof(parts) / sizeof(parts[0]); i++)
+	for (size_t i = 0; !error && i < ARRAY_SIZE(parts); i++)
 		error = parts[i](guard);
 	return error;
 }

@@ -17,7 +17,7 @@ struct guard {
 	const struct usrpci_dev_info *info; /* of the function that is asked about */
 	struct tree tree;                   /* of it and all below it */
 	struct usrpci_use *uses;
-	size_t count, size;
+	size_t count;
 };
 
 /*

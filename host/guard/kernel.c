@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "array.h"
 #include "file.h"
 #include "guard/guard.h"
 
@@ -82,7 +83,7 @@ int guard_kernel(struct guard *guard)
 	for (size_t i = 0; i < guard->tree.count; i++) {
 		const struct leaf *leaf = &guard->tree.leaves[i];
 
-		for (size_t user = 0; !error && user < sizeof(users) / sizeof(users[0]); user++) {
+		for (size_t user = 0; !error && user < ARRAY_SIZE(users); user++) {
 			if (leaf_is(leaf, users[user].class_name) &&
 			    (!users[user].driver || !strcmp(leaf->driver, users[user].driver)))
 				error = users[user].part(guard, leaf);

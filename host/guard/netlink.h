@@ -27,7 +27,7 @@ struct net_item {
 
 struct net_list {
 	struct net_item *items;
-	size_t count, size;
+	size_t count;
 };
 
 /* Adds an item. Returns 0 or -ENOMEM. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "file.h"
 #include "host.h"
 #include "guard/netlink.h"
@@ -24,15 +25,10 @@ int net_add(struct net_list *list, const char *interface, enum net_kind kind, co
 	struct net_item *item;
 	va_list args;
 
-	if (list->count == list->size) {
-		size_t size = list->size ? 2 * list->size : 16;
-
-		item = reallocarray(list->items, size, sizeof(*item));
-		if (!item)
-			return -ENOMEM;
-		list->items = item;
-		list->size = size;
-	}
+	item = array_grow(list->items, list->count, 1, sizeof(*item));
+	if (!item)
+		return -ENOMEM;
+	list->items = item;
 	item = &list->items[list->count++];
 	*item = (struct net_item){.kind = kind};
 	snprintf(item->interface, sizeof(item->interface), "%s", interface);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "array.h"
 #include "file.h"
 #include "group.h"
 #include "guard/tree.h"
@@ -44,17 +45,11 @@ bool leaf_is(const struct leaf *leaf, const char *class_name)
 int tree_add(struct tree *tree, const char *path, const char *name, const char *class_name,
 	     size_t function, dev_t number)
 {
-	struct leaf *leaf;
+	struct leaf *leaf = array_grow(tree->leaves, tree->count, 1, sizeof(*leaf));
 
-	if (tree->count == tree->size) {
-		size_t size = tree->size ? 2 * tree->size : 16;
-		struct leaf *leaves = reallocarray(tree->leaves, size, sizeof(*leaves));
-
-		if (!leaves)
-			return -ENOMEM;
-		tree->leaves = leaves;
-		tree->size = size;
-	}
+	if (!leaf)
+		return -ENOMEM;
+	tree->leaves = leaf;
 	leaf = &tree->leaves[tree->count++];
 	*leaf = (struct leaf){.function = function, .number = number};
 	snprintf(leaf->path, sizeof(leaf->path), "%s", path);
@@ -138,7 +133,7 @@ static bool find_class(struct usrpci_host *host, const char *path, const char *n
 
 	if (!file_link_name(host->ctx, class_name, NAME_SIZE, "%s/subsystem", path))
 		return true;
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
 		strcpy(class_name, classes[i]);
 		if (file_exists(host->ctx, "/sys/class/%s/%s", class_name, name))
 			return true;

@@ -23,7 +23,7 @@ struct leaf {
 
 struct tree {
 	struct leaf *leaves; /* the first is the function itself */
-	size_t count, size;
+	size_t count;
 };
 
 /*

@@ -16,6 +16,7 @@
 
 #include <usrpci/config.h>
 
+#include "array.h"
 #include "bytes.h"
 #include "lend/lend.h"
 #include "quiesce.h"
@@ -49,7 +50,7 @@ static const struct {
 	{PCI_CAP_ID_EXP, PCI_EXP_DEVCTL2, 4, 0xffff},
 };
 
-#define REGISTERS (sizeof(registers) / sizeof(*registers))
+#define REGISTERS ARRAY_SIZE(registers)
 
 static int open_device(struct usrpci_host *host, const struct usrpci_addr *addr,
 		       struct usrpci_dev **dev)

@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "array.h"
 #include "lend/lend.h"
 
 #define LOAD(field)        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (field))
@@ -80,7 +81,7 @@ static const int refused[] = {
 #endif
 };
 
-#define REFUSED (sizeof(refused) / sizeof(*refused))
+#define REFUSED ARRAY_SIZE(refused)
 
 /* A kernel without filters is the administrator's choice. */
 static int install(const struct sock_filter *filter, size_t length)
@@ -105,7 +106,7 @@ int lend_filter_program(void)
 		RETURN(SECCOMP_RET_ALLOW),
 	};
 
-	return install(filter, sizeof(filter) / sizeof(*filter));
+	return install(filter, ARRAY_SIZE(filter));
 }
 
 #if defined(__x86_64__)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "array.h"
 #include "qemu/process.h"
 
 #define LOG_SUBJECT "qemu"
@@ -60,7 +61,7 @@ static int check_property(const struct qemu_model *model, const char *property)
 		return refuse(model->ctx, -EINVAL, model->object,
 			      "qemu-system-x86_64 -device MODEL,help lists its properties",
 			      "help is no property");
-	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 		if (is(property, ours[i]))
 			return refuse(model->ctx, -EINVAL, model->object,
 				      "each device is alone behind a port of its own",
