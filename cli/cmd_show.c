@@ -198,7 +198,10 @@ static void print_interrupts(const struct show *show)
 	label("interrupts");
 	if (has_pin(show)) {
 		printf("INTx (pin %c", 'A' + show->info->irq_pin - 1);
-		printf(has_line(show) ? ", line %u)" : ")", show->irq_line);
+		if (!show->info->irq)
+			printf(", without an interrupt)");
+		else
+			printf(has_line(show) ? ", line %u)" : ")", show->irq_line);
 		separator = ", ";
 	}
 	if (show->msi) {
@@ -216,10 +219,10 @@ static char sign(const struct show *show, uint16_t bit)
 	return show->command & bit ? '+' : '-';
 }
 
-static void print_text(const struct show *show)
+/* What the kernel knows of a device without asking it. */
+static void print_head(const struct show *show)
 {
 	const struct usrpci_dev_info *info = show->info;
-	struct usrpci_bar_info bar;
 
 	printf("%s %s%s%s\n", show->name, show->class_name,
 	       *show->class_name && *show->full_name ? ": " : "", show->full_name);
@@ -231,6 +234,19 @@ static void print_text(const struct show *show)
 	putchar('\n');
 	label("driver");
 	printf("%s\n", *info->driver ? info->driver : "none");
+}
+
+static void print_node(const struct show *show)
+{
+	label("NUMA node");
+	printf(show->info->numa_node < 0 ? "none\n" : "%d\n", show->info->numa_node);
+}
+
+static void print_text(const struct show *show)
+{
+	struct usrpci_bar_info bar;
+
+	print_head(show);
 	if (show->last_bus) {
 		label("bridge to");
 		printf("bus %02x to %02x\n", show->first_bus, show->last_bus);
@@ -242,8 +258,7 @@ static void print_text(const struct show *show)
 	print_uses(show);
 	print_interrupts(show);
 	print_group(show);
-	label("NUMA node");
-	printf(info->numa_node < 0 ? "none\n" : "%d\n", info->numa_node);
+	print_node(show);
 	label("command");
 	printf("I/O%c, memory%c, bus master%c, INTx disable%c\n", sign(show, PCI_COMMAND_IO),
 	       sign(show, PCI_COMMAND_MEMORY), sign(show, PCI_COMMAND_MASTER),
@@ -422,6 +437,20 @@ static void release(struct show *show)
 	usrpci_dev_close(show->dev);
 }
 
+/* A device that is powered off still has a driver and a group, which its owner may want to know. */
+static void show_silent(struct show *show, bool more)
+{
+	if (!show->info->silent || show->info->vendor == 0xffff || show->cli->json)
+		return;
+	gather_host(show);
+	if (more)
+		putchar('\n');
+	print_head(show);
+	print_uses(show);
+	print_group(show);
+	print_node(show);
+}
+
 static int show_one(struct cli *cli, const char *name, bool more, struct json *json)
 {
 	struct show show = {.cli = cli, .emulated = is_emulated(name)};
@@ -439,6 +468,8 @@ static int show_one(struct cli *cli, const char *name, bool more, struct json *j
 	if (!error) {
 		error = gather_host(&show);
 		print(&show, more, json);
+	} else {
+		show_silent(&show, more);
 	}
 	release(&show);
 	return status_of(error);

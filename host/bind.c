@@ -38,21 +38,22 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 {
 	bool force = plan->options->force;
 	struct journal_record record = {0};
-	int error;
+	int error, in_use;
 
-	if (is_bridge(&target->info))
+	if (is_bridge(&target->info) && !target->released)
 		return refuse(host->ctx, -EOPNOTSUPP, target->name, NULL,
 			      "a bridge is never taken: the devices behind it need it");
 	error = driver_suits(host, target->wanted, &target->info, force);
-	if (error)
-		return error;
-	error = journal_read(host, &target->info.addr, &record);
-	if (error && error != -ENOENT)
-		return error;
-	return target_is_free(
+	if (!error)
+		error = journal_read(host, &target->info.addr, &record);
+	if (error == -ENOENT)
+		error = 0;
+	/* Its uses are told in any case: whoever reads of --force should know what that breaks. */
+	in_use = target_is_free(
 		host, target,
 		usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_VFIO ? &plan->targets : NULL,
 		force);
+	return error ? error : in_use;
 }
 
 static bool gives_node(const struct plan *plan)
@@ -185,8 +186,12 @@ static int choose_driver(struct usrpci_host *host, const struct plan *plan, stru
 	return driver_exists(host, target->wanted);
 }
 
-/* A device that is named twice, or by its group too, is one target. */
-static int add_target(struct usrpci_host *host, struct plan *plan, const struct usrpci_addr *addr)
+/*
+ * A device that is named twice, or by its group too, is one target. One to be released is wanted
+ * without a driver.
+ */
+static int add_target(struct usrpci_host *host, struct plan *plan, const struct usrpci_addr *addr,
+		      bool released)
 {
 	struct targets *targets = &plan->targets;
 	struct target *longer, *target;
@@ -200,13 +205,17 @@ static int add_target(struct usrpci_host *host, struct plan *plan, const struct 
 	targets->list = longer;
 	target = &longer[targets->count];
 	error = target_init(host, addr, target);
-	if (!error)
+	target->released = released;
+	if (!error && !released)
 		error = choose_driver(host, plan, target);
 	targets->count += !error;
 	return error;
 }
 
-/* Adds the other endpoints of a target's group; an ISA bridge may be there and idle. */
+/*
+ * Adds the other endpoints of a target's group. An ISA bridge stays what it is, for vfio cannot
+ * drive it; but its own driver keeps vfio from the group, and has to let go.
+ */
 static int add_group(struct usrpci_host *host, struct plan *plan, const struct target *target)
 {
 	struct usrpci_dev_info *members;
@@ -220,7 +229,7 @@ static int add_group(struct usrpci_host *host, struct plan *plan, const struct t
 		return report(host->ctx, count, target->name, NULL, "cannot read its IOMMU group");
 	for (int i = 0; !error && i < count; i++) {
 		if (!is_bridge(&members[i]) || members[i].driver[0])
-			error = add_target(host, plan, &members[i].addr);
+			error = add_target(host, plan, &members[i].addr, is_bridge(&members[i]));
 	}
 	free(members);
 	return error;
@@ -232,7 +241,7 @@ static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 	int error = parse_owner(host, plan);
 
 	for (size_t i = 0; !error && i < count; i++)
-		error = add_target(host, plan, &addrs[i]);
+		error = add_target(host, plan, &addrs[i], false);
 	count = plan->options->whole_group ? plan->targets.count : 0;
 	for (size_t i = 0; !error && i < count; i++)
 		error = add_group(host, plan, &plan->targets.list[i]);

@@ -34,6 +34,8 @@ void driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info
 {
 	if (!group_translates(host, info))
 		strcpy(driver, "uio_pci_generic");
+	else if (info->driver_kind == USRPCI_DRIVER_VFIO)
+		strcpy(driver, info->driver);
 	else if (!module_find_variant(host, info, driver) || !can_be_had(host, driver))
 		strcpy(driver, "vfio-pci");
 }
@@ -123,11 +125,13 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 			      "through uio",
 			      mode);
 	if (!info->irq && !force)
-		return refuse(host->ctx, -EOPNOTSUPP, name,
-			      "--driver vfio-pci brings MSI; --force for a driver that polls",
-			      "it has %s, and uio_pci_generic knows no other interrupt",
-			      info->irq_pin
-				      ? "a pin, but the kernel has no interrupt for it (irq 0)"
+		return refuse(
+			host->ctx, -EOPNOTSUPP, name,
+			group_translates(host, info)
+				? "--driver vfio-pci brings MSI; --force for a driver that polls"
+				: "use an IOMMU and vfio-pci, or --force for a driver that polls",
+			"it has %s, and uio_pci_generic knows no other interrupt",
+			info->irq_pin ? "a pin, but the kernel has no interrupt for it (irq 0)"
 				      : "no interrupt pin (a virtual function, or MSI alone)");
 	group_type(host, info->iommu_group, type);
 	if (group_translates(host, info) && !strncmp(type, "DMA", 3))

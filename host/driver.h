@@ -16,8 +16,8 @@ static inline bool driver_is_userspace(enum usrpci_driver_kind kind)
 }
 
 /*
- * Where an IOMMU translates for the device, the variant of vfio-pci that was made for it, or
- * vfio-pci itself; else uio_pci_generic.
+ * Where an IOMMU translates for the device, the driver of vfio that it has already, the variant of
+ * vfio-pci that was made for it, or vfio-pci itself; else uio_pci_generic.
  */
 void driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    char driver[NAME_SIZE]);

@@ -318,7 +318,7 @@ static bool comes_along(const struct targets *along, const char *name)
 	if (usrpci_addr_parse(name, &addr))
 		return false;
 	target = targets_find(along, &addr);
-	return target && (usrpci_driver_kind(target->wanted) != USRPCI_DRIVER_KERNEL);
+	return target && usrpci_driver_kind(target->wanted) != USRPCI_DRIVER_KERNEL;
 }
 
 /*
@@ -333,7 +333,8 @@ static bool stands_in_the_way(const struct target *target, const struct usrpci_u
 		       target->info.driver_kind == USRPCI_DRIVER_VFIO;
 	if (use->kind == USRPCI_USE_GROUP)
 		return along && !comes_along(along, use->object);
-	return true;
+	/* An ISA bridge passes transactions on whether it has a driver or none. */
+	return use->kind != USRPCI_USE_BRIDGE || !target->released;
 }
 
 static void log_use(struct usrpci_host *host, const struct target *target,

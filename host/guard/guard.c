@@ -137,7 +137,7 @@ static bool is_stranger(const struct guard *guard, const struct usrpci_dev_info 
 	       usrpci_addr_compare(&member->addr, &guard->info->addr) != 0;
 }
 
-/* bind takes no bridge, also not with its group. An ISA bridge can do without its driver. */
+/* The cure takes the whole group, of which this is a part. */
 static int add_stranger(struct guard *guard, const struct usrpci_dev_info *member)
 {
 	char name[USRPCI_ADDR_STRLEN];
@@ -147,9 +147,6 @@ static int add_stranger(struct guard *guard, const struct usrpci_dev_info *membe
 	error = use_add(guard, NULL, USRPCI_USE_GROUP, name,
 			"%s of the same IOMMU group %d belongs to %s", name,
 			guard->info->iommu_group, member->driver);
-	if (!error && is_bridge(member))
-		return use_cure(guard, "echo %s > " PCI_DRIVERS "/%s/unbind # an ISA bridge", name,
-				member->driver);
 	if (!error)
 		cure_usual(USRPCI_USE_GROUP, guard->tree.leaves[0].name,
 			   guard->uses[guard->count - 1].cure, sizeof(guard->uses->cure));

@@ -114,10 +114,12 @@ void usrpci_host_uses_free(struct usrpci_use *uses);
  */
 
 struct usrpci_bind_options {
-	const char *driver; /**< NULL: where an IOMMU translates, vfio-pci or its variant for the
-				 device, else uio_pci_generic; "" leaves it without a driver */
+	const char *driver; /**< NULL: where an IOMMU translates, the driver of vfio that it has,
+				 vfio-pci or its variant for the device, else uio_pci_generic;
+				 "" leaves it without a driver */
 	bool force;         /**< take it although it is in use */
-	bool whole_group;   /**< vfio-pci: take the endpoints of its IOMMU group along */
+	bool whole_group;   /**< vfio-pci: take the endpoints of its IOMMU group along, and
+				 an ISA bridge of it from its driver */
 	const char *user;   /**< vfio-pci: owner of /dev/vfio/GROUP, name or number; NULL: as is */
 	const char *group;  /**< ... and its group */
 };
@@ -134,8 +136,9 @@ struct usrpci_bind_options {
  * group that are named together need no whole_group.
  *
  * With force, a device is taken even if it is in use, if its use cannot be determined, or if it has
- * no interrupt pin for uio_pci_generic. A bridge is never taken, nor a device that a program has
- * open through vfio, because the kernel would wait for that program without an end.
+ * no interrupt pin for uio_pci_generic. A bridge is never given to a driver, nor is a device taken
+ * that a program has open through vfio, because the kernel would wait for that program without an
+ * end.
  *
  * @addrs	the devices; one that is named twice counts once
  * @count	how many

@@ -438,6 +438,56 @@ static void the_variant_that_was_made_for_a_device_is_the_default(void **state)
 	assert_driver(kernel, VF, "vfio-pci");
 }
 
+/* Nothing in sysfs says for which devices a variant was made that was bound by hand. */
+static void a_driver_of_vfio_that_has_the_device_stays(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "vfio-pci");
+	add_device(kernel, VF, "mlx5_vfio_pci", 1, "7");
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/7/type", "DMA\n");
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" VF "/vfio-dev/vfio0");
+	assert_int_equal(bind_to(kernel, VF, NULL), 0);
+	assert_driver(kernel, VF, "mlx5_vfio_pci");
+	assert_int_equal(kernel->changes, 0);
+	assert_int_equal(bind_to(kernel, VF, "vfio-pci"), 0);
+	assert_driver(kernel, VF, "vfio-pci");
+	assert_int_equal(restore(kernel, VF), 0);
+	assert_driver(kernel, VF, "mlx5_vfio_pci");
+}
+
+static void a_driver_with_a_blank_in_its_name_is_like_any_other(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, "budget_ci dvb", 1, NULL);
+	assert_int_equal(bind_to(kernel, TWIN, NULL), 0);
+	assert_driver(kernel, TWIN, "uio_pci_generic");
+	kernel_host(kernel, false);
+	assert_int_equal(restore(kernel, TWIN), 0);
+	assert_driver(kernel, TWIN, "budget_ci dvb");
+	assert_override(kernel, TWIN, "");
+	assert_int_equal(bind_to(kernel, NIC, "budget_ci dvb"), 0);
+	assert_driver(kernel, NIC, "budget_ci dvb");
+	assert_override(kernel, NIC, "budget_ci dvb");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
+/* Whoever reads how to take it by force must read what that breaks. */
+static void a_device_that_does_not_suit_is_told_its_uses_too(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, VF, "nvme", 0, NULL);
+	fixture_text(kernel->fixture, "/proc/812/comm", "fio\n");
+	fixture_link(kernel->fixture, "/proc/812/fd/3", "/dev/nvme0");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" VF "/nvme/nvme0/dev", "240:0\n");
+	assert_int_equal(bind_to(kernel, VF, NULL), -EOPNOTSUPP);
+	assert_logged(kernel->fixture, "it has no interrupt pin");
+	assert_logged(kernel->fixture, "pid 812 (fio) has /dev/nvme0 open");
+}
+
 static void a_driver_that_lets_go_again_keeps_the_record(void **state)
 {
 	struct kernel *kernel = *state;
@@ -615,6 +665,59 @@ static void a_whole_group_goes_together_and_comes_back_one_by_one(void **state)
 	assert_int_equal(restore(kernel, TWIN), 0);
 	assert_driver(kernel, VF, "e1000");
 	assert_driver(kernel, TWIN, "e1000");
+}
+
+static void add_isa_bridge(struct kernel *kernel)
+{
+	struct fixture_device bridge = {.addr = PORT,
+					.vendor = 0x8086,
+					.device = 0xa300,
+					.class_code = 0x060100,
+					.driver = "lpc_ich",
+					.iommu_group = "7"};
+
+	fixture_add(kernel->fixture, &bridge);
+	fixture_text(kernel->fixture, OVERRIDE(PORT), "(null)\n");
+}
+
+/* vfio cannot drive it, but its driver keeps vfio from the group. */
+static void an_isa_bridge_of_the_group_is_released_and_restored(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.whole_group = true};
+	struct usrpci_addr addr = address(VF);
+
+	add_group_of_two(kernel);
+	add_isa_bridge(kernel);
+	assert_int_equal(bind_to(kernel, VF, NULL), -EBUSY);
+	assert_logged(kernel->fixture, PORT " of the same IOMMU group 7 belongs to lpc_ich");
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+	assert_driver(kernel, VF, "vfio-pci");
+	assert_driver(kernel, PORT, "");
+	assert_override(kernel, PORT, "none");
+	assert_int_equal(journal_count(kernel), 3);
+	assert_int_equal(restore(kernel, PORT), 0);
+	assert_driver(kernel, PORT, "lpc_ich");
+	assert_override(kernel, PORT, "");
+	assert_int_equal(bind_to(kernel, PORT, NULL), -EOPNOTSUPP);
+}
+
+static void an_isa_bridge_whose_watchdog_is_fed_is_not_released(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.whole_group = true};
+	struct usrpci_addr addr = address(VF);
+
+	add_group_of_two(kernel);
+	add_isa_bridge(kernel);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" PORT "/iTCO_wdt/watchdog/watchdog0/dev",
+		     "248:0\n");
+	fixture_text(kernel->fixture, "/proc/1/comm", "init\n");
+	fixture_link(kernel->fixture, "/proc/1/fd/20", "/dev/watchdog0");
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), -EBUSY);
+	assert_logged(kernel->fixture, PORT ": in use: pid 1 (init) has /dev/watchdog0 open");
+	assert_driver(kernel, VF, "e1000");
+	assert_driver(kernel, PORT, "lpc_ich");
 }
 
 static void a_group_is_rolled_back_as_a_whole(void **state)
@@ -862,6 +965,9 @@ int main(void)
 		TEST(a_twin_that_was_plugged_into_its_place_is_not_restored),
 		TEST(a_driver_comes_back_whose_module_is_called_otherwise),
 		TEST(the_variant_that_was_made_for_a_device_is_the_default),
+		TEST(a_driver_of_vfio_that_has_the_device_stays),
+		TEST(a_driver_with_a_blank_in_its_name_is_like_any_other),
+		TEST(a_device_that_does_not_suit_is_told_its_uses_too),
 		TEST(a_driver_that_lets_go_again_keeps_the_record),
 		TEST(an_interface_gets_its_name_back_and_is_taken_up),
 		TEST(a_disk_that_does_not_come_back_is_missed),
@@ -874,6 +980,8 @@ int main(void)
 		TEST(vfio_without_an_iommu_is_taken_at_its_word),
 		TEST(vfio_is_the_default_behind_an_iommu_and_strangers_are_named),
 		TEST(a_whole_group_goes_together_and_comes_back_one_by_one),
+		TEST(an_isa_bridge_of_the_group_is_released_and_restored),
+		TEST(an_isa_bridge_whose_watchdog_is_fed_is_not_released),
 		TEST(a_group_is_rolled_back_as_a_whole),
 		TEST(several_devices_are_taken_all_or_none),
 		TEST(a_device_that_was_held_goes_back_to_the_driver_of_the_call),
