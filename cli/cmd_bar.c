@@ -130,9 +130,8 @@ static int action_read(struct access *access, int count, char **words)
 
 	if (count != 2)
 		return usage_error(access->cli, NULL, "read takes a BAR and an offset");
-	status = parse_place(access->cli, words, &place);
-	if (!status)
-		status = map(access, &place, place.width, &mapped);
+	status = parse_place(access->cli, words, &place)
+			 ?: map(access, &place, place.width, &mapped);
 	if (status)
 		return status;
 	if (usrpci_bar_read(&mapped, 0, place.width, &value))
@@ -156,9 +155,8 @@ static int action_write(struct access *access, int count, char **words)
 
 	if (count != 3)
 		return usage_error(access->cli, NULL, "write takes a BAR, an offset and a value");
-	status = parse_place(access->cli, words, &place);
-	if (!status)
-		status = register_value(access->cli, words[2], place.width, &value);
+	status = parse_place(access->cli, words, &place)
+			 ?: register_value(access->cli, words[2], place.width, &value);
 	if (!status && access->cli->dry_run) {
 		print_command(access->cli, "usrpci bar %s write %u %" PRIx64 ".%c %0*" PRIx64,
 			      usrpci_dev_name(access->dev), place.bar, place.offset,
@@ -167,9 +165,7 @@ static int action_write(struct access *access, int count, char **words)
 	}
 	if (!status)
 		status = map(access, &place, place.width, &mapped);
-	if (status)
-		return status;
-	return status_of(usrpci_bar_write(&mapped, 0, place.width, value));
+	return status ?: status_of(usrpci_bar_write(&mapped, 0, place.width, value));
 }
 
 static int dump_text(const struct place *place, struct usrpci_bar *mapped)

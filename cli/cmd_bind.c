@@ -43,10 +43,9 @@ static int cmd_bind(struct cli *cli)
 		return usage_error(cli, NULL, "no device is named");
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
-	status = moves_find(cli, &moves);
-	if (!status)
-		status = status_of_change(
-			usrpci_host_bind(cli->host, moves.addrs, (size_t)moves.count, &options));
+	status = moves_find(cli, &moves)
+			 ?: status_of_change(usrpci_host_bind(cli->host, moves.addrs,
+							      (size_t)moves.count, &options));
 	if (!status)
 		status = moves_print(cli, &moves);
 	moves_free(&moves);

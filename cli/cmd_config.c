@@ -156,9 +156,8 @@ static int action_write(struct access *access, int count, char **words)
 
 	if (count != 2)
 		return usage_error(access->cli, NULL, "write takes a register and a value");
-	status = register_find(access->cli, dev, words[0], &reg);
-	if (!status)
-		status = parse_masked(access->cli, words[1], reg.width, &value, &mask);
+	status = register_find(access->cli, dev, words[0], &reg)
+			 ?: parse_masked(access->cli, words[1], reg.width, &value, &mask);
 	if (status)
 		return status;
 	if (driver && !access->force)

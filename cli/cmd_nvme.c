@@ -317,9 +317,7 @@ static int action_format(struct cmd_nvme *nvme)
 	if (nvme->count == 2 && !parse_number(nvme->words[1], 0, 15, &lbaf))
 		return usage_error(nvme->cli, "formats are 0 to 15", "\"%s\" is not a format",
 				   nvme->words[1]);
-	status = current_format(nvme, (uint32_t)nsid, &lbaf);
-	if (!status)
-		status = check_unused(nvme);
+	status = current_format(nvme, (uint32_t)nsid, &lbaf) ?: check_unused(nvme);
 	if (status)
 		return status;
 	if (nvme->cli->dry_run) {
@@ -335,10 +333,9 @@ static int action_format(struct cmd_nvme *nvme)
 
 static int open_disk(struct cmd_nvme *nvme)
 {
-	int error = open_context(nvme->cli);
+	int error = open_context(nvme->cli)
+			    ?: usrpci_dev_open(nvme->cli->ctx, nvme->name, &nvme->dev);
 
-	if (!error)
-		error = usrpci_dev_open(nvme->cli->ctx, nvme->name, &nvme->dev);
 	if (error)
 		return status_of(error);
 	nvme->name = usrpci_dev_name(nvme->dev);
@@ -381,9 +378,7 @@ static int cmd_nvme(struct cli *cli)
 	for (size_t i = 0; i < ARRAY_SIZE(actions) && status < 0; i++) {
 		if (strcmp(cli->argv[1], actions[i].name))
 			continue;
-		status = open_disk(&nvme);
-		if (!status)
-			status = actions[i].run(&nvme);
+		status = open_disk(&nvme) ?: actions[i].run(&nvme);
 		usrpci_nvme_close(nvme.nvme);
 		usrpci_dev_close(nvme.dev);
 	}

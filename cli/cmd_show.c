@@ -78,15 +78,14 @@ static int gather_capabilities(struct show *show)
 static int gather_config(struct show *show)
 {
 	bool bridge = show->info->header_type != PCI_HEADER_TYPE_NORMAL;
-	int error = usrpci_config_read16(show->dev, PCI_COMMAND, &show->command);
+	int error = usrpci_config_read16(show->dev, PCI_COMMAND, &show->command)
+			    ?: usrpci_config_read8(show->dev, PCI_INTERRUPT_LINE, &show->irq_line);
 
-	if (!error)
-		error = usrpci_config_read8(show->dev, PCI_INTERRUPT_LINE, &show->irq_line);
 	if (!error && bridge)
 		error = usrpci_config_read8(show->dev, PCI_SECONDARY_BUS, &show->first_bus);
 	if (!error && bridge)
 		error = usrpci_config_read8(show->dev, PCI_SUBORDINATE_BUS, &show->last_bus);
-	return error ? error : gather_capabilities(show);
+	return error ?: gather_capabilities(show);
 }
 
 /* Returns an error when something could not be found out; what could be is shown nevertheless. */

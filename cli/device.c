@@ -19,13 +19,10 @@ bool is_emulated(const char *name)
 int find_device(struct cli *cli, const char *name, struct usrpci_dev_info *info)
 {
 	struct usrpci_addr addr;
-	int error = open_context(cli);
 
-	if (!error)
-		error = usrpci_dev_find(cli->ctx, name, &addr);
-	if (!error)
-		error = usrpci_dev_lookup(cli->ctx, &addr, info);
-	return error;
+	return open_context(cli) ?:
+	       usrpci_dev_find(cli->ctx, name, &addr) ?:
+	       usrpci_dev_lookup(cli->ctx, &addr, info);
 }
 
 bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci_dev_info *info)
@@ -45,9 +42,7 @@ bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci
 
 int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev)
 {
-	int error = open_context(cli);
-
-	return error ? error : usrpci_dev_inspect(cli->ctx, name, dev);
+	return open_context(cli) ?: usrpci_dev_inspect(cli->ctx, name, dev);
 }
 
 const char *kernel_driver(const struct usrpci_dev_info *info)

@@ -43,9 +43,8 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 	if (is_bridge(&target->info) && !target->released)
 		return refuse(host->ctx, -EOPNOTSUPP, target->name, NULL,
 			      "a bridge is never taken: the devices behind it need it");
-	error = driver_suits(host, target->wanted, &target->info, force);
-	if (!error)
-		error = journal_read(host, &target->info.addr, &record);
+	error = driver_suits(host, target->wanted, &target->info, force)
+			?: journal_read(host, &target->info.addr, &record);
 	if (error == -ENOENT)
 		error = 0;
 	/* Its uses are told in any case: whoever reads of --force should know what that breaks. */
@@ -53,7 +52,7 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 		host, target,
 		usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_VFIO ? &plan->targets : NULL,
 		force);
-	return error ? error : in_use;
+	return error ?: in_use;
 }
 
 static bool gives_node(const struct plan *plan)
@@ -149,7 +148,7 @@ static int carry_out(struct usrpci_host *host, struct plan *plan)
 	}
 	for (size_t i = 0; !error && i < plan->targets.count; i++)
 		error = driver_load(host, plan->targets.list[i].wanted, NULL);
-	return error ? error : take_all(host, plan);
+	return error ?: take_all(host, plan);
 }
 
 static int parse_owner(struct usrpci_host *host, struct plan *plan)
@@ -257,11 +256,9 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 
 	if (error)
 		return error;
-	error = lend_check(host, addrs, count);
-	if (!error)
-		error = make_plan(host, addrs, count, &plan);
-	if (!error)
-		error = carry_out(host, &plan);
+	error = lend_check(host, addrs, count) ?:
+		make_plan(host, addrs, count, &plan) ?:
+		carry_out(host, &plan);
 	state_unlock(host);
 	free(plan.targets.list);
 	return error;

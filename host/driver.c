@@ -97,9 +97,8 @@ int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *mo
 	if (is_registered(host, driver))
 		return load_type1(host, driver);
 	snprintf(why, sizeof(why), "the driver %s", driver);
-	error = module_load(host, module && module[0] ? module : driver, why);
-	if (!error)
-		error = load_type1(host, driver);
+	error = module_load(host, module && module[0] ? module : driver, why)
+			?: load_type1(host, driver);
 	if (error)
 		return error;
 	if (host->options.dry_run) {

@@ -89,8 +89,7 @@ static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev)
 		idle = wait_until_idle(dev);
 	if (idle == -ENODEV)
 		return idle;
-	error = reset(host, dev);
-	return error ? error : idle;
+	return reset(host, dev) ?: idle;
 }
 
 int quiesce_open(struct usrpci_host *host, struct usrpci_dev *dev)

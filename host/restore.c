@@ -57,8 +57,7 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 		error = wait_until_usable(host, target, to.driver, &record);
 	if (error || !forget)
 		return error;
-	error = node_return(host, &record);
-	return error ? error : journal_drop(host, &target->info.addr);
+	return node_return(host, &record) ?: journal_drop(host, &target->info.addr);
 }
 
 static int bring_back(struct usrpci_host *host, struct target *target,
@@ -75,7 +74,7 @@ static int bring_back(struct usrpci_host *host, struct target *target,
 		if (!error && !stopped)
 			target_stop(host, target);
 	}
-	return error ? error : restore_target(host, target, &was, true);
+	return error ?: restore_target(host, target, &was, true);
 }
 
 static bool device_exists(struct usrpci_host *host, const struct usrpci_addr *addr)
@@ -149,10 +148,8 @@ int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const
 
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
-	int error = lend_check(host, addr, 1);
+	int error = lend_check(host, addr, 1) ?: state_lock(host);
 
-	if (!error)
-		error = state_lock(host);
 	if (error)
 		return error;
 	error = restore(host, addr, false);

@@ -86,10 +86,8 @@ static int write_new(const char *path, const char *text)
 static int replace(struct usrpci_host *host, char *path, const char *text)
 {
 	char fresh[PATH_SIZE];
-	int error = path_format(host->ctx, fresh, STATE_DIR "/new");
+	int error = path_format(host->ctx, fresh, STATE_DIR "/new") ?: make_parents(path);
 
-	if (!error)
-		error = make_parents(path);
 	if (error)
 		return error;
 	error = write_new(fresh, text);
@@ -110,9 +108,7 @@ int state_write(struct usrpci_host *host, const char *name, const char *text)
 	error = state_lock(host);
 	if (error)
 		return error;
-	error = path_format(host->ctx, path, STATE_DIR "/%s", name);
-	if (!error)
-		error = replace(host, path, text);
+	error = path_format(host->ctx, path, STATE_DIR "/%s", name) ?: replace(host, path, text);
 	state_unlock(host);
 	if (error)
 		return report(host->ctx, error, name, cure(error), "cannot write %s/%s", STATE_DIR,

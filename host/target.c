@@ -102,9 +102,7 @@ int target_refresh(struct usrpci_host *host, struct target *target)
 
 	if (error)
 		return error;
-	error = read_driver(host, target);
-	if (!error)
-		error = read_override(host, target);
+	error = read_driver(host, target) ?: read_override(host, target);
 	if (error == -ETIMEDOUT)
 		return refuse(host->ctx, -EBUSY, target->name, "ps -eo pid,stat,wchan:40,args",
 			      "another program is taking it from its driver, or giving it to one, "
@@ -245,8 +243,8 @@ static int ask_driver(struct usrpci_host *host, struct target *target, const cha
 	error = write_address(host, target, why, path);
 	if (error == -EUCLEAN || (!error && settle(host, target, driver, host->settle_ms)))
 		return error;
-	return report(host->ctx, error ? error : -EIO, target->name, "dmesg | tail",
-		      "%s did not take it", driver);
+	return report(host->ctx, error ?: -EIO, target->name, "dmesg | tail", "%s did not take it",
+		      driver);
 }
 
 static int probe(struct usrpci_host *host, struct target *target, const char *driver)
@@ -298,7 +296,7 @@ int target_put_back(struct usrpci_host *host, struct target *target, const struc
 	if (target->stuck)
 		return error;
 	failed = set_override(host, target, was->driver_override);
-	return error ? error : failed;
+	return error ?: failed;
 }
 
 const struct target *targets_find(const struct targets *targets, const struct usrpci_addr *addr)

@@ -72,9 +72,7 @@ static int map(struct usrpci_dev *dev, struct usrpci_bar *bar)
 
 	if (!mapping)
 		return -ENOMEM;
-	error = enable_decoding(dev, bar->flags);
-	if (!error)
-		error = dev->ops->bar_map(dev, bar);
+	error = enable_decoding(dev, bar->flags) ?: dev->ops->bar_map(dev, bar);
 	if (error) {
 		free(mapping);
 		return error;
@@ -90,10 +88,8 @@ int usrpci_bar_map_range(struct usrpci_dev *dev, unsigned int index, uint64_t of
 {
 	struct usrpci_bar bar = {.dev = dev, .index = index, .offset = offset, .size = size};
 	struct usrpci_bar_info info;
-	int error = check_map(dev, index, &info);
+	int error = check_map(dev, index, &info) ?: check_range(dev, index, &info, offset, size);
 
-	if (!error)
-		error = check_range(dev, index, &info, offset, size);
 	bar.flags = info.flags;
 	if (!error)
 		error = map(dev, &bar);
@@ -105,9 +101,8 @@ int usrpci_bar_map_range(struct usrpci_dev *dev, unsigned int index, uint64_t of
 int usrpci_bar_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar *bar)
 {
 	struct usrpci_bar_info info;
-	int error = check_map(dev, index, &info);
 
-	return error ? error : usrpci_bar_map_range(dev, index, 0, info.size, bar);
+	return check_map(dev, index, &info) ?: usrpci_bar_map_range(dev, index, 0, info.size, bar);
 }
 
 /* Two mappings that agree in these are the same for the backend. */

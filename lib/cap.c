@@ -138,11 +138,8 @@ static int match(struct cap_walk *walk, const struct usrpci_cap *cap)
 int usrpci_cap_list(struct usrpci_dev *dev, struct usrpci_cap *caps, size_t max)
 {
 	struct cap_walk walk = {.found = store, .caps = caps, .max = max};
-	int error = walk_conventional(dev, &walk);
 
-	if (!error)
-		error = walk_extended(dev, &walk);
-	return error ? error : (int)walk.count;
+	return walk_conventional(dev, &walk) ?: walk_extended(dev, &walk) ?: (int)walk.count;
 }
 
 int usrpci_cap_find_next(struct usrpci_dev *dev, enum usrpci_cap_id id, unsigned int after)

@@ -66,19 +66,15 @@ static int read_bytes(struct usrpci_dev *dev, unsigned int offset, uint8_t *byte
 
 int usrpci_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer, size_t size)
 {
-	int error = check_range(dev, offset, size);
-
-	return error ? error : read_bytes(dev, offset, buffer, size);
+	return check_range(dev, offset, size) ?: read_bytes(dev, offset, buffer, size);
 }
 
 static int read_register(struct usrpci_dev *dev, unsigned int offset, unsigned int width,
 			 uint32_t *value)
 {
 	uint8_t bytes[4] = {0};
-	int error = check_register(dev, offset, width);
+	int error = check_register(dev, offset, width) ?: read_bytes(dev, offset, bytes, width);
 
-	if (!error)
-		error = read_bytes(dev, offset, bytes, width);
 	if (!error)
 		*value = get_le32(bytes);
 	return error;
@@ -91,7 +87,7 @@ static int write_register(struct usrpci_dev *dev, unsigned int offset, unsigned 
 	int error = check_register(dev, offset, width);
 
 	put_le32(bytes, value);
-	return error ? error : dev->ops->config_write(dev, offset, bytes, width);
+	return error ?: dev->ops->config_write(dev, offset, bytes, width);
 }
 
 int usrpci_config_read8(struct usrpci_dev *dev, unsigned int offset, uint8_t *value)

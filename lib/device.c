@@ -107,9 +107,7 @@ int dev_create(struct usrpci_ctx *ctx, const struct backend_ops *ops,
 	pthread_mutex_lock(&ctx->lock);
 	error = ops->open(dev);
 	if (!error) {
-		error = trace_wrap(dev);
-		if (!error)
-			error = fault_wrap(dev);
+		error = trace_wrap(dev) ?: fault_wrap(dev);
 		if (error)
 			dev->ops->close(dev);
 	}
@@ -135,10 +133,9 @@ static int open_host_device(struct usrpci_ctx *ctx, const struct backend_target 
 	const struct backend_ops *ops;
 	struct usrpci_dev_info info;
 	struct usrpci_addr addr;
-	int error = usrpci_dev_find(ctx, asked->name, &addr);
+	int error = usrpci_dev_find(ctx, asked->name, &addr)
+			    ?: usrpci_dev_lookup(ctx, &addr, &info);
 
-	if (!error)
-		error = usrpci_dev_lookup(ctx, &addr, &info);
 	if (error)
 		return error;
 	target.info = &info;
@@ -222,10 +219,9 @@ uint32_t usrpci_dev_features(const struct usrpci_dev *dev)
 int usrpci_dev_set_bus_master(struct usrpci_dev *dev, bool on)
 {
 	uint16_t wanted = on ? PCI_COMMAND_MASTER : 0, command;
-	int error = usrpci_config_update16(dev, PCI_COMMAND, PCI_COMMAND_MASTER, wanted);
+	int error = usrpci_config_update16(dev, PCI_COMMAND, PCI_COMMAND_MASTER, wanted)
+			    ?: usrpci_config_read16(dev, PCI_COMMAND, &command);
 
-	if (!error)
-		error = usrpci_config_read16(dev, PCI_COMMAND, &command);
 	if (error)
 		return error;
 	if ((command & PCI_COMMAND_MASTER) != wanted)

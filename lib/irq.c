@@ -94,9 +94,7 @@ int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 		return report(dev->ctx, -EINVAL, dev->name, NULL,
 			      "%u vectors of %s were asked for, and it has 1 to %d", count,
 			      type_names[type], available);
-	error = check_free(dev, type);
-	if (!error)
-		error = dev->ops->irq_enable(dev, type, count);
+	error = check_free(dev, type) ?: dev->ops->irq_enable(dev, type, count);
 	if (!error)
 		dev->irq_enabled[type] = (uint16_t)count;
 	return error;

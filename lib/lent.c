@@ -64,13 +64,10 @@ static int ask(int socket, struct broker_request *request, struct broker_reply *
 	*fd = -1;
 	request->magic = BROKER_MAGIC;
 	request->version = BROKER_VERSION;
-	error = broker_send(socket, request, sizeof(*request), -1);
-	if (!error)
-		error = await_reply(socket);
-	if (!error)
-		error = broker_receive(socket, reply, sizeof(*reply), fd);
-	if (!error)
-		error = check_reply(reply, *fd);
+	error = broker_send(socket, request, sizeof(*request), -1) ?:
+		await_reply(socket) ?:
+		broker_receive(socket, reply, sizeof(*reply), fd) ?:
+		check_reply(reply, *fd);
 	if (error && *fd >= 0) {
 		close(*fd);
 		*fd = -1;
@@ -103,7 +100,7 @@ static int open_lent(struct usrpci_ctx *ctx, const char *path)
 	if (!error && fd < 0)
 		error = -EPROTO;
 	if (!error || error == -ENOENT)
-		return error ? error : fd;
+		return error ?: fd;
 	return report(ctx, error, path, NULL, "the broker does not open it");
 }
 

@@ -75,13 +75,9 @@ static int find_virtio_common(struct usrpci_dev *dev, unsigned int *bar, uint32_
 	for (int i = 0; i < count; i++) {
 		if (caps[i].extended || caps[i].id != USRPCI_CAP_VENDOR)
 			continue;
-		error = usrpci_config_read8(dev, caps[i].offset + VIRTIO_PCI_CAP_CFG_TYPE, &type);
-		if (!error)
-			error = usrpci_config_read8(dev, caps[i].offset + VIRTIO_PCI_CAP_BAR,
-						    &index);
-		if (!error)
-			error = usrpci_config_read32(dev, caps[i].offset + VIRTIO_PCI_CAP_OFFSET,
-						     offset);
+		error = usrpci_config_read8(dev, caps[i].offset + VIRTIO_PCI_CAP_CFG_TYPE, &type) ?:
+			usrpci_config_read8(dev, caps[i].offset + VIRTIO_PCI_CAP_BAR, &index) ?:
+			usrpci_config_read32(dev, caps[i].offset + VIRTIO_PCI_CAP_OFFSET, offset);
 		if (error)
 			return error;
 		*bar = index;
@@ -96,16 +92,13 @@ static int reset_virtio(struct usrpci_dev *dev)
 	unsigned int index = 0;
 	struct usrpci_bar bar;
 	uint32_t offset = 0;
-	int error = find_virtio_common(dev, &index, &offset);
+	int error = find_virtio_common(dev, &index, &offset)
+			    ?: usrpci_bar_map_range(dev, index, offset + VIRTIO_PCI_COMMON_STATUS,
+						    STATUS_SIZE, &bar);
 
-	if (!error)
-		error = usrpci_bar_map_range(dev, index, offset + VIRTIO_PCI_COMMON_STATUS,
-					     STATUS_SIZE, &bar);
 	if (error)
 		return error;
-	error = usrpci_bar_write(&bar, 0, STATUS_SIZE, 0);
-	if (!error)
-		error = await_zero(&bar, 0, STATUS_SIZE, 0xff);
+	error = usrpci_bar_write(&bar, 0, STATUS_SIZE, 0) ?: await_zero(&bar, 0, STATUS_SIZE, 0xff);
 	usrpci_bar_unmap(&bar);
 	return error;
 }
@@ -145,5 +138,5 @@ int model_reset(struct usrpci_dev *dev)
 	error = reset(dev);
 	failed = usrpci_config_update16(dev, PCI_COMMAND, PCI_COMMAND_MEMORY,
 					command & PCI_COMMAND_MEMORY);
-	return error ? error : failed;
+	return error ?: failed;
 }

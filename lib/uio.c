@@ -266,15 +266,10 @@ static int read_command(struct usrpci_dev *dev)
 
 static int uio_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
 {
-	int error = read_command(dev);
-
-	if (!error)
-		error = uio_irq_set_mask(dev, type, 0, true);
-	if (!error)
-		error = forget_earlier(dev);
-	if (!error)
-		error = uio_irq_set_mask(dev, type, 0, false);
-	return error;
+	return read_command(dev) ?:
+	       uio_irq_set_mask(dev, type, 0, true) ?:
+	       forget_earlier(dev) ?:
+	       uio_irq_set_mask(dev, type, 0, false);
 }
 
 static int uio_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type)

@@ -112,7 +112,7 @@ int file_read(const struct usrpci_ctx *ctx, char *text, size_t size, const char 
 	int error;
 
 	FORMAT_PATH(path, error);
-	return error ? error : read_path(path, text, size);
+	return error ?: read_path(path, text, size);
 }
 
 int file_read_u64(const struct usrpci_ctx *ctx, uint64_t *value, const char *format, ...)

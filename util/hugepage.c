@@ -32,11 +32,9 @@ static int read_counter(const struct usrpci_ctx *ctx, uint64_t page_size, int no
 int hugepage_pool(const struct usrpci_ctx *ctx, uint64_t page_size, int node,
 		  struct hugepage_pool *pool)
 {
-	int error = read_counter(ctx, page_size, node, "nr_hugepages", &pool->total);
+	int error = read_counter(ctx, page_size, node, "nr_hugepages", &pool->total)
+			    ?: read_counter(ctx, page_size, node, "free_hugepages", &pool->free);
 
-	if (error)
-		return error;
-	error = read_counter(ctx, page_size, node, "free_hugepages", &pool->free);
 	if (error)
 		return error;
 	if (read_counter(ctx, page_size, node, "surplus_hugepages", &pool->surplus))

@@ -34,7 +34,7 @@ static int read_link(const struct usrpci_ctx *ctx, const char *link, char target
 	ssize_t length = error ? -1 : readlink(path, target, PATH_SIZE - 1);
 
 	if (length < 0)
-		return error ? error : -errno;
+		return error ?: -errno;
 	target[length] = '\0';
 	return 0;
 }

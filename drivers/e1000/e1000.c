@@ -175,7 +175,7 @@ static int phy_access(struct e1000 *nic, uint32_t command, uint32_t *result)
 
 	reg_write(nic, MDIC, MDIC_PHY_1 | command);
 	error = usrpci_bar_wait32(&nic->bar, MDIC, MDIC_READY, MDIC_READY, MDIC_MS, result);
-	return error ? error : *result & MDIC_ERROR ? -EIO : 0;
+	return error ?: *result & MDIC_ERROR ? -EIO : 0;
 }
 
 /*
@@ -223,14 +223,10 @@ int e1000_open(struct usrpci_dev *dev, const struct e1000_options *options, stru
 	nic->dev = dev;
 	nic->ctx = usrpci_dev_ctx(dev);
 	nic->model = model;
-	error = set_options(nic, options);
-	if (!error)
-		error = usrpci_bar_map(dev, 0, &nic->bar);
+	error = set_options(nic, options) ?: usrpci_bar_map(dev, 0, &nic->bar);
 	if (error)
 		goto free_nic;
-	error = reset(nic);
-	if (!error)
-		error = read_mac(nic);
+	error = reset(nic) ?: read_mac(nic);
 	if (!error)
 		error = read_stats(nic, &before); /* clears what a last user counted */
 	if (error)
@@ -350,9 +346,7 @@ int e1000_start(struct e1000 *nic)
 	error = e1000_rings_start(nic);
 	if (error)
 		return error;
-	error = usrpci_dev_set_bus_master(nic->dev, true);
-	if (!error)
-		error = enable_irq(nic);
+	error = usrpci_dev_set_bus_master(nic->dev, true) ?: enable_irq(nic);
 	if (error)
 		goto clear_master;
 	enable_transmit(nic);
@@ -396,7 +390,7 @@ int e1000_stop(struct e1000 *nic)
 	cleared = usrpci_dev_set_bus_master(nic->dev, false);
 	e1000_rings_empty(nic);
 	nic->started = false;
-	return error ? error : cleared;
+	return error ?: cleared;
 }
 
 struct usrpci_pool *e1000_pool(struct e1000 *nic)

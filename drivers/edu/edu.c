@@ -91,7 +91,7 @@ static int wait_idle(struct edu *edu, size_t reg, uint32_t busy, bool poll)
 		if (idle != -ETIMEDOUT)
 			return idle;
 	} while (left > 0 && (!error || error == -EINTR));
-	return error ? error : -ETIMEDOUT;
+	return error ?: -ETIMEDOUT;
 }
 
 int edu_open(struct usrpci_dev *dev, const struct edu_options *options, struct edu **result)

@@ -110,10 +110,9 @@ static int add_lane(struct lane *lane)
 		.size = most < BUFFER_MAX ? most : BUFFER_MAX,
 		.align = 4096,
 	};
-	int error = usrpci_dma_block_alloc(plugin.ctx, &request, &lane->buffer);
+	int error = usrpci_dma_block_alloc(plugin.ctx, &request, &lane->buffer)
+			    ?: usrpci_nvme_queue_create(plugin.nvme, &options, &lane->queue);
 
-	if (!error)
-		error = usrpci_nvme_queue_create(plugin.nvme, &options, &lane->queue);
 	if (error)
 		return error;
 	lane->next = plugin.free;
@@ -151,10 +150,9 @@ static int open_disk(void)
 {
 	struct usrpci_ctx_options options = {.log = log_by_nbdkit};
 	struct usrpci_nvme_options nvme = {.queues = plugin.queues, .poll = plugin.poll};
-	int error = usrpci_ctx_open(&options, &plugin.ctx);
+	int error = usrpci_ctx_open(&options, &plugin.ctx)
+			    ?: usrpci_dev_open(plugin.ctx, plugin.device, &plugin.dev);
 
-	if (!error)
-		error = usrpci_dev_open(plugin.ctx, plugin.device, &plugin.dev);
 	if (error)
 		return fail("it cannot be opened", error);
 	error = usrpci_nvme_open(plugin.dev, &nvme, &plugin.nvme);

@@ -134,10 +134,8 @@ int nvme_admin_execute(struct usrpci_nvme *nvme, struct nvme_command *command,
 int nvme_admin_try(struct usrpci_nvme *nvme, struct nvme_command *command, unsigned int timeout_ms,
 		   uint32_t *result)
 {
-	int status = nvme->error;
+	int status = nvme->error ?: nvme_admin_execute(nvme, command, timeout_ms, result);
 
-	if (!status)
-		status = nvme_admin_execute(nvme, command, timeout_ms, result);
 	if (status == -ENODEV)
 		nvme_give_up(nvme, status);
 	else if (status < 0 && !nvme->error)

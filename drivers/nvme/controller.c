@@ -106,7 +106,7 @@ static int enable(struct usrpci_nvme *nvme)
 	error = usrpci_bar_wait32(&nvme->bar, CSTS, CSTS_RDY, CSTS_RDY, nvme->ready_ms, NULL);
 	if (!error && nvme->options.poll)
 		nvme_write(nvme, INTMS, UINT32_MAX);
-	return error ? error : nvme_check_alive(nvme);
+	return error ?: nvme_check_alive(nvme);
 }
 
 static void raise_generation(struct usrpci_nvme *nvme)
@@ -250,22 +250,16 @@ static int enable_request(struct usrpci_nvme *nvme)
 static int start(struct usrpci_nvme *nvme)
 {
 	unsigned int queues = 0;
-	int error = disable(nvme);
+	int error = disable(nvme) ?:
+		    nvme_ring_alloc(nvme, 0, ADMIN_ENTRIES, &nvme->admin) ?:
+		    enable_irqs(nvme) ?:
+		    enable_request(nvme) ?:
+		    usrpci_dev_set_bus_master(nvme->dev, true) ?:
+		    enable(nvme) ?:
+		    nvme_admin_start(nvme, &queues);
 
-	if (!error)
-		error = nvme_ring_alloc(nvme, 0, ADMIN_ENTRIES, &nvme->admin);
-	if (!error)
-		error = enable_irqs(nvme);
-	if (!error)
-		error = enable_request(nvme);
-	if (!error)
-		error = usrpci_dev_set_bus_master(nvme->dev, true);
-	if (!error)
-		error = enable(nvme);
-	if (!error)
-		error = nvme_admin_start(nvme, &queues);
 	nvme->info.queues = queues;
-	return error ? error : nvme_identify(nvme);
+	return error ?: nvme_identify(nvme);
 }
 
 static void release(struct usrpci_nvme *nvme)
@@ -297,13 +291,10 @@ int usrpci_nvme_open(struct usrpci_dev *dev, const struct usrpci_nvme_options *o
 	nvme->ctx = usrpci_dev_ctx(dev);
 	pthread_mutex_init(&nvme->lock, NULL);
 	pthread_mutex_init(&nvme->irq_lock, NULL);
-	error = set_options(nvme, options);
-	if (!error)
-		error = usrpci_bar_map(dev, 0, &nvme->bar);
-	if (!error)
-		error = read_capabilities(nvme);
-	if (!error)
-		error = start(nvme);
+	error = set_options(nvme, options) ?:
+		usrpci_bar_map(dev, 0, &nvme->bar) ?:
+		read_capabilities(nvme) ?:
+		start(nvme);
 	if (error) {
 		if (nvme->admin.block.va)
 			disable(nvme);

@@ -106,9 +106,7 @@ void nvme_queue_attend(struct usrpci_nvme_queue *queue)
 	/* Creating can end in another reset. */
 	do {
 		queue->generation = nvme->generation;
-		error = nvme->error;
-		if (!error)
-			error = create_rings(queue);
+		error = nvme->error ?: create_rings(queue);
 	} while (queue->generation != nvme->generation);
 	if (error)
 		nvme_give_up(nvme, -ENOTRECOVERABLE);
@@ -311,16 +309,13 @@ static int watch(int poll, int fd)
 static int share_irq(struct usrpci_nvme_queue *queue)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
-	int error;
 
 	queue->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	queue->poll = epoll_create1(EPOLL_CLOEXEC);
 	if (queue->kick < 0 || queue->poll < 0)
 		return -errno;
-	error = watch(queue->poll, queue->kick);
-	if (error)
-		return error;
-	return watch(queue->poll, usrpci_irq_fd(nvme->dev, nvme->irq, queue->vector));
+	return watch(queue->poll, queue->kick)
+		       ?: watch(queue->poll, usrpci_irq_fd(nvme->dev, nvme->irq, queue->vector));
 }
 
 /* Vector 0 is the admin queue's; each queue has one of the others, or all share. */
@@ -413,14 +408,11 @@ static void free_queue(struct usrpci_nvme_queue *queue)
 static int start_queue(struct usrpci_nvme_queue *queue, bool poll)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
-	int error = choose_irq(queue, poll);
+	int error = choose_irq(queue, poll) ?:
+		    alloc_slots(queue) ?:
+		    alloc_lists(queue) ?:
+		    nvme_ring_alloc(nvme, queue->ring.qid, queue->depth + 1, &queue->ring);
 
-	if (!error)
-		error = alloc_slots(queue);
-	if (!error)
-		error = alloc_lists(queue);
-	if (!error)
-		error = nvme_ring_alloc(nvme, queue->ring.qid, queue->depth + 1, &queue->ring);
 	if (error)
 		return error;
 	queue->generation = nvme->generation;
@@ -477,9 +469,7 @@ int usrpci_nvme_queue_create(struct usrpci_nvme *nvme,
 	if (depth > nvme->info.depth)
 		return -EINVAL;
 	pthread_mutex_lock(&nvme->lock);
-	error = nvme->error;
-	if (!error)
-		error = create(nvme, depth, options && options->poll, queue);
+	error = nvme->error ?: create(nvme, depth, options && options->poll, queue);
 	pthread_mutex_unlock(&nvme->lock);
 	return error;
 }

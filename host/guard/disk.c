@@ -70,10 +70,9 @@ static int refuse_swap(struct libmnt_table *table, const char *file, int line)
 static int parse_mounts(const struct disk_tables *tables, const char *file)
 {
 	char path[PATH_SIZE];
-	int error = path_format(tables->guard->host->ctx, path, "%s", file);
+	int error = path_format(tables->guard->host->ctx, path, "%s", file)
+			    ?: tables->lib->mnt_table_parse_file(tables->mounts, path);
 
-	if (!error)
-		error = tables->lib->mnt_table_parse_file(tables->mounts, path);
 	return error > 0 ? -EIO : error;
 }
 
@@ -114,9 +113,7 @@ static int read_tables(struct disk_tables *tables)
 		return -ENOMEM;
 	tables->lib->mnt_table_set_parser_errcb(tables->mounts, refuse_line);
 	tables->lib->mnt_table_set_parser_errcb(tables->swaps, refuse_swap);
-	error = read_mounts(tables);
-	if (!error)
-		error = read_swaps(tables);
+	error = read_mounts(tables) ?: read_swaps(tables);
 	return error ? use_unknown(tables->guard, error, "mount -t proc proc /proc",
 				   "what is mounted cannot be read")
 		     : 0;
@@ -219,9 +216,7 @@ static int guard_holders(const struct disk_tables *tables, const struct leaf *di
 		snprintf(above.name, sizeof(above.name), "%s", names[i]);
 		snprintf(above.path, sizeof(above.path), "/sys/class/block/%s", names[i]);
 		above.number = leaf_number(tables->guard->host, above.path);
-		error = add_holder(tables, disk, names[i]);
-		if (!error)
-			error = guard_disk(tables, &above, depth + 1);
+		error = add_holder(tables, disk, names[i]) ?: guard_disk(tables, &above, depth + 1);
 	}
 	free(names);
 	return error;

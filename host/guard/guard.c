@@ -212,7 +212,7 @@ int usrpci_host_uses(struct usrpci_host *host, const struct usrpci_addr *addr,
 	int error = usrpci_dev_lookup(host->ctx, addr, &info);
 
 	*uses = NULL;
-	return error ? error : guard_look(host, &info, false, uses);
+	return error ?: guard_look(host, &info, false, uses);
 }
 
 void usrpci_host_uses_free(struct usrpci_use *uses)

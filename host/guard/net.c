@@ -109,7 +109,7 @@ static int guard_interface(struct guard *guard, const struct leaf *leaf, const c
 		if (!strcmp(table->items[i].interface, interface))
 			error = add_item(guard, leaf, &table->items[i]);
 	}
-	return error ? error : guard_uppers(guard, leaf, interface, table, depth);
+	return error ?: guard_uppers(guard, leaf, interface, table, depth);
 }
 
 /*

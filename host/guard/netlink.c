@@ -241,11 +241,9 @@ int netlink_read(struct net_list *list)
 
 	if (!socket)
 		return -errno;
-	error = dump(socket, RTM_GETLINK, parse_link, list);
-	if (!error)
-		error = dump(socket, RTM_GETADDR, parse_address, list);
-	if (!error)
-		error = dump(socket, RTM_GETROUTE, parse_route, list);
+	error = dump(socket, RTM_GETLINK, parse_link, list) ?:
+		dump(socket, RTM_GETADDR, parse_address, list) ?:
+		dump(socket, RTM_GETROUTE, parse_route, list);
 	mnl_socket_close(socket);
 	return error;
 }
@@ -393,11 +391,9 @@ int netlink_read_namespaces(struct net_list *list)
 		return errno == ENOENT ? 0 : -errno;
 	if (!fstat(elsewhere.own, &own))
 		is_known(&namespaces, own.st_ino);
-	error = visit_directory(&elsewhere, &namespaces, "/proc", "/ns/net");
-	if (!error)
-		error = visit_directory(&elsewhere, &namespaces, "/run/netns", "");
-	if (!error)
-		error = visit_directory(&elsewhere, &namespaces, "/run/docker/netns", "");
+	error = visit_directory(&elsewhere, &namespaces, "/proc", "/ns/net") ?:
+		visit_directory(&elsewhere, &namespaces, "/run/netns", "") ?:
+		visit_directory(&elsewhere, &namespaces, "/run/docker/netns", "");
 	close(elsewhere.own);
 	return error;
 }

@@ -155,7 +155,7 @@ static int resize(struct usrpci_host *host, struct pools *all, struct usrpci_hug
 		pool->total = total;
 	pool_count_as_ours(pool, before, total);
 	all->resizing.pool = NULL;
-	return error ? error : failed;
+	return error ?: failed;
 }
 
 /* Adds up to count pages to a pool. Returns how many came, or a negative errno. */
@@ -252,7 +252,7 @@ static int grow_or_undo(struct usrpci_host *host, struct selection *selection, s
 		undo_growth(host, selection, grown);
 	free(grown);
 	failed = pools_write_note(host, &selection->all);
-	return error ? error : failed;
+	return error ?: failed;
 }
 
 static int reserve(struct usrpci_host *host, struct selection *selection, size_t wanted)
@@ -260,15 +260,13 @@ static int reserve(struct usrpci_host *host, struct selection *selection, size_t
 	size_t spare = available(host, &selection->all, selection->page_size, selection->node);
 	size_t missing = wanted > spare ? wanted - spare : 0;
 	uint64_t memory = meminfo(host, "MemAvailable");
-	int error;
 
 	if (!missing)
 		return 0;
 	/* The kernel would squeeze out everything else before it found out by itself. */
 	if (memory && memory / selection->page_size < missing)
 		return out_of_memory(host, selection->page_size, missing, 0);
-	error = grow_or_undo(host, selection, missing);
-	return error ? error : (int)missing;
+	return grow_or_undo(host, selection, missing) ?: (int)missing;
 }
 
 /* Gives back most of our pages, or all. */
@@ -292,9 +290,7 @@ static int release(struct usrpci_host *host, struct selection *selection, size_t
 				    wanted - (size_t)went, pool->node);
 	}
 	failed = pools_write_note(host, &selection->all);
-	if (error)
-		return error;
-	return failed ? failed : total;
+	return error ?: failed ?: total;
 }
 
 static int change(struct usrpci_host *host, size_t page_size, int node, size_t count,
@@ -305,9 +301,7 @@ static int change(struct usrpci_host *host, size_t page_size, int node, size_t c
 
 	if (result)
 		return result;
-	result = selection_begin(host, page_size, &selection);
-	if (!result)
-		result = how(host, &selection, count);
+	result = selection_begin(host, page_size, &selection) ?: how(host, &selection, count);
 	selection_end(&selection);
 	state_unlock(host);
 	return result;
@@ -318,7 +312,7 @@ int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t
 {
 	int error = page_size ? 0 : default_page_size(host, count, &page_size);
 
-	return error ? error : change(host, page_size, node, count, reserve);
+	return error ?: change(host, page_size, node, count, reserve);
 }
 
 int hugepages_give_back(struct usrpci_host *host, size_t most, size_t page_size, int node)

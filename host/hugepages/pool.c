@@ -190,7 +190,7 @@ int pools_read(struct usrpci_host *host, struct pools *pools)
 			      "cannot list the pools of huge pages");
 	for (i = 0; !error && i < pools->count; i++)
 		error = pool_read(host, &pools->list[i]);
-	return error ? error : read_note(host, pools);
+	return error ?: read_note(host, pools);
 }
 
 int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **list)
@@ -203,5 +203,5 @@ int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **li
 		pools.list = NULL;
 	}
 	*list = pools.list;
-	return error ? error : pools.count;
+	return error ?: pools.count;
 }

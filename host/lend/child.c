@@ -62,7 +62,7 @@ static int become(const struct lend_user *user)
 	error = drop_capabilities();
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		error = -errno;
-	return error ? error : lend_filter_program();
+	return error ?: lend_filter_program();
 }
 
 static void set_environment(const struct lend_user *user, int socket)
@@ -133,15 +133,11 @@ static int hide_others(void)
 
 static int prepare(const struct lend *lend)
 {
-	int error = close_from(lend->host->ctx, STDERR_FILENO + 1, true);
-
-	if (!error)
-		error = limit_memory(lend);
-	if (!error)
-		error = hide_others();
-	if (!error)
-		error = become(&lend->user);
-	return error ? error : join_new_session();
+	return close_from(lend->host->ctx, STDERR_FILENO + 1, true) ?:
+	       limit_memory(lend) ?:
+	       hide_others() ?:
+	       become(&lend->user) ?:
+	       join_new_session();
 }
 
 /* Does not return. Failures go to the broker by the pipe, which success closes. */

@@ -148,7 +148,7 @@ int lend_config_save(struct usrpci_host *host, const struct usrpci_addr *addr,
 	if (error)
 		return error;
 	error = usrpci_config_read(dev, 0, config->bytes, sizeof(config->bytes));
-	count = error ? error : list_caps(dev, caps);
+	count = error ?: list_caps(dev, caps);
 	if (count >= 0)
 		find_writable(config, caps, count);
 	config->saved = count >= 0;
@@ -229,7 +229,7 @@ static int put_word(struct usrpci_dev *dev, unsigned int offset, uint32_t word, 
 		error = usrpci_config_update16(dev, PCI_COMMAND, DECODE | PCI_COMMAND_MASTER,
 					       PCI_COMMAND_INTX_DISABLE);
 	*changed = true;
-	return error ? error : usrpci_config_write32(dev, offset, word);
+	return error ?: usrpci_config_write32(dev, offset, word);
 }
 
 static int put_header(struct usrpci_dev *dev, const struct lend_config *config)
@@ -241,7 +241,7 @@ static int put_header(struct usrpci_dev *dev, const struct lend_config *config)
 
 	for (size_t i = 0; !error && i < sizeof(words); i++)
 		error = put_word(dev, words[i], saved_word(config, words[i]), &changed);
-	return error ? error : usrpci_config_update16(dev, PCI_COMMAND, (uint16_t)~kept, command);
+	return error ?: usrpci_config_update16(dev, PCI_COMMAND, (uint16_t)~kept, command);
 }
 
 static int put_registers(struct usrpci_dev *dev, const struct lend_config *config,
@@ -269,11 +269,10 @@ static int put_power(struct usrpci_dev *dev, const struct lend_config *config)
 
 	if (cap < 0)
 		return cap == -ENOENT ? 0 : cap;
-	error = usrpci_config_read16(dev, (unsigned int)cap + PCI_PM_CTRL, &state);
-	if (!error)
-		error = put_registers(
-			dev, config,
-			&(struct usrpci_cap){.id = PCI_CAP_ID_PM, .offset = (uint16_t)cap});
+	error = usrpci_config_read16(dev, (unsigned int)cap + PCI_PM_CTRL, &state)
+			?: put_registers(dev, config,
+					 &(struct usrpci_cap){.id = PCI_CAP_ID_PM,
+							      .offset = (uint16_t)cap});
 	if (!error && (state & PCI_PM_CTRL_STATE_MASK) != 0)
 		sleep_ms(WAKE_MS);
 	return error;
@@ -290,7 +289,7 @@ static int put_back(struct usrpci_dev *dev, const struct lend_config *config)
 		count = list_caps(dev, caps);
 	for (int i = 0; !error && i < count; i++)
 		error = put_registers(dev, config, &caps[i]);
-	return error ? error : count < 0 ? count : 0;
+	return error ?: count < 0 ? count : 0;
 }
 
 int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,

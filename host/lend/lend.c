@@ -80,27 +80,23 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 	/* Under vfio the kernel keeps the program from it. */
 	if (!device->vfio && !host->options.dry_run)
 		error = lend_config_save(host, &device->info.addr, &device->config);
-	return error ? error : lend_note_write(lend, device);
+	return error ?: lend_note_write(lend, device);
 }
 
 /* The lock keeps two from taking a device at once, and nobody sees it bound and without a note. */
 static int take(struct lend *lend, struct lend_device *device, const struct usrpci_addr *addr)
 {
 	struct usrpci_host *host = lend->host;
-	int error = usrpci_dev_lookup(host->ctx, addr, &device->info);
+	int error = usrpci_dev_lookup(host->ctx, addr, &device->info) ?: state_lock(host);
 
-	if (error)
-		return error;
-	error = state_lock(host);
 	if (error)
 		return error;
 	usrpci_addr_format(addr, device->name);
 	strcpy(device->driver_before, device->info.driver);
 	device->was_ours = journal_has(host, addr);
 	device->client = LEND_NOBODY;
-	error = lend_note_check(host, addr);
-	if (!error)
-		error = lend_check_unused(host, addr, lend->options->bind.force);
+	error = lend_note_check(host, addr)
+			?: lend_check_unused(host, addr, lend->options->bind.force);
 	if (!error && lend->count == 0)
 		error = lend_broker_register(lend);
 	if (!error)
@@ -145,9 +141,8 @@ static int close_memory(struct lend *lend)
 	if (error || !reserved)
 		return error;
 	lend->reserved = 0;
-	error = lend_notes_write(lend);
-	if (!error)
-		error = hugepages_give_back(lend->host, reserved, LEND_PAGE_SIZE, -1);
+	error = lend_notes_write(lend)
+			?: hugepages_give_back(lend->host, reserved, LEND_PAGE_SIZE, -1);
 	return error < 0 ? error : 0;
 }
 
@@ -226,7 +221,7 @@ static int finish(struct lend *lend, bool started)
 		error = give_all_back(lend);
 	if (!error)
 		error = close_memory(lend);
-	return error ? error : remove_notes(lend);
+	return error ?: remove_notes(lend);
 }
 
 static int prepare(struct lend *lend)

@@ -71,10 +71,9 @@ int lend_memory_open(struct lend *lend)
 	lend->reserved = (size_t)error;
 	if (lend->host->options.dry_run)
 		return 0;
-	error = lend_notes_write(lend);
-	if (!error)
-		error = usrpci_ctx_open(&options, &lend->memory);
-	return error ? error : usrpci_dma_physical(lend->memory);
+	return lend_notes_write(lend) ?:
+	       usrpci_ctx_open(&options, &lend->memory) ?:
+	       usrpci_dma_physical(lend->memory);
 }
 
 uint64_t lend_memory_used(struct usrpci_host *host, const char *directory)

@@ -383,9 +383,8 @@ static int give_pages_back(struct usrpci_host *host, const struct note *note)
 	if (!note->pages)
 		return 0;
 	without.pages = 0;
-	error = write_note(host, &without);
-	if (!error)
-		error = hugepages_give_back(host, note->pages, LEND_PAGE_SIZE, -1);
+	error = write_note(host, &without)
+			?: hugepages_give_back(host, note->pages, LEND_PAGE_SIZE, -1);
 	return error < 0 ? error : 0;
 }
 
@@ -398,7 +397,7 @@ static int recover_one(struct usrpci_host *host, const struct note *note)
 		error = lend_memory_free(host, note->memory);
 	if (!error)
 		error = give_pages_back(host, note);
-	return error ? error : lend_note_remove(host, &note->addr);
+	return error ?: lend_note_remove(host, &note->addr);
 }
 
 /*
@@ -433,7 +432,7 @@ static int stop_abandoned(struct usrpci_host *host, const struct note *note)
 		return 0;
 	if (!host->options.dry_run)
 		error = lend_stop(host, &note->addr, &note->config);
-	return error ? error : lend_wait_unheld(host, &note->addr);
+	return error ?: lend_wait_unheld(host, &note->addr);
 }
 
 /*

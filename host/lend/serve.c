@@ -74,9 +74,8 @@ static int add_page(struct server *server, struct page **result)
 	if (!pages)
 		return -ENOMEM;
 	server->pages = pages;
-	error = usrpci_dma_alloc(server->lend->memory, &request, &new.block);
-	if (!error)
-		error = usrpci_dma_file(server->lend->memory, new.block, &fd, &new.offset);
+	error = usrpci_dma_alloc(server->lend->memory, &request, &new.block)
+			?: usrpci_dma_file(server->lend->memory, new.block, &fd, &new.offset);
 	if (error)
 		return error;
 	pages[server->page_count] = new;
@@ -433,7 +432,7 @@ static int run(struct server *server)
 	lend->program = lend_child_start(lend, pair[1], &status);
 	close(pair[1]);
 	if (lend->program < 0)
-		return status ? status : lend->program;
+		return status ?: lend->program;
 	status = lend_filter_broker();
 	if (status)
 		log_warning(lend->host->ctx, NULL, NULL,

@@ -124,9 +124,7 @@ int lend_user_find(struct lend *lend)
 
 	if (error)
 		return error;
-	error = find(lend);
-	if (!error)
-		error = lend_notes_write(lend);
+	error = find(lend) ?: lend_notes_write(lend);
 	state_unlock(lend->host);
 	return error;
 }

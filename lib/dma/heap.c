@@ -358,14 +358,11 @@ static int add_to_zone(struct heap *heap, struct zone *zone, uint64_t addr, uint
 
 static int prepare_add(struct heap *heap, uint64_t addr, uint64_t end)
 {
-	int error;
-
 	if (!addr || addr >= end || (addr | end) % HEAP_PAGE || end > HEAP_END)
 		return -EINVAL;
 	if (heap_table_covers_any(&heap->table, addr, end - addr))
 		return -EEXIST;
-	error = heap_table_open(&heap->table, addr, end - addr);
-	return error ? error : headers_ensure(heap);
+	return heap_table_open(&heap->table, addr, end - addr) ?: headers_ensure(heap);
 }
 
 int heap_add(struct heap *heap, uint64_t addr, uint64_t size, int node)

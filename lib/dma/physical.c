@@ -504,11 +504,10 @@ static int clear_page(void *va, size_t size)
 static int physical_renew(struct dma_domain *domain, const struct dma_chunk *chunk, void *va)
 {
 	uint64_t pa = (uint64_t)(uintptr_t)va - BASE, now;
-	int error = clear_page(va, chunk->page_size);
+	int error = clear_page(va, chunk->page_size)
+			    ?: pagemap_read(domain->ctx, physical_of(domain)->pagemap, va, &now);
 
-	if (!error)
-		error = pagemap_read(domain->ctx, physical_of(domain)->pagemap, va, &now);
-	return error ? error : now == pa ? 0 : -ESTALE;
+	return error ?: now == pa ? 0 : -ESTALE;
 }
 
 static void physical_destroy(struct dma_domain *domain)

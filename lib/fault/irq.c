@@ -89,10 +89,8 @@ static int open_relay(struct fault_relay *relay)
 
 int fault_relay_start(struct fault_relay *relay)
 {
-	int error = open_relay(relay);
+	int error = open_relay(relay) ?: -pthread_create(&relay->thread, NULL, run, relay);
 
-	if (!error)
-		error = -pthread_create(&relay->thread, NULL, run, relay);
 	if (!error)
 		return 0;
 	close_relay(relay);

@@ -61,8 +61,7 @@ static int identify(struct qemu_dev *qdev)
 	dev->config_size = qemu_find_cap(qdev->qemu, bus, 0, PCI_CAP_ID_EXP)
 				   ? USRPCI_CONFIG_SIZE_EXPRESS
 				   : USRPCI_CONFIG_SIZE;
-	error = qemu_msi_find(qdev);
-	return error ? error : qemu_assign_bars(qdev);
+	return qemu_msi_find(qdev) ?: qemu_assign_bars(qdev);
 }
 
 /*
@@ -156,9 +155,7 @@ static int open_in(struct qemu *qemu, struct usrpci_dev *dev, const struct qemu_
 	*qdev = (struct qemu_dev){.dev = dev, .qemu = qemu, .intx = -1};
 	qemu_enter(qemu);
 	number_name(qemu, dev);
-	error = fill_slot(qdev, model);
-	if (!error)
-		error = bring_in(qdev);
+	error = fill_slot(qdev, model) ?: bring_in(qdev);
 	qemu_leave(qemu);
 	if (error)
 		free(qdev);
@@ -304,15 +301,12 @@ void qemu_pull(struct usrpci_dev *dev)
 static int reset(struct qemu_dev *qdev)
 {
 	uint32_t command;
-	int error = qemu_register_read(qdev, PCI_COMMAND, 2, &command);
 
-	if (!error)
-		error = qemu_slot_reset(qdev->qemu, qdev->slot);
-	if (!error)
-		error = qemu_write_bars(qdev);
-	if (!error)
-		error = qemu_register_write(qdev, PCI_COMMAND, 2, command);
-	return error ? error : qemu_msi_restore(qdev);
+	return qemu_register_read(qdev, PCI_COMMAND, 2, &command) ?:
+	       qemu_slot_reset(qdev->qemu, qdev->slot) ?:
+	       qemu_write_bars(qdev) ?:
+	       qemu_register_write(qdev, PCI_COMMAND, 2, command) ?:
+	       qemu_msi_restore(qdev);
 }
 
 /* The device is alone behind its port, so a reset of the bus is one of the function too. */

@@ -51,9 +51,8 @@ static bool place(struct slot_windows *windows, struct usrpci_bar_info *bar)
 /* Writes all ones and reads which bits stay 0. The device does not decode addresses yet. */
 static int probe(struct qemu_dev *qdev, unsigned int offset, uint32_t *mask)
 {
-	int error = qemu_register_write(qdev, offset, 4, UINT32_MAX);
-
-	return error ? error : qemu_register_read(qdev, offset, 4, mask);
+	return qemu_register_write(qdev, offset, 4, UINT32_MAX)
+		       ?: qemu_register_read(qdev, offset, 4, mask);
 }
 
 static uint32_t bar_flags(uint32_t low)
@@ -72,10 +71,8 @@ static int size_bar(struct qemu_dev *qdev, unsigned int index, struct usrpci_bar
 {
 	unsigned int offset = PCI_BASE_ADDRESS_0 + 4 * index;
 	uint32_t kind = 0, low = 0, high = UINT32_MAX;
-	int error = qemu_register_read(qdev, offset, 4, &kind);
+	int error = qemu_register_read(qdev, offset, 4, &kind) ?: probe(qdev, offset, &low);
 
-	if (!error)
-		error = probe(qdev, offset, &low);
 	*bar = (struct usrpci_bar_info){.flags = bar_flags(kind)};
 	if (!error && bar->flags & USRPCI_BAR_64BIT)
 		error = probe(qdev, offset + 4, &high);
@@ -147,5 +144,5 @@ int qemu_assign_bars(struct qemu_dev *qdev)
 	}
 	if (!error)
 		error = place_all(qdev, bars);
-	return error ? error : qemu_write_bars(qdev);
+	return error ?: qemu_write_bars(qdev);
 }

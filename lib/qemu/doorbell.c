@@ -69,9 +69,9 @@ static int introduce_doorbell(struct qemu *qemu)
 static int place_doorbell(struct qemu *qemu)
 {
 	unsigned int bus = qemu_slot_bus(QEMU_DOORBELL);
-	int error = qemu_bus_write(qemu, bus, 0, PCI_BASE_ADDRESS_0, 4, QEMU_DOORBELL_BAR);
 
-	return error ? error : qemu_bus_write(qemu, bus, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	return qemu_bus_write(qemu, bus, 0, PCI_BASE_ADDRESS_0, 4, QEMU_DOORBELL_BAR)
+		       ?: qemu_bus_write(qemu, bus, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 }
 
 /* The doorbell is plugged in when a device needs it, since QEMU can be built without ivshmem. */
@@ -87,9 +87,7 @@ static int plug_doorbell(struct qemu *qemu, const char *object)
 		return report(qemu->domain.ctx, error, object, NULL,
 			      "cannot prepare message interrupts");
 	snprintf(what, sizeof(what), "ivshmem-doorbell,chardev=doorbell,vectors=%d", QEMU_VECTORS);
-	error = qemu_plug(qemu, QEMU_DOORBELL, object, what);
-	if (!error)
-		error = place_doorbell(qemu);
+	error = qemu_plug(qemu, QEMU_DOORBELL, object, what) ?: place_doorbell(qemu);
 	qemu->doorbell_ready = !error;
 	return error;
 }
@@ -135,7 +133,7 @@ static int make_vectors(struct qemu *qemu, unsigned int count)
 		return 0;
 	while (qemu->vectors_made < count && !error)
 		error = add_vector(qemu);
-	return error ? error : test_vector(qemu, count - 1);
+	return error ?: test_vector(qemu, count - 1);
 }
 
 static bool vectors_free(const struct qemu *qemu, unsigned int first, unsigned int count)
@@ -165,9 +163,7 @@ int qemu_reserve_vectors(struct qemu_dev *qdev, unsigned int count, unsigned int
 
 	if (error)
 		return error;
-	error = find_vectors(qemu, count, align, &first);
-	if (!error)
-		error = make_vectors(qemu, first + count);
+	error = find_vectors(qemu, count, align, &first) ?: make_vectors(qemu, first + count);
 	if (error)
 		return report(dev->ctx, error, dev->name, NULL,
 			      "cannot get %u of this QEMU's %d message interrupts", count,

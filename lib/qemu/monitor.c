@@ -91,7 +91,7 @@ static void parse_reply(const char *reply, char *text, size_t size)
 		string += 9;
 	decode_string(string ? string : "", whole, sizeof(whole));
 	error = strstr(whole, "Error: ");
-	string = error ? error : whole;
+	string = error ?: whole;
 	snprintf(text, size, "%.*s", (int)strcspn(string, "\r\n"), string);
 }
 

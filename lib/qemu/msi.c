@@ -14,11 +14,10 @@ static int program_msi(struct qemu_dev *qdev)
 {
 	unsigned int data = PCI_MSI_DATA_32;
 	uint32_t control;
-	int error = qemu_register_read(qdev, qdev->msi + PCI_MSI_FLAGS, 2, &control);
+	int error = qemu_register_read(qdev, qdev->msi + PCI_MSI_FLAGS, 2, &control)
+			    ?: qemu_register_write(qdev, qdev->msi + PCI_MSI_ADDRESS_LO, 4,
+						   QEMU_DOORBELL_ADDRESS);
 
-	if (!error)
-		error = qemu_register_write(qdev, qdev->msi + PCI_MSI_ADDRESS_LO, 4,
-					    QEMU_DOORBELL_ADDRESS);
 	if (!error && control & PCI_MSI_FLAGS_64BIT) {
 		data = PCI_MSI_DATA_64;
 		error = qemu_register_write(qdev, qdev->msi + PCI_MSI_ADDRESS_HI, 4, 0);
@@ -69,9 +68,9 @@ static int write_entry(struct qemu_dev *qdev, unsigned int vector, unsigned int 
 		       uint32_t value)
 {
 	uint64_t address;
-	int error = table_address(qdev, vector, &address);
 
-	return error ? error : qemu_write(qdev->qemu, QTEST_MEMORY, address + offset, 4, value);
+	return table_address(qdev, vector, &address)
+		       ?: qemu_write(qdev->qemu, QTEST_MEMORY, address + offset, 4, value);
 }
 
 static int mask_msix(struct qemu_dev *qdev, unsigned int vector, bool masked)
@@ -82,14 +81,10 @@ static int mask_msix(struct qemu_dev *qdev, unsigned int vector, bool masked)
 
 static int fill_entry(struct qemu_dev *qdev, unsigned int vector)
 {
-	int error = write_entry(qdev, vector, PCI_MSIX_ENTRY_LOWER_ADDR, QEMU_DOORBELL_ADDRESS);
-
-	if (!error)
-		error = write_entry(qdev, vector, PCI_MSIX_ENTRY_UPPER_ADDR, 0);
-	if (!error)
-		error = write_entry(qdev, vector, PCI_MSIX_ENTRY_DATA,
-				    qdev->messages.first + vector);
-	return error ? error : mask_msix(qdev, vector, false);
+	return write_entry(qdev, vector, PCI_MSIX_ENTRY_LOWER_ADDR, QEMU_DOORBELL_ADDRESS) ?:
+	       write_entry(qdev, vector, PCI_MSIX_ENTRY_UPPER_ADDR, 0) ?:
+	       write_entry(qdev, vector, PCI_MSIX_ENTRY_DATA, qdev->messages.first + vector) ?:
+	       mask_msix(qdev, vector, false);
 }
 
 static int program_msix(struct qemu_dev *qdev)
@@ -116,9 +111,8 @@ int qemu_msi_enable(struct qemu_dev *qdev)
 				     ? (unsigned int)next_power_of_two(qdev->count)
 				     : qdev->count;
 	unsigned int align = qdev->type == USRPCI_IRQ_MSI ? count : 1;
-	int error = qemu_reserve_vectors(qdev, count, align, &qdev->messages);
 
-	return error ? error : program(qdev);
+	return qemu_reserve_vectors(qdev, count, align, &qdev->messages) ?: program(qdev);
 }
 
 void qemu_msi_disable(struct qemu_dev *qdev)

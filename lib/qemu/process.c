@@ -122,14 +122,11 @@ static int pair(bool socket, int *ours, int *theirs)
 
 static int make_descriptors(struct spawn *spawn, struct qemu_process *process, int *monitor)
 {
-	int error = pair(true, &process->qtest, &spawn->fds[QEMU_FD_QTEST]);
+	int error = pair(true, &process->qtest, &spawn->fds[QEMU_FD_QTEST]) ?:
+		    pair(true, monitor, &spawn->fds[QEMU_FD_MONITOR]) ?:
+		    pair(true, &process->doorbell, &spawn->fds[QEMU_FD_DOORBELL]) ?:
+		    pair(false, &process->life, &spawn->fds[QEMU_FD_LIFE]);
 
-	if (!error)
-		error = pair(true, monitor, &spawn->fds[QEMU_FD_MONITOR]);
-	if (!error)
-		error = pair(true, &process->doorbell, &spawn->fds[QEMU_FD_DOORBELL]);
-	if (!error)
-		error = pair(false, &process->life, &spawn->fds[QEMU_FD_LIFE]);
 	if (error)
 		return error;
 	process->messages = qemu_above_stdio(memfd_create("usrpci-messages", MFD_CLOEXEC));
@@ -273,10 +270,9 @@ static int start(struct spawn *spawn, struct qemu_process *process, size_t ram_s
 	if (error)
 		return report(spawn->model->ctx, error, spawn->model->object, NULL,
 			      "cannot prepare to run QEMU");
-	error = qemu_arguments(spawn->model, spawn->fds, ram_size, &spawn->argv);
-	if (!error)
-		error = open_monitor(process, monitor);
-	return error ? error : run(spawn, process);
+	return qemu_arguments(spawn->model, spawn->fds, ram_size, &spawn->argv) ?:
+	       open_monitor(process, monitor) ?:
+	       run(spawn, process);
 }
 
 int qemu_process_spawn(const struct qemu_model *model, int ram, size_t ram_size,

@@ -132,10 +132,8 @@ static void drop_reply(struct qtest *qtest, size_t length)
 static int converse(struct qtest *qtest, const char *command, size_t size, char **reply,
 		    size_t *length)
 {
-	int error = qtest->error;
+	int error = qtest->error ?: send_command(qtest, command, size);
 
-	if (!error)
-		error = send_command(qtest, command, size);
 	while (!error) {
 		*reply = next_reply(qtest, length);
 		if (*reply)

@@ -61,7 +61,7 @@ int qemu_request_enable(struct qemu_dev *qdev)
 	/* Writing a one clears a press of the button from before. */
 	if (!error)
 		error = update_port(qdev, express + PCI_EXP_SLTSTA, 0, PCI_EXP_SLTSTA_ABP);
-	return error ? error : update_port(qdev, express + PCI_EXP_SLTCTL, 0, BUTTON);
+	return error ?: update_port(qdev, express + PCI_EXP_SLTCTL, 0, BUTTON);
 }
 
 void qemu_request_disable(struct qemu_dev *qdev)

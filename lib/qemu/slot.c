@@ -96,9 +96,9 @@ int qemu_register_update(struct qemu_dev *qdev, unsigned int offset, unsigned in
 			 uint32_t clear, uint32_t set)
 {
 	uint32_t value;
-	int error = qemu_register_read(qdev, offset, width, &value);
 
-	return error ? error : qemu_register_write(qdev, offset, width, (value & ~clear) | set);
+	return qemu_register_read(qdev, offset, width, &value)
+		       ?: qemu_register_write(qdev, offset, width, (value & ~clear) | set);
 }
 
 unsigned int qemu_find_cap(struct qemu *qemu, unsigned int bus, unsigned int device, uint8_t id)
@@ -231,9 +231,7 @@ int qemu_plug(struct qemu *qemu, unsigned int slot, const char *object, const ch
 
 int qemu_slot_on(struct qemu *qemu, unsigned int slot)
 {
-	int error = open_windows(qemu, slot);
-
-	return error ? error : set_power(qemu, slot, SLOT_ON);
+	return open_windows(qemu, slot) ?: set_power(qemu, slot, SLOT_ON);
 }
 
 bool qemu_can_unplug(struct qemu *qemu, unsigned int slot)
@@ -256,11 +254,10 @@ int qemu_slot_reset(struct qemu *qemu, unsigned int slot)
 {
 	unsigned int port = qemu_slot_port(slot);
 	uint32_t control;
-	int error = qemu_bus_read(qemu, 0, port, PCI_BRIDGE_CONTROL, 2, &control);
+	int error = qemu_bus_read(qemu, 0, port, PCI_BRIDGE_CONTROL, 2, &control)
+			    ?: qemu_bus_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
+					      control | PCI_BRIDGE_CTL_BUS_RESET);
 
-	if (!error)
-		error = qemu_bus_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
-				       control | PCI_BRIDGE_CTL_BUS_RESET);
 	if (!error)
 		error = qemu_bus_write(qemu, 0, port, PCI_BRIDGE_CONTROL, 2,
 				       control & ~(uint32_t)PCI_BRIDGE_CTL_BUS_RESET);

@@ -46,17 +46,14 @@ static bool has_children(const struct qemu_model *model)
 
 static int boot(struct qemu *qemu, const struct qemu_model *model)
 {
-	int error = qemu_ram_create(qemu, model->object);
+	int error = qemu_ram_create(qemu, model->object)
+			    ?: qemu_process_spawn(model, qemu->ram, qemu->ram_size, &qemu->process);
 
-	if (!error)
-		error = qemu_process_spawn(model, qemu->ram, qemu->ram_size, &qemu->process);
 	if (error)
 		return error;
-	error = qtest_init(&qemu->qtest, qemu->process.qtest, QTEST_TIMEOUT);
-	if (!error)
-		error = qemu_map_config(qemu);
-	if (!error)
-		error = qemu_slot_on(qemu, 0);
+	error = qtest_init(&qemu->qtest, qemu->process.qtest, QTEST_TIMEOUT) ?:
+		qemu_map_config(qemu) ?:
+		qemu_slot_on(qemu, 0);
 	qemu->first = strdup(model->text);
 	qemu->first_waits = true;
 	qemu->first_stays = has_children(model) || !qemu_can_unplug(qemu, 0);

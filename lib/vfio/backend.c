@@ -94,10 +94,8 @@ static int read_device(struct usrpci_dev *dev)
 static int attach_noiommu(struct usrpci_dev *dev, struct vfio_device *vfio)
 {
 	struct vfio_iommu *iommu;
-	int error = dev_has_domain(dev, "physical");
+	int error = dev_has_domain(dev, "physical") ?: domain_physical_attach(dev->ctx);
 
-	if (!error)
-		error = domain_physical_attach(dev->ctx);
 	if (error < 0)
 		return error;
 	iommu = calloc(1, sizeof(*iommu));

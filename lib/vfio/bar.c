@@ -143,9 +143,7 @@ static int map_areas(struct usrpci_dev *dev, unsigned int index, struct window *
 			below.end = table.first;
 		if (above.first < table.end)
 			above.first = table.end;
-		error = map_area(dev, index, window, below);
-		if (!error)
-			error = map_area(dev, index, window, above);
+		error = map_area(dev, index, window, below) ?: map_area(dev, index, window, above);
 	}
 	return error;
 }

@@ -169,9 +169,7 @@ static int grow_by(struct vfio_domain *domain, const struct dma_chunk_request *r
 	error = place_chunk(domain, request, &chunk);
 	if (error)
 		return error;
-	error = get_pages(&chunk, huge);
-	if (!error)
-		error = add_mapping(domain, chunk.va, chunk.size, chunk.cookie);
+	error = get_pages(&chunk, huge) ?: add_mapping(domain, chunk.va, chunk.size, chunk.cookie);
 	if (error) {
 		drop_pages(domain, chunk.va, chunk.size);
 		iova_give(&domain->space, chunk.cookie, chunk.size);
