@@ -2,7 +2,7 @@
 /*
  * A namespace of an NVMe controller as a network block device: a plugin of nbdkit, see
  * nbdkit-plugin(3). Each request takes one of several queues for itself and waits there, so as many
- * are under way as there are queues.
+ * are under way as there are queues. disk.c has the disk; keeper.c too, in another process.
  *
  * The device is opened after nbdkit has gone to the background, because DMA memory does not pass to
  * a child, and closed before it ends, so that the disk is told of a shutdown. It is opened once
@@ -20,66 +20,59 @@
 
 #include <nbdkit-plugin.h>
 
-#include <usrpci/nvme.h>
-#include <usrpci/usrpci.h>
+#include "keeper.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
-#define QUEUES_DEFAULT 16
-#define BUFFER_MAX     (256u << 10) /* bytes a command, at most */
-#define ZEROES_MAX     65536        /* blocks a command */
+#define LANES_DEFAULT 16
+#define ZEROES_MAX    65536 /* blocks a command */
 
-/* A queue with the buffer of its one command. */
+/* What a request takes for itself. */
 struct lane {
-	struct usrpci_nvme_queue *queue;
-	struct usrpci_dma_block buffer;
+	unsigned int index;
 	struct lane *next; /* that is free too */
 };
 
 static struct {
 	/* Parameters. */
-	const char *device;
-	unsigned int nsid, queues;
-	int poll;
+	struct disk_options options;
+	bool restart;
 
-	struct usrpci_ctx *ctx;
-	struct usrpci_dev *dev;
-	struct usrpci_nvme *nvme;
-	struct usrpci_nvme_ns ns;
+	/* One of the two, and what it says of itself. */
+	struct disk *disk;
+	struct keeper *keeper;
+	const struct disk_about *about;
+
 	struct lane *lanes;
-
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
 	struct lane *free;
 } plugin = {
-	.nsid = 1,
-	.queues = QUEUES_DEFAULT,
+	.options = {.nsid = 1, .lanes = LANES_DEFAULT},
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.freed = PTHREAD_COND_INITIALIZER,
 };
 
-static void log_by_nbdkit(void *data, const struct usrpci_log_entry *entry)
+static int read_bool(const char *value, bool *flag)
 {
-	const char *object = entry->object ? entry->object : entry->subject;
+	int got = nbdkit_parse_bool(value);
 
-	(void)data;
-	if (entry->level <= USRPCI_LOG_WARNING)
-		nbdkit_error("%s: %s%s%s", object, entry->text, entry->hint ? "; hint: " : "",
-			     entry->hint ? entry->hint : "");
-	else
-		nbdkit_debug("%s: %s", object, entry->text);
+	*flag = got > 0;
+	return got < 0 ? -1 : 0;
 }
 
 static int nvme_config(const char *key, const char *value)
 {
 	if (!strcmp(key, "device"))
-		plugin.device = value; /* nbdkit keeps it */
+		plugin.options.device = value; /* nbdkit keeps it */
 	else if (!strcmp(key, "namespace"))
-		return nbdkit_parse_unsigned(key, value, &plugin.nsid);
+		return nbdkit_parse_unsigned(key, value, &plugin.options.nsid);
 	else if (!strcmp(key, "queues"))
-		return nbdkit_parse_unsigned(key, value, &plugin.queues);
+		return nbdkit_parse_unsigned(key, value, &plugin.options.lanes);
 	else if (!strcmp(key, "poll"))
-		return (plugin.poll = nbdkit_parse_bool(value)) < 0 ? -1 : 0;
+		return read_bool(value, &plugin.options.poll);
+	else if (!strcmp(key, "restart"))
+		return read_bool(value, &plugin.restart);
 	else {
 		nbdkit_error("%s: there is no such parameter", key);
 		return -1;
@@ -89,96 +82,62 @@ static int nvme_config(const char *key, const char *value)
 
 static int nvme_config_complete(void)
 {
-	if (plugin.device)
+	if (plugin.options.device)
 		return 0;
 	nbdkit_error("which device? Name one: 03:00.0, or qemu:nvme,...");
 	return -1;
 }
 
-static int fail(const char *what, int error)
+static int nvme_get_ready(void)
 {
-	nbdkit_error("%s: %s: %s", plugin.device, what, strerror(-error));
-	errno = -error;
-	return -1;
-}
+	struct disk *disk;
 
-static int add_lane(struct lane *lane)
-{
-	struct usrpci_nvme_queue_options options = {.depth = 1, .poll = plugin.poll};
-	uint32_t most = usrpci_nvme_info(plugin.nvme)->max_transfer;
-	struct usrpci_dma_request request = {
-		.size = most < BUFFER_MAX ? most : BUFFER_MAX,
-		.align = 4096,
-	};
-	int error = usrpci_dma_block_alloc(plugin.ctx, &request, &lane->buffer)
-			    ?: usrpci_nvme_queue_create(plugin.nvme, &options, &lane->queue);
-
-	if (error)
-		return error;
-	lane->next = plugin.free;
-	plugin.free = lane;
+	if (disk_open(&plugin.options, &disk))
+		return -1;
+	disk_close(disk);
 	return 0;
 }
 
-static int add_lanes(void)
+static int start(void)
 {
-	unsigned int count = usrpci_nvme_info(plugin.nvme)->queues;
-	int error = 0;
+	int error;
 
-	plugin.lanes = calloc(count, sizeof(*plugin.lanes));
-	if (!plugin.lanes)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < count && !error; i++)
-		error = add_lane(&plugin.lanes[i]);
-	return error;
-}
-
-static void nvme_cleanup(void)
-{
-	usrpci_nvme_close(plugin.nvme);
-	usrpci_dev_close(plugin.dev);
-	usrpci_ctx_close(plugin.ctx);
-	free(plugin.lanes);
-	plugin.nvme = NULL;
-	plugin.dev = NULL;
-	plugin.ctx = NULL;
-	plugin.lanes = NULL;
-	plugin.free = NULL;
-}
-
-static int open_disk(void)
-{
-	struct usrpci_ctx_options options = {.log = log_by_nbdkit};
-	struct usrpci_nvme_options nvme = {.queues = plugin.queues, .poll = plugin.poll};
-	int error = usrpci_ctx_open(&options, &plugin.ctx)
-			    ?: usrpci_dev_open(plugin.ctx, plugin.device, &plugin.dev);
-
-	if (error)
-		return fail("it cannot be opened", error);
-	error = usrpci_nvme_open(plugin.dev, &nvme, &plugin.nvme);
-	if (error)
-		return fail("its controller cannot be used", error);
-	error = usrpci_nvme_ns(plugin.nvme, plugin.nsid, &plugin.ns);
-	if (error == -EOPNOTSUPP)
-		return fail("its namespace has metadata, or blocks of a size that is not served",
-			    error);
-	if (error)
-		return fail("it has no such namespace", error);
-	error = add_lanes();
-	return error ? fail("its queues", error) : 0;
-}
-
-static int nvme_get_ready(void)
-{
-	int error = open_disk();
-
-	nvme_cleanup();
+	if (!plugin.restart) {
+		error = disk_open(&plugin.options, &plugin.disk);
+		if (!error)
+			plugin.about = disk_about(plugin.disk);
+		return error;
+	}
+	error = keeper_start(&plugin.options, &plugin.keeper);
+	if (!error)
+		plugin.about = keeper_about(plugin.keeper);
 	return error;
 }
 
 static int nvme_after_fork(void)
 {
-	return open_disk();
+	if (start())
+		return -1;
+	plugin.lanes = calloc(plugin.about->lanes, sizeof(*plugin.lanes));
+	if (!plugin.lanes) {
+		nbdkit_error("out of memory");
+		return -1;
+	}
+	for (unsigned int i = 0; i < plugin.about->lanes; i++) {
+		plugin.lanes[i] = (struct lane){.index = i, .next = plugin.free};
+		plugin.free = &plugin.lanes[i];
+	}
+	return 0;
+}
+
+static void nvme_cleanup(void)
+{
+	disk_close(plugin.disk);
+	keeper_stop(plugin.keeper);
+	free(plugin.lanes);
+	plugin.disk = NULL;
+	plugin.keeper = NULL;
+	plugin.lanes = NULL;
 }
 
 static struct lane *take_lane(void)
@@ -203,39 +162,40 @@ static void put_lane(struct lane *lane)
 	pthread_mutex_unlock(&plugin.lock);
 }
 
-/* Runs one command; says what is wrong with it. */
-static int run(struct lane *lane, struct usrpci_nvme_io *io)
+/* Does one request; says what is wrong with it. */
+static int run(const struct lane *lane, struct disk_request *request, void *data)
 {
-	int error;
+	uint16_t status;
 
-	io->ns = &plugin.ns;
-	io->addr = lane->buffer.addr;
-	io->status = 0;
-	error = usrpci_nvme_run(lane->queue, io);
-	if (!error)
+	if (plugin.keeper)
+		keeper_do(plugin.keeper, lane->index, request, data);
+	else
+		disk_do(plugin.disk, lane->index, request, data);
+	if (!request->error)
 		return 0;
-	nbdkit_error("%s: block %" PRIu64 ": %s%s%s", plugin.device, io->lba, strerror(-error),
-		     io->status ? ": " : "", io->status ? usrpci_nvme_status_text(io->status) : "");
-	nbdkit_set_error(-error);
+	status = request->status;
+	nbdkit_error("%s: block %" PRIu64 ": %s%s%s", plugin.options.device, request->lba,
+		     strerror(-request->error), status ? ": " : "",
+		     status ? usrpci_nvme_status_text(status) : "");
+	nbdkit_set_error(-request->error);
 	return -1;
 }
 
 static bool is_aligned(uint32_t count, uint64_t offset)
 {
-	if (((count | offset) & (plugin.ns.block_size - 1)) == 0)
+	if (((count | offset) & (plugin.about->ns.block_size - 1)) == 0)
 		return true;
 	nbdkit_error("%s: %u bytes at %" PRIu64 " are no whole blocks of %u bytes; hint: "
 		     "--filter=blocksize makes them some",
-		     plugin.device, count, offset, plugin.ns.block_size);
+		     plugin.options.device, count, offset, plugin.about->ns.block_size);
 	nbdkit_set_error(EINVAL);
 	return false;
 }
 
-/* Reads or writes through the lane's buffer, in parts. */
-static int transfer(uint8_t op, uint8_t flags, uint8_t *to, const uint8_t *from, uint32_t count,
-		    uint64_t offset)
+/* Reads or writes, in parts. */
+static int transfer(uint8_t op, uint8_t flags, uint8_t *data, uint32_t count, uint64_t offset)
 {
-	struct usrpci_nvme_io io = {.op = op, .flags = flags};
+	struct disk_request request = {.op = op, .flags = flags};
 	struct lane *lane;
 	uint32_t part;
 	int error = 0;
@@ -244,15 +204,10 @@ static int transfer(uint8_t op, uint8_t flags, uint8_t *to, const uint8_t *from,
 		return -1;
 	lane = take_lane();
 	for (uint32_t done = 0; done < count && !error; done += part) {
-		part = count - done < lane->buffer.size ? count - done
-							: (uint32_t)lane->buffer.size;
-		if (from)
-			memcpy(lane->buffer.va, from + done, part);
-		io.lba = (offset + done) >> plugin.ns.block_shift;
-		io.blocks = part >> plugin.ns.block_shift;
-		error = run(lane, &io);
-		if (to && !error)
-			memcpy(to + done, lane->buffer.va, part);
+		part = count - done < plugin.about->buffer ? count - done : plugin.about->buffer;
+		request.lba = (offset + done) >> plugin.about->ns.block_shift;
+		request.blocks = part >> plugin.about->ns.block_shift;
+		error = run(lane, &request, data + done);
 	}
 	put_lane(lane);
 	return error;
@@ -260,7 +215,7 @@ static int transfer(uint8_t op, uint8_t flags, uint8_t *to, const uint8_t *from,
 
 static int nvme_pread(void *handle, void *buffer, uint32_t count, uint64_t offset, uint32_t flags)
 {
-	return transfer(USRPCI_NVME_OP_READ, 0, buffer, NULL, count, offset);
+	return transfer(USRPCI_NVME_OP_READ, 0, buffer, count, offset);
 }
 
 static uint8_t fua(uint32_t flags)
@@ -271,19 +226,20 @@ static uint8_t fua(uint32_t flags)
 static int nvme_pwrite(void *handle, const void *buffer, uint32_t count, uint64_t offset,
 		       uint32_t flags)
 {
-	return transfer(USRPCI_NVME_OP_WRITE, fua(flags), NULL, buffer, count, offset);
+	/* Of a write it is read alone. */
+	return transfer(USRPCI_NVME_OP_WRITE, fua(flags), (uint8_t *)buffer, count, offset);
 }
 
 /* A command of blocks without data, most of them at a time. */
 static int apply(uint8_t op, uint8_t flags, uint64_t lba, uint64_t blocks, uint32_t most)
 {
-	struct usrpci_nvme_io io = {.op = op, .flags = flags, .lba = lba};
+	struct disk_request io = {.op = op, .flags = flags, .lba = lba};
 	struct lane *lane = take_lane();
 	int error = 0;
 
 	for (; blocks > 0 && !error; blocks -= io.blocks, io.lba += io.blocks) {
 		io.blocks = blocks < most ? (uint32_t)blocks : most;
-		error = run(lane, &io);
+		error = run(lane, &io, NULL);
 	}
 	put_lane(lane);
 	return error;
@@ -291,9 +247,9 @@ static int apply(uint8_t op, uint8_t flags, uint64_t lba, uint64_t blocks, uint3
 
 static int nvme_flush(void *handle, uint32_t flags)
 {
-	struct usrpci_nvme_io io = {.op = USRPCI_NVME_OP_FLUSH};
+	struct disk_request io = {.op = USRPCI_NVME_OP_FLUSH};
 	struct lane *lane = take_lane();
-	int error = run(lane, &io);
+	int error = run(lane, &io, NULL);
 
 	put_lane(lane);
 	return error;
@@ -302,9 +258,9 @@ static int nvme_flush(void *handle, uint32_t flags)
 /* It is a wish: blocks that are there in part alone keep what they have. */
 static int nvme_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-	uint32_t size = plugin.ns.block_size;
-	uint64_t first = (offset + size - 1) >> plugin.ns.block_shift;
-	uint64_t end = (offset + count) >> plugin.ns.block_shift;
+	uint32_t size = plugin.about->ns.block_size;
+	uint64_t first = (offset + size - 1) >> plugin.about->ns.block_shift;
+	uint64_t end = (offset + count) >> plugin.about->ns.block_shift;
 	int error = 0;
 
 	if (end > first)
@@ -322,13 +278,13 @@ static int nvme_zero(void *handle, uint32_t count, uint64_t offset, uint32_t fla
 		how |= USRPCI_NVME_TRIM;
 	if (!is_aligned(count, offset))
 		return -1;
-	return apply(USRPCI_NVME_OP_WRITE_ZEROES, how, offset >> plugin.ns.block_shift,
-		     count >> plugin.ns.block_shift, ZEROES_MAX);
+	return apply(USRPCI_NVME_OP_WRITE_ZEROES, how, offset >> plugin.about->ns.block_shift,
+		     count >> plugin.about->ns.block_shift, ZEROES_MAX);
 }
 
 static bool has(enum usrpci_nvme_feature feature)
 {
-	return usrpci_nvme_info(plugin.nvme)->features & feature;
+	return plugin.about->features & feature;
 }
 
 static void *nvme_open(int readonly)
@@ -338,12 +294,12 @@ static void *nvme_open(int readonly)
 
 static int64_t nvme_get_size(void *handle)
 {
-	return (int64_t)(plugin.ns.blocks << plugin.ns.block_shift);
+	return (int64_t)(plugin.about->ns.blocks << plugin.about->ns.block_shift);
 }
 
 static int nvme_can_write(void *handle)
 {
-	return !plugin.ns.read_only;
+	return !plugin.about->ns.read_only;
 }
 
 static int nvme_yes(void *handle)
@@ -378,9 +334,10 @@ static int nvme_can_fua(void *handle)
 
 static int nvme_block_size(void *handle, uint32_t *minimum, uint32_t *preferred, uint32_t *maximum)
 {
-	uint64_t optimal = (uint64_t)plugin.ns.optimal_blocks << plugin.ns.block_shift;
+	uint64_t optimal = (uint64_t)plugin.about->ns.optimal_blocks
+			   << plugin.about->ns.block_shift;
 
-	*minimum = plugin.ns.block_size;
+	*minimum = plugin.about->ns.block_size;
 	*preferred = *minimum > 4096 ? *minimum : 4096;
 	if (optimal > *preferred && optimal <= 32 << 20 && !(optimal & (optimal - 1)))
 		*preferred = (uint32_t)optimal;
@@ -395,10 +352,13 @@ static struct nbdkit_plugin description = {
 	.description = "an NVMe disk that usrpci drives from userspace",
 	.config = nvme_config,
 	.config_complete = nvme_config_complete,
-	.config_help = "[device=]<DEVICE>  (required) 03:00.0, or qemu:nvme,...\n"
-		       "namespace=<N>      which namespace; default 1\n"
-		       "queues=<N>         requests under way at a time, 1..64; default 16\n"
-		       "poll=<BOOL>        do not wait for interrupts; default off",
+	.config_help =
+		"[device=]<DEVICE>  (required) 03:00.0, or qemu:nvme,...\n"
+		"namespace=<N>      which namespace; default 1\n"
+		"queues=<N>         requests under way at a time, 1..64; default 16\n"
+		"poll=<BOOL>        do not wait for interrupts; default off\n"
+		"restart=<BOOL>     start the driver again, as a process of its own, when it\n"
+		"                   ends; default off",
 	.magic_config_key = "device",
 	.get_ready = nvme_get_ready,
 	.after_fork = nvme_after_fork,

@@ -24,7 +24,7 @@ serve()
 {
 	local shell=$1
 	shift
-	timeout 120 nbdkit -U - "$plugin" "$device" "$@" --run "set -e; $shell" 2>&1
+	timeout 120 nbdkit -U - -P "$scratch/pid" "$plugin" "$device" "$@" --run "set -e; $shell" 2>&1
 }
 
 # Prints what is amiss: the command's words where it fails, or that a pattern is not in them.
@@ -85,6 +85,36 @@ verifies()
 		--size=8m --iodepth=16 --verify=crc32c --verify_fatal=1 --do_verify=1' "$@"
 }
 
+# Writes a program that kills drivers: nbdkit's child keeps one, which is its own child.
+write_killer()
+{
+	cat >"$scratch/kill-drivers" <<-END
+	#!/bin/bash
+	keeper=\$(pgrep -P "\$(<$scratch/pid)" -x nvme-keeper)
+	for ((i = 0; i < \$1; i++)); do
+		sleep "0.\$((RANDOM % 9 + 1))"
+		driver=\$(pgrep -P "\$keeper" -x nvme-driver) && kill -KILL "\$driver" && echo "\$driver"
+	done >$scratch/killed
+	END
+	chmod +x "$scratch/kill-drivers"
+}
+
+verifies_while_drivers_die()
+{
+	command -v fio >/dev/null || skip "fio is not installed"
+	write_killer
+	says 'err= 0' serve "cd $scratch"'; nbdinfo --size "$uri"; ./kill-drivers 6 & fio --name=v --ioengine=nbd \
+		--uri="$uri" --rw=randrw --bs=4k --size=16m --iodepth=16 --verify=crc32c --verify_fatal=1 \
+		--time_based --runtime=5; wait' restart=on
+	[ "$(wc -l <"$scratch/killed")" -ge 3 ] || echo "too few drivers were killed: $(<"$scratch/killed")"
+}
+
+fails_without_a_driver()
+{
+	fails 'Input/output error' serve "pid=$scratch/pid;"' nbdinfo --size "$uri"; keeper=$(pgrep -P $(cat $pid) -x nvme-keeper)
+		driver=$(pgrep -P $keeper); kill -STOP $keeper; kill -KILL $driver; kill -KILL $keeper; nbdcopy "$uri" /dev/null' restart=on
+}
+
 trims()
 {
 	command -v fio >/dev/null || skip "fio is not installed"
@@ -99,6 +129,9 @@ check "it does so by polling" keeps_what_is_written poll=on
 file=large
 check "it does so in blocks of 4096 bytes" keeps_what_is_written namespace=2
 check "fio verifies what it wrote" verifies
+check "fio verifies what it wrote while drivers are killed" verifies_while_drivers_die
+check "requests fail when there is no driver any more" fails_without_a_driver
+check "a driver of its own process keeps what is written" keeps_what_is_written namespace=2 restart=on
 check "fio trims" trims
 check "a namespace that is not there is refused" fails 'no such namespace' serve true namespace=9
 check "a word that is no parameter is refused" fails 'no such parameter' serve true nonsense=9

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The disk: a controller, one namespace of it, and lanes. A lane has a queue for one command, and
+ * DMA memory for its data.
+ */
+
+#define NBDKIT_API_VERSION 2
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nbdkit-plugin.h>
+
+#include "disk.h"
+
+#define BUFFER_MAX (256u << 10) /* bytes a command, at most */
+
+struct lane {
+	struct usrpci_nvme_queue *queue;
+	struct usrpci_dma_block buffer;
+};
+
+struct disk {
+	struct usrpci_ctx *ctx;
+	struct usrpci_dev *dev;
+	struct usrpci_nvme *nvme;
+	struct lane *lanes;
+	struct disk_about about;
+};
+
+static void log_by_nbdkit(void *data, const struct usrpci_log_entry *entry)
+{
+	const char *object = entry->object ? entry->object : entry->subject;
+
+	(void)data;
+	if (entry->level <= USRPCI_LOG_WARNING)
+		nbdkit_error("%s: %s%s%s", object, entry->text, entry->hint ? "; hint: " : "",
+			     entry->hint ? entry->hint : "");
+	else
+		nbdkit_debug("%s: %s", object, entry->text);
+}
+
+static int fail(const struct disk_options *options, const char *what, int error)
+{
+	nbdkit_error("%s: %s: %s", options->device, what, strerror(-error));
+	return error;
+}
+
+static int open_lane(struct disk *disk, struct lane *lane, bool poll)
+{
+	struct usrpci_nvme_queue_options options = {.depth = 1, .poll = poll};
+	struct usrpci_dma_request request = {.size = disk->about.buffer, .align = 4096};
+
+	return usrpci_dma_block_alloc(disk->ctx, &request, &lane->buffer)
+		       ?: usrpci_nvme_queue_create(disk->nvme, &options, &lane->queue);
+}
+
+static int open_lanes(struct disk *disk, bool poll)
+{
+	const struct usrpci_nvme_info *info = usrpci_nvme_info(disk->nvme);
+	int error = 0;
+
+	disk->about.features = info->features;
+	disk->about.buffer = info->max_transfer < BUFFER_MAX ? info->max_transfer : BUFFER_MAX;
+	disk->about.lanes = info->queues;
+	disk->lanes = calloc(info->queues, sizeof(*disk->lanes));
+	if (!disk->lanes)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < info->queues && !error; i++)
+		error = open_lane(disk, &disk->lanes[i], poll);
+	return error;
+}
+
+static int start(struct disk *disk, const struct disk_options *options)
+{
+	struct usrpci_ctx_options ctx = {.log = log_by_nbdkit};
+	struct usrpci_nvme_options nvme = {.queues = options->lanes, .poll = options->poll};
+	int error = usrpci_ctx_open(&ctx, &disk->ctx)
+			    ?: usrpci_dev_open(disk->ctx, options->device, &disk->dev);
+
+	if (error)
+		return fail(options, "it cannot be opened", error);
+	error = usrpci_nvme_open(disk->dev, &nvme, &disk->nvme);
+	if (error)
+		return fail(options, "its controller cannot be used", error);
+	error = usrpci_nvme_ns(disk->nvme, options->nsid, &disk->about.ns);
+	if (error == -EOPNOTSUPP)
+		return fail(options,
+			    "its namespace has metadata, or blocks of a size that is not "
+			    "served",
+			    error);
+	if (error)
+		return fail(options, "it has no such namespace", error);
+	error = open_lanes(disk, options->poll);
+	return error ? fail(options, "its queues", error) : 0;
+}
+
+int disk_open(const struct disk_options *options, struct disk **result)
+{
+	struct disk *disk = calloc(1, sizeof(*disk));
+	int error = disk ? start(disk, options) : -ENOMEM;
+
+	if (error)
+		disk_close(disk);
+	else
+		*result = disk;
+	return error;
+}
+
+void disk_close(struct disk *disk)
+{
+	if (!disk)
+		return;
+	usrpci_nvme_close(disk->nvme);
+	usrpci_dev_close(disk->dev);
+	usrpci_ctx_close(disk->ctx);
+	free(disk->lanes);
+	free(disk);
+}
+
+const struct disk_about *disk_about(const struct disk *disk)
+{
+	return &disk->about;
+}
+
+void disk_do(struct disk *disk, unsigned int index, struct disk_request *request, void *data)
+{
+	struct lane *lane = &disk->lanes[index];
+	size_t size = (size_t)request->blocks << disk->about.ns.block_shift;
+	struct usrpci_nvme_io io = {
+		.op = request->op,
+		.flags = request->flags,
+		.ns = &disk->about.ns,
+		.lba = request->lba,
+		.blocks = request->blocks,
+		.addr = lane->buffer.addr,
+	};
+
+	if (io.op == USRPCI_NVME_OP_WRITE)
+		memcpy(lane->buffer.va, data, size);
+	request->error = usrpci_nvme_run(lane->queue, &io);
+	request->status = io.status;
+	if (io.op == USRPCI_NVME_OP_READ && !request->error)
+		memcpy(data, lane->buffer.va, size);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef NBDKIT_DISK_H
+#define NBDKIT_DISK_H
+
+/*
+ * A namespace that several threads do I/O on, each in a lane of its own.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <usrpci/nvme.h>
+#include <usrpci/usrpci.h>
+
+struct disk_options {
+	const char *device;
+	unsigned int nsid;
+	unsigned int lanes; /* most of them */
+	bool poll;
+};
+
+/* What a client may know, without pointers: it is shared between processes. */
+struct disk_about {
+	struct usrpci_nvme_ns ns;
+	uint32_t features; /* enum usrpci_nvme_feature */
+	uint32_t buffer;   /* bytes that a request can have */
+	unsigned int lanes;
+};
+
+/* Returned by those who do requests. */
+struct disk_request {
+	uint8_t op, flags; /* as struct usrpci_nvme_io has them */
+	uint16_t status;
+	int error;
+	uint32_t blocks;
+	uint64_t lba;
+};
+
+struct disk;
+
+/* Opens it, with messages for nbdkit. Returns 0 or a negative errno. */
+int disk_open(const struct disk_options *options, struct disk **disk);
+
+/* Tells the disk of a shutdown. */
+void disk_close(struct disk *disk);
+
+const struct disk_about *disk_about(const struct disk *disk);
+
+/* Does a request and waits for it. Its data, if it has any, is read from memory or stored there. */
+void disk_do(struct disk *disk, unsigned int lane, struct disk_request *request, void *data);
+
+#endif

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Three processes. The first has the clients and asks; the third drives the disk and answers; the
+ * second has but one thread, and starts the third again when that ends. Requests are in memory that
+ * all share: one that was asked for and is not done is what a new driver begins with, so nothing is
+ * lost, and the worst that happens to a request is that the disk does it twice.
+ *
+ * The driver ends by itself when the first process does, however that ends, because it reads from a
+ * pipe whose other end is there alone.
+ */
+
+#define NBDKIT_API_VERSION 2
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <nbdkit-plugin.h>
+
+#include "keeper.h"
+
+#define LANES_MAX    64
+#define SLOT_SIZE    (256u << 10) /* data of a request, at most */
+#define TRIES_MAX    20           /* drivers in a row that did nothing */
+#define PAUSE_MAX_MS 500
+#define LOOK_MS      1000 /* how often who waits looks whether there is still a keeper */
+
+#define EXIT_GONE 3 /* of the driver: the disk is not there any more */
+
+enum slot_state { SLOT_IDLE, SLOT_ASKED, SLOT_DONE };
+
+struct slot {
+	uint32_t state; /* enum slot_state; whoever waits sleeps on it */
+	struct disk_request request;
+};
+
+struct shared {
+	uint32_t ready;  /* the disk has been open once; sleeps on it who starts the keeper */
+	uint32_t failed; /* no driver will come any more */
+	int error;       /* why the first one could not open the disk */
+	uint32_t open;   /* the driver that lives has the disk open */
+	uint32_t done;   /* requests, by all drivers */
+	struct disk_about about;
+	struct slot slots[LANES_MAX];
+};
+
+struct keeper {
+	const struct disk_options *options;
+	struct disk_about about; /* of the first driver; others cannot change it */
+	struct shared *shared;
+	uint8_t *data; /* SLOT_SIZE for each slot, behind what is shared */
+	size_t size;
+	pid_t pid; /* the second process */
+	int lives; /* the pipe's end that the driver waits for */
+	int waits; /* its other end */
+};
+
+/* Held for writing when the driver ends. */
+static pthread_rwlock_t in_use = PTHREAD_RWLOCK_INITIALIZER;
+
+/* One of the driver's threads. */
+struct worker {
+	pthread_t thread;
+	struct keeper *keeper;
+	struct disk *disk;
+	unsigned int lane;
+};
+
+static void sleep_on(uint32_t *word, uint32_t value, unsigned int ms)
+{
+	const struct timespec limit = {ms / 1000, ms % 1000 * 1000000L};
+
+	syscall(SYS_futex, word, FUTEX_WAIT, value, ms ? &limit : NULL, NULL, 0);
+}
+
+static void wake(uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static uint32_t load(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static void store(uint32_t *word, uint32_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+	wake(word);
+}
+
+/*
+ * The third process.
+ */
+
+static void *work(void *data)
+{
+	struct worker *worker = data;
+	struct shared *shared = worker->keeper->shared;
+	struct slot *slot = &shared->slots[worker->lane];
+	uint8_t *memory = worker->keeper->data + (size_t)worker->lane * SLOT_SIZE;
+
+	for (;;) {
+		uint32_t state = load(&slot->state);
+
+		if (state != SLOT_ASKED) {
+			sleep_on(&slot->state, state, 0);
+			continue;
+		}
+		pthread_rwlock_rdlock(&in_use);
+		disk_do(worker->disk, worker->lane, &slot->request, memory);
+		pthread_rwlock_unlock(&in_use);
+		__atomic_fetch_add(&shared->done, 1, __ATOMIC_RELAXED);
+		store(&slot->state, SLOT_DONE);
+	}
+	return NULL;
+}
+
+static bool is_same(const struct disk_about *old, const struct disk_about *new)
+{
+	return old->ns.blocks == new->ns.blocks && old->ns.block_size == new->ns.block_size &&
+	       old->ns.read_only == new->ns.read_only && old->features == new->features &&
+	       old->buffer == new->buffer && old->lanes <= new->lanes;
+}
+
+/* A disk that is another one now must not get the requests of before. */
+static int introduce(struct keeper *keeper, const struct disk *disk)
+{
+	struct shared *shared = keeper->shared;
+	const struct disk_about *about = disk_about(disk);
+
+	if (!load(&shared->ready))
+		shared->about = *about;
+	else if (!is_same(&shared->about, about))
+		return -ENODEV;
+	store(&shared->open, true);
+	store(&shared->ready, true);
+	return 0;
+}
+
+static int start_workers(struct keeper *keeper, struct disk *disk)
+{
+	static struct worker workers[LANES_MAX];
+	int error = 0;
+
+	for (unsigned int i = 0; i < keeper->shared->about.lanes && !error; i++) {
+		workers[i] = (struct worker){.keeper = keeper, .disk = disk, .lane = i};
+		error = -pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+	}
+	return error;
+}
+
+/* Does not return. No request begins once the first process has ended, or wants no more. */
+static void drive(struct keeper *keeper)
+{
+	struct disk *disk = NULL;
+	char none;
+	int error = disk_open(keeper->options, &disk)
+			    ?: introduce(keeper, disk) ?: start_workers(keeper, disk);
+
+	if (error) {
+		keeper->shared->error = error;
+		_exit(error == -ENODEV ? EXIT_GONE : EXIT_FAILURE);
+	}
+	while (read(keeper->waits, &none, 1) < 0 && errno == EINTR)
+		;
+	pthread_rwlock_wrlock(&in_use);
+	disk_close(disk);
+	_exit(EXIT_SUCCESS);
+}
+
+/*
+ * The second process.
+ */
+
+static bool is_wanted(const struct keeper *keeper)
+{
+	struct pollfd pipe = {.fd = keeper->waits};
+
+	return poll(&pipe, 1, 0) == 0;
+}
+
+static bool is_asked(const struct keeper *keeper)
+{
+	for (unsigned int i = 0; i < keeper->shared->about.lanes; i++)
+		if (load(&keeper->shared->slots[i].state) == SLOT_ASKED)
+			return true;
+	return false;
+}
+
+static void give_up(struct keeper *keeper)
+{
+	struct shared *shared = keeper->shared;
+
+	store(&shared->failed, true);
+	wake(&shared->ready);
+	for (unsigned int i = 0; i < LANES_MAX; i++)
+		wake(&shared->slots[i].state);
+}
+
+static int run_driver(struct keeper *keeper)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		prctl(PR_SET_NAME, "nvme-driver");
+		drive(keeper);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static void complain(const struct keeper *keeper, int status)
+{
+	if (WIFSIGNALED(status))
+		nbdkit_error("%s: signal %d has ended its driver, which starts again",
+			     keeper->options->device, WTERMSIG(status));
+}
+
+/* Does not return. A driver that was killed while nobody asked for anything has done its work. */
+static void keep(struct keeper *keeper)
+{
+	struct shared *shared = keeper->shared;
+
+	for (unsigned int tries = 0; tries < TRIES_MAX; tries++) {
+		uint32_t done = load(&shared->done);
+		unsigned int pause = tries > 1 ? 4u << tries : 0;
+		int status;
+
+		if (pause > 0)
+			poll(NULL, 0, pause < PAUSE_MAX_MS ? (int)pause : PAUSE_MAX_MS);
+		store(&shared->open, false);
+		status = run_driver(keeper);
+		if (!is_wanted(keeper))
+			_exit(EXIT_SUCCESS);
+		if (!load(&shared->ready) ||
+		    (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_GONE))
+			break;
+		complain(keeper, status);
+		if (load(&shared->done) != done || (load(&shared->open) && !is_asked(keeper)))
+			tries = 0;
+	}
+	give_up(keeper);
+	_exit(EXIT_FAILURE);
+}
+
+/* What ends the first process by a terminal is not for these: they follow it. */
+static void start_second(struct keeper *keeper)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+	for (unsigned int i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	close(keeper->lives);
+	prctl(PR_SET_NAME, "nvme-keeper");
+	keep(keeper);
+}
+
+/*
+ * The first process.
+ */
+
+/* Whether there is nobody to wait for. */
+static bool is_lost(struct keeper *keeper)
+{
+	if (!load(&keeper->shared->failed) && waitpid(keeper->pid, NULL, WNOHANG) != 0)
+		give_up(keeper);
+	return load(&keeper->shared->failed);
+}
+
+static int await_disk(struct keeper *keeper)
+{
+	struct shared *shared = keeper->shared;
+
+	while (!load(&shared->ready)) {
+		if (is_lost(keeper))
+			return shared->error ? shared->error : -EIO;
+		sleep_on(&shared->ready, false, LOOK_MS);
+	}
+	keeper->about = shared->about;
+	return keeper->about.lanes <= LANES_MAX && keeper->about.buffer <= SLOT_SIZE ? 0 : -EPROTO;
+}
+
+static int start(struct keeper *keeper)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t head = (sizeof(*keeper->shared) + page - 1) & ~(page - 1);
+	int ends[2];
+
+	keeper->size = head + (size_t)LANES_MAX * SLOT_SIZE;
+	keeper->shared = mmap(NULL, keeper->size, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (keeper->shared == MAP_FAILED || pipe2(ends, O_CLOEXEC))
+		return -errno;
+	keeper->data = (uint8_t *)keeper->shared + head;
+	keeper->waits = ends[0];
+	keeper->lives = ends[1];
+	keeper->pid = fork();
+	if (keeper->pid == 0)
+		start_second(keeper);
+	close(keeper->waits);
+	return keeper->pid < 0 ? -EAGAIN : await_disk(keeper);
+}
+
+int keeper_start(const struct disk_options *options, struct keeper **result)
+{
+	struct keeper *keeper = calloc(1, sizeof(*keeper));
+	int error;
+
+	if (!keeper)
+		return -ENOMEM;
+	keeper->options = options;
+	error = start(keeper);
+	if (error)
+		keeper_stop(keeper);
+	else
+		*result = keeper;
+	return error;
+}
+
+void keeper_stop(struct keeper *keeper)
+{
+	if (!keeper)
+		return;
+	if (keeper->pid > 0) {
+		close(keeper->lives);
+		waitpid(keeper->pid, NULL, 0);
+	}
+	if (keeper->shared != MAP_FAILED)
+		munmap(keeper->shared, keeper->size);
+	free(keeper);
+}
+
+const struct disk_about *keeper_about(const struct keeper *keeper)
+{
+	return &keeper->about;
+}
+
+static int await(struct keeper *keeper, struct slot *slot)
+{
+	while (load(&slot->state) == SLOT_ASKED) {
+		if (is_lost(keeper))
+			return -EIO;
+		sleep_on(&slot->state, SLOT_ASKED, LOOK_MS);
+	}
+	return slot->request.error > 0 ? -EIO : slot->request.error;
+}
+
+void keeper_do(struct keeper *keeper, unsigned int lane, struct disk_request *request, void *data)
+{
+	struct slot *slot = &keeper->shared->slots[lane];
+	uint8_t *memory = keeper->data + (size_t)lane * SLOT_SIZE;
+	size_t size = (size_t)request->blocks << keeper->about.ns.block_shift;
+
+	slot->request = *request;
+	if (request->op == USRPCI_NVME_OP_WRITE)
+		memcpy(memory, data, size);
+	store(&slot->state, SLOT_ASKED);
+	request->error = await(keeper, slot);
+	request->status = slot->request.status;
+	if (request->op == USRPCI_NVME_OP_READ && !request->error)
+		memcpy(data, memory, size);
+}
