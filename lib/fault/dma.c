@@ -145,7 +145,7 @@ static void *pump(void *data)
 		next.tv_nsec += memory->ms * 1000000L;
 		next.tv_sec += next.tv_nsec / 1000000000;
 		next.tv_nsec %= 1000000000;
-		pthread_cond_clockwait(&memory->stopping, &memory->lock, CLOCK_MONOTONIC, &next);
+		pthread_cond_timedwait(&memory->stopping, &memory->lock, &next);
 	}
 	pthread_mutex_unlock(&memory->lock);
 	return NULL;
@@ -260,6 +260,17 @@ static void fault_shrink(struct dma_domain *domain, const struct dma_chunk *chun
 	memory->inner->shrink(domain, chunk);
 }
 
+/* Clocks that are set make no difference to its waits. */
+static void init_condition(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 int fault_memory_wrap(struct dma_domain *domain, unsigned int ms, bool torn,
 		      struct fault_memory **result)
 {
@@ -273,7 +284,7 @@ int fault_memory_wrap(struct dma_domain *domain, unsigned int ms, bool torn,
 		memory->ops.shrink = fault_shrink;
 		memory->domain = domain;
 		pthread_mutex_init(&memory->lock, NULL);
-		pthread_cond_init(&memory->stopping, NULL);
+		init_condition(&memory->stopping);
 		error = -pthread_create(&memory->pump, NULL, pump, memory);
 	}
 	if (error) {

@@ -55,7 +55,7 @@ static int introduce_doorbell(struct qemu *qemu)
 
 	if (memory < 0)
 		return -errno;
-	error = ftruncate(memory, 4096) ? -errno : 0;
+	error = ftruncate(memory, sysconf(_SC_PAGESIZE)) ? -errno : 0;
 	if (!error)
 		error = tell_doorbell(qemu, 0, -1); /* version of the protocol */
 	if (!error)

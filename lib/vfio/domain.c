@@ -53,6 +53,24 @@ static struct mapping *find_mapping(struct vfio_domain *domain, void *va, size_t
 	return node ? *node : NULL;
 }
 
+static void link_mapping(struct vfio_domain *domain, struct mapping *mapping)
+{
+	mapping->next = domain->first;
+	mapping->link = &domain->first;
+	if (mapping->next)
+		mapping->next->link = &mapping->next;
+	domain->first = mapping;
+	domain->count++;
+}
+
+static void unlink_mapping(struct vfio_domain *domain, struct mapping *mapping)
+{
+	*mapping->link = mapping->next;
+	if (mapping->next)
+		mapping->next->link = mapping->link;
+	domain->count--;
+}
+
 /* Maps memory at a device address and remembers it. The limits were checked before. */
 static int add_mapping(struct vfio_domain *domain, void *va, size_t size, uint64_t iova)
 {
@@ -71,8 +89,8 @@ static int add_mapping(struct vfio_domain *domain, void *va, size_t size, uint64
 		free(mapping);
 		return error;
 	}
+	link_mapping(domain, mapping);
 	domain->pinned += size;
-	domain->count++;
 	return 0;
 }
 
@@ -86,7 +104,7 @@ static int remove_mapping(struct vfio_domain *domain, struct mapping *mapping)
 	tdelete(mapping, &domain->mappings, compare_mappings);
 	iova_give(&domain->space, mapping->iova, mapping->size);
 	domain->pinned -= mapping->size;
-	domain->count--;
+	unlink_mapping(domain, mapping);
 	free(mapping);
 	return 0;
 }
@@ -364,29 +382,22 @@ static int reserve_window(struct vfio_domain *domain, uint64_t top)
 	return 0;
 }
 
-struct replay {
-	struct vfio_domain *domain;
-	int error;
-};
-
-static void replay_one(const void *node, VISIT which, void *data)
+/* Tells an IOMMU that is new what the domain has. */
+static int replay(struct vfio_domain *domain)
 {
-	const struct mapping *mapping = *(struct mapping *const *)node;
-	struct replay *replay = data;
-	struct vfio_iommu *iommu = &replay->domain->iommu;
+	struct vfio_iommu *iommu = &domain->iommu;
+	int error = 0;
 
-	if (which != postorder && which != leaf)
-		return;
-	if (!replay->error)
-		replay->error = iommu->ops->map(iommu, mapping->va, mapping->size, mapping->iova);
+	for (struct mapping *mapping = domain->first; mapping && !error; mapping = mapping->next)
+		error = iommu->ops->map(iommu, mapping->va, mapping->size, mapping->iova);
+	return error;
 }
 
 /* What the IOMMU of a device that was just attached allows, and what it must know. */
 static int settle(struct vfio_domain *domain)
 {
-	struct replay replay = {.domain = domain};
 	struct iova_range ranges[VFIO_RANGES];
-	int count;
+	int count, error;
 
 	count = domain->iommu.ops->limits(&domain->iommu, ranges, &domain->limit);
 	if (count < 0)
@@ -394,13 +405,13 @@ static int settle(struct vfio_domain *domain)
 	if (domain->limit != VFIO_NO_LIMIT && !domain->iommu.renewed)
 		domain->limit += domain->count;
 	if (domain->window)
-		replay.error = iova_keep(&domain->space, ranges, count);
-	else if (!(replay.error = iova_open(&domain->space, ranges, count)))
-		replay.error = reserve_window(domain, ranges[count - 1].last);
-	if (!replay.error && domain->iommu.renewed)
-		twalk_r(domain->mappings, replay_one, &replay);
-	if (replay.error)
-		return report(domain->base.ctx, replay.error, NULL, NULL,
+		error = iova_keep(&domain->space, ranges, count);
+	else if (!(error = iova_open(&domain->space, ranges, count)))
+		error = reserve_window(domain, ranges[count - 1].last);
+	if (!error && domain->iommu.renewed)
+		error = replay(domain);
+	if (error)
+		return report(domain->base.ctx, error, NULL, NULL,
 			      "the DMA memory that exists cannot be mapped for this device too");
 	return 0;
 }

@@ -16,6 +16,7 @@ struct mapping {
 	char *va;
 	size_t size;
 	uint64_t iova;
+	struct mapping *next, **link; /* of all; what points to this one */
 };
 
 struct vfio_domain {
@@ -25,7 +26,8 @@ struct vfio_domain {
 	struct iova_space space;
 	char *window; /* device address 0; there is memory only where there are chunks */
 	size_t window_size;
-	void *mappings;  /* tsearch(3), by virtual address */
+	void *mappings; /* tsearch(3), by virtual address */
+	struct mapping *first;
 	size_t count;    /* of mappings */
 	size_t limit;    /* of count */
 	size_t pinned;   /* bytes */
