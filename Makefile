@@ -36,7 +36,7 @@ VM_PACKAGES := qemu-system-x86 udev busybox-static cpio kmod xz-utils zstd procp
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ jq clang libclang-rt-dev python3 driverctl dmsetup strace e2fsprogs zsh fish \
-	nbdkit nbdkit-plugin-dev libnbd-bin fio
+	nbdkit nbdkit-plugin-dev libnbd-bin fio musl-tools
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl
