@@ -67,6 +67,22 @@ static int help(const struct cli *cli)
 	return STATUS_DONE;
 }
 
+/*
+ * The libraries go on without what they cannot read, and so what a command printed or did then may
+ * be wrong. Where it failed because of that, it has said so.
+ */
+static int admit_unread(const struct cli *cli, int status)
+{
+	const char *path;
+	int error = cli->ctx ? usrpci_ctx_unread(cli->ctx, &path) : 0;
+
+	if (!error || (status != STATUS_DONE && cli->errors))
+		return status;
+	failed(path, "what it says was left out: try again", "cannot be read: %s",
+	       strerror(-error));
+	return status == STATUS_DONE ? STATUS_FAILED : status;
+}
+
 static int run_command(struct cli *cli)
 {
 	if (!strcmp(cli->argv[0], "help"))
@@ -132,6 +148,7 @@ int main(int argc, char **argv)
 		status = usage_error(&cli, NULL, "a command is missing");
 	else
 		status = run_command(&cli);
+	status = admit_unread(&cli, status);
 	close_context(&cli);
 	return flush_output(status);
 }

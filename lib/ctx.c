@@ -86,6 +86,17 @@ int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx 
 	return 0;
 }
 
+int usrpci_ctx_unread(struct usrpci_ctx *ctx, const char **path)
+{
+	int error;
+
+	pthread_mutex_lock(&ctx->base.log_lock);
+	error = ctx->base.unread_error;
+	*path = error ? ctx->base.unread_path : NULL;
+	pthread_mutex_unlock(&ctx->base.log_lock);
+	return error;
+}
+
 void usrpci_ctx_close(struct usrpci_ctx *ctx)
 {
 	if (!ctx)

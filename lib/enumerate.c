@@ -23,6 +23,7 @@
 #include "driver_kind.h"
 #include "enumerate.h"
 #include "file.h"
+#include "unread.h"
 
 #define LOG_SUBJECT "enumerate"
 #include "log.h"
@@ -43,7 +44,7 @@ int dev_read_header(const struct usrpci_ctx *ctx, const char *name,
 		return fd == -ENOENT ? -ENODEV : fd;
 	error = pread_exact(fd, header, PCI_STD_HEADER_SIZEOF, 0);
 	close(fd);
-	return error;
+	return note_unread(ctx, name, error);
 }
 
 /* Where the value behind a key begins; "" where the key is missing. */

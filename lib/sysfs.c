@@ -23,6 +23,7 @@
 #include "kernel.h"
 #include "lent.h"
 #include "sysfs.h"
+#include "unread.h"
 
 #define LOG_SUBJECT "sysfs"
 #include "log.h"
@@ -116,13 +117,17 @@ static int open_config(struct usrpci_dev *dev)
 }
 
 /* The file's size is the device's; without privileges reads end after the standard header. */
-static unsigned int readable_size(int config)
+static unsigned int readable_size(const struct usrpci_dev *dev, int config)
 {
-	struct stat status;
+	struct stat status = {0};
 	uint8_t byte;
+	ssize_t got = fstat(config, &status) ? -1 : 0;
 
-	if (fstat(config, &status) || status.st_size < USRPCI_CONFIG_SIZE ||
-	    pread(config, &byte, 1, USRPCI_CONFIG_SIZE - 1) != 1)
+	if (!got && status.st_size >= USRPCI_CONFIG_SIZE)
+		got = pread(config, &byte, 1, USRPCI_CONFIG_SIZE - 1);
+	if (got < 0)
+		note_unread(dev->ctx, dev->name, -errno);
+	if (got != 1)
 		return PCI_STD_HEADER_SIZEOF;
 	return status.st_size < USRPCI_CONFIG_SIZE_EXPRESS ? USRPCI_CONFIG_SIZE
 							   : USRPCI_CONFIG_SIZE_EXPRESS;
@@ -205,7 +210,7 @@ int sysfs_attach(struct usrpci_dev *dev, struct sysfs_dev *sysfs)
 	sysfs->config = open_config(dev);
 	if (sysfs->config < 0)
 		return sysfs->config;
-	dev->config_size = readable_size(sysfs->config);
+	dev->config_size = readable_size(dev, sysfs->config);
 	for (unsigned int i = 0; i < USRPCI_BARS; i++)
 		sysfs->io[i] = -1;
 	return 0;

@@ -16,6 +16,7 @@
 
 #include "base.h"
 #include "file.h"
+#include "unread.h"
 
 __attribute__((format(printf, 3, 0))) static int
 format_path(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, va_list args)
@@ -70,36 +71,52 @@ int file_open(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
 	if (error)
 		return error;
 	fd = open_lent(ctx, path, flags);
-	return fd == -ENOENT ? open_path(path, flags) : fd;
+	if (fd == -ENOENT)
+		fd = open_path(path, flags);
+	return fd < 0 ? note_unread(ctx, path, fd) : fd;
 }
 
 /* A forged tree may have a pipe in the place of a file, which would keep its reader for ever. */
 static int open_regular(const char *path)
 {
-	int fd = open_path(path, O_RDONLY | O_NONBLOCK);
+	int fd = open_path(path, O_RDONLY | O_NONBLOCK), error;
 	struct stat status;
-
-	if (fd < 0 || (!fstat(fd, &status) && !S_ISFIFO(status.st_mode)))
-		return fd;
-	close(fd);
-	return -EINVAL;
-}
-
-static int read_path(const char *path, char *text, size_t size)
-{
-	int fd = open_regular(path);
-	size_t length = 0;
-	ssize_t got = 0;
 
 	if (fd < 0)
 		return fd;
-	while (length < size - 1 && (got = read(fd, text + length, size - 1 - length)) > 0)
-		length += (size_t)got;
-	if (got < 0)
-		got = -errno;
+	error = fstat(fd, &status) ? -errno : S_ISFIFO(status.st_mode) ? -EINVAL : 0;
+	if (!error)
+		return fd;
 	close(fd);
-	if (got < 0)
-		return (int)got;
+	return error;
+}
+
+/* Reads up to size bytes; fewer when the file ends before. Returns their number or an errno. */
+static ssize_t read_all(int fd, char *text, size_t size)
+{
+	size_t length = 0;
+	ssize_t got = 1;
+
+	while (length < size && got != 0) {
+		got = read(fd, text + length, size - length);
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		length += got > 0 ? (size_t)got : 0;
+	}
+	return (ssize_t)length;
+}
+
+static int read_path(const struct usrpci_ctx *ctx, const char *path, char *text, size_t size)
+{
+	int fd = open_regular(path);
+	ssize_t length;
+
+	if (fd < 0)
+		return note_unread(ctx, path, fd);
+	length = read_all(fd, text, size - 1);
+	close(fd);
+	if (length < 0)
+		return note_unread(ctx, path, (int)length);
 	while (length > 0 && strchr(" \t\n", text[length - 1]))
 		length--;
 	text[length] = '\0';
@@ -112,7 +129,7 @@ int file_read(const struct usrpci_ctx *ctx, char *text, size_t size, const char 
 	int error;
 
 	FORMAT_PATH(path, error);
-	return error ?: read_path(path, text, size);
+	return error ?: read_path(ctx, path, text, size);
 }
 
 int file_read_u64(const struct usrpci_ctx *ctx, uint64_t *value, const char *format, ...)
@@ -124,7 +141,7 @@ int file_read_u64(const struct usrpci_ctx *ctx, uint64_t *value, const char *for
 	FORMAT_PATH(path, error);
 	if (error)
 		return error;
-	error = read_path(path, text, sizeof(text));
+	error = read_path(ctx, path, text, sizeof(text));
 	if (error < 0)
 		return error;
 	errno = 0;
@@ -147,7 +164,7 @@ int file_link_name(const struct usrpci_ctx *ctx, char *name, size_t size, const 
 		return error;
 	length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0)
-		return -errno;
+		return note_unread(ctx, path, -errno);
 	target[length] = '\0';
 	last = strrchr(target, '/');
 	last = last ? last + 1 : target;
@@ -163,7 +180,10 @@ bool file_exists(const struct usrpci_ctx *ctx, const char *format, ...)
 	int error;
 
 	FORMAT_PATH(path, error);
-	return !error && !faccessat(AT_FDCWD, path, F_OK, 0);
+	if (error || !faccessat(AT_FDCWD, path, F_OK, 0))
+		return !error;
+	note_unread(ctx, path, -errno);
+	return false;
 }
 
 static int is_entry(const struct dirent *entry)
@@ -200,12 +220,12 @@ int dir_list(const struct usrpci_ctx *ctx, char ***names, const char *format, ..
 		return error;
 	count = scandir(path, &entries, is_entry, versionsort);
 	if (count < 0)
-		return -errno;
+		return note_unread(ctx, path, -errno);
 	*names = pack_names(entries, count);
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
 	free(entries);
-	return *names ? count : -ENOMEM;
+	return *names ? count : note_unread(ctx, path, -ENOMEM);
 }
 
 int pread_exact(int fd, void *buffer, size_t size, off_t offset)

@@ -5,7 +5,8 @@
 /*
  * Reading the small files of sysfs and procfs below a context's root directory. Paths are absolute
  * as the running system has them ("/sys/..."); the context's root is put before them here and
- * nowhere else. Nothing here logs: whether a missing file is a failure is the caller's to say.
+ * nowhere else. Nothing here logs: whether a missing file is a failure is the caller's to say. What
+ * could not be read though it may be there is told to unread.h.
  */
 
 #include <stdbool.h>

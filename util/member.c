@@ -13,6 +13,7 @@
 
 #include "file.h"
 #include "member.h"
+#include "unread.h"
 
 #define SUBSYSTEM "/nvme-subsystem/"
 
@@ -34,7 +35,7 @@ static int read_link(const struct usrpci_ctx *ctx, const char *link, char target
 	ssize_t length = error ? -1 : readlink(path, target, PATH_SIZE - 1);
 
 	if (length < 0)
-		return error ?: -errno;
+		return error ?: note_unread(ctx, path, -errno);
 	target[length] = '\0';
 	return 0;
 }

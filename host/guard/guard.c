@@ -18,6 +18,7 @@
 #include "driver.h"
 #include "group.h"
 #include "guard/guard.h"
+#include "unread.h"
 
 static int add(struct guard *guard, const struct leaf *leaf, const struct usrpci_use *use)
 {
@@ -190,11 +191,23 @@ static int look(struct guard *guard)
 	return error;
 }
 
+/* What could not be read might have shown a use, even where a part of the guard went on. */
+static int look_at_all(struct guard *guard)
+{
+	unsigned int before = unread_count(guard->host->ctx);
+	int error = look(guard);
+
+	if (error || unread_count(guard->host->ctx) == before)
+		return error;
+	return use_unknown(guard, 0, "run it again",
+			   "files that might show a use of it cannot be read");
+}
+
 int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, bool notes,
 	       struct usrpci_use **uses)
 {
 	struct guard guard = {.host = host, .info = info};
-	int error = notes ? guard_notes(&guard) : look(&guard);
+	int error = notes ? guard_notes(&guard) : look_at_all(&guard);
 
 	free(guard.tree.leaves);
 	if (error) {

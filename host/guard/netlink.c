@@ -26,6 +26,8 @@
 #include <unistd.h>
 
 #include "guard/netlink.h"
+#include "host.h"
+#include "unread.h"
 
 /* The kernel answers at once; it is not asked to wait for anything. */
 #define ERRNO_MAX      4095 /* MAX_ERRNO of the kernel */
@@ -253,6 +255,7 @@ int netlink_read(struct net_list *list)
  */
 
 struct elsewhere {
+	struct usrpci_host *host;
 	struct net_list *list;
 	int own, other; /* files of network namespaces */
 	int own_id;     /* what the other calls ours */
@@ -353,6 +356,20 @@ static bool is_known(struct namespaces *namespaces, ino_t number)
 	return false;
 }
 
+/* Opens the file of a namespace that is not known yet. Returns its descriptor; negative: no such. */
+static int open_namespace(struct usrpci_host *host, struct namespaces *namespaces, const char *path)
+{
+	struct stat status;
+	int fd;
+
+	if (stat(path, &status))
+		return note_unread(host->ctx, path, -errno);
+	if (!S_ISREG(status.st_mode) || is_known(namespaces, status.st_ino))
+		return -EEXIST;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? note_unread(host->ctx, path, -errno) : fd;
+}
+
 /* Each namespace once, by the file of a process, or a name that ip-netns(8) or a container has. */
 static int visit_directory(struct elsewhere *elsewhere, struct namespaces *namespaces,
 			   const char *directory, const char *file)
@@ -360,28 +377,26 @@ static int visit_directory(struct elsewhere *elsewhere, struct namespaces *names
 	DIR *entries = opendir(directory);
 	struct dirent *entry;
 	char path[280 + 64];
-	struct stat status;
 	int error = 0;
 
-	while (entries && !error && (entry = readdir(entries))) {
+	while (errno = 0, entries && !error && (entry = readdir(entries))) {
 		snprintf(path, sizeof(path), "%s/%s%s", directory, entry->d_name, file);
-		if (stat(path, &status) || !S_ISREG(status.st_mode) ||
-		    is_known(namespaces, status.st_ino))
-			continue;
-		elsewhere->other = open(path, O_RDONLY | O_CLOEXEC);
+		elsewhere->other = open_namespace(elsewhere->host, namespaces, path);
 		if (elsewhere->other < 0)
 			continue;
 		error = visit_namespace(elsewhere);
 		close(elsewhere->other);
 	}
+	if (!error)
+		note_unread(elsewhere->host->ctx, directory, -errno);
 	if (entries)
 		closedir(entries);
 	return error;
 }
 
-int netlink_read_namespaces(struct net_list *list)
+int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list)
 {
-	struct elsewhere elsewhere = {.list = list};
+	struct elsewhere elsewhere = {.host = host, .list = list};
 	struct namespaces namespaces = {0};
 	struct stat own;
 	int error;

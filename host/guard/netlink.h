@@ -49,6 +49,6 @@ int net_read(struct usrpci_host *host, struct net_item **items);
 
 /* The parts of it: from rtnetlink(7), and from proc_net(5). */
 int netlink_read(struct net_list *list);
-int netlink_read_namespaces(struct net_list *list);
+int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list);
 
 #endif

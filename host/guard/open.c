@@ -22,6 +22,7 @@
 
 #include "file.h"
 #include "guard/guard.h"
+#include "unread.h"
 
 /* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCu
@@ -192,11 +193,20 @@ static const struct leaf *search_entries(const struct guard *guard, int fds, con
 		const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
 		ssize_t length = readlinkat(fds, entry->d_name, target, PATH_SIZE - 1);
 
+		if (length < 0)
+			note_unread(guard->host->ctx, "/proc", -errno);
 		target[length < 0 ? 0 : length] = '\0';
 		leaf = find_leaf(guard, fds, entry->d_name, target);
 		at += entry->d_reclen;
 	}
 	return leaf;
+}
+
+/* Whether an error means that the process has files, and hides them. */
+static bool is_hidden(const struct guard *guard, int error)
+{
+	note_unread(guard->host->ctx, "/proc", -error);
+	return error != ENOENT && error != ESRCH;
 }
 
 /*
@@ -214,7 +224,7 @@ static int search_process(struct guard *guard, const char *pid, int fds)
 
 	while (!leaf && size > 0) {
 		size = getdents64(fds, entries, sizeof(entries));
-		hidden = size < 0 && errno != ENOENT && errno != ESRCH;
+		hidden = size < 0 && is_hidden(guard, errno);
 		leaf = search_entries(guard, fds, entries, size, target);
 	}
 	close(fds);
@@ -231,7 +241,7 @@ static int look_at_process(struct guard *guard, int proc, const char *pid)
 	fds = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fds >= 0)
 		return search_process(guard, pid, fds);
-	return errno != ENOENT && errno != ESRCH;
+	return is_hidden(guard, errno);
 }
 
 /* Whoever may not look into other processes, even root in a container, must not guess. */
@@ -255,11 +265,12 @@ static int search_processes(struct guard *guard, DIR *proc)
 	bool hidden = false;
 	int result = 0;
 
-	while (result >= 0 && (entry = readdir(proc))) {
+	while (errno = 0, result >= 0 && (entry = readdir(proc))) {
 		if (isdigit((unsigned char)entry->d_name[0]))
 			result = look_at_process(guard, dirfd(proc), entry->d_name);
 		hidden |= result > 0;
 	}
+	hidden |= result >= 0 && errno && is_hidden(guard, errno);
 	cure = result < 0 ? NULL : blindness(guard->host, hidden);
 	if (cure)
 		return use_unknown(guard, 0, cure,

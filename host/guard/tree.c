@@ -17,6 +17,7 @@
 #include "group.h"
 #include "guard/tree.h"
 #include "member.h"
+#include "unread.h"
 
 /*
  * USB devices behind hubs are the deepest; a forged /sys (--root) could be deeper than the stack.
@@ -183,7 +184,7 @@ static int walk_entries(const struct walk *walk, const char *path, size_t functi
 		return error;
 	count = scandir(real, &entries, may_hold_devices, versionsort);
 	if (count < 0)
-		return -errno;
+		return note_unread(walk->host->ctx, real, -errno);
 	for (int i = 0; i < count; i++) {
 		if (!error && snprintf(below, sizeof(below), "%s/%s", path, entries[i]->d_name) >=
 				      (int)sizeof(below))

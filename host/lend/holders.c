@@ -26,6 +26,7 @@
 
 #include "file.h"
 #include "lend/lend.h"
+#include "unread.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
@@ -129,7 +130,7 @@ static void search_open(struct search *search, const char *pid, const char *thre
 	struct dirent *entry;
 	struct statx status;
 
-	while (directory && !search->holder[0] && (entry = readdir(directory))) {
+	while (errno = 0, directory && !search->holder[0] && (entry = readdir(directory))) {
 		const struct identity *file;
 
 		/* No server of a file system is asked, which might not answer. */
@@ -144,6 +145,7 @@ static void search_open(struct search *search, const char *pid, const char *thre
 		else if (search->vfio && is_vfio_device(fd, entry->d_name))
 			found(search, pid, "open", "a device of vfio's");
 	}
+	note_unread(search->host->ctx, "/proc", -errno);
 	if (directory)
 		closedir(directory);
 }
@@ -162,6 +164,8 @@ static bool search_mapped(struct search *search, const char *pid, const char *th
 	if (path_format(search->host->ctx, path, "/proc/%s/task/%s/maps", pid, thread))
 		return false;
 	maps = fopen(path, "re");
+	if (!maps)
+		note_unread(search->host->ctx, path, -errno);
 	while (maps && !search->holder[0] && getline(&line, &size, maps) > 0) {
 		unsigned int major, minor;
 		const struct identity *file;
@@ -175,6 +179,8 @@ static bool search_mapped(struct search *search, const char *pid, const char *th
 			found(search, pid, "mapped", file->path);
 	}
 	free(line);
+	if (maps && ferror(maps))
+		note_unread(search->host->ctx, path, -errno);
 	if (maps)
 		fclose(maps);
 	return any;
@@ -215,10 +221,11 @@ static int search_processes(struct search *search)
 
 	if (!proc)
 		return fd < 0 ? fd : -ENOMEM;
-	while (!search->holder[0] && (entry = readdir(proc))) {
+	while (errno = 0, !search->holder[0] && (entry = readdir(proc))) {
 		if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid())
 			search_process(search, entry->d_name);
 	}
+	note_unread(search->host->ctx, "/proc", -errno);
 	closedir(proc);
 	return 0;
 }
@@ -239,12 +246,15 @@ static bool group_is_open(struct usrpci_host *host, int group)
 static int search_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 			 char holder[HOLDER_SIZE])
 {
+	unsigned int before = unread_count(host->ctx);
 	struct search search = {.host = host};
 	int error;
 
 	search.vfio = info->iommu_group >= 0 && group_is_open(host, info->iommu_group);
 	list_files(&search, info);
 	error = search_processes(&search);
+	if (!error && !search.holder[0] && unread_count(host->ctx) != before)
+		error = -EIO;
 	if (error)
 		return report(host->ctx, error, NULL, NULL, "cannot read /proc");
 	if (!search.holder[0] && search.vfio)

@@ -105,6 +105,20 @@ int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx 
  */
 void usrpci_ctx_close(struct usrpci_ctx *ctx);
 
+/**
+ * Whether facts of the host stayed hidden since the context was opened. Most files of /sys and
+ * /proc may be missing, and what they would say is then left out. One that could not be read for
+ * another reason is left out, too, and remembered: a program that reports what it found, or changes
+ * a host because of it, asks here before it claims success.
+ *
+ * @path	receives the first such file or directory, the context's until it is closed; NULL
+ *		when there is none
+ *
+ * Returns 0 when all could be read, else why the first could not: -EIO, -ENOMEM, -EMFILE, -ENFILE
+ * or -EINTR.
+ */
+int usrpci_ctx_unread(struct usrpci_ctx *ctx, const char **path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -111,6 +111,15 @@ static void an_address_is_a_use(void **state)
 	assert_string_equal(found[0].object, "eth0");
 }
 
+static void what_cannot_be_read_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_link(kernel->fixture, PCI_DEVICES "/" NIC "/sriov_numvfs", "/proc/self/mem");
+	assert_use(kernel, NIC, USRPCI_USE_UNKNOWN,
+		   "files that might show a use of it cannot be read");
+}
+
 static void a_route_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -725,6 +734,7 @@ int main(void)
 		TEST(idle_devices_are_free),
 		TEST(an_address_is_a_use),
 		TEST(a_route_is_a_use),
+		TEST(what_cannot_be_read_is_a_use),
 		TEST(what_is_above_an_interface_counts_too),
 		TEST(interfaces_above_each_other_in_a_circle_end),
 		TEST(an_interface_on_virtio_is_found),

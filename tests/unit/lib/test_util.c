@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "array.h"
 #include "file.h"
 #include "fixture.h"
 #include "kernel.h"
 #include "numbers.h"
+#include "unread.h"
 
 static void an_array_grows_and_keeps_what_is_in_it(void **state)
 {
@@ -157,6 +159,28 @@ static void a_list_is_null_after_an_error(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+/* Address 0 of a process, which cannot be read, stands for a file on a disk that fails. */
+static void what_cannot_be_read_is_remembered(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	const char *path = "";
+	uint64_t value;
+	char text[8];
+
+	assert_int_equal(file_read(ctx, text, sizeof(text), "/missing"), -ENOENT);
+	assert_false(file_exists(ctx, "/missing"));
+	assert_int_equal(usrpci_ctx_unread(ctx, &path), 0);
+	assert_null(path);
+	fixture_link(*state, "/first", "/proc/self/mem");
+	fixture_link(*state, "/second", "/proc/self/mem");
+	assert_int_equal(file_read_u64(ctx, &value, "/first"), -EIO);
+	assert_int_equal(file_read(ctx, text, sizeof(text), "/second"), -EIO);
+	assert_int_equal(usrpci_ctx_unread(ctx, &path), -EIO);
+	assert_string_equal(strrchr(path, '/'), "/first");
+	assert_int_equal(unread_count(ctx), 2);
+	usrpci_ctx_close(ctx);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -173,6 +197,7 @@ int main(void)
 		TEST(capabilities_are_those_in_effect),
 		TEST(a_group_without_an_iommu_is_known_by_its_name),
 		TEST(a_list_is_null_after_an_error),
+		TEST(what_cannot_be_read_is_remembered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
