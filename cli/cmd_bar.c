@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "action.h"
 #include "device.h"
 #include "number.h"
 #include "output.h"

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "action.h"
 #include "device.h"
 #include "output.h"
 #include "registers.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Names of registers, those of setpci(8): PCI Local Bus 3.0 (6.1), PCI-to-PCI Bridge 1.2 (3.2),
+ * Registers of a device, as "usrpci config" and "usrpci bar" reach them. Their names are those of
+ * setpci(8): PCI Local Bus 3.0 (6.1), PCI-to-PCI Bridge 1.2 (3.2),
  * and capabilities by what they are, of which an offset counts from. All numbers are hexadecimal.
  */
 
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "device.h"
 #include "number.h"
 #include "registers.h"
 
@@ -292,4 +294,29 @@ int register_value(struct cli *cli, const char *text, unsigned int width, uint64
 		return STATUS_DONE;
 	return usage_error(cli, "values are hexadecimal, without a sign",
 			   "\"%s\" is not a value of %u bits", text, 8 * width);
+}
+
+int run_action(struct cli *cli, const struct action *action)
+{
+	struct access access = {.cli = cli};
+	int key, status, used;
+
+	while ((key = option_next(cli))) {
+		if (key != 'f')
+			return cli->stopped;
+		access.force = true;
+	}
+	if (cli->argc == 0)
+		return usage_error(cli, NULL, "no device is named");
+	used = cli->argc > 1 ? 2 : 1;
+	while (action->name && (used == 1 || strcmp(cli->argv[1], action->name) != 0))
+		action++;
+	if (!action->name && used == 2)
+		return unexpected_operand(cli, cli->argv[1]);
+	status = status_of(inspect_device(cli, cli->argv[0], &access.dev));
+	if (status)
+		return status;
+	status = action->run(&access, cli->argc - used, cli->argv + used);
+	usrpci_dev_close(access.dev);
+	return status;
 }

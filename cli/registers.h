@@ -31,4 +31,22 @@ const char *register_word(const void *data, size_t index);
 /* The letter of a width: b, w, l or q. */
 char width_letter(unsigned int width);
 
+/*
+ * "usrpci config" and "usrpci bar" each open one device and do one thing to its registers.
+ */
+
+struct access {
+	struct cli *cli;
+	struct usrpci_dev *dev;
+	bool force;
+};
+
+struct action {
+	const char *name; /* NULL ends the table: what is done when the command line names none */
+	int (*run)(struct access *access, int count, char **words);
+};
+
+/* Reads the options and the operands, opens the device, and runs the action. Returns a status. */
+int run_action(struct cli *cli, const struct action *actions);
+
 #endif

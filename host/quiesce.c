@@ -4,7 +4,7 @@
  * else.
  *
  * The order matters. Interrupts first, so that nobody answers what the next steps cause. Then a
- * disk is told of a shutdown (shutdown.c), which may take transactions. Then bus mastering, which
+ * disk is told of a shutdown, which may take transactions. Then bus mastering, which
  * ends DMA and message interrupts. Then a wait: PCI Express devices say in the device status
  * register whether requests of theirs are unanswered (7.5.3.5); posted writes are pushed ahead of
  * the answer to a read of configuration space (2.4.1), so after one they have arrived. Then a
@@ -14,8 +14,10 @@
 
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <string.h>
 
 #include <usrpci/config.h>
+#include <usrpci/mmio.h>
 
 #include "quiesce.h"
 
@@ -38,6 +40,57 @@ static int mask_interrupts(struct usrpci_host *host, struct usrpci_dev *dev)
 		error = apply_config(host, mask, dev, (unsigned int)msix + PCI_MSIX_FLAGS,
 				     PCI_MSIX_FLAGS_ENABLE, 0);
 	return error;
+}
+
+/*
+ * A disk. An NVMe controller is told of a shutdown on behalf of a driver that was killed: it then
+ * writes what its cache holds to the medium, and does not count an unsafe shutdown when it loses
+ * its power (NVM Express Base 1.4, 3.1.5, 3.1.6 and 7.6.2). A controller that was reset meanwhile,
+ * as vfio does when its device is closed, is disabled and needs to be told nothing.
+ */
+
+#define NVME_CLASS    0x010802
+#define SHUTDOWN_MS   5000
+#define CC            0x14
+#define CC_EN         (UINT32_C(1) << 0)
+#define CC_SHN        (UINT32_C(3) << 14)
+#define CC_SHN_NORMAL (UINT32_C(1) << 14)
+#define CSTS          0x1c
+#define CSTS_RDY      (UINT32_C(1) << 0)
+#define CSTS_SHST     (UINT32_C(3) << 2)
+#define CSTS_COMPLETE (UINT32_C(2) << 2)
+#define REGISTERS     0x20
+
+static int shut_down(struct usrpci_bar *bar)
+{
+	uint32_t cc = usrpci_read32(bar, CC), csts = usrpci_read32(bar, CSTS);
+
+	if (cc == UINT32_MAX || csts == UINT32_MAX || !(cc & CC_EN) || !(csts & CSTS_RDY))
+		return 0;
+	if (csts & CSTS_SHST) /* it was told before */
+		return 0;
+	usrpci_write32(bar, CC, (cc & ~CC_SHN) | CC_SHN_NORMAL);
+	return usrpci_bar_wait32(bar, CSTS, CSTS_SHST, CSTS_COMPLETE, SHUTDOWN_MS, NULL);
+}
+
+static void tell_disk(struct usrpci_dev *dev)
+{
+	struct usrpci_bar bar;
+	int error;
+
+	if (usrpci_dev_info(dev)->class_code != NVME_CLASS)
+		return;
+	error = usrpci_bar_map_range(dev, 0, 0, REGISTERS, &bar);
+	if (!error) {
+		error = shut_down(&bar);
+		usrpci_bar_unmap(&bar);
+	}
+	if (error && error != -ENODEV)
+		log_warning(
+			usrpci_dev_ctx(dev), usrpci_dev_name(dev), NULL,
+			"the disk could not be told of a shutdown: what its cache holds is lost "
+			"if it loses its power now: %s",
+			strerror(-error));
 }
 
 static int wait_until_idle(struct usrpci_dev *dev)
@@ -79,7 +132,7 @@ static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev)
 	int error = mask_interrupts(host, dev), idle = 0;
 
 	if (!error && !host->options.dry_run)
-		quiesce_shut_down(dev);
+		tell_disk(dev);
 	if (!error)
 		error = apply_config(host, "end its transactions", dev, PCI_COMMAND,
 				     PCI_COMMAND_MASTER, 0);

@@ -14,7 +14,4 @@ int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
 /* The same, of a device that is open for inspection. */
 int quiesce_open(struct usrpci_host *host, struct usrpci_dev *dev);
 
-/* Tells a disk of a shutdown, when it is one that has to be told; logs a failure. shutdown.c */
-void quiesce_shut_down(struct usrpci_dev *dev);
-
 #endif

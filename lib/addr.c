@@ -62,18 +62,15 @@ char *usrpci_addr_format(const struct usrpci_addr *addr, char text[USRPCI_ADDR_S
 	return text;
 }
 
-static int compare(uint32_t a, uint32_t b)
+/* All of an address as one number, in the order of its parts. */
+static uint64_t number_of(const struct usrpci_addr *addr)
 {
-	return (a > b) - (a < b);
+	return (uint64_t)addr->domain << 24 | (uint64_t)addr->bus << 16 | addr->dev << 8 | addr->fn;
 }
 
 int usrpci_addr_compare(const struct usrpci_addr *a, const struct usrpci_addr *b)
 {
-	if (a->domain != b->domain)
-		return compare(a->domain, b->domain);
-	if (a->bus != b->bus)
-		return compare(a->bus, b->bus);
-	if (a->dev != b->dev)
-		return compare(a->dev, b->dev);
-	return compare(a->fn, b->fn);
+	uint64_t first = number_of(a), second = number_of(b);
+
+	return (first > second) - (first < second);
 }

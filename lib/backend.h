@@ -11,6 +11,7 @@
  * it: -EOPNOTSUPP.
  */
 
+#include <linux/pci_regs.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -130,6 +131,26 @@ int dev_has_domain(struct usrpci_dev *dev, const char *name);
 /* bar.c: unmaps what the program left mapped. irq.c: disables what it left enabled. */
 void dev_unmap_bars(struct usrpci_dev *dev);
 void dev_disable_irqs(struct usrpci_dev *dev);
+
+/*
+ * enumerate.c: reads the standard header of one of the host's devices. Returns 0 or a negative
+ * errno, not logged.
+ */
+int dev_read_header(const struct usrpci_ctx *ctx, const char *name,
+		    uint8_t header[PCI_STD_HEADER_SIZEOF]);
+
+/*
+ * Fills what a function's standard header (64 bytes) says: ids, class, header type and pin. Where
+ * all of it reads ones, silent is set, and so are all bits of the ids and the class. The number of
+ * the interrupt stays unknown.
+ */
+void dev_decode_header(const uint8_t *header, struct usrpci_dev_info *info);
+
+/* quirks.c: whether the model is one of those that are reset by their own registers. */
+bool model_has_reset(const struct usrpci_dev_info *info);
+
+/* Resets the device by its own registers. Call it only where model_has_reset() is true. */
+int model_reset(struct usrpci_dev *dev);
 
 /* A plain access to mapped memory, for what the inline accessors do not cover: width 1, 2, 4, 8. */
 uint64_t mmio_load(const volatile uint8_t *address, unsigned int width);

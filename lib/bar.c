@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <usrpci/mmio.h>
 
@@ -15,6 +16,8 @@
 
 #define LOG_SUBJECT "bar"
 #include "log.h"
+
+#define NAP_NS 50000 /* between two looks at a register that is waited for */
 
 struct bar_mapping {
 	struct bar_mapping *next;
@@ -267,4 +270,35 @@ void usrpci_mmio_write_slow(struct usrpci_bar *bar, size_t offset, unsigned int 
 		report_access(bar, error, offset, width);
 	else
 		write_any(bar, offset, width, value);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int usrpci_bar_wait32(struct usrpci_bar *bar, size_t offset, uint32_t mask, uint32_t value,
+		      unsigned int timeout_ms, uint32_t *last)
+{
+	const struct timespec nap = {.tv_nsec = NAP_NS};
+	uint64_t deadline = now_us() + (uint64_t)timeout_ms * 1000;
+	uint32_t got;
+	bool late;
+
+	for (;;) {
+		late = now_us() >= deadline;
+		got = usrpci_read32(bar, offset);
+		if (last)
+			*last = got;
+		if (got == UINT32_MAX)
+			return -ENODEV;
+		if ((got & mask) == (value & mask))
+			return 0;
+		if (late)
+			return -ETIMEDOUT;
+		nanosleep(&nap, NULL);
+	}
 }

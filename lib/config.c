@@ -39,14 +39,6 @@ static int check_register(struct usrpci_dev *dev, unsigned int offset, unsigned 
 	return check_range(dev, offset, width);
 }
 
-static bool all_ones(const uint8_t *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (bytes[i] != 0xff)
-			return false;
-	return true;
-}
-
 /*
  * Reads; all ones are believed only of a device that still answers. Asked is the command and status
  * word, whose reserved bits are 0 while the device lives: virtual functions have all ones for ids.

@@ -60,24 +60,18 @@ int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx 
 	if (!ctx)
 		return -ENOMEM;
 	ctx->base.root = copy_root(options->root);
-	if (!ctx->base.root) {
-		free(ctx);
-		return -ENOMEM;
-	}
 	if (options->dma_directory)
 		ctx->dma_directory = strdup(options->dma_directory);
-	if (options->dma_directory && !ctx->dma_directory) {
-		free(ctx->base.root);
-		free(ctx);
-		return -ENOMEM;
-	}
 	ctx->base.log = options->log;
 	ctx->base.log_data = options->log_data;
 	ctx->base.log_level = options->log_level;
 	ctx->page_size = options->page_size;
 	pthread_mutex_init(&ctx->base.log_lock, NULL);
 	pthread_mutex_init(&ctx->lock, NULL);
-	error = broker_connect(ctx);
+	if (!ctx->base.root || (options->dma_directory && !ctx->dma_directory))
+		error = -ENOMEM;
+	else
+		error = broker_connect(ctx);
 	if (error) {
 		usrpci_ctx_close(ctx);
 		return error;

@@ -14,7 +14,6 @@
 #include "dma/domain.h"
 #include "fault/fault.h"
 #include "trace/trace.h"
-#include "quirks.h"
 
 #define LOG_SUBJECT "device"
 #include "log.h"

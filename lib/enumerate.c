@@ -20,8 +20,7 @@
 
 #include "array.h"
 #include "bytes.h"
-#include "driver_kind.h"
-#include "enumerate.h"
+#include "backend.h"
 #include "file.h"
 #include "unread.h"
 
@@ -76,13 +75,6 @@ static void ask_kernel(const struct usrpci_ctx *ctx, const char *name, struct us
 		info->header_type = PCI_HEADER_TYPE_BRIDGE;
 	else if (info->class_code >> 8 == CLASS_CARDBUS_BRIDGE)
 		info->header_type = PCI_HEADER_TYPE_CARDBUS;
-}
-
-static bool all_ones(const uint8_t *bytes, size_t size)
-{
-	while (size > 0 && *bytes == 0xff)
-		bytes++, size--;
-	return size == 0;
 }
 
 void dev_decode_header(const uint8_t *header, struct usrpci_dev_info *info)
@@ -143,6 +135,54 @@ static int numa_node(const struct usrpci_ctx *ctx, const char *name)
 	if (file_read(ctx, text, sizeof(text), PCI_DEVICES "/%s/numa_node", name) <= 0)
 		return -1;
 	return (int)strtol(text, NULL, 10);
+}
+
+/*
+ * Drivers that leave devices to userspace, by their names in drivers/vfio/pci and
+ * drivers/pci/pci-stub.c of Linux. A driver that is not known here counts as a kernel driver, which
+ * nobody may disturb. Xen's pciback is one of these on purpose: a guest works with its devices.
+ */
+
+static bool same_character(char a, char b)
+{
+	return a == b || (strchr("-_", a) && strchr("-_", b) && a && b);
+}
+
+/* Drivers spell with "-" or "_" as their authors liked; modules always with "_". */
+static bool same_name(const char *a, const char *b)
+{
+	while (*a && same_character(*a, *b)) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+enum usrpci_driver_kind usrpci_driver_kind(const char *driver)
+{
+	size_t length = strlen(driver), suffix = strlen("vfio-pci");
+
+	if (!length)
+		return USRPCI_DRIVER_NONE;
+	if (length >= suffix && same_name(driver + length - suffix, "vfio-pci"))
+		return USRPCI_DRIVER_VFIO;
+	if (same_name(driver, "uio-pci-generic") || same_name(driver, "igb-uio"))
+		return USRPCI_DRIVER_UIO;
+	return same_name(driver, "pci-stub") ? USRPCI_DRIVER_STUB : USRPCI_DRIVER_KERNEL;
+}
+
+/*
+ * The kind of the driver that holds a device. Since Linux 6.1 a device of vfio has a directory
+ * vfio-dev, whatever its driver is called.
+ */
+static enum usrpci_driver_kind driver_kind_of(const struct usrpci_ctx *ctx, const char *device,
+					      const char *driver)
+{
+	enum usrpci_driver_kind kind = usrpci_driver_kind(driver);
+
+	if (kind == USRPCI_DRIVER_KERNEL && file_exists(ctx, PCI_DEVICES "/%s/vfio-dev", device))
+		return USRPCI_DRIVER_VFIO;
+	return kind;
 }
 
 static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr,

@@ -10,7 +10,6 @@
 #include <usrpci/device.h>
 
 #include "array.h"
-#include "enumerate.h"
 #include "file.h"
 #include "member.h"
 

@@ -16,7 +16,6 @@
 
 #include "array.h"
 #include "backend.h"
-#include "quirks.h"
 
 #define RESET_MS    100
 #define CAPS_MAX    64

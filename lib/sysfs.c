@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "bytes.h"
-#include "enumerate.h"
 #include "file.h"
 #include "kernel.h"
 #include "lent.h"

@@ -19,9 +19,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "device_lock.h"
-#include "dma/physical.h"
-#include "enumerate.h"
+#include "dma/domain.h"
 #include "file.h"
 #include "sysfs.h"
 

@@ -2,8 +2,10 @@
 #ifndef USRPCI_UTIL_BYTES_H
 #define USRPCI_UTIL_BYTES_H
 
-/* Little-endian numbers of any alignment, as configuration space has them. */
+/* Bytes of configuration space: little-endian numbers of any alignment, and silence. */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 static inline uint16_t get_le16(const void *bytes)
@@ -45,6 +47,14 @@ static inline void put_le64(void *bytes, uint64_t value)
 {
 	put_le32(bytes, (uint32_t)value);
 	put_le32((uint8_t *)bytes + 4, (uint32_t)(value >> 32));
+}
+
+/* Whether all bytes are ones, which is how a device that does not answer reads. */
+static inline bool all_ones(const uint8_t *bytes, size_t size)
+{
+	while (size > 0 && bytes[size - 1] == 0xff)
+		size--;
+	return size == 0;
 }
 
 #endif

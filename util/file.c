@@ -245,3 +245,14 @@ int pwrite_exact(int fd, const void *buffer, size_t size, off_t offset)
 		return -errno;
 	return (size_t)put == size ? 0 : -EIO;
 }
+
+const char *device_lock_path(const struct usrpci_ctx *ctx, const char *name, char path[PATH_SIZE])
+{
+	for (unsigned int bar = 0; bar < 6; bar++) {
+		snprintf(path, PATH_SIZE, PCI_DEVICES "/%s/resource%u", name, bar);
+		if (file_exists(ctx, "%s", path))
+			return path;
+	}
+	snprintf(path, PATH_SIZE, PCI_DEVICES "/%s/config", name);
+	return path;
+}

@@ -61,4 +61,13 @@ __attribute__((format(printf, 3, 4))) int dir_list(const struct usrpci_ctx *ctx,
 int pread_exact(int fd, void *buffer, size_t size, off_t offset);
 int pwrite_exact(int fd, const void *buffer, size_t size, off_t offset);
 
+/*
+ * Writes the path, without the context's root, of the file of a device that is locked by the one
+ * program that drives it through uio: its first BAR, or its configuration space when it has none.
+ * flock(2) needs nothing but an open descriptor, so it must be a file that only root can open: any
+ * user could keep a file that everybody may read locked for ever. name is the device's address.
+ * Returns path.
+ */
+const char *device_lock_path(const struct usrpci_ctx *ctx, const char *name, char path[PATH_SIZE]);
+
 #endif

@@ -17,7 +17,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "device_lock.h"
 #include "driver.h"
 #include "file.h"
 #include "group.h"

@@ -18,7 +18,6 @@
 #include "array.h"
 #include "ctx.h"
 #include "dma/domain.h"
-#include "dma/physical.h"
 #include "fault/fault.h"
 #include "trace/trace.h"
 #include "file.h"

@@ -85,4 +85,11 @@ int dma_attach(struct usrpci_ctx *ctx, struct dma_domain *domain, uintptr_t delt
 /* Gives back all chunks, the heap and the domain. NULL does nothing. */
 void dma_detach(struct dma_domain *domain);
 
+/*
+ * physical.c: gives a context the domain in which device addresses are physical addresses, unless
+ * it has it already. Takes no huge page yet. ctx->lock is held. Errors, logged: -EXDEV (the context
+ * has another domain), -ENOMEM.
+ */
+int domain_physical_attach(struct usrpci_ctx *ctx);
+
 #endif

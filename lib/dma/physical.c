@@ -28,7 +28,6 @@
 #include "lent.h"
 #include "ctx.h"
 #include "dma/domain.h"
-#include "dma/physical.h"
 #include "file.h"
 #include "dma/pagemap.h"
 #include "hugepage.h"

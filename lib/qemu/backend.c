@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "enumerate.h"
 #include "qemu/qemu.h"
 
 #define LOG_SUBJECT "qemu"

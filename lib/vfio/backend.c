@@ -15,7 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "dma/physical.h"
+#include "dma/domain.h"
 #include "file.h"
 #include "kernel.h"
 #include "sysfs.h"

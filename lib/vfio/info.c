@@ -13,40 +13,40 @@
 /* A page holds a hundred address ranges; more than this is not a kernel's answer. */
 #define INFO_MAX 65536
 
-struct vfio_iommu_type1_info *vfio_read_iommu_info(const struct vfio_iommu *iommu)
+/*
+ * Asks for a description that begins with its size: for the size first, then for all of it.
+ * question, of so many bytes, is its fixed part.
+ */
+static void *read_info(int fd, unsigned long request, void *question, uint32_t bytes)
 {
-	struct vfio_iommu_type1_info probe = {.argsz = sizeof(probe)}, *info;
+	uint32_t size, *info;
 
-	if (ioctl(iommu->fd, VFIO_IOMMU_GET_INFO, &probe) || probe.argsz > INFO_MAX ||
-	    probe.argsz < sizeof(probe))
+	if (ioctl(fd, request, question))
 		return NULL;
-	info = calloc(1, probe.argsz);
+	memcpy(&size, question, sizeof(size));
+	info = size >= bytes && size <= INFO_MAX ? calloc(1, size) : NULL;
 	if (!info)
 		return NULL;
-	info->argsz = probe.argsz;
-	if (!ioctl(iommu->fd, VFIO_IOMMU_GET_INFO, info) && info->argsz <= probe.argsz)
+	memcpy(info, question, bytes);
+	if (!ioctl(fd, request, info) && info[0] <= size)
 		return info;
 	free(info);
 	return NULL;
 }
 
+struct vfio_iommu_type1_info *vfio_read_iommu_info(const struct vfio_iommu *iommu)
+{
+	struct vfio_iommu_type1_info question = {.argsz = sizeof(question)};
+
+	return read_info(iommu->fd, VFIO_IOMMU_GET_INFO, &question, sizeof(question));
+}
+
 struct vfio_region_info *vfio_read_region_info(struct usrpci_dev *dev, unsigned int index)
 {
-	struct vfio_region_info probe = {.argsz = sizeof(probe), .index = index}, *info;
-	int fd = vfio_device(dev)->fd;
+	struct vfio_region_info question = {.argsz = sizeof(question), .index = index};
 
-	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &probe) || probe.argsz > INFO_MAX ||
-	    probe.argsz < sizeof(probe))
-		return NULL;
-	info = calloc(1, probe.argsz);
-	if (!info)
-		return NULL;
-	info->argsz = probe.argsz;
-	info->index = index;
-	if (!ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, info) && info->argsz <= probe.argsz)
-		return info;
-	free(info);
-	return NULL;
+	return read_info(vfio_device(dev)->fd, VFIO_DEVICE_GET_REGION_INFO, &question,
+			 sizeof(question));
 }
 
 uint32_t vfio_find_cap(const void *info, uint32_t info_size, uint32_t first, uint16_t id, void *cap,

@@ -16,7 +16,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "enumerate.h"
 #include "vfio/iommufd_abi.h"
 #include "vfio/vfio.h"
 

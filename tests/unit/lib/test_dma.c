@@ -20,7 +20,6 @@
 
 #include "ctx.h"
 #include "dma/domain.h"
-#include "dma/physical.h"
 #include "fixture.h"
 
 #define PAGE       (2ul << 20)
