@@ -54,6 +54,13 @@ struct cli {
 
 	struct usrpci_ctx *ctx;
 	struct usrpci_host *host;
+	bool exit_code;      /* STATUS_SAME is wanted where nothing had to be changed */
+	bool may_change;     /* the command is one that changes the host */
+	bool lent;           /* the status is that of a program that was run */
+	size_t change_count; /* changes that were made, or that a dry run showed */
+	uint64_t wait_s;     /* --wait */
+	uint64_t wait_until_ms;
+	bool wait_said;
 	int errors;          /* that the libraries have logged */
 	int recovered;       /* devices taken back by open_host_for_changes() */
 	char why[128];       /* reason of the change that was printed last */
@@ -105,8 +112,8 @@ __attribute__((format(printf, 2, 3))) void print_command(struct cli *cli, const 
  */
 
 extern const struct command command_complete, command_bar, command_bind, command_check,
-	command_config, command_hugepages, command_list, command_nvme, command_ps, command_restore,
-	command_run, command_show;
+	command_config, command_hugepages, command_list, command_monitor, command_nvme, command_ps,
+	command_restore, command_run, command_show;
 
 /* The names that list knows (cmd_list.c), in the form of did_you_mean(). */
 const char *list_column(const void *data, size_t index);

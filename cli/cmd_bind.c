@@ -6,11 +6,13 @@
 #include <getopt.h>
 
 #include "moves.h"
+#include "fleet/wait.h"
 
 enum { OPTION_USER = OPTION_LONG, OPTION_GROUP };
 
 static const struct option_spec bind_options[] = {
 	MOVE_OPTIONS,
+	WAIT_OPTION,
 	{OPTION_USER, "user", "USER", "vfio-pci: who owns the group's file in /dev/vfio"},
 	{OPTION_GROUP, "group", "GROUP", "vfio-pci: the group of that file"},
 	{0},
@@ -21,14 +23,30 @@ static int read_options(struct cli *cli, struct usrpci_bind_options *options)
 	int key;
 
 	while ((key = option_next(cli))) {
-		if (key == OPTION_USER)
+		if (key == OPTION_USER) {
 			options->user = optarg;
-		else if (key == OPTION_GROUP)
+		} else if (key == OPTION_GROUP) {
 			options->group = optarg;
-		else if (!move_option(key, options))
+		} else if (key == OPTION_WAIT) {
+			if (wait_option(cli))
+				return -1;
+		} else if (!move_option(key, options)) {
 			return -1;
+		}
 	}
 	return 0;
+}
+
+static int bind_devices(struct cli *cli, const struct moves *moves,
+			const struct usrpci_bind_options *options)
+{
+	int error;
+
+	wait_begin(cli);
+	do
+		error = usrpci_host_bind(cli->host, moves->addrs, (size_t)moves->count, options);
+	while (wait_and_try_again(cli, error));
+	return status_of_change(error);
 }
 
 static int cmd_bind(struct cli *cli)
@@ -43,9 +61,7 @@ static int cmd_bind(struct cli *cli)
 		return usage_error(cli, NULL, "no device is named");
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
-	status = moves_find(cli, &moves)
-			 ?: status_of_change(usrpci_host_bind(cli->host, moves.addrs,
-							      (size_t)moves.count, &options));
+	status = moves_find(cli, &moves) ?: bind_devices(cli, &moves, &options);
 	if (!status)
 		status = moves_print(cli, &moves);
 	moves_free(&moves);

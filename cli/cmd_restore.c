@@ -9,18 +9,25 @@
 
 #include "device.h"
 #include "moves.h"
+#include "fleet/wait.h"
 
 static const struct option_spec restore_options[] = {
 	{'a', "all", NULL, "all devices that usrpci has taken"},
+	WAIT_OPTION,
 	{0},
 };
 
+/* The time to wait is that of all devices together. */
 static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
 {
 	struct usrpci_dev_info was;
 	bool exists = device_state(cli, addr, &was);
-	int error = usrpci_host_restore(cli->host, addr);
+	int error;
 
+	wait_begin(cli);
+	do
+		error = usrpci_host_restore(cli->host, addr);
+	while (wait_and_try_again(cli, error));
 	if (error == -ENODEV)
 		return STATUS_DONE; /* gone for good, which was said */
 	if (error)
@@ -38,8 +45,8 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	/* A damaged record is passed over, yet its device is not where it was. */
 	if (cli->errors)
 		status = STATUS_FAILED;
-	if (count == 0 && !status && cli->recovered == 0 && !cli->quiet && !cli->json)
-		fprintf(stderr, "usrpci: nothing to restore\n");
+	if (count == 0 && !status && cli->recovered == 0)
+		note(cli, NULL, "nothing to restore");
 	for (int i = 0; i < count; i++) {
 		int last = restore(cli, &entries[i].addr, moves);
 
@@ -49,17 +56,37 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	return status;
 }
 
-/* Whether the recovery at the start of this command has restored the device already. */
-static bool is_done(struct cli *cli, const struct usrpci_addr *addr)
+/* Whether there is a record of the device. One that is damaged is one: restore says so. */
+static bool is_recorded(struct cli *cli, const struct usrpci_addr *addr)
 {
 	struct usrpci_journal_entry *entries = NULL;
-	int count = cli->recovered > 0 ? usrpci_host_journal(cli->host, &entries) : -1;
-	bool held = count < 0;
+	int errors = cli->errors, count;
+	bool found;
 
+	hold_messages();
+	count = usrpci_host_journal(cli->host, &entries);
+	forget_held_messages();
+	found = count < 0 || cli->errors > errors;
 	for (int i = 0; i < count; i++)
-		held |= !usrpci_addr_compare(&entries[i].addr, addr);
+		found |= !usrpci_addr_compare(&entries[i].addr, addr);
 	free(entries);
-	return !held;
+	cli->errors = errors;
+	return found;
+}
+
+/* What usrpci does not hold is where it should be; the recovery may just have brought it there. */
+static int leave(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
+{
+	char name[USRPCI_ADDR_STRLEN];
+	struct usrpci_dev_info info;
+
+	if (cli->recovered > 0)
+		return STATUS_DONE;
+	usrpci_addr_format(addr, name);
+	if (!device_state(cli, addr, &info))
+		return failed(name, NULL, "there is no such device, and no record of one");
+	note(cli, name, "usrpci never touched it: there is nothing to restore");
+	return moves_add(moves, &info);
 }
 
 /* A device that is gone has no name but its address. */
@@ -72,8 +99,9 @@ static int restore_named(struct cli *cli, const char *name, struct moves *moves)
 		error = usrpci_dev_find(cli->ctx, name, &addr);
 	if (error)
 		return status_of(error);
-	return is_done(cli, &addr) || named_before(cli, &addr) ? STATUS_DONE
-							       : restore(cli, &addr, moves);
+	if (named_before(cli, &addr))
+		return STATUS_DONE;
+	return is_recorded(cli, &addr) ? restore(cli, &addr, moves) : leave(cli, &addr, moves);
 }
 
 static int run(struct cli *cli, bool all, struct moves *moves)
@@ -96,9 +124,10 @@ static int cmd_restore(struct cli *cli)
 	int key, status;
 
 	while ((key = option_next(cli))) {
-		if (key != 'a')
+		if (key == 'a')
+			all = true;
+		else if (key != OPTION_WAIT || wait_option(cli))
 			return cli->stopped;
-		all = true;
 	}
 	if (all && cli->argc)
 		return unexpected_operand(cli, cli->argv[0]);

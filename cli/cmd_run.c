@@ -14,6 +14,7 @@
 
 #include "moves.h"
 #include "number.h"
+#include "fleet/wait.h"
 
 enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_MEMLOCK, OPTION_KEEP };
 
@@ -27,6 +28,7 @@ static const struct option_spec run_options[] = {
 	 "uio: how many pages of 2 MiB are reserved, and lent at most"},
 	{OPTION_MEMLOCK, "memlock", "MIB",
 	 "vfio: what each process may pin; default: 1/4 of memory"},
+	WAIT_OPTION,
 	{OPTION_KEEP, "keep", NULL, "leave the devices with that driver afterwards"},
 	{0},
 };
@@ -67,6 +69,10 @@ static int read_options(struct cli *cli, struct usrpci_lend_options *options)
 			if (read_size(cli, "MiB", SIZE_MAX >> 20, &options->memlock))
 				return -1;
 			options->memlock <<= 20;
+			break;
+		case OPTION_WAIT:
+			if (wait_option(cli))
+				return -1;
 			break;
 		case OPTION_KEEP:
 			options->keep = true;
@@ -122,6 +128,19 @@ static int look_for(const char *program)
 	}
 }
 
+/* Standard output is the program's. */
+static void print_json(struct cli *cli, int status)
+{
+	struct json json = {0};
+
+	cli->lent = true;
+	if (!cli->json)
+		return;
+	json_open(&json, NULL, '{');
+	json_number(&json, "program_status", (uint64_t)status);
+	json_close(&json, '}');
+}
+
 static int lend(struct cli *cli, struct usrpci_lend_options *options)
 {
 	struct moves moves = {0};
@@ -130,10 +149,16 @@ static int lend(struct cli *cli, struct usrpci_lend_options *options)
 	if (!status) {
 		options->addrs = moves.addrs;
 		options->count = (size_t)moves.count;
-		status = usrpci_host_lend(cli->host, options);
+		wait_begin(cli);
+		do
+			status = usrpci_host_lend(cli->host, options);
+		while (wait_and_try_again(cli, status));
 	}
 	moves_free(&moves);
-	return status < 0 ? status_of_change(status) : status;
+	if (status < 0)
+		return status_of_change(status);
+	print_json(cli, status);
+	return status;
 }
 
 static int cmd_run(struct cli *cli)
@@ -142,8 +167,10 @@ static int cmd_run(struct cli *cli)
 	struct usrpci_lend_options options = {.argv = program};
 	int error;
 
+	json_to(stderr);
 	if (read_options(cli, &options))
 		return cli->stopped;
+	cli->quiet |= cli->json;
 	if (cli->argc == 0)
 		return usage_error(cli, NULL, "no device is named");
 	if (!program || !*program)

@@ -14,13 +14,13 @@
 
 static void take_log(void *data, const struct usrpci_log_entry *entry)
 {
-	static const char *const prefix[] = {"", "warning: ", "", "debug: "};
+	static const enum message_level levels[] = {MESSAGE_ERROR, MESSAGE_WARNING, MESSAGE_NOTE,
+						    MESSAGE_DEBUG};
 	struct cli *cli = data;
-	char text[640];
 
 	cli->errors += entry->level == USRPCI_LOG_ERROR;
-	snprintf(text, sizeof(text), "%s%s", prefix[entry->level], entry->text);
-	print_message(entry->object ? entry->object : entry->subject, text, entry->hint);
+	print_message(levels[entry->level], entry->object ? entry->object : entry->subject,
+		      entry->text, entry->hint);
 }
 
 int open_context(struct cli *cli)
@@ -75,6 +75,7 @@ static void print_change(void *data, const struct usrpci_host_change *change)
 	struct cli *cli = data;
 	FILE *out = cli->dry_run ? stdout : stderr;
 
+	cli->change_count++;
 	if (cli->dry_run && cli->json) {
 		print_change_json(cli, change);
 		return;
@@ -122,11 +123,12 @@ int open_host_for_changes(struct cli *cli)
 
 	if (error)
 		return error;
+	cli->may_change = true;
 	begin_changes(cli);
 	cli->recovered = usrpci_host_recover(cli->host);
-	if (cli->recovered > 0 && !cli->quiet)
-		fprintf(stderr, "usrpci: took %d device%s back from a usrpci run that was killed\n",
-			cli->recovered, cli->recovered > 1 ? "s" : "");
+	if (cli->recovered > 0)
+		note(cli, NULL, "took %d device%s back from a usrpci run that was killed",
+		     cli->recovered, cli->recovered > 1 ? "s" : "");
 	/* What could not be cleaned up was said, and keeps nobody from other devices. */
 	return 0;
 }

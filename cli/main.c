@@ -16,9 +16,11 @@
 #include "cli.h"
 
 static const struct command *const commands[] = {
-	&command_list,    &command_show,     &command_check, &command_hugepages, &command_bind,
-	&command_restore, &command_run,      &command_ps,    &command_config,    &command_bar,
-	&command_nvme,    &command_complete, NULL,
+	&command_list,      &command_show, &command_check,
+	&command_hugepages, &command_bind, &command_restore,
+	&command_run,       &command_ps,   &command_monitor,
+	&command_config,    &command_bar,  &command_nvme,
+	&command_complete,  NULL,
 };
 
 static void help_program(void)
@@ -57,13 +59,14 @@ static const struct command *find_command(const struct cli *cli, const char *nam
 	return NULL;
 }
 
-static int help(const struct cli *cli)
+static int help(struct cli *cli)
 {
 	const struct command *command = cli->argc > 1 ? find_command(cli, cli->argv[1]) : &program;
 
 	if (!command)
 		return STATUS_USAGE;
 	help_command(command);
+	cli->json = false;
 	return STATUS_DONE;
 }
 
@@ -89,6 +92,33 @@ static int run_command(struct cli *cli)
 		return help(cli);
 	cli->command = find_command(cli, cli->argv[0]);
 	return cli->command ? cli->command->run(cli) : STATUS_USAGE;
+}
+
+static const char *result_name(const struct cli *cli, int status)
+{
+	static const char *const names[] = {
+		[STATUS_FAILED] = "failed",       [STATUS_USAGE] = "usage",
+		[STATUS_NOT_READY] = "not-ready", [STATUS_LEFT] = "left-behind",
+		[STATUS_BUSY] = "in-use",         [STATUS_SAME] = "unchanged",
+	};
+
+	if (cli->lent)
+		return "done";
+	if (status != STATUS_DONE)
+		return status < (int)ARRAY_SIZE(names) ? names[status] : names[STATUS_FAILED];
+	if (!cli->may_change)
+		return "done";
+	return cli->change_count ? "changed" : "unchanged";
+}
+
+static int end_command(struct cli *cli, int status)
+{
+	if (status == STATUS_DONE && cli->exit_code && cli->may_change && !cli->change_count)
+		status = STATUS_SAME;
+	close_context(cli);
+	if (cli->json)
+		json_end(result_name(cli, status), status);
+	return status;
 }
 
 /* Whether the reader of our output has gone, as head(1) does. */
@@ -149,6 +179,5 @@ int main(int argc, char **argv)
 	else
 		status = run_command(&cli);
 	status = admit_unread(&cli, status);
-	close_context(&cli);
-	return flush_output(status);
+	return flush_output(end_command(&cli, status));
 }

@@ -6,21 +6,47 @@
  * Messages and the status that each stands for. object and hint may be NULL.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
+
 enum status {
 	STATUS_DONE = 0,
 	STATUS_FAILED = 1,
 	STATUS_USAGE = 2,
 	STATUS_NOT_READY = 3,
 	STATUS_LEFT = 4, /* something was left behind, which restore --all cleans up */
+	STATUS_BUSY = 5, /* refused: a device is in use; everything is as it was */
+	STATUS_SAME = 6, /* with --exit-code: nothing had to be changed */
 };
 
 struct cli;
+struct json;
+
+/* What a message is worth; in JSON its "level". */
+enum message_level { MESSAGE_ERROR, MESSAGE_WARNING, MESSAGE_NOTE, MESSAGE_DEBUG };
 
 /* "usrpci: object: text", and the hint on a line of its own, behind all results so far. */
-void print_message(const char *object, const char *text, const char *hint);
+void print_message(enum message_level level, const char *object, const char *text,
+		   const char *hint);
+
+/* Remembers messages from now on, for json_messages(). */
+void keep_messages(void);
+
+/* Writes the messages that were remembered, as "messages". */
+void json_messages(struct json *json);
+
+/* Keeps messages back from now on, until they are printed or forgotten. */
+void hold_messages(void);
+void print_held_messages(void);
+void forget_held_messages(void);
+bool first_held_message(char *object, size_t object_size, char *text, size_t text_size);
 
 __attribute__((format(printf, 3, 4))) int failed(const char *object, const char *hint,
 						 const char *format, ...);
+
+/* Says something that is no failure, unless --quiet was given. */
+__attribute__((format(printf, 3, 4))) void note(const struct cli *cli, const char *object,
+						const char *format, ...);
 int out_of_memory(void);
 
 /* Without a hint the message points to the help of the command. */
@@ -33,7 +59,10 @@ int unexpected_operand(const struct cli *cli, const char *operand);
 /* The status for a negative errno of the library, which has already logged what happened. */
 int status_of(int error);
 
-/* The same, of a change to the host: -EUCLEAN says that something was left behind. */
+/*
+ * The same, of a change to the host: -EUCLEAN says that something was left behind, -EBUSY that
+ * nothing was touched because it is in use.
+ */
 int status_of_change(int error);
 
 #endif

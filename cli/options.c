@@ -14,6 +14,7 @@
 
 enum {
 	OPTION_ROOT = 512,
+	OPTION_EXIT_CODE,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTIONS_MAX = 32,
@@ -24,6 +25,7 @@ const struct option_spec global_options[] = {
 	{'q', "quiet", NULL, "do not print the writes that are made"},
 	{'j', "json", NULL, "print results as JSON"},
 	{'v', "verbose", NULL, "say more; twice for debugging"},
+	{OPTION_EXIT_CODE, "exit-code", NULL, "exit with 6 when nothing had to be changed"},
 	{OPTION_ROOT, "root", "DIR", "read /sys, /proc, /dev and /run below DIR"},
 	{'h', "help", NULL, "print this help"},
 	{'V', "version", NULL, "print the version"},
@@ -154,9 +156,13 @@ static int take_global(struct cli *cli, const struct command *command, int key)
 		return 0;
 	case 'j':
 		cli->json = true;
+		keep_messages();
 		return 0;
 	case 'v':
 		cli->verbose++;
+		return 0;
+	case OPTION_EXIT_CODE:
+		cli->exit_code = true;
 		return 0;
 	case OPTION_ROOT:
 		cli->root = optarg;
@@ -164,10 +170,12 @@ static int take_global(struct cli *cli, const struct command *command, int key)
 	case OPTION_VERSION:
 	case 'V':
 		printf("usrpci %s\n", USRPCI_VERSION);
+		cli->json = false;
 		cli->stopped = STATUS_DONE;
 		return -1;
 	case 'h':
 		help_command(command);
+		cli->json = false;
 		cli->stopped = STATUS_DONE;
 		return -1;
 	default:

@@ -15,34 +15,102 @@
 #include "cli.h"
 #include "output.h"
 
+/* Where the command's object goes, whether it has begun, and whether one line is to hold it. */
+static struct {
+	FILE *file; /* NULL: standard output */
+	bool open;
+	bool on_a_line;
+} document;
+
+void json_to(FILE *file)
+{
+	document.file = file;
+}
+
+__attribute__((format(printf, 1, 2))) static void put(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(document.file ? document.file : stdout, format, args);
+	va_end(args);
+}
+
+static void new_line(unsigned int depth)
+{
+	if (!document.on_a_line)
+		put("\n%*s", (int)depth * 3, "");
+}
+
 static void begin(struct json *json, const char *key)
 {
 	if (json->filled)
-		putchar(',');
+		put(document.on_a_line ? ", " : ",");
 	if (json->depth)
-		printf("\n%*s", (int)json->depth * 3, "");
+		new_line(json->depth);
 	if (key)
-		printf("\"%s\": ", key);
+		put("\"%s\": ", key);
 	json->filled = true;
+}
+
+static void open_document(struct json *json)
+{
+	bool begun = document.open;
+
+	document.open = true;
+	*json = (struct json){.depth = 1, .filled = begun};
+	if (begun)
+		return;
+	put("{");
+	json_number(json, "schema", JSON_SCHEMA);
 }
 
 void json_open(struct json *json, const char *key, char bracket)
 {
+	if (!json->depth) {
+		open_document(json);
+		return;
+	}
 	begin(json, key);
-	putchar(bracket);
+	put("%c", bracket);
 	json->depth++;
 	json->filled = false;
 }
 
+/* The outermost object stays open for what others have to add. */
 void json_close(struct json *json, char bracket)
 {
-	json->depth--;
+	if (!--json->depth)
+		return;
 	if (json->filled)
-		printf("\n%*s", (int)json->depth * 3, "");
-	putchar(bracket);
+		new_line(json->depth);
+	put("%c", bracket);
 	json->filled = true;
-	if (!json->depth)
-		putchar('\n');
+}
+
+void json_line(struct json *json)
+{
+	document.on_a_line = true;
+	*json = (struct json){0};
+	json_open(json, NULL, '{');
+}
+
+void json_line_end(void)
+{
+	put("}\n");
+	document.open = false;
+}
+
+void json_end(const char *result, int status)
+{
+	struct json json = {0};
+
+	json_open(&json, NULL, '{');
+	json_messages(&json);
+	json_text(&json, "result", result);
+	json_number(&json, "exit_status", (uint64_t)status);
+	new_line(0);
+	put("}\n");
 }
 
 void json_text(struct json *json, const char *key, const char *text)
@@ -52,51 +120,51 @@ void json_text(struct json *json, const char *key, const char *text)
 		return;
 	}
 	begin(json, key);
-	putchar('"');
+	put("\"");
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
 		if (c == '"' || c == '\\')
-			printf("\\%c", c);
+			put("\\%c", c);
 		else if (c < 0x20)
-			printf("\\u%04x", c);
+			put("\\u%04x", c);
 		else
-			putchar(c);
+			put("%c", c);
 	}
-	putchar('"');
+	put("\"");
 }
 
 void json_number(struct json *json, const char *key, uint64_t number)
 {
 	begin(json, key);
-	printf("%" PRIu64, number);
+	put("%" PRIu64, number);
 }
 
 void json_bool(struct json *json, const char *key, bool value)
 {
 	begin(json, key);
-	printf("%s", value ? "true" : "false");
+	put("%s", value ? "true" : "false");
 }
 
 void json_null(struct json *json, const char *key)
 {
 	begin(json, key);
-	printf("null");
+	put("null");
 }
 
 void json_hex(struct json *json, const char *key, uint64_t number, int digits)
 {
 	begin(json, key);
-	printf("\"0x%0*" PRIx64 "\"", digits, number);
+	put("\"0x%0*" PRIx64 "\"", digits, number);
 }
 
 void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t size)
 {
 	begin(json, key);
-	putchar('"');
+	put("\"");
 	for (size_t i = 0; i < size; i++)
-		printf("%02x", bytes[i]);
-	putchar('"');
+		put("%02x", bytes[i]);
+	put("\"");
 }
 
 struct table table_open(bool json, const char *name, const struct column *columns, size_t count)

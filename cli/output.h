@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <libsmartcols.h>
 
@@ -52,8 +53,14 @@ __attribute__((format(printf, 3, 4))) void table_cell(struct libscols_line *line
 int table_print(struct table *table);
 
 /*
- * JSON on standard output. key is NULL in arrays and for the outermost value.
+ * JSON on standard output. key is NULL in arrays and for the outermost object.
+ *
+ * A command prints one object, whoever of its parts writes to it: the outermost json_open() begins
+ * it, or goes on with it, and json_end() ends it when the command's status is known.
  */
+
+/* Grows when a key goes or changes its meaning, not when one comes. */
+enum { JSON_SCHEMA = 1 };
 
 struct json {
 	unsigned int depth;
@@ -66,6 +73,19 @@ void json_text(struct json *json, const char *key, const char *text); /* NULL: n
 void json_number(struct json *json, const char *key, uint64_t number);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
+
+/* Lets the object go to a file other than standard output, before it begins. */
+void json_to(FILE *file);
+
+/* Ends the object with the messages that were printed, and what became of the command. */
+void json_end(const char *result, int status);
+
+/*
+ * For a command that prints an object a line, as things happen: begins one, with its version, and
+ * ends it.
+ */
+void json_line(struct json *json);
+void json_line_end(void);
 
 /* Bytes as one text in hexadecimal: "3412e811". */
 void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t size);

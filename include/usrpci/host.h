@@ -321,6 +321,52 @@ int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list);
 int usrpci_host_recover(struct usrpci_host *host);
 
 /*
+ * Events: devices that come, go and change their driver.
+ */
+
+enum usrpci_event_kind {
+	USRPCI_EVENT_ADDED,   /**< a device is there */
+	USRPCI_EVENT_REMOVED, /**< it is gone */
+	USRPCI_EVENT_BOUND,   /**< a driver has it */
+	USRPCI_EVENT_UNBOUND, /**< its driver has let go of it */
+	USRPCI_EVENT_LOST,    /**< more came than could be kept: list the devices anew */
+};
+
+struct usrpci_event {
+	enum usrpci_event_kind kind;
+	struct usrpci_addr addr; /**< of no meaning when events were lost, as all below */
+	uint16_t vendor;
+	uint16_t device;
+	char driver[32]; /**< that has it now; "" when none does */
+	char was[32];    /**< that had it before; "" when none did */
+};
+
+struct usrpci_monitor;
+
+/**
+ * Begins to listen. Whatever changes from then on is an event, so a program that lists the devices
+ * after this call misses none. Needs no privileges. A monitor is used by one thread at a time and
+ * closed before its host. Closing NULL does nothing.
+ *
+ * Errors: -EOPNOTSUPP (the host is a directory that stands for one); -ENOMEM; what socket(2) says.
+ */
+int usrpci_host_monitor_open(struct usrpci_host *host, struct usrpci_monitor **monitor);
+void usrpci_host_monitor_close(struct usrpci_monitor *monitor);
+
+/** The descriptor to poll(2) for reading, for programs that wait for other things too. */
+int usrpci_host_monitor_fd(const struct usrpci_monitor *monitor);
+
+/**
+ * Waits for the next event.
+ *
+ * @timeout_ms	how long; 0: not at all; -1: for ever
+ *
+ * Returns 1, or 0 when none came. Errors: -EINTR; -ENOMEM.
+ */
+int usrpci_host_monitor_next(struct usrpci_monitor *monitor, int timeout_ms,
+			     struct usrpci_event *event);
+
+/*
  * Names, from udev's hardware database.
  */
 

@@ -213,8 +213,7 @@ every_command_has_a_man_page()
 	cd "$1" || return
 	compgen -G "man/usrpci-*" >/dev/null || skip "no command has a page yet"
 	compgen -G 'cli/cmd_*.c' >/dev/null || skip "there is no cli/cmd_*.c"
-	for command in cli/cmd_*.c; do
-		command=$(basename "${command#cli/cmd_}" .c)
+	sources cli | sed -n 's|.*/cmd_\(.*\)\.c$|\1|p' | while read -r command; do
 		compgen -G "man/usrpci-$command.[18]*" >/dev/null ||
 			echo "cli/cmd_$command.c: no man/usrpci-$command.8.scd"
 	done

@@ -45,7 +45,7 @@ teardown()
 # refused ADDR DRIVER PATTERN: bind is refused with this reason and the device stays with its driver.
 refused()
 {
-	expect_fail 1 "in use: $3" usrpci bind "$1"
+	expect_fail 5 "in use: $3" usrpci bind "$1"
 	[ "$(driver_of "$1")" = "$2" ]
 	[ -z "$(ls /run/usrpci/journal 2>/dev/null)" ]
 }

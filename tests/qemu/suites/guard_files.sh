@@ -40,7 +40,7 @@ refused()
 {
 	local driver
 	driver=$(driver_of "$1")
-	expect_fail 1 "in use: $2" usrpci bind --driver none "$1"
+	expect_fail 5 "in use: $2" usrpci bind --driver none "$1"
 	[ "$(driver_of "$1")" = "$driver" ]
 }
 

@@ -163,7 +163,7 @@ lend_run@shows-who-has-what()
 	usrpci ps | tee "$scratch/ps"
 	grep -q "^$edu .*lent *sleep" "$scratch/ps"
 	usrpci --json ps | python3 -m json.tool >/dev/null
-	expect_fail 1 "it is lent to sleep" usrpci bind "$edu" --driver none
+	expect_fail 5 "it is lent to sleep" usrpci bind "$edu" --driver none
 	kill -TERM "$broker"
 	wait "$broker" || true
 }
@@ -173,8 +173,8 @@ lend_run@lends-a-device-to-one-program-at-a-time()
 	usrpci -q run "$edu" -- sleep 30 &
 	local broker=$!
 	wait_for 20 is_lent "$edu"
-	expect_fail 1 "it is lent to sleep" usrpci -q run "$edu" -- true
-	expect_fail 1 "it is lent to sleep" usrpci -q run "$nic" "$edu" -- true
+	expect_fail 5 "it is lent to sleep" usrpci -q run "$edu" -- true
+	expect_fail 5 "it is lent to sleep" usrpci -q run "$nic" "$edu" -- true
 	expect_same "$(driver_of "$nic")" e1000
 	is_lent "$edu"
 	kill -TERM "$broker"
@@ -262,7 +262,7 @@ lend_run@refuses-a-device-that-another-program-drives()
 	sleep 1000 3</dev/uio0 &
 	local other=$!
 	wait_for 5 test /dev/uio0 -ef "/proc/$other/fd/3"
-	expect_fail 1 "$other \(sleep\) has /dev/uio0 open" usrpci -q run "$edu" -- true
+	expect_fail 5 "$other \(sleep\) has /dev/uio0 open" usrpci -q run "$edu" -- true
 	lend --force "$edu" -- true
 	kill "$other"
 	wait "$other" || true
@@ -421,7 +421,7 @@ lend_run@goes-on-with-other-devices-while-one-that-was-left-is-held()
 {
 	keep_file_of_a_killed_brokers hold
 	expect_output "\(lend_keep\) has /dev/uio0 open" lend "$nic" -- true
-	expect_fail 1 "what a killed broker left of it is not cleaned up" usrpci -q run "$edu" -- true
+	expect_fail 5 "what a killed broker left of it is not cleaned up" usrpci -q run "$edu" -- true
 	memory_is_kept
 	end_keeper
 	usrpci -q restore --all
@@ -557,7 +557,7 @@ lend_run@puts-configuration-space-back-after-a-killed-broker()
 lend_run@keeps-memory-of-a-killed-broker-while-its-device-is-held()
 {
 	keep_file_of_a_killed_brokers hold
-	expect_fail 1 "lend_keep. has /dev/uio0 open" usrpci -q restore --all
+	expect_fail 5 "lend_keep. has /dev/uio0 open" usrpci -q restore --all
 	memory_is_kept
 	end_keeper
 	usrpci -q restore --all
@@ -584,7 +584,7 @@ left_behind()
 	memory_is_kept
 	[ -e "/run/usrpci/lent/$edu" ]
 	expect_same "$(driver_of "$edu")" uio_pci_generic
-	expect_fail 1 "$what" usrpci -q restore --all
+	expect_fail 5 "$what" usrpci -q restore --all
 	end_keeper
 	usrpci -q restore --all
 	expect_same "$(driver_of "$edu")" ""
@@ -623,7 +623,7 @@ lend_run@keeps-memory-that-was-passed-on()
 			usrpci -q run "$edu" "$nic" -- "$keep" pass page
 		expect_same "$(driver_of "$nic")" e1000
 		memory_is_kept
-		expect_fail 1 "DMA memory still" usrpci -q restore --all
+		expect_fail 5 "DMA memory still" usrpci -q restore --all
 		end_keeper
 		usrpci -q restore --all
 	done
@@ -689,8 +689,8 @@ lend_run@takes-a-living-broker-for-living-in-another-namespace()
 	usrpci -q run "$edu" -- sleep 1000 &
 	local broker=$!
 	wait_for 20 is_lent "$edu"
-	expect_fail 1 "it is lent to sleep" unshare -pf --mount-proc usrpci -q restore --all
-	expect_fail 1 "it is lent to sleep" usrpci -q bind --force --driver "" "$edu"
+	expect_fail 5 "it is lent to sleep" unshare -pf --mount-proc usrpci -q restore --all
+	expect_fail 5 "it is lent to sleep" usrpci -q bind --force --driver "" "$edu"
 	is_lent "$edu"
 	expect_same "$(driver_of "$edu")" uio_pci_generic
 	kill -TERM "$broker"

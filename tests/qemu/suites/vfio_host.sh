@@ -89,7 +89,7 @@ vfio_host@bind-chooses-vfio-where-an-iommu-translates()
 vfio_host@bind-refuses-a-group-with-a-stranger-by-name()
 {
 	[ "$(node_of $shared_edu)" = "$(node_of $shared_e1000)" ]
-	expect_fail 1 "$shared_e1000.*belongs to e1000" usrpci bind $shared_edu --driver vfio-pci
+	expect_fail 5 "$shared_e1000.*belongs to e1000" usrpci bind $shared_edu --driver vfio-pci
 	[ -z "$(driver_of $shared_edu)" ]
 }
 
@@ -153,7 +153,7 @@ vfio_host@a-device-that-a-program-keeps-is-not-waited-for()
 	END
 	keeper=$!
 	wait_for 10 test -e "$scratch/ready"
-	expect_fail 1 'in use: ' timeout 20 usrpci restore $edu
+	expect_fail 5 'in use: ' timeout 20 usrpci restore $edu
 	[ "$(driver_of $edu)" = vfio-pci ]
 	usrpci -q bind $e1000
 	usrpci -q restore $e1000
