@@ -14,6 +14,7 @@
 
 #include "driver.h"
 #include "group.h"
+#include "guard/processes.h"
 #include "journal.h"
 #include "lend/lend.h"
 #include "numbers.h"
@@ -138,14 +139,25 @@ static int take_all(struct usrpci_host *host, const struct plan *plan)
 											   : -EIO;
 }
 
-static int carry_out(struct usrpci_host *host, struct plan *plan)
+static int check_targets(struct usrpci_host *host, const struct plan *plan)
 {
+	struct open_files files = {0};
 	int error = 0;
 
+	host->open_files = &files;
 	for (size_t i = 0; !error && i < plan->targets.count; i++) {
 		if (!is_done(&plan->targets.list[i]))
 			error = check_target(host, plan, &plan->targets.list[i]);
 	}
+	host->open_files = NULL;
+	open_files_free(&files);
+	return error;
+}
+
+static int carry_out(struct usrpci_host *host, struct plan *plan)
+{
+	int error = check_targets(host, plan);
+
 	for (size_t i = 0; !error && i < plan->targets.count; i++)
 		error = driver_load(host, plan->targets.list[i].wanted, NULL);
 	return error ?: take_all(host, plan);

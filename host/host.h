@@ -26,6 +26,7 @@ struct host_kernel {
 
 struct kmod_ctx;
 struct lazy_kmod;
+struct open_files;
 struct udev;
 struct udev_hwdb;
 struct udev_list_entry;
@@ -40,6 +41,7 @@ struct usrpci_host {
 	unsigned int settle_ms;   /* deadline for the kernel to do as told */
 	unsigned int kernel_ms;   /* deadline for a driver to let go of a device, or to take it */
 	char promised[NAME_SIZE]; /* in a dry run, the driver whose module was shown last */
+	struct open_files *open_files; /* of all processes, where several looks share them */
 	int lock_fd;
 	unsigned int lock_depth;
 	struct lazy_kmod *lib; /* functions of libkmod, loaded when first needed */

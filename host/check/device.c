@@ -50,22 +50,21 @@ static enum usrpci_check_state state_of_use(const struct usrpci_dev_info *info,
 static void check_uses(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		       const char *name, struct findings *findings)
 {
-	struct usrpci_use *uses = NULL;
-	int count = guard_look(host, info, false, &uses);
+	struct guard_view view;
 
-	findings->failed |= count < 0;
-	for (int i = 0; i < count; i++)
-		finding_add(findings, state_of_use(info, &uses[i]), "use", uses[i].cure, "%s",
-			    uses[i].text);
-	if (!count)
+	if (guard_look(host, info, true, &view)) {
+		findings->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < view.use_count; i++)
+		finding_add(findings, state_of_use(info, &view.uses[i]), "use", view.uses[i].cure,
+			    "%s", view.uses[i].text);
+	if (!view.use_count)
 		finding_add(findings, USRPCI_CHECK_OK, "use", NULL, "nobody uses %s", name);
-	usrpci_host_uses_free(uses);
-	count = guard_look(host, info, true, &uses);
-	findings->failed |= count < 0;
-	for (int i = 0; i < count; i++)
-		finding_add(findings, USRPCI_CHECK_NOTE, "use", NULL, "%s", uses[i].text);
-	if (count > 0)
-		usrpci_host_uses_free(uses);
+	for (size_t i = 0; i < view.note_count; i++)
+		finding_add(findings, USRPCI_CHECK_NOTE, "use", NULL, "%s", view.notes[i].text);
+	usrpci_host_uses_free(view.uses);
+	usrpci_host_uses_free(view.notes);
 }
 
 /* Under uio a device is given physical addresses, which a translating IOMMU takes for its own. */

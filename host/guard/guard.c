@@ -203,29 +203,39 @@ static int look_at_all(struct guard *guard)
 			   "files that might show a use of it cannot be read");
 }
 
-int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, bool notes,
-	       struct usrpci_use **uses)
+int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, bool with_notes,
+	       struct guard_view *view)
 {
-	struct guard guard = {.host = host, .info = info};
-	int error = notes ? guard_notes(&guard) : look_at_all(&guard);
+	struct guard guard = {.host = host, .info = info}, notes;
+	int error = look_at_all(&guard);
 
+	notes = (struct guard){.host = host, .info = info, .tree = guard.tree};
+	if (!error && with_notes)
+		error = guard_notes(&notes);
 	free(guard.tree.leaves);
 	if (error) {
 		free(guard.uses);
+		free(notes.uses);
 		return error;
 	}
-	*uses = guard.uses;
-	return (int)guard.count;
+	*view = (struct guard_view){guard.uses, notes.uses, guard.count, notes.count};
+	return 0;
 }
 
 int usrpci_host_uses(struct usrpci_host *host, const struct usrpci_addr *addr,
 		     struct usrpci_use **uses)
 {
 	struct usrpci_dev_info info;
+	struct guard_view view;
 	int error = usrpci_dev_lookup(host->ctx, addr, &info);
 
 	*uses = NULL;
-	return error ?: guard_look(host, &info, false, uses);
+	if (!error)
+		error = guard_look(host, &info, false, &view);
+	if (error)
+		return error;
+	*uses = view.uses;
+	return (int)view.use_count;
 }
 
 void usrpci_host_uses_free(struct usrpci_use *uses)

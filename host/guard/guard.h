@@ -51,9 +51,17 @@ int guard_open_files(struct guard *guard);
 /* Adds what is worth knowing and no reason to leave the device alone: as uses, for the check. */
 int guard_notes(struct guard *guard);
 
-/* Looks at a device with all parts, or for notes alone. The uses are the caller's to free. */
-int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, bool notes,
-	       struct usrpci_use **uses);
+struct guard_view {
+	struct usrpci_use *uses, *notes;
+	size_t use_count, note_count;
+};
+
+/*
+ * Looks at a device with all parts, and for notes too where they are wanted. The lists are the
+ * caller's to free. Returns 0 or a negative errno, and then there are none.
+ */
+int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, bool with_notes,
+	       struct guard_view *view);
 
 /* Whether a path of a disk's file, as the kernel or a program knows it, leads to this disk. */
 bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path);

@@ -120,9 +120,9 @@ static int note_carrier(struct guard *guard, const struct leaf *leaf)
 
 int guard_notes(struct guard *guard)
 {
-	int error = tree_read(guard->host, guard->info, &guard->tree);
+	int error = 0;
 
-	for (size_t i = 0; error != -ENOMEM && i < guard->tree.count; i++) {
+	for (size_t i = 0; !error && i < guard->tree.count; i++) {
 		const struct leaf *leaf = &guard->tree.leaves[i];
 
 		if (leaf_is(leaf, "input"))
@@ -130,5 +130,5 @@ int guard_notes(struct guard *guard)
 		else if (leaf_is(leaf, "net") && leaf->name[0])
 			error = note_carrier(guard, leaf);
 	}
-	return error == -ENOMEM ? error : 0;
+	return error;
 }

@@ -8,10 +8,7 @@
  * Files that were mapped and then closed are not seen, nor those on their way through a socket.
  */
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/major.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +19,7 @@
 
 #include "file.h"
 #include "guard/guard.h"
-#include "unread.h"
+#include "guard/processes.h"
 
 /* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCu
@@ -121,127 +118,67 @@ static int add_files(struct guard *guard)
 }
 
 /* A host that is made of files has no device numbers, but paths. */
-static bool has_name(const struct leaf *leaf, const char *target)
+static bool has_name(const struct leaf *leaf, const char *path)
 {
 	const char *directory = leaf_is(leaf, "vfio") ? "/dev/vfio/" : "/dev/";
-	const char *name = strrchr(target, '/');
+	const char *name = strrchr(path, '/');
 
-	return !strncmp(target, directory, strlen(directory)) && !strcmp(name + 1, leaf->name);
-}
-
-static bool is_file_of(const struct leaf *leaf, const struct statx *status)
-{
-	return leaf->number &&
-	       leaf->number == makedev(status->stx_rdev_major, status->stx_rdev_minor) &&
-	       leaf_is(leaf, "block") == S_ISBLK(status->stx_mode);
+	return !strncmp(path, directory, strlen(directory)) && !strcmp(name + 1, leaf->name);
 }
 
 /* "/sys/devices/pci0000:00/0000:03:00.0/resource0" */
-static bool is_resource(const struct leaf *leaf, const char *target)
+static bool is_register(const struct leaf *leaf, const char *path)
 {
 	char part[NAME_SIZE + 16];
 
 	snprintf(part, sizeof(part), "/%s/resource", leaf->name);
-	return leaf_is(leaf, "pci") && strstr(target, "/devices/pci") && strstr(target, part);
+	return leaf_is(leaf, "pci") && strstr(path, "/devices/pci") && strstr(path, part);
 }
 
-/* The leaf whose file an open file is; NULL: none. A server that is gone is not waited for. */
-static const struct leaf *find_leaf(const struct guard *guard, int fds, const char *fd,
-				    const char *target)
+static bool is_file_of(const struct guard *guard, const struct leaf *leaf,
+		       const struct open_file *file)
 {
-	bool live = host_is_live(guard->host);
-	struct statx status = {0};
-
-	if (target[0] != '/' || (live && statx(fds, fd, AT_STATX_DONT_SYNC, STATX_TYPE, &status)))
-		return NULL;
-	for (size_t i = 0; i < guard->tree.count; i++) {
-		const struct leaf *leaf = &guard->tree.leaves[i];
-
-		if (is_resource(leaf, target))
-			return leaf;
-		if (!live && has_name(leaf, target))
-			return leaf;
-		if ((S_ISCHR(status.stx_mode) || S_ISBLK(status.stx_mode)) &&
-		    is_file_of(leaf, &status))
-			return leaf;
-	}
-	return NULL;
+	if (is_register(leaf, file->path))
+		return true;
+	if (!host_is_live(guard->host))
+		return has_name(leaf, file->path);
+	return leaf->number && leaf->number == file->number &&
+	       file->type == (leaf_is(leaf, "block") ? S_IFBLK : S_IFCHR);
 }
 
-static int add_process(struct guard *guard, const struct leaf *leaf, const char *pid,
-		       const char *file)
+static int add_process(struct guard *guard, const struct leaf *leaf, const struct open_file *file)
 {
 	char command[NAME_SIZE], object[64];
+	const char *pid = file->pid;
 	int error;
 
 	if (file_read(guard->host->ctx, command, sizeof(command), "/proc/%s/comm", pid) < 0)
 		snprintf(command, sizeof(command), "?");
-	snprintf(object, sizeof(object), "pid %.10s (%s)", pid, command);
-	error = use_add(guard, leaf, USRPCI_USE_OPEN, object, "%s has %s open", object, file);
+	snprintf(object, sizeof(object), "pid %s (%s)", pid, command);
+	error = use_add(guard, leaf, USRPCI_USE_OPEN, object, "%s has %s open", object, file->path);
 	if (!error && leaf_is(leaf, "nvidia"))
 		return use_cure(guard, "kill %s # NVIDIA: systemctl stop nvidia-persistenced", pid);
 	return error ?: use_cure(guard, "kill %s # or end %s as it is meant to be", pid, command);
 }
 
-/* The leaf of the first file in a part of a directory of descriptors; NULL: none. */
-static const struct leaf *search_entries(const struct guard *guard, int fds, const char *entries,
-					 ssize_t size, char target[PATH_SIZE])
+/* One file a process is enough to name it. */
+static int add_processes(struct guard *guard, const struct open_files *files)
 {
-	const struct leaf *leaf = NULL;
+	const char *named = "";
+	int error = 0;
 
-	for (ssize_t at = 0; !leaf && at < size;) {
-		const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
-		ssize_t length = readlinkat(fds, entry->d_name, target, PATH_SIZE - 1);
+	for (size_t i = 0; !error && i < files->count; i++) {
+		const struct open_file *file = &files->list[i];
 
-		if (length < 0)
-			note_unread(guard->host->ctx, "/proc", -errno);
-		target[length < 0 ? 0 : length] = '\0';
-		leaf = find_leaf(guard, fds, entry->d_name, target);
-		at += entry->d_reclen;
+		for (size_t leaf = 0; leaf < guard->tree.count && strcmp(named, file->pid) != 0;
+		     leaf++) {
+			if (!is_file_of(guard, &guard->tree.leaves[leaf], file))
+				continue;
+			error = add_process(guard, &guard->tree.leaves[leaf], file);
+			named = file->pid;
+		}
 	}
-	return leaf;
-}
-
-/* Whether an error means that the process has files, and hides them. */
-static bool is_hidden(const struct guard *guard, int error)
-{
-	note_unread(guard->host->ctx, "/proc", -error);
-	return error != ENOENT && error != ESRCH;
-}
-
-/*
- * Returns 1 when the files are hidden from us. One file a process is enough to name it. A process
- * that ends meanwhile holds nothing. Hosts have thousands of processes, most of them without a file
- * (the kernel's threads): readdir(3) would ask the kernel twice as often.
- */
-static int search_process(struct guard *guard, const char *pid, int fds)
-{
-	_Alignas(struct dirent64) char entries[4096];
-	const struct leaf *leaf = NULL;
-	char target[PATH_SIZE];
-	ssize_t size = 1;
-	int hidden = 0;
-
-	while (!leaf && size > 0) {
-		size = getdents64(fds, entries, sizeof(entries));
-		hidden = size < 0 && is_hidden(guard, errno);
-		leaf = search_entries(guard, fds, entries, size, target);
-	}
-	close(fds);
-	return leaf ? add_process(guard, leaf, pid, target) : hidden;
-}
-
-/* Returns 1 when the files of a process are hidden from us. */
-static int look_at_process(struct guard *guard, int proc, const char *pid)
-{
-	char path[32];
-	int fds;
-
-	snprintf(path, sizeof(path), "%.10s/fd", pid);
-	fds = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fds >= 0)
-		return search_process(guard, pid, fds);
-	return is_hidden(guard, errno);
+	return error;
 }
 
 /* Whoever may not look into other processes, even root in a container, must not guess. */
@@ -258,44 +195,31 @@ static const char *blindness(struct usrpci_host *host, bool hidden)
 	return geteuid() ? "run as root" : "run with the capability CAP_SYS_PTRACE";
 }
 
-static int search_processes(struct guard *guard, DIR *proc)
+static int judge_files(struct guard *guard, const struct open_files *files)
 {
 	const char *cure;
-	struct dirent *entry;
-	bool hidden = false;
-	int result = 0;
+	int error;
 
-	while (errno = 0, result >= 0 && (entry = readdir(proc))) {
-		if (isdigit((unsigned char)entry->d_name[0]))
-			result = look_at_process(guard, dirfd(proc), entry->d_name);
-		hidden |= result > 0;
-	}
-	hidden |= result >= 0 && errno && is_hidden(guard, errno);
-	cure = result < 0 ? NULL : blindness(guard->host, hidden);
+	if (files->error)
+		return use_unknown(guard, files->error, "mount -t proc proc /proc",
+				   "/proc is not mounted: open files cannot be seen");
+	error = add_processes(guard, files);
+	cure = error ? NULL : blindness(guard->host, files->hidden);
 	if (cure)
 		return use_unknown(guard, 0, cure,
 				   "the files that other programs have open cannot be seen");
-	return result < 0 ? result : 0;
+	return error;
 }
 
 int guard_open_files(struct guard *guard)
 {
-	int fd = file_open(guard->host->ctx, O_RDONLY | O_DIRECTORY, "/proc");
-	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	struct open_files own = {0}, *files = guard->host->open_files ?: &own;
 	int error = add_files(guard);
 
-	if (fd >= 0 && !proc) {
-		close(fd);
-		return -ENOMEM;
-	}
-	/* An empty /proc shows no process, not that there is none. */
-	if (!error && (!proc || (host_is_live(guard->host) &&
-				 !file_exists(guard->host->ctx, "/proc/self/fd"))))
-		error = use_unknown(guard, fd < 0 ? fd : 0, "mount -t proc proc /proc",
-				    "/proc is not mounted: open files cannot be seen");
-	else if (!error)
-		error = search_processes(guard, proc);
-	if (proc)
-		closedir(proc);
+	if (!error && !files->read)
+		error = open_files_read(guard->host, files);
+	if (!error)
+		error = judge_files(guard, files);
+	open_files_free(&own);
 	return error;
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_HOST_GUARD_PROCESSES_H
+#define USRPCI_HOST_GUARD_PROCESSES_H
+
+/*
+ * The files of devices that processes have open, as /proc shows them. A host has thousands of
+ * processes, so a program that asks about several devices reads them once.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct usrpci_host;
+
+struct open_file {
+	char pid[12];
+	mode_t type;  /* S_IFCHR, S_IFBLK; 0: the file of a register in sysfs, or not known */
+	dev_t number; /* of the device */
+	char *path;   /* as the process knows it */
+};
+
+/* Those of one process stand together. All zeros before they are read. */
+struct open_files {
+	struct open_file *list;
+	size_t count;
+	bool read;
+	bool hidden; /* those of some processes cannot be seen */
+	int error;   /* why there is no /proc, and then the list is empty */
+};
+
+/* Reads the open files. Returns 0 or -ENOMEM. */
+int open_files_read(struct usrpci_host *host, struct open_files *files);
+void open_files_free(struct open_files *files);
+
+#endif
