@@ -388,10 +388,11 @@ static int fill_host(struct list *list)
 {
 	struct usrpci_dev_info *infos;
 	struct bridge *bridges;
-	int count = usrpci_dev_list(list->cli->ctx, &infos);
+	int errors = list->cli->errors, count = usrpci_dev_list(list->cli->ctx, &infos);
 
 	if (count < 0)
 		return STATUS_FAILED;
+	list->lacking |= list->cli->errors > errors;
 	bridges = calloc((size_t)count + 1, sizeof(*bridges));
 	if (!bridges) {
 		usrpci_dev_list_free(infos);

@@ -92,7 +92,7 @@ static int gather_config(struct show *show)
 static int gather_host(struct show *show)
 {
 	struct usrpci_interface *interfaces = NULL;
-	int count, error;
+	int count, error, errors;
 
 	error = device_names(show->cli, show->info, show->full_name, show->class_name);
 	if (show->emulated)
@@ -103,10 +103,14 @@ static int gather_host(struct show *show)
 	free(interfaces);
 	error = count < 0 ? count : error;
 	show->use_count = usrpci_host_uses(show->cli->host, &show->info->addr, &show->uses);
+	errors = show->cli->errors;
 	if (show->info->iommu_group >= 0)
 		show->all_count = usrpci_dev_list(show->cli->ctx, &show->all);
 	if (show->all_count < 0)
 		return show->all_count;
+	/* One that cannot be read may be of the group. */
+	if (show->cli->errors > errors)
+		error = -EIO;
 	return show->use_count < 0 ? show->use_count : error;
 }
 

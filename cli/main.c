@@ -5,7 +5,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -148,19 +147,21 @@ static int flush_output(int status)
 
 /*
  * A caller may have closed some of the first three files. The next to be opened, a device's
- * configuration space perhaps, would get such a number and then all that is printed. This one can
- * be read, to its end at once; writing to it fails as if it were closed.
+ * configuration space perhaps, would get such a number and then all that is printed. A pipe without
+ * a writer can be read, to its end at once; writing to it fails as if it were closed. It needs no
+ * /dev, which a container may lack.
  */
 static bool hold_standard_files(void)
 {
-	int fd;
+	int ends[2];
 
-	do
-		fd = open("/dev/null", O_RDONLY);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+	do {
+		if (pipe(ends))
+			return false;
+		close(ends[1]);
+	} while (ends[0] <= STDERR_FILENO);
+	close(ends[0]);
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -168,8 +169,10 @@ int main(int argc, char **argv)
 	struct cli cli = {.commands = commands, .argc = argc, .argv = argv};
 	int status;
 
-	if (!hold_standard_files())
+	if (!hold_standard_files()) {
+		failed("standard files", NULL, "cannot be opened: %s", strerror(errno));
 		return STATUS_FAILED;
+	}
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	if (option_next_global(&cli, &program))

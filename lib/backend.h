@@ -133,6 +133,11 @@ void dev_unmap_bars(struct usrpci_dev *dev);
 void dev_disable_irqs(struct usrpci_dev *dev);
 
 /*
+ * As usrpci_dev_list(), for whoever must not miss a device: fails when one of them cannot be read.
+ */
+int dev_list_whole(struct usrpci_ctx *ctx, struct usrpci_dev_info **list);
+
+/*
  * enumerate.c: reads the standard header of one of the host's devices. Returns 0 or a negative
  * errno, not logged.
  */

@@ -225,12 +225,33 @@ int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
 struct device_list {
 	struct usrpci_dev_info *devices;
 	size_t count;
+	int error; /* of the first device that cannot be read */
 };
 
 /* A device may be unplugged while the list is made. */
 static bool is_gone(int error)
 {
 	return error == -ENOENT || error == -ENODEV;
+}
+
+/* One that cannot be read hides none of the others. */
+static int read_one(const struct usrpci_ctx *ctx, const char *name, const struct usrpci_addr *addr,
+		    struct device_list *list)
+{
+	struct usrpci_dev_info *devices = array_grow(list->devices, list->count, 1,
+						     sizeof(*devices));
+	int error;
+
+	if (!devices)
+		return -ENOMEM;
+	list->devices = devices;
+	error = read_info(ctx, addr, &devices[list->count]);
+	list->count += !error;
+	if (error && !is_gone(error)) {
+		report(ctx, error, name, NULL, "cannot look it up");
+		list->error = list->error ? list->error : error;
+	}
+	return 0;
 }
 
 static int read_all(const struct usrpci_ctx *ctx, DIR *dir, struct device_list *list)
@@ -240,19 +261,11 @@ static int read_all(const struct usrpci_ctx *ctx, DIR *dir, struct device_list *
 	int error;
 
 	while (errno = 0, (entry = readdir(dir))) {
-		struct usrpci_dev_info *devices;
-
 		if (usrpci_addr_parse(entry->d_name, &addr))
 			continue;
-		devices = array_grow(list->devices, list->count, 1, sizeof(*devices));
-		if (!devices)
-			return -ENOMEM;
-		list->devices = devices;
-		error = read_info(ctx, &addr, &devices[list->count]);
-		if (!error)
-			list->count++;
-		else if (!is_gone(error))
-			return report(ctx, error, entry->d_name, NULL, "cannot look it up");
+		error = read_one(ctx, entry->d_name, &addr, list);
+		if (error)
+			return error;
 	}
 	return errno ? report(ctx, -errno, NULL, NULL, "cannot list the PCI devices") : 0;
 }
@@ -264,7 +277,8 @@ static int by_address(const void *a, const void *b)
 	return usrpci_addr_compare(&first->addr, &second->addr);
 }
 
-int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
+/* A list that lacks devices is one unless it lacks all, or is to be whole. */
+static int list_devices(struct usrpci_ctx *ctx, bool whole, struct usrpci_dev_info **result)
 {
 	struct device_list list = {0};
 	char path[PATH_SIZE];
@@ -280,6 +294,8 @@ int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
 		return report(ctx, -errno, path, NULL, "cannot list the PCI devices");
 	error = read_all(ctx, dir, &list);
 	closedir(dir);
+	if (!error && (whole || !list.count))
+		error = list.error;
 	if (error) {
 		free(list.devices);
 		return error;
@@ -288,6 +304,16 @@ int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
 		qsort(list.devices, list.count, sizeof(*list.devices), by_address);
 	*result = list.devices;
 	return (int)list.count;
+}
+
+int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
+{
+	return list_devices(ctx, false, result);
+}
+
+int dev_list_whole(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
+{
+	return list_devices(ctx, true, result);
 }
 
 void usrpci_dev_list_free(struct usrpci_dev_info *list)

@@ -10,6 +10,7 @@
 #include <usrpci/device.h>
 
 #include "array.h"
+#include "backend.h"
 #include "file.h"
 #include "member.h"
 
@@ -62,7 +63,7 @@ static int find_ids(struct usrpci_ctx *ctx, const char *name, unsigned int vendo
 	struct usrpci_dev_info *devices;
 	struct usrpci_addr first;
 	char candidates[256] = "";
-	int count = usrpci_dev_list(ctx, &devices);
+	int count = dev_list_whole(ctx, &devices);
 	int matches;
 
 	if (count < 0)

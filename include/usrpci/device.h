@@ -72,10 +72,12 @@ struct usrpci_dev_info {
 /**
  * Lists the host's devices in the order of their addresses.
  *
- * Devices that vanish while the list is made are left out. The list belongs to the caller, who
- * gives it back with usrpci_dev_list_free(). It is NULL after an error.
+ * Devices that vanish while the list is made are left out, and so are those that cannot be read,
+ * which are logged. The list belongs to the caller, who gives it back with usrpci_dev_list_free().
+ * It is NULL after an error.
  *
- * Returns the number of devices. Errors: -ENOMEM; what opendir(3) says of /sys/bus/pci/devices.
+ * Returns the number of devices. Errors: -ENOMEM; what opendir(3) says of /sys/bus/pci/devices; why
+ * none of the devices can be read.
  */
 int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **list);
 void usrpci_dev_list_free(struct usrpci_dev_info *list);

@@ -253,15 +253,33 @@ static void a_device_that_vanishes_meanwhile_is_left_out(void **state)
 	usrpci_ctx_close(ctx);
 }
 
-static void a_device_that_cannot_be_read_is_not_left_out(void **state)
+static void a_device_that_cannot_be_read_is_told_beside_the_others(void **state)
+{
+	struct usrpci_dev_info *list;
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_addr addr;
+
+	add_host(*state);
+	fixture_text(*state, "/sys/devices/pci0000:00/0000:00:03.0/config", "short");
+	assert_int_equal(usrpci_dev_list(ctx, &list), 2);
+	assert_logged(*state, "0000:00:03.0: cannot look it up");
+	for (int i = 0; i < 2; i++)
+		assert_int_not_equal(list[i].addr.dev, 3);
+	usrpci_dev_list_free(list);
+	/* Its ids may be the same as those of another. */
+	assert_int_equal(usrpci_dev_find(ctx, "8086:100e", &addr), -EIO);
+	usrpci_ctx_close(ctx);
+}
+
+static void a_host_of_which_no_device_can_be_read_has_no_list(void **state)
 {
 	struct usrpci_dev_info *list;
 	struct usrpci_ctx *ctx = fixture_ctx(*state);
 
-	add_host(*state);
+	fixture_add(*state, &nic);
 	fixture_text(*state, "/sys/devices/pci0000:00/0000:00:03.0/config", "short");
 	assert_int_equal(usrpci_dev_list(ctx, &list), -EIO);
-	assert_logged(*state, "0000:00:03.0: cannot look it up");
+	assert_null(list);
 	usrpci_ctx_close(ctx);
 }
 
@@ -474,7 +492,8 @@ int main(void)
 		TEST(a_bridge_has_its_subsystem_from_the_kernel),
 		TEST(a_virtual_function_has_its_ids_from_the_kernel),
 		TEST(a_device_that_vanishes_meanwhile_is_left_out),
-		TEST(a_device_that_cannot_be_read_is_not_left_out),
+		TEST(a_device_that_cannot_be_read_is_told_beside_the_others),
+		TEST(a_host_of_which_no_device_can_be_read_has_no_list),
 		TEST(a_host_without_devices_has_an_empty_list),
 		TEST(a_host_without_pci_is_an_error_that_names_the_directory),
 		TEST(looking_up_no_device_names_the_address),
