@@ -352,6 +352,25 @@ bind@a-disk-is-there-when-restore-returns()
 	done
 }
 
+# Two disks without a subsystem that say they are one: nvme takes the second, and lets go of it.
+bind@a-driver-that-lets-go-again-keeps-the-record()
+{
+	monitor device_del nic2
+	wait_for 20 test ! -e /sys/bus/pci/devices/$hotplug
+	usrpci -q bind $nvme
+	monitor device_add nvme,id=double,bus=rp0,serial=disk0
+	wait_for 20 test -e /sys/bus/pci/devices/$hotplug/nvme
+	wait_for 20 grep -q live /sys/bus/pci/devices/$hotplug/nvme/nvme*/state
+	expect_fail 1 'nvme (took it and let go of it again|did not take it)' usrpci restore $nvme
+	[ -z "$(driver_of $nvme)" ]
+	[ -e /run/usrpci/journal/$nvme ]
+	monitor device_del double
+	wait_for 20 test ! -e /sys/bus/pci/devices/$hotplug
+	usrpci restore $nvme
+	[ "$(driver_of $nvme)" = nvme ]
+	journal_is_empty
+}
+
 bind@an-interface-comes-back-under-its-name-and-up()
 {
 	local eth

@@ -185,12 +185,13 @@ guard@a-program-in-a-network-namespace-of-its-own-does-not-guess()
 	[ "$(driver_of $nic)" = e1000 ]
 }
 
-# Its /proc shows its own processes alone, its /dev no disk, and its mounts none of the host's.
+# Its /proc shows its own processes alone, its /dev no disk, and its mounts none of the host's; its
+# network is another.
 guard@a-container-does-not-guess-who-uses-a-disk()
 {
 	mkfs.ext2 -q "/dev/$disk"
 	mount "/dev/$disk" /mnt
-	in_namespaces "-m -p -f --mount-proc" "umount /mnt
+	in_namespaces "-m -p -n -f --mount-proc" "umount /mnt
 		mount -t tmpfs none /dev
 		mknod /dev/null c 1 3
 		usrpci check $nvme

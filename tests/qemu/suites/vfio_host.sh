@@ -16,6 +16,8 @@ e1000=0000:00:02.0
 e1000e=0000:00:03.0
 shared_edu=0000:01:01.0
 shared_e1000=0000:01:02.0
+isa=0000:00:1f.0
+sata=0000:00:1f.2
 user=nobody
 
 teardown()
@@ -101,6 +103,17 @@ vfio_host@bind-takes-a-whole-group-along-but-no-bridge()
 	usrpci restore $shared_edu
 	usrpci restore $shared_e1000
 	[ "$(driver_of $shared_e1000)" = e1000 ]
+}
+
+vfio_host@an-isa-bridge-of-the-group-lets-go-and-comes-back()
+{
+	modprobe lpc_ich || skip "the kernel has no lpc_ich"
+	[ "$(driver_of $isa)" = lpc_ich ] || skip "lpc_ich does not take this bridge"
+	expect_fail 1 "$isa of the same IOMMU group [0-9]+ belongs to lpc_ich" usrpci bind $sata
+	usrpci bind --whole-group $sata
+	[ -z "$(driver_of $isa)" ] && [ "$(driver_of $sata)" = vfio-pci ]
+	usrpci restore --all
+	[ "$(driver_of $isa)" = lpc_ich ]
 }
 
 vfio_host@show-lists-the-group()
