@@ -5,6 +5,7 @@
 #	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
+#	make check-debian13   all of it in a root with Debian 13, virtual machines included
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
 #	make check-faults   kills, failed calls and allocations, at every point of every command; hours
@@ -36,12 +37,13 @@ VM_PACKAGES := qemu-system-x86 udev busybox-static cpio kmod xz-utils zstd procp
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ jq clang libclang-rt-dev python3 python3-jsonschema gccgo driverctl dmsetup strace e2fsprogs zsh fish \
-	nbdkit nbdkit-plugin-dev libnbd-bin fio musl-tools
+	nbdkit nbdkit-plugin-dev libnbd-bin fio musl-tools mmdebstrap
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
+DEBIAN13_PACKAGES := mmdebstrap
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl
 
-.PHONY: all build check check-kernel check-rump check-faults fuzz demo first-driver bench install lint analyze format clean
+.PHONY: all build check check-debian13 check-kernel check-rump check-faults fuzz demo first-driver bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -68,6 +70,11 @@ check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 	@$(MESON) test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs || true
 	@$(MESON) test -C $(ASAN) --num-processes $(JOBS) --print-errorlogs --suite unit --suite cli || true
 	@tests/summary $(BUILD) $(ASAN)
+
+# The same in the root that "check" uses for some suites; its own build directories lie beside these.
+check-debian13: packages-DEBIAN13
+	@mkdir -p $(BUILD)
+	@USRPCI_BUILD=$(abspath $(BUILD)) tests/debian/enter make check BUILD=$(BUILD)/debian13-all ASAN=$(BUILD)/debian13-asan
 
 # Debian's kernels have neither iommufd nor no-IOMMU mode.
 check-kernel: packages-KERNEL build
