@@ -106,6 +106,34 @@ static int roll_back(struct usrpci_host *host, struct target *target)
 	return error ? -EUCLEAN : 0;
 }
 
+static int look_again(struct usrpci_host *host, struct target *target)
+{
+	return host->options.dry_run
+		       ? 0
+		       : usrpci_dev_lookup(host->ctx, &target->info.addr, &target->info);
+}
+
+/* A device that vfio-pci does not take, and that has no group even now, has no IOMMU. */
+static int move(struct usrpci_host *host, const struct plan *plan, struct target *target)
+{
+	int error = target_move(host, target, target->wanted);
+	bool was_try = target->tentative;
+
+	target->tentative = false;
+	if (target->stuck || target->info.iommu_group >= 0 || (error && !was_try))
+		return error;
+	if (look_again(host, target))
+		return error;
+	if (!error)
+		return 0;
+	if (target->info.iommu_group >= 0)
+		return report(host->ctx, error, target->name, "dmesg | tail", "%s did not take it",
+			      target->wanted);
+	log_info(host->ctx, target->name, "no IOMMU translates for it: it goes to uio_pci_generic");
+	error = driver_fall_back(host, &target->info, plan->options->force, target->wanted);
+	return error ?: target_move(host, target, target->wanted);
+}
+
 static int take(struct usrpci_host *host, const struct plan *plan, struct target *target)
 {
 	int error;
@@ -115,7 +143,7 @@ static int take(struct usrpci_host *host, const struct plan *plan, struct target
 	error = record(host, target);
 	if (!error && !is_done(target)) {
 		target_stop(host, target);
-		error = target_move(host, target, target->wanted);
+		error = move(host, plan, target);
 	}
 	if (!error && gives_node(plan))
 		error = node_give(host, &target->info, plan->uid, plan->gid);
@@ -185,6 +213,7 @@ static int choose_driver(struct usrpci_host *host, const struct plan *plan, stru
 	if (!driver) {
 		driver_default(host, &target->info, target->wanted);
 		driver = target->wanted;
+		target->tentative = group_may_come(host, &target->info) && !gives_node(plan);
 	}
 	if (strlen(driver) >= NAME_SIZE || strpbrk(driver, "/\t\n") || driver[0] == '.')
 		return refuse(host->ctx, -ENOENT, driver, NULL, "not the name of a driver");

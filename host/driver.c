@@ -32,7 +32,7 @@ static bool can_be_had(struct usrpci_host *host, const char *driver)
 void driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    char driver[NAME_SIZE])
 {
-	if (!group_translates(host, info))
+	if (!group_translates(host, info) && !group_may_come(host, info))
 		strcpy(driver, "uio_pci_generic");
 	else if (info->driver_kind == USRPCI_DRIVER_VFIO)
 		strcpy(driver, info->driver);
@@ -112,10 +112,10 @@ int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *mo
 		      "the module has no PCI driver of this name");
 }
 
-static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *info, const char *name,
-		     bool force)
+static int uio_can_work(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			const char *name, bool force)
 {
-	char mode[NAME_SIZE], type[NAME_SIZE];
+	char mode[NAME_SIZE];
 
 	if (strcmp(kernel_lockdown(host->ctx, mode), "none") != 0)
 		return refuse(host->ctx, -EPERM, name,
@@ -132,6 +132,22 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 			"it has %s, and uio_pci_generic knows no other interrupt",
 			info->irq_pin ? "a pin, but the kernel has no interrupt for it (irq 0)"
 				      : "no interrupt pin (a virtual function, or MSI alone)");
+	return 0;
+}
+
+static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *info, const char *name,
+		     bool force)
+{
+	int error = uio_can_work(host, info, name, force);
+	char type[NAME_SIZE];
+
+	if (error)
+		return error;
+	if (group_may_come(host, info))
+		log_warning(
+			host->ctx, name, "--driver vfio-pci",
+			"the kernel shows no IOMMU of a device before a driver has it: if there "
+			"is one, its DMA will fault under uio_pci_generic");
 	group_type(host, info->iommu_group, type);
 	if (group_translates(host, info) && !strncmp(type, "DMA", 3))
 		log_warning(host->ctx, name, "--driver vfio-pci",
@@ -144,12 +160,24 @@ static int suits_vfio(struct usrpci_host *host, const struct usrpci_dev_info *in
 {
 	char text[200], cure[200], hint[256];
 
-	if (group_translates(host, info) || group_noiommu(host))
+	if (group_translates(host, info) || group_noiommu(host) || group_may_come(host, info))
 		return 0;
 	iommu_absence(host, text, cure);
 	snprintf(hint, sizeof(hint), "%s; or use --driver uio_pci_generic", cure);
 	return refuse(host->ctx, -EOPNOTSUPP, name, hint,
 		      "no IOMMU translates for it, which vfio-pci needs: %s", text);
+}
+
+int driver_fall_back(struct usrpci_host *host, const struct usrpci_dev_info *info, bool force,
+		     char driver[NAME_SIZE])
+{
+	char name[USRPCI_ADDR_STRLEN];
+	int error;
+
+	usrpci_addr_format(&info->addr, name);
+	strcpy(driver, "uio_pci_generic");
+	error = uio_can_work(host, info, name, force);
+	return error ? error : driver_load(host, driver, NULL);
 }
 
 int driver_suits(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info,

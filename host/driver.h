@@ -16,7 +16,7 @@ static inline bool driver_is_userspace(enum usrpci_driver_kind kind)
 }
 
 /*
- * Where an IOMMU translates for the device, the driver of vfio that it has already, the variant of
+ * Where an IOMMU translates for the device, or may do so, the driver of vfio that it has already, the variant of
  * vfio-pci that was made for it, or vfio-pci itself; else uio_pci_generic.
  */
 void driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info,
@@ -37,6 +37,13 @@ int driver_exists(struct usrpci_host *host, const char *driver);
  * those of module_load().
  */
 int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *module);
+
+/*
+ * Chooses and loads the driver for a device that vfio-pci did not take for want of an IOMMU. Errors,
+ * logged: those of driver_suits() and driver_load().
+ */
+int driver_fall_back(struct usrpci_host *host, const struct usrpci_dev_info *info, bool force,
+		     char driver[NAME_SIZE]);
 
 /*
  * Whether a driver can work with a device: 0, or an error, logged: -EOPNOTSUPP (no interrupt pin

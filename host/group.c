@@ -45,6 +45,19 @@ bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *in
 	return info->iommu_group >= 0 && !group_is_noiommu(host->ctx, info->iommu_group);
 }
 
+bool group_may_come(struct usrpci_host *host, const struct usrpci_dev_info *info)
+{
+	char **names;
+	int count;
+
+	if (info->iommu_group >= 0 || info->driver[0])
+		return false;
+	count = dir_list(host->ctx, &names, "/sys/class/iommu");
+	if (count >= 0)
+		free(names);
+	return count > 0;
+}
+
 int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    struct usrpci_dev_info **members)
 {

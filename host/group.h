@@ -18,6 +18,12 @@ bool is_bridge(const struct usrpci_dev_info *info);
 /* Whether an IOMMU stands before the device (a group that vfio made up for want of one is none). */
 bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info);
 
+/*
+ * Whether only a try shows if an IOMMU stands before the device. Arm's kernels before 6.15 give a
+ * device its group when the first driver probes it.
+ */
+bool group_may_come(struct usrpci_host *host, const struct usrpci_dev_info *info);
+
 /* Whether vfio was told to do without an IOMMU: devices then reach all memory. */
 bool group_noiommu(struct usrpci_host *host);
 

@@ -231,15 +231,17 @@ int module_insert(struct usrpci_host *host, const char *name)
 void module_cure(struct usrpci_host *host, char *cure, size_t size)
 {
 	char release[65];
+	const char *last;
 
 	kernel_release(host, release);
+	last = strrchr(release, '-'); /* 6.1.0-40-cloud-arm64: the packages are named so too */
 	if (!file_exists(host->ctx, "/lib/modules/%s", release))
 		snprintf(
 			cure, size,
 			"reboot if the kernel was upgraded: there are no modules for the running one");
-	else if (strstr(release, "cloud"))
-		snprintf(cure, size,
-			 "apt install linux-image-amd64: cloud kernels have few drivers");
+	else if (strstr(release, "cloud") && last)
+		snprintf(cure, size, "apt install linux-image%s: cloud kernels have few drivers",
+			 last);
 	else
 		snprintf(cure, size,
 			 "check the spelling; on Ubuntu, apt install linux-modules-extra-%s",

@@ -243,6 +243,8 @@ static int ask_driver(struct usrpci_host *host, struct target *target, const cha
 	error = write_address(host, target, why, path);
 	if (error == -EUCLEAN || (!error && settle(host, target, driver, host->settle_ms)))
 		return error;
+	if (target->tentative)
+		return error ?: -EIO;
 	return report(host->ctx, error ?: -EIO, target->name, "dmesg | tail", "%s did not take it",
 		      driver);
 }

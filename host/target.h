@@ -20,6 +20,7 @@ struct target {
 	struct binding before;  /* when it was first looked at */
 	struct binding now;     /* kept by what follows; in a dry run, what would be */
 	char wanted[NAME_SIZE]; /* bind.c: the driver that it is for; "" for none */
+	bool tentative;         /* bind.c: no error is logged when wanted does not take it */
 	bool stuck;             /* the kernel has not answered: it must not be touched */
 	bool released;          /* bind.c: a bridge of the group, taken from its driver alone */
 	bool new_record;        /* bind.c: the journal's record of it is this call's */

@@ -73,6 +73,11 @@ static void check_translation(struct usrpci_host *host, const struct usrpci_dev_
 {
 	char type[NAME_SIZE], cure[80];
 
+	if (group_may_come(host, info))
+		finding_add(findings, USRPCI_CHECK_NOTE, "iommu", NULL,
+			    "whether an IOMMU translates for %s shows when a driver has it: "
+			    "usrpci bind tries vfio-pci first",
+			    name);
 	if (!group_translates(host, info))
 		return;
 	group_type(host, info->iommu_group, type);

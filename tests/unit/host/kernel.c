@@ -59,6 +59,19 @@ static void let_go_later(struct kernel *kernel, const char *path)
 	}
 }
 
+static void join_group(struct kernel *kernel, const char *addr)
+{
+	char path[PATH_SIZE], target[PATH_SIZE];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/iommu_group", addr);
+	snprintf(target, sizeof(target), "../../../../kernel/iommu_groups/%s", kernel->late_group);
+	fixture_link(kernel->fixture, path, target);
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%s/devices/%s", kernel->late_group,
+		 addr);
+	snprintf(target, sizeof(target), "../../../../bus/pci/devices/%s", addr);
+	fixture_link(kernel->fixture, path, target);
+}
+
 static int attach(struct kernel *kernel, const char *addr, const char *driver)
 {
 	char path[PATH_SIZE], target[PATH_SIZE];
@@ -68,6 +81,8 @@ static int attach(struct kernel *kernel, const char *addr, const char *driver)
 	snprintf(path, sizeof(path), PCI_DRIVERS "/%s", driver);
 	if (!is_there(kernel, path))
 		return 0;
+	if (kernel->late_group)
+		join_group(kernel, addr);
 	if (kernel->unwilling && !strcmp(kernel->unwilling, driver))
 		return -EINVAL;
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver", addr);

@@ -28,7 +28,8 @@ struct kernel {
 	const char *unwilling;              /* a driver that takes nothing */
 	const char *deaf;                   /* a file's name: writes to it are not answered */
 	int held;                           /* ... and keep this descriptor; 0: none */
-	const char *thief;                  /* a driver that takes what others are asked to take */
+	const char *late_group; /* the IOMMU group that a device gets when it is probed */
+	const char *thief;      /* a driver that takes what others are asked to take */
 	const char *fickle;     /* a driver that lets go of a device a moment after it took it */
 	const char *module;     /* the only one that can be loaded */
 	const char *module_has; /* the driver in it; NULL: it is called as the module is */

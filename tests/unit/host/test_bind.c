@@ -120,6 +120,55 @@ static void bind_takes_a_device_without_a_driver(void **state)
 					  "echo " CARD " > /sys/bus/pci/drivers_probe\n");
 }
 
+/* As Arm's kernels do it. */
+static void a_group_that_comes_with_the_driver_is_waited_for(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "vfio-pci");
+	fixture_mkdir(kernel->fixture, "/sys/class/iommu/smmu3.0x9050000");
+	kernel->late_group = "4";
+	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
+	assert_driver(kernel, CARD, "vfio-pci");
+	assert_string_equal(kernel->fixture->log, "");
+	assert_int_equal(restore(kernel, CARD), 0);
+	assert_driver(kernel, CARD, "");
+}
+
+static void a_device_whose_group_may_come_can_be_given_to_vfio(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "vfio-pci");
+	fixture_mkdir(kernel->fixture, "/sys/class/iommu/smmu3.0x9050000");
+	kernel->late_group = "4";
+	assert_int_equal(bind_to(kernel, CARD, "vfio-pci"), 0);
+	assert_driver(kernel, CARD, "vfio-pci");
+}
+
+static void a_device_that_no_group_comes_for_goes_to_uio(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "vfio-pci");
+	fixture_mkdir(kernel->fixture, "/sys/class/iommu/smmu3.0x9050000");
+	kernel->unwilling = "vfio-pci";
+	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
+	assert_driver(kernel, CARD, "uio_pci_generic");
+	assert_override(kernel, CARD, "uio_pci_generic");
+	assert_string_equal(kernel->fixture->log, "bind: " CARD ": no IOMMU translates for it: it "
+						  "goes to uio_pci_generic\n");
+}
+
+static void uio_is_warned_of_where_a_group_may_come(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, "/sys/class/iommu/smmu3.0x9050000");
+	assert_int_equal(bind_to(kernel, CARD, "uio_pci_generic"), 0);
+	assert_logged(kernel->fixture, "no IOMMU of a device before a driver has it");
+}
+
 static void bind_twice_changes_nothing(void **state)
 {
 	struct kernel *kernel = *state;
@@ -202,7 +251,8 @@ static void restore_brings_back_no_driver(void **state)
 	struct kernel *kernel = *state;
 
 	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
-	assert_int_equal(restore(kernel, CARD), 0);
+	if (restore(kernel, CARD))
+		fail_msg("%s", kernel->fixture->log);
 	assert_driver(kernel, CARD, "");
 	assert_override(kernel, CARD, "");
 }
@@ -945,6 +995,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(bind_moves_a_device_and_keeps_the_override),
 		TEST(bind_takes_a_device_without_a_driver),
+		TEST(a_group_that_comes_with_the_driver_is_waited_for),
+		TEST(a_device_whose_group_may_come_can_be_given_to_vfio),
+		TEST(a_device_that_no_group_comes_for_goes_to_uio),
+		TEST(uio_is_warned_of_where_a_group_may_come),
 		TEST(bind_twice_changes_nothing),
 		TEST(a_dry_run_shows_the_same_and_changes_nothing),
 		TEST(restore_gives_back_to_the_driver_that_was_recorded),
