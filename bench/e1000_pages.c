@@ -12,7 +12,8 @@
 int main(int argc, char **argv)
 {
 	const struct usrpci_ctx_options options = {.log = usrpci_log_stderr};
-	const struct e1000_options descriptors = {.rx_descriptors = 256, .tx_descriptors = 256};
+	const struct usrpci_nic_options descriptors = {.rx_descriptors = 256,
+						       .tx_descriptors = 256};
 	struct usrpci_dma_stats stats;
 	struct usrpci_ctx *ctx;
 	struct usrpci_dev *dev;

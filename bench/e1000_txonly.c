@@ -26,7 +26,7 @@ static const uint8_t header[SIZE] = {
 
 static void send_batch(struct e1000 *nic)
 {
-	struct e1000_frame frames[BATCH];
+	struct usrpci_nic_frame frames[BATCH];
 	void *buffers[BATCH];
 	unsigned int sent = 0;
 
@@ -34,7 +34,7 @@ static void send_batch(struct e1000 *nic)
 		e1000_transmit_reclaim(nic);
 	for (unsigned int i = 0; i < BATCH; i++) {
 		memcpy(buffers[i], header, SIZE);
-		frames[i] = (struct e1000_frame){.data = buffers[i], .size = SIZE};
+		frames[i] = (struct usrpci_nic_frame){.data = buffers[i], .size = SIZE};
 	}
 	while (sent < BATCH)
 		sent += e1000_transmit(nic, frames + sent, BATCH - sent);
@@ -42,7 +42,7 @@ static void send_batch(struct e1000 *nic)
 
 static void send_for_a_while(struct e1000 *nic)
 {
-	struct e1000_stats before, after;
+	struct usrpci_nic_stats before, after;
 	double start, end;
 	unsigned int frames = 0;
 
@@ -62,7 +62,7 @@ static void send_for_a_while(struct e1000 *nic)
 int main(int argc, char **argv)
 {
 	const struct usrpci_ctx_options options = {.log = usrpci_log_stderr};
-	const struct e1000_options polling = {.irq = E1000_IRQ_NONE};
+	const struct usrpci_nic_options polling = {.irq = USRPCI_NIC_IRQ_NONE};
 	struct usrpci_ctx *ctx;
 	struct usrpci_dev *dev;
 	struct e1000 *nic;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Pings a host through the e1000 driver: the network card's registers, rings and interrupts are
- * this process's own, no kernel's network stack takes part.
+ * Pings a host through libusrpci-net: the network card's registers, rings and interrupts are this
+ * process's own, no kernel's network stack takes part. Whose card it is makes no difference.
  *   ping [OPTIONS] DEVICE
  * Exit status: 0 when every request was answered, 1 when one was lost or something failed, 2 usage.
  */
@@ -16,7 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <e1000/e1000.h>
+#include <usrpci/nic.h>
+#include <usrpci/usrpci.h>
 
 #include "net.h"
 
@@ -27,10 +28,10 @@
 #define DATA_MAX   1472
 
 struct ping {
-	struct e1000 *nic;
+	struct usrpci_nic *nic;
 	struct net_host own, peer;
 	bool have_peer, flood, quiet;
-	enum e1000_irq irq;
+	enum usrpci_nic_irq irq;
 	unsigned int count, data_size;
 	uint64_t interval_us, timeout_us;
 
@@ -64,15 +65,15 @@ static const char *ip_text(uint32_t ip)
 /* Frames that can't be sent are lost, as on any wire. */
 static void send_frame(struct ping *ping, void *data, size_t size)
 {
-	struct e1000_frame frame = {.data = data, .size = (uint16_t)size};
+	struct usrpci_nic_frame frame = {.data = data, .size = (uint16_t)size};
 
-	if (e1000_transmit(ping->nic, &frame, 1) == 0)
-		usrpci_pool_put(e1000_pool(ping->nic), data);
+	if (usrpci_nic_transmit(ping->nic, 0, &frame, 1) == 0)
+		usrpci_nic_put(ping->nic, data);
 }
 
 static void send_arp_request(struct ping *ping)
 {
-	void *data = usrpci_pool_get(e1000_pool(ping->nic));
+	void *data = usrpci_nic_get(ping->nic);
 
 	ping->last_send = now_us();
 	if (data)
@@ -84,12 +85,12 @@ static void send_arp_request(struct ping *ping)
  */
 static void send_requests(struct ping *ping, unsigned int n)
 {
-	struct e1000_frame frames[BURST];
+	struct usrpci_nic_frame frames[BURST];
 	uint16_t sequence;
 	unsigned int i, taken;
 
 	for (i = 0; i < n && i < BURST; i++) {
-		frames[i].data = usrpci_pool_get(e1000_pool(ping->nic));
+		frames[i] = (struct usrpci_nic_frame){.data = usrpci_nic_get(ping->nic)};
 		if (!frames[i].data)
 			break;
 		sequence = (uint16_t)(ping->sent + i);
@@ -98,9 +99,9 @@ static void send_requests(struct ping *ping, unsigned int n)
 							    ping->data_size);
 		ping->sent_at[sequence] = now_us();
 	}
-	taken = e1000_transmit(ping->nic, frames, i);
+	taken = usrpci_nic_transmit(ping->nic, 0, frames, i);
 	while (i-- > taken)
-		usrpci_pool_put(e1000_pool(ping->nic), frames[i].data);
+		usrpci_nic_put(ping->nic, frames[i].data);
 	ping->sent += taken;
 	if (taken)
 		ping->last_send = now_us();
@@ -123,7 +124,7 @@ static void take_reply(struct ping *ping, uint16_t sequence)
 }
 
 /* Puts the frame's buffer to use for the answer where there is one, else back in the pool. */
-static void take_frame(struct ping *ping, const struct e1000_frame *frame)
+static void take_frame(struct ping *ping, const struct usrpci_nic_frame *frame)
 {
 	struct net_host peer;
 	uint16_t id, sequence;
@@ -145,13 +146,13 @@ static void take_frame(struct ping *ping, const struct e1000_frame *frame)
 	case NET_OTHER:
 		break;
 	}
-	usrpci_pool_put(e1000_pool(ping->nic), frame->data);
+	usrpci_nic_put(ping->nic, frame->data);
 }
 
 static unsigned int take_frames(struct ping *ping)
 {
-	struct e1000_frame frames[BURST];
-	unsigned int n = e1000_receive(ping->nic, frames, BURST);
+	struct usrpci_nic_frame frames[BURST];
+	unsigned int n = usrpci_nic_receive(ping->nic, 0, frames, BURST);
 
 	for (unsigned int i = 0; i < n; i++)
 		take_frame(ping, &frames[i]);
@@ -165,12 +166,12 @@ static int wait_until(struct ping *ping, uint64_t then)
 	uint64_t now = now_us();
 	int events;
 
-	if (ping->irq == E1000_IRQ_NONE) {
+	if (ping->irq == USRPCI_NIC_IRQ_NONE) {
 		if (take_frames(ping) == 0)
 			nanosleep(&pause, NULL);
 		return 0;
 	}
-	events = e1000_wait(ping->nic, now < then ? (int)((then - now + 999) / 1000) : 0);
+	events = usrpci_nic_wait(ping->nic, 0, now < then ? (int)((then - now + 999) / 1000) : 0);
 	if (events < 0)
 		return events == -ETIMEDOUT || events == -EINTR ? 0 : events;
 	ping->interrupts++;
@@ -181,7 +182,7 @@ static int wait_until(struct ping *ping, uint64_t then)
 
 static int await_link(struct ping *ping)
 {
-	int error = e1000_link_wait(ping->nic, LINK_MS);
+	int error = usrpci_nic_link_wait(ping->nic, LINK_MS);
 
 	if (error == -ETIMEDOUT)
 		fprintf(stderr, "ping: no link after %d seconds\n", LINK_MS / 1000);
@@ -208,7 +209,7 @@ static int expire(struct ping *ping)
 {
 	uint64_t now = now_us();
 	unsigned int lost = ping->lost;
-	struct e1000_link link;
+	struct usrpci_nic_link link;
 
 	for (; ping->oldest != ping->sent; ping->oldest++) {
 		uint64_t *sent_at = &ping->sent_at[(uint16_t)ping->oldest];
@@ -218,7 +219,7 @@ static int expire(struct ping *ping)
 		ping->lost += *sent_at != 0;
 		*sent_at = 0;
 	}
-	return ping->lost == lost ? 0 : e1000_link(ping->nic, &link);
+	return ping->lost == lost ? 0 : usrpci_nic_link(ping->nic, &link);
 }
 
 /* How many requests are due now. */
@@ -264,14 +265,17 @@ static void summarize(const struct ping *ping)
 
 static int run(struct ping *ping, struct usrpci_dev *dev)
 {
-	struct e1000_options options = {.irq = ping->irq};
+	const char *why = NULL;
+	struct usrpci_nic_options options = {.irq = ping->irq, .why = &why};
 	struct usrpci_dma_stats stats;
-	int error = e1000_open(dev, &options, &ping->nic);
+	int error = usrpci_nic_open(dev, &options, &ping->nic);
 
+	if (error == -ENOTSUP)
+		fprintf(stderr, "ping: %s\n", why);
 	if (error)
 		return error;
-	memcpy(ping->own.mac, e1000_mac(ping->nic), 6);
-	error = e1000_start(ping->nic);
+	memcpy(ping->own.mac, usrpci_nic_info(ping->nic)->mac, 6);
+	error = usrpci_nic_start(ping->nic);
 	if (!error)
 		error = await_link(ping);
 	if (!error)
@@ -279,13 +283,13 @@ static int run(struct ping *ping, struct usrpci_dev *dev)
 	if (!error) {
 		usrpci_dma_stats(usrpci_dev_ctx(dev), &stats);
 		printf("PING %s: %s on %s, %s, memory: %zu x %zu KiB\n", ip_text(ping->peer.ip),
-		       e1000_name(ping->nic), usrpci_dev_name(dev),
-		       ping->irq == E1000_IRQ_NONE ? "polling" : "interrupts", stats.pages,
+		       usrpci_nic_info(ping->nic)->name, usrpci_dev_name(dev),
+		       ping->irq == USRPCI_NIC_IRQ_NONE ? "polling" : "interrupts", stats.pages,
 		       stats.bytes_held / stats.pages / 1024);
 		error = exchange(ping);
 		summarize(ping);
 	}
-	e1000_close(ping->nic);
+	usrpci_nic_close(ping->nic);
 	return error;
 }
 
@@ -306,13 +310,13 @@ static int usage(const char *name)
 	return 2;
 }
 
-static bool parse_irq(const char *text, enum e1000_irq *irq)
+static bool parse_irq(const char *text, enum usrpci_nic_irq *irq)
 {
 	static const char *const names[] = {"auto", "none", "intx", "msi", "msix"};
 
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(text, names[i])) {
-			*irq = (enum e1000_irq)i;
+			*irq = (enum usrpci_nic_irq)i;
 			return true;
 		}
 	return false;
@@ -355,7 +359,7 @@ static bool parse_option(struct ping *ping, int option)
 		ping->flood = ping->quiet = true;
 		return true;
 	case 'P':
-		ping->irq = E1000_IRQ_NONE;
+		ping->irq = USRPCI_NIC_IRQ_NONE;
 		return true;
 	case 'I':
 		return parse_irq(optarg, &ping->irq);

@@ -38,14 +38,19 @@ static const struct e1000_model *find_model(const struct usrpci_dev_info *info)
 	return NULL;
 }
 
+bool e1000_matches(const struct usrpci_dev_info *info)
+{
+	return find_model(info) != NULL;
+}
+
 static bool is_ring_size(unsigned int n)
 {
 	return n >= 8 && n <= 4096 && !(n & (n - 1));
 }
 
-static int set_options(struct e1000 *nic, const struct e1000_options *options)
+static int set_options(struct e1000 *nic, const struct usrpci_nic_options *options)
 {
-	struct e1000_options *own = &nic->options;
+	struct usrpci_nic_options *own = &nic->options;
 
 	if (options)
 		*own = *options;
@@ -57,9 +62,10 @@ static int set_options(struct e1000 *nic, const struct e1000_options *options)
 		own->spare_buffers = 64;
 	if (!is_ring_size(own->rx_descriptors) || !is_ring_size(own->tx_descriptors))
 		return -EINVAL;
-	if (own->spare_buffers > 1 << 20 || own->irq_gap_us > 16000 || own->irq > E1000_IRQ_MSIX)
+	if (own->spare_buffers > 1 << 20 || own->irq_gap_us > 16000 ||
+	    own->irq > USRPCI_NIC_IRQ_MSIX)
 		return -EINVAL;
-	return own->irq == E1000_IRQ_MSIX && !nic->model->express ? -EINVAL : 0;
+	return own->irq == USRPCI_NIC_IRQ_MSIX && !nic->model->express ? -EINVAL : 0;
 }
 
 /* Registers of a card that was pulled out read as ones on most buses, as 0 on some. */
@@ -205,12 +211,13 @@ static void set_link_up(struct e1000 *nic)
 		reg_write(nic, MTA + 4 * i, 0);
 }
 
-static int read_stats(struct e1000 *nic, struct e1000_stats *stats);
+static int read_stats(struct e1000 *nic, struct usrpci_nic_stats *stats);
 
-int e1000_open(struct usrpci_dev *dev, const struct e1000_options *options, struct e1000 **result)
+int e1000_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
+	       struct e1000 **result)
 {
 	const struct e1000_model *model = find_model(usrpci_dev_info(dev));
-	struct e1000_stats before;
+	struct usrpci_nic_stats before;
 	struct e1000 *nic;
 	int error;
 
@@ -259,11 +266,11 @@ void e1000_close(struct e1000 *nic)
 static enum usrpci_irq_type choose_irq(struct e1000 *nic)
 {
 	switch (nic->options.irq) {
-	case E1000_IRQ_MSIX:
+	case USRPCI_NIC_IRQ_MSIX:
 		return USRPCI_IRQ_MSIX;
-	case E1000_IRQ_MSI:
+	case USRPCI_NIC_IRQ_MSI:
 		return USRPCI_IRQ_MSI;
-	case E1000_IRQ_AUTO:
+	case USRPCI_NIC_IRQ_AUTO:
 		if (usrpci_irq_count(nic->dev, USRPCI_IRQ_MSI) > 0)
 			return USRPCI_IRQ_MSI;
 		/* fall through */
@@ -283,7 +290,7 @@ static int enable_irq(struct e1000 *nic)
 	uint32_t causes = INT_RXT0 | INT_RXO | INT_RXDMT0 | INT_LSC;
 	int error;
 
-	if (nic->options.irq == E1000_IRQ_NONE)
+	if (nic->options.irq == USRPCI_NIC_IRQ_NONE)
 		return 0;
 	nic->irq = choose_irq(nic);
 	error = usrpci_irq_enable(nic->dev, nic->irq, 1);
@@ -408,7 +415,7 @@ const uint8_t *e1000_mac(const struct e1000 *nic)
 	return nic->mac;
 }
 
-int e1000_link(struct e1000 *nic, struct e1000_link *link)
+int e1000_link(struct e1000 *nic, struct usrpci_nic_link *link)
 {
 	static const uint16_t speeds[] = {10, 100, 1000, 1000};
 	uint32_t status;
@@ -452,18 +459,18 @@ int e1000_wait(struct e1000 *nic, int timeout_ms)
 	if (error)
 		return error;
 	if (causes & (INT_RXT0 | INT_RXO | INT_RXDMT0 | INT_RXQ0))
-		events |= E1000_EVENT_RECEIVE;
+		events |= USRPCI_NIC_RECEIVE;
 	if (causes & INT_LSC)
-		events |= E1000_EVENT_LINK;
+		events |= USRPCI_NIC_LINK;
 	return events;
 }
 
 /* A counter of 64 bits is latched by its low half and cleared by its high one. */
-static int read_stats(struct e1000 *nic, struct e1000_stats *stats)
+static int read_stats(struct e1000 *nic, struct usrpci_nic_stats *stats)
 {
 	uint32_t status;
 
-	*stats = (struct e1000_stats){
+	*stats = (struct usrpci_nic_stats){
 		.rx_frames = reg_read(nic, GPRC),
 		.rx_bytes = usrpci_read64_lo_hi(&nic->bar, GORCL),
 		.tx_frames = reg_read(nic, GPTC),
@@ -476,9 +483,9 @@ static int read_stats(struct e1000 *nic, struct e1000_stats *stats)
 	return read_status(nic, &status);
 }
 
-int e1000_stats(struct e1000 *nic, struct e1000_stats *stats)
+int e1000_stats(struct e1000 *nic, struct usrpci_nic_stats *stats)
 {
-	struct e1000_stats *sum = &nic->stats, more;
+	struct usrpci_nic_stats *sum = &nic->stats, more;
 	int error = read_stats(nic, &more);
 
 	if (!error) {

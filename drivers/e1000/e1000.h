@@ -3,7 +3,8 @@
 #define E1000_H
 
 /*
- * Driver of Intel's gigabit Ethernet controllers 82540EM, 82545EM and 82574L.
+ * Driver of Intel's gigabit Ethernet controllers 82540EM, 82545EM and 82574L, behind the face of
+ * <usrpci/nic.h>, whose types it has. It has one queue, one vector, no headroom and no offloads.
  *
  * Frames lie in buffers of the driver's pool and are never copied: e1000_receive() hands buffers
  * out, the program puts them back (usrpci_pool_put()) or transmits them; e1000_transmit() takes
@@ -14,31 +15,13 @@
  * e1000_close() are called while no other function runs.
  */
 
+#include <usrpci/nic.h>
 #include <usrpci/usrpci.h>
 
-#define E1000_BUFFER_SIZE 2048 /**< of a buffer of the pool, bytes */
-#define E1000_FRAME_MIN   14   /**< shortest frame to transmit, bytes; padded to 60 */
-#define E1000_FRAME_MAX   1518 /**< longest frame, one VLAN tag included and without its FCS */
-
-enum e1000_irq {
-	E1000_IRQ_AUTO, /**< MSI, or INTx where MSI can't be had */
-	E1000_IRQ_NONE, /**< polling: no interrupt is enabled */
-	E1000_IRQ_INTX,
-	E1000_IRQ_MSI,
-	E1000_IRQ_MSIX, /**< 82574L only; one vector for all */
-};
-
-/** Zero in any member means its default. */
-struct e1000_options {
-	unsigned int rx_descriptors; /**< a power of two, 8..4096; default 256 */
-	unsigned int tx_descriptors; /**< as above */
-	unsigned int spare_buffers;  /**< in the pool beside one a descriptor; default 64 */
-	enum e1000_irq irq;
-	unsigned int irq_gap_us; /**< least time between two interrupts, 1..16000; default: none */
-	bool promiscuous;        /**< receive frames that are addressed to others too */
-};
+#define E1000_FRAME_MAX 1518 /**< longest frame, one VLAN tag included and without its FCS */
 
 struct e1000;
+struct nic_driver;
 
 /**
  * Takes an open device: resets it, reads its MAC address, allocates rings and buffers. The device
@@ -52,7 +35,8 @@ struct e1000;
  * -ENODEV (gone); -ETIMEDOUT (the reset does not end); -EIO (no MAC address to be found); those of
  * usrpci_bar_map() and usrpci_dma_alloc().
  */
-int e1000_open(struct usrpci_dev *dev, const struct e1000_options *options, struct e1000 **nic);
+int e1000_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
+	       struct e1000 **nic);
 
 /** Stops, resets and frees everything, frames in the rings included. */
 void e1000_close(struct e1000 *nic);
@@ -86,23 +70,11 @@ const uint8_t *e1000_mac(const struct e1000 *nic);
 /** What the program waits with: the descriptor for poll(2). Errors: -EINVAL (no interrupt). */
 int e1000_irq_fd(struct e1000 *nic);
 
-struct e1000_link {
-	bool up;
-	bool full_duplex;
-	unsigned int speed; /**< Mb/s; 0 while the link is down */
-};
-
 /** Errors: -ENODEV (gone); link then is down. */
-int e1000_link(struct e1000 *nic, struct e1000_link *link);
+int e1000_link(struct e1000 *nic, struct usrpci_nic_link *link);
 
 /** Waits for the link. Errors: -ETIMEDOUT; -ENODEV. */
 int e1000_link_wait(struct e1000 *nic, unsigned int timeout_ms);
-
-/** A frame without its frame check sequence. */
-struct e1000_frame {
-	void *data; /**< a buffer of the pool */
-	uint16_t size;
-};
 
 /**
  * Takes up to n received frames; never waits. The buffers are the caller's from now on. Frames with
@@ -110,7 +82,7 @@ struct e1000_frame {
  *
  * Returns how many: none while stopped.
  */
-unsigned int e1000_receive(struct e1000 *nic, struct e1000_frame *frames, unsigned int n);
+unsigned int e1000_receive(struct e1000 *nic, struct usrpci_nic_frame *frames, unsigned int n);
 
 /**
  * Puts up to n frames in the transmit ring; never waits. Buffers of frames that were taken belong
@@ -119,7 +91,8 @@ unsigned int e1000_receive(struct e1000 *nic, struct e1000_frame *frames, unsign
  *
  * Returns how many: less than n when the ring is full, none while stopped.
  */
-unsigned int e1000_transmit(struct e1000 *nic, const struct e1000_frame *frames, unsigned int n);
+unsigned int e1000_transmit(struct e1000 *nic, const struct usrpci_nic_frame *frames,
+			    unsigned int n);
 
 /**
  * Puts buffers of frames that are sent back in the pool. Returns how many frames are not sent
@@ -127,41 +100,25 @@ unsigned int e1000_transmit(struct e1000 *nic, const struct e1000_frame *frames,
  */
 unsigned int e1000_transmit_reclaim(struct e1000 *nic);
 
-/** Why an interrupt came. */
-enum e1000_event {
-	E1000_EVENT_RECEIVE = 1 << 0, /**< frames came, or were missed for want of descriptors */
-	E1000_EVENT_LINK = 1 << 1,    /**< e1000_link() says how it is */
-};
-
 /**
  * Waits for an interrupt and acknowledges it. Receive until nothing is left before waiting again.
  *
  * @timeout_ms	milliseconds; 0 only looks; negative waits without limit
  *
- * Returns enum e1000_event bits, 0 for an interrupt without a cause. Errors: -ETIMEDOUT; -EINTR;
+ * Returns enum usrpci_nic_event bits, 0 for an interrupt without a cause. Errors: -ETIMEDOUT; -EINTR;
  * -ENODEV (gone); -EINVAL (no interrupt is enabled).
  */
 int e1000_wait(struct e1000 *nic, int timeout_ms);
 
-/** Since e1000_open(). */
-struct e1000_stats {
-	uint64_t rx_frames; /**< received without error */
-	uint64_t rx_bytes;  /**< as on the wire, FCS included */
-	uint64_t tx_frames;
-	uint64_t tx_bytes;
-	uint64_t rx_missed;     /**< there was no room in the controller */
-	uint64_t rx_no_buffer;  /**< waited for a descriptor; not lost yet */
-	uint64_t rx_crc_errors; /**< and alignment */
-	uint64_t rx_errors;     /**< of symbols and lengths */
-	uint64_t rx_dropped;    /**< by this driver: erroneous or impossible descriptors */
-};
-
 /**
- * Adds the controller's counters, which this clears, to ours. They have 32 bits: call it at least
+ * Adds the controller's counters, which this clears, to ours, since e1000_open(). They have 32 bits: call it at least
  * every 30 minutes (a counter of 2^32 minimal frames fills in 48 minutes).
  *
  * Errors: -ENODEV (gone); stats then is what was known before.
  */
-int e1000_stats(struct e1000 *nic, struct e1000_stats *stats);
+int e1000_stats(struct e1000 *nic, struct usrpci_nic_stats *stats);
+
+/** The driver, for usrpci_nic_open(). */
+extern const struct nic_driver e1000_nic_driver;
 
 #endif

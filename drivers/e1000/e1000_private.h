@@ -51,12 +51,12 @@ struct e1000 {
 	struct e1000_tx_ring tx;
 
 	const struct e1000_model *model;
-	struct e1000_options options;
+	struct usrpci_nic_options options;
 	enum usrpci_irq_type irq;
 	bool has_irq;
 	bool started;
 	uint8_t mac[6];
-	struct e1000_stats stats;
+	struct usrpci_nic_stats stats;
 };
 
 static inline uint32_t reg_read(struct e1000 *nic, size_t reg)
@@ -68,6 +68,8 @@ static inline void reg_write(struct e1000 *nic, size_t reg, uint32_t value)
 {
 	usrpci_write32(&nic->bar, reg, value);
 }
+
+bool e1000_matches(const struct usrpci_dev_info *info);
 
 /* e1000_ring.c */
 

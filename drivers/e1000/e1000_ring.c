@@ -36,8 +36,8 @@ static int alloc_desc(struct e1000 *nic, unsigned int count, struct usrpci_dma_b
 static int create_pool(struct e1000 *nic)
 {
 	struct usrpci_pool_options options = {
-		.size = E1000_BUFFER_SIZE,
-		.align = E1000_BUFFER_SIZE,
+		.size = USRPCI_NIC_BUFFER_SIZE,
+		.align = USRPCI_NIC_BUFFER_SIZE,
 		.count = nic->options.rx_descriptors + nic->options.tx_descriptors +
 			 nic->options.spare_buffers,
 		.limit = nic->model->dma_limit,
@@ -48,7 +48,7 @@ static int create_pool(struct e1000 *nic)
 
 int e1000_rings_alloc(struct e1000 *nic)
 {
-	const struct e1000_options *options = &nic->options;
+	const struct usrpci_nic_options *options = &nic->options;
 	int error;
 
 	nic->rx.mask = options->rx_descriptors - 1;
@@ -164,8 +164,8 @@ static bool check_received(struct e1000_rx_ring *ring, const volatile struct e10
 
 	*size = length;
 	ring->in_frame = !last;
-	return first && last && !(errors & RXD_ERRORS) && length >= E1000_FRAME_MIN &&
-	       length <= E1000_BUFFER_SIZE;
+	return first && last && !(errors & RXD_ERRORS) && length >= USRPCI_NIC_FRAME_MIN &&
+	       length <= USRPCI_NIC_BUFFER_SIZE;
 }
 
 /*
@@ -173,7 +173,7 @@ static bool check_received(struct e1000_rx_ring *ring, const volatile struct e10
  * Returns how many frames, and so new buffers, that were.
  */
 static unsigned int exchange(struct e1000 *nic, unsigned int n, void **fresh,
-			     struct e1000_frame *frames)
+			     struct usrpci_nic_frame *frames)
 {
 	struct e1000_rx_ring *ring = &nic->rx;
 	unsigned int taken = 0;
@@ -181,6 +181,7 @@ static unsigned int exchange(struct e1000 *nic, unsigned int n, void **fresh,
 	for (; n > 0; n--) {
 		if (check_received(ring, &ring->desc[ring->next], &frames[taken].size)) {
 			frames[taken].data = ring->buffers[ring->next];
+			frames[taken].more = false;
 			ring->buffers[ring->next] = fresh[taken];
 			taken++;
 		} else {
@@ -192,7 +193,7 @@ static unsigned int exchange(struct e1000 *nic, unsigned int n, void **fresh,
 	return taken;
 }
 
-unsigned int e1000_receive(struct e1000 *nic, struct e1000_frame *frames, unsigned int n)
+unsigned int e1000_receive(struct e1000 *nic, struct usrpci_nic_frame *frames, unsigned int n)
 {
 	struct e1000_rx_ring *ring = &nic->rx;
 	unsigned int first = ring->next, total = 0, seen = 0, ready, taken;
@@ -233,17 +234,18 @@ unsigned int e1000_transmit_reclaim(struct e1000 *nic)
 	return (ring->next - clean) & ring->mask;
 }
 
-static unsigned int count_sendable(const struct e1000_frame *frames, unsigned int n)
+static unsigned int count_sendable(const struct usrpci_nic_frame *frames, unsigned int n)
 {
 	unsigned int i = 0;
 
-	while (i < n && frames[i].size >= E1000_FRAME_MIN && frames[i].size <= E1000_FRAME_MAX)
+	while (i < n && frames[i].size >= USRPCI_NIC_FRAME_MIN &&
+	       frames[i].size <= E1000_FRAME_MAX && !frames[i].more)
 		i++;
 	return i;
 }
 
 /* Fills one descriptor; that of the last frame of a group asks for a report. */
-static void queue(struct e1000 *nic, const struct e1000_frame *frame, bool last)
+static void queue(struct e1000 *nic, const struct usrpci_nic_frame *frame, bool last)
 {
 	struct e1000_tx_ring *ring = &nic->tx;
 	volatile struct e1000_tx_desc *desc = &ring->desc[ring->next];
@@ -259,7 +261,8 @@ static void queue(struct e1000 *nic, const struct e1000_frame *frame, bool last)
 	ring->next = (ring->next + 1) & ring->mask;
 }
 
-unsigned int e1000_transmit(struct e1000 *nic, const struct e1000_frame *frames, unsigned int n)
+unsigned int e1000_transmit(struct e1000 *nic, const struct usrpci_nic_frame *frames,
+			    unsigned int n)
 {
 	struct e1000_tx_ring *ring = &nic->tx;
 	unsigned int used = (ring->next - ring->clean) & ring->mask, group, i;

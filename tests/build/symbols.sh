@@ -96,10 +96,11 @@ files_call_only_what_is_below_them()
 	tsort "$scratch/calls" 2>&1 >/dev/null | sed 's/^tsort: //'
 }
 
-lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -vE '^(host|nvme)\.h$')
+lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -vE '^(host|nic|nvme)\.h$')
 lib=$USRPCI_BUILD/lib/libusrpci.so
 host=$USRPCI_BUILD/host/libusrpci-host.so
 nvme=$USRPCI_BUILD/drivers/libusrpci-nvme.so
+net=$USRPCI_BUILD/drivers/libusrpci-net.so
 check "libusrpci.so exports what libusrpci.sym lists" \
 	exports_what_its_symbol_file_lists "$lib" "$USRPCI_SOURCE/lib/libusrpci.sym"
 # shellcheck disable=SC2086
@@ -116,5 +117,10 @@ check "libusrpci-nvme.so exports what libusrpci-nvme.sym lists" \
 check "libusrpci-nvme.sym lists what nvme.h declares" \
 	exports_what_its_headers_declare "$USRPCI_SOURCE/drivers/nvme/libusrpci-nvme.sym" nvme.h
 check "libusrpci-nvme.so has no writable globals" has_no_writable_globals "$nvme"
+check "libusrpci-net.so exports what libusrpci-net.sym lists" \
+	exports_what_its_symbol_file_lists "$net" "$USRPCI_SOURCE/drivers/net/libusrpci-net.sym"
+check "libusrpci-net.sym lists what nic.h declares" \
+	exports_what_its_headers_declare "$USRPCI_SOURCE/drivers/net/libusrpci-net.sym" nic.h
+check "libusrpci-net.so has no writable globals" has_no_writable_globals "$net"
 check "the files of lib/qemu call only what is below them" files_call_only_what_is_below_them qemu
 finish

@@ -20,7 +20,7 @@ static struct hostile {
 	struct usrpci_ctx *ctx;
 	struct usrpci_dev *dev;
 	uint32_t regs[REGISTERS / 4];
-	struct e1000_frame held[HELD_MAX]; /* by the program */
+	struct usrpci_nic_frame held[HELD_MAX]; /* by the program */
 	unsigned int held_count;
 	bool unplugged;
 } device;
@@ -112,10 +112,10 @@ UNCOVERED static void write_register(void *data, size_t offset, unsigned int wid
 		HOLDS(value * 16 < device.regs[RDLEN / 4]);
 }
 
-static void hold(const struct e1000_frame *frame)
+static void hold(const struct usrpci_nic_frame *frame)
 {
-	HOLDS(frame->size >= E1000_FRAME_MIN && frame->size <= E1000_BUFFER_SIZE);
-	HOLDS(usrpci_dma_contains(device.ctx, frame->data, E1000_BUFFER_SIZE));
+	HOLDS(frame->size >= USRPCI_NIC_FRAME_MIN && frame->size <= USRPCI_NIC_BUFFER_SIZE);
+	HOLDS(usrpci_dma_contains(device.ctx, frame->data, USRPCI_NIC_BUFFER_SIZE));
 	for (unsigned int i = 0; i < device.held_count; i++)
 		HOLDS(device.held[i].data != frame->data);
 	device.held[device.held_count++] = *frame;
@@ -123,7 +123,7 @@ static void hold(const struct e1000_frame *frame)
 
 static void receive(struct e1000 *nic)
 {
-	struct e1000_frame frames[HELD_MAX];
+	struct usrpci_nic_frame frames[HELD_MAX];
 	unsigned int room = HELD_MAX - device.held_count, n;
 
 	n = e1000_receive(nic, frames, room);
@@ -144,7 +144,7 @@ static void transmit(struct e1000 *nic)
 
 static void take_buffer(struct e1000 *nic)
 {
-	struct e1000_frame frame = {.size = E1000_FRAME_MIN + take(&device.input, 1)};
+	struct usrpci_nic_frame frame = {.size = USRPCI_NIC_FRAME_MIN + take(&device.input, 1)};
 
 	if (device.held_count == HELD_MAX)
 		return;
@@ -161,8 +161,8 @@ static void put_all(struct e1000 *nic)
 
 static void control(struct e1000 *nic, uint32_t which)
 {
-	struct e1000_stats stats;
-	struct e1000_link link;
+	struct usrpci_nic_stats stats;
+	struct usrpci_nic_link link;
 
 	switch (which) {
 	case 0:
@@ -213,7 +213,7 @@ static void call(struct e1000 *nic)
 
 static void run(struct usrpci_dev *dev)
 {
-	struct e1000_options options = {
+	struct usrpci_nic_options options = {
 		.rx_descriptors = 8u << take(&device.input, 1) % 3,
 		.tx_descriptors = 8u << take(&device.input, 1) % 3,
 		.spare_buffers = 1 + take(&device.input, 1) % 8,

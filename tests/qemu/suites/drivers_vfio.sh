@@ -3,17 +3,19 @@
 #
 # The reference drivers on vfio-pci, behind an IOMMU, which lets no access pass that it was not told of.
 #
-# vm: --iommu --device edu --nic e1000 --nic e1000e --append hugepages=8
+# vm: --iommu --device edu --nic e1000 --nic e1000e --nic virtio-net-pci,iommu_platform=on --nic virtio-net-pci --append hugepages=8
 
 edu=0000:00:01.0
 am82540=0000:00:02.0
 am82574=0000:00:03.0
+virtio=0000:00:04.0
+around=0000:00:05.0 # it goes around the IOMMU
 ping=$USRPCI_BUILD/examples/ping
 
 setup()
 {
 	modprobe vfio-pci
-	for device in $edu $am82540 $am82574; do
+	for device in $edu $am82540 $am82574 $virtio $around; do
 		[ "$(driver_of $device)" != vfio-pci ] || continue
 		echo vfio-pci >/sys/bus/pci/devices/$device/driver_override
 		[ -z "$(driver_of $device)" ] || echo $device >/sys/bus/pci/devices/$device/driver/unbind
@@ -62,6 +64,20 @@ drivers_vfio@an-82574l-pings-by-each-kind-of-interrupt()
 		ten_thousand --irq $kind $am82574
 		grep -q 'interrupts: [1-9]' "$scratch/said"
 	done
+}
+
+drivers_vfio@virtio-pings-by-each-kind-of-interrupt-and-by-polling()
+{
+	for kind in intx msix; do
+		ten_thousand --irq $kind $virtio
+		grep -q 'interrupts: [1-9]' "$scratch/said"
+	done
+	ten_thousand --poll $virtio
+}
+
+drivers_vfio@virtio-that-goes-around-the-iommu-is-refused()
+{
+	expect_fail 1 'VIRTIO_F_ACCESS_PLATFORM is missing' "$ping" --count 1 $around
 }
 
 drivers_vfio@msi-is-not-to-be-had-where-the-card-has-none()

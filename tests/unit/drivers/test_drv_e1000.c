@@ -75,7 +75,7 @@ static void advance(struct model *model, size_t head, size_t length)
 static bool receive_raw(struct model *model, const void *bytes, uint16_t length, uint8_t status,
 			uint8_t errors)
 {
-	size_t size = length < E1000_BUFFER_SIZE ? length : E1000_BUFFER_SIZE;
+	size_t size = length < USRPCI_NIC_BUFFER_SIZE ? length : USRPCI_NIC_BUFFER_SIZE;
 	struct e1000_rx_desc *desc;
 	void *buffer;
 
@@ -84,7 +84,7 @@ static bool receive_raw(struct model *model, const void *bytes, uint16_t length,
 		return false;
 	}
 	desc = descriptor(model, RDBAL, *reg(model, RDH));
-	buffer = fake_dma(model->dev, desc->address, E1000_BUFFER_SIZE);
+	buffer = fake_dma(model->dev, desc->address, USRPCI_NIC_BUFFER_SIZE);
 	assert_non_null(buffer);
 	memcpy(buffer, bytes, size);
 	desc->length = length;
@@ -247,7 +247,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct e1000 *start(struct model *model, const struct e1000_options *options)
+static struct e1000 *start(struct model *model, const struct usrpci_nic_options *options)
 {
 	plug(model, E1000_82540EM, 0);
 	assert_int_equal(e1000_open(model->dev, options, &model->nic), 0);
@@ -260,9 +260,9 @@ static bool is_bus_master(struct usrpci_dev *dev)
 	return fake_config(dev)[4] & 4;
 }
 
-static struct e1000_frame make_frame(struct e1000 *nic, unsigned int number, uint16_t size)
+static struct usrpci_nic_frame make_frame(struct e1000 *nic, unsigned int number, uint16_t size)
 {
-	struct e1000_frame frame = {.data = usrpci_pool_get(e1000_pool(nic)), .size = size};
+	struct usrpci_nic_frame frame = {.data = usrpci_pool_get(e1000_pool(nic)), .size = size};
 
 	assert_non_null(frame.data);
 	for (unsigned int i = 0; i < size; i++)
@@ -270,7 +270,7 @@ static struct e1000_frame make_frame(struct e1000 *nic, unsigned int number, uin
 	return frame;
 }
 
-static void check_frame(const struct e1000_frame *frame, unsigned int number, uint16_t size)
+static void check_frame(const struct usrpci_nic_frame *frame, unsigned int number, uint16_t size)
 {
 	assert_int_equal(frame->size, size);
 	for (unsigned int i = 0; i < size; i++)
@@ -306,12 +306,12 @@ static void another_device_is_refused(void **state)
 
 static void impossible_options_are_refused(void **state)
 {
-	static const struct e1000_options bad[] = {{.rx_descriptors = 100},
-						   {.tx_descriptors = 4},
-						   {.rx_descriptors = 8192},
-						   {.irq_gap_us = 20000},
-						   {.irq = 9},
-						   {.irq = E1000_IRQ_MSIX}};
+	static const struct usrpci_nic_options bad[] = {{.rx_descriptors = 100},
+							{.tx_descriptors = 4},
+							{.rx_descriptors = 8192},
+							{.irq_gap_us = 20000},
+							{.irq = 9},
+							{.irq = USRPCI_NIC_IRQ_MSIX}};
 	struct model *model = *state;
 
 	plug(model, E1000_82540EM, 0);
@@ -374,7 +374,7 @@ static void everything_fits_in_one_huge_page(void **state)
 	start(model, NULL);
 	usrpci_dma_stats(model->ctx, &stats);
 	assert_true(stats.bytes_used <= HUGE);
-	assert_true(stats.bytes_used >= 512 * E1000_BUFFER_SIZE);
+	assert_true(stats.bytes_used >= 512 * USRPCI_NIC_BUFFER_SIZE);
 }
 
 static void starting_and_opening_survive_the_failure_of_any_call(void **state)
@@ -413,10 +413,10 @@ static void starting_and_opening_survive_the_failure_of_any_call(void **state)
 
 static void frames_come_back_in_order_round_after_round(void **state)
 {
-	struct e1000_options options = {.rx_descriptors = 64, .tx_descriptors = 32};
+	struct usrpci_nic_options options = {.rx_descriptors = 64, .tx_descriptors = 32};
 	struct model *model = *state;
 	struct e1000 *nic = start(model, &options);
-	struct e1000_frame out[16], in[16];
+	struct usrpci_nic_frame out[16], in[16];
 	unsigned int number = 0, n, taken;
 
 	model->loopback = true;
@@ -441,7 +441,7 @@ static void a_batch_costs_one_register_write_and_no_read(void **state)
 {
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frames[100];
+	struct usrpci_nic_frame frames[100];
 	unsigned int reads = model->reads;
 
 	model->loopback = true;
@@ -461,10 +461,10 @@ static void a_batch_costs_one_register_write_and_no_read(void **state)
 
 static void a_full_transmit_ring_takes_no_more(void **state)
 {
-	struct e1000_options options = {.tx_descriptors = 8};
+	struct usrpci_nic_options options = {.tx_descriptors = 8};
 	struct model *model = *state;
 	struct e1000 *nic = start(model, &options);
-	struct e1000_frame frames[10];
+	struct usrpci_nic_frame frames[10];
 
 	model->stuck_transmit = true;
 	for (unsigned int i = 0; i < 10; i++)
@@ -483,7 +483,7 @@ static void a_long_batch_is_reclaimed_bit_by_bit(void **state)
 {
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frames[100];
+	struct usrpci_nic_frame frames[100];
 	size_t available;
 
 	for (unsigned int i = 0; i < 100; i++)
@@ -501,10 +501,11 @@ static void a_long_batch_is_reclaimed_bit_by_bit(void **state)
 
 static void a_frame_of_an_impossible_size_is_not_sent(void **state)
 {
-	static const uint16_t sizes[] = {0, E1000_FRAME_MIN - 1, E1000_FRAME_MAX + 1, UINT16_MAX};
+	static const uint16_t sizes[] = {0, USRPCI_NIC_FRAME_MIN - 1, E1000_FRAME_MAX + 1,
+					 UINT16_MAX};
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frames[3];
+	struct usrpci_nic_frame frames[3];
 
 	for (unsigned int i = 0; i < 3; i++)
 		frames[i] = make_frame(nic, i, 60);
@@ -521,9 +522,9 @@ static void descriptors_without_a_whole_good_frame_are_dropped(void **state)
 	enum { DD = RXD_STATUS_DD, END = RXD_STATUS_DD | RXD_STATUS_EOP };
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frames[16];
-	struct e1000_stats stats;
-	uint8_t bytes[E1000_BUFFER_SIZE] = {0};
+	struct usrpci_nic_frame frames[16];
+	struct usrpci_nic_stats stats;
+	uint8_t bytes[USRPCI_NIC_BUFFER_SIZE] = {0};
 	size_t before = usrpci_pool_available(e1000_pool(nic));
 
 	assert_true(receive_raw(model, bytes, 60, END, 0x01)); /* CRC error */
@@ -544,11 +545,11 @@ static void descriptors_without_a_whole_good_frame_are_dropped(void **state)
 
 static void dropped_descriptors_are_filled_again(void **state)
 {
-	struct e1000_options options = {.rx_descriptors = 8};
+	struct usrpci_nic_options options = {.rx_descriptors = 8};
 	struct model *model = *state;
 	struct e1000 *nic = start(model, &options);
-	struct e1000_frame frame;
-	struct e1000_stats stats;
+	struct usrpci_nic_frame frame;
+	struct usrpci_nic_stats stats;
 	uint8_t bytes[60] = {0};
 
 	for (unsigned int i = 0; i < 20; i++) {
@@ -565,7 +566,7 @@ static void frames_wait_in_the_ring_while_the_pool_is_empty(void **state)
 	struct e1000 *nic = start(model, NULL);
 	void *held[512];
 	unsigned int n = 0;
-	struct e1000_frame frame;
+	struct usrpci_nic_frame frame;
 	uint8_t bytes[60] = {1, 2, 3};
 
 	while ((held[n] = usrpci_pool_get(e1000_pool(nic))))
@@ -579,10 +580,10 @@ static void frames_wait_in_the_ring_while_the_pool_is_empty(void **state)
 
 static void receiving_ends_though_the_device_fills_every_descriptor_at_once(void **state)
 {
-	struct e1000_options options = {.rx_descriptors = 8};
+	struct usrpci_nic_options options = {.rx_descriptors = 8};
 	struct model *model = *state;
 	struct e1000 *nic = start(model, &options);
-	struct e1000_frame frames[64];
+	struct usrpci_nic_frame frames[64];
 	struct e1000_rx_desc *desc = descriptor(model, RDBAL, 0);
 	unsigned int n;
 
@@ -603,7 +604,7 @@ static void a_scribbled_ring_does_not_move_buffers(void **state)
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
 	size_t all = usrpci_pool_available(e1000_pool(nic)) + 256;
-	struct e1000_frame frames[8];
+	struct usrpci_nic_frame frames[8];
 
 	for (unsigned int i = 0; i < 8; i++)
 		frames[i] = make_frame(nic, i, 60);
@@ -619,10 +620,10 @@ static void a_scribbled_ring_does_not_move_buffers(void **state)
 
 /* Interrupts, link, statistics */
 
-static void check_interrupts(struct model *model, const struct e1000_options *options)
+static void check_interrupts(struct model *model, const struct usrpci_nic_options *options)
 {
 	struct e1000 *nic;
-	struct e1000_frame frame;
+	struct usrpci_nic_frame frame;
 	uint8_t bytes[60] = {0};
 
 	assert_int_equal(e1000_open(model->dev, options, &model->nic), 0);
@@ -633,12 +634,12 @@ static void check_interrupts(struct model *model, const struct e1000_options *op
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_int_equal(e1000_wait(nic, 0), -ETIMEDOUT);
 		assert_true(receive(model, bytes, sizeof(bytes)));
-		assert_int_equal(e1000_wait(nic, 1000), E1000_EVENT_RECEIVE);
+		assert_int_equal(e1000_wait(nic, 1000), USRPCI_NIC_RECEIVE);
 		assert_int_equal(e1000_receive(nic, &frame, 1), 1);
 		usrpci_pool_put(e1000_pool(nic), frame.data);
 	}
 	raise_irq(model, INT_LSC);
-	assert_int_equal(e1000_wait(nic, 1000), E1000_EVENT_LINK);
+	assert_int_equal(e1000_wait(nic, 1000), USRPCI_NIC_LINK);
 	assert_int_equal(e1000_wait(nic, 0), -ETIMEDOUT);
 }
 
@@ -660,7 +661,7 @@ static void interrupts_say_why_by_msi(void **state)
 
 static void polling_enables_no_interrupt(void **state)
 {
-	struct e1000_options options = {.irq = E1000_IRQ_NONE};
+	struct usrpci_nic_options options = {.irq = USRPCI_NIC_IRQ_NONE};
 	struct model *model = *state;
 
 	start(model, &options);
@@ -673,7 +674,7 @@ static void the_link_is_as_the_controller_says(void **state)
 {
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_link link;
+	struct usrpci_nic_link link;
 
 	assert_int_equal(e1000_link(nic, &link), 0);
 	assert_true(link.up && link.full_duplex && link.speed == 1000);
@@ -690,7 +691,7 @@ static void the_link_is_as_the_controller_says(void **state)
 static void counters_add_up_from_opening_on(void **state)
 {
 	struct model *model = *state;
-	struct e1000_stats stats;
+	struct usrpci_nic_stats stats;
 	struct e1000 *nic;
 
 	*reg(model, GPRC) = 1000;
@@ -718,7 +719,7 @@ static void stopping_sends_what_was_taken_and_gives_all_buffers_back(void **stat
 {
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frame = make_frame(nic, 1, 60);
+	struct usrpci_nic_frame frame = make_frame(nic, 1, 60);
 
 	assert_true(is_bus_master(model->dev));
 	assert_int_equal(e1000_transmit(nic, &frame, 1), 1);
@@ -736,7 +737,7 @@ static void stopping_gives_up_frames_that_are_never_sent(void **state)
 {
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frame = make_frame(nic, 1, 60);
+	struct usrpci_nic_frame frame = make_frame(nic, 1, 60);
 
 	model->stuck_transmit = true;
 	assert_int_equal(e1000_transmit(nic, &frame, 1), 1);
@@ -749,7 +750,7 @@ static void a_stopped_controller_starts_again(void **state)
 {
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frame;
+	struct usrpci_nic_frame frame;
 
 	model->loopback = true;
 	for (unsigned int i = 0; i < 3; i++) {
@@ -768,7 +769,7 @@ static void a_stopped_controller_neither_receives_nor_transmits(void **state)
 {
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frame = make_frame(nic, 1, 60), received;
+	struct usrpci_nic_frame frame = make_frame(nic, 1, 60), received;
 	uint8_t bytes[60] = {0};
 
 	assert_true(receive(model, bytes, sizeof(bytes)));
@@ -798,9 +799,9 @@ static void a_controller_that_is_gone_is_reported_and_can_be_closed(void **state
 {
 	struct model *model = *state;
 	struct e1000 *nic = start(model, NULL);
-	struct e1000_frame frame = make_frame(nic, 1, 60);
-	struct e1000_link link;
-	struct e1000_stats stats;
+	struct usrpci_nic_frame frame = make_frame(nic, 1, 60);
+	struct usrpci_nic_link link;
+	struct usrpci_nic_stats stats;
 
 	model->stuck_transmit = true;
 	assert_int_equal(e1000_transmit(nic, &frame, 1), 1);

@@ -153,7 +153,7 @@ struct ping {
 	enum net_kind seen;
 };
 
-static void look(struct ping *ping, const struct e1000_frame *frame)
+static void look(struct ping *ping, const struct usrpci_nic_frame *frame)
 {
 	struct net_host peer = {0};
 	uint16_t id, sequence;
@@ -168,7 +168,7 @@ static void look(struct ping *ping, const struct e1000_frame *frame)
 
 static int send_request(struct ping *ping, enum net_kind reply)
 {
-	struct e1000_frame frame = {.data = usrpci_pool_get(e1000_pool(ping->nic))};
+	struct usrpci_nic_frame frame = {.data = usrpci_pool_get(e1000_pool(ping->nic))};
 
 	if (!frame.data)
 		return -ENOBUFS;
@@ -186,8 +186,8 @@ static int send_request(struct ping *ping, enum net_kind reply)
 /* An interrupt that does not come is no reason not to look, nor is one that announces nothing. */
 static int ask(struct ping *ping, enum net_kind reply)
 {
-	struct e1000_frame frames[8];
-	struct e1000_link link;
+	struct usrpci_nic_frame frames[8];
+	struct usrpci_nic_link link;
 	int error = send_request(ping, reply);
 
 	ping->seen = NET_OTHER;
@@ -213,7 +213,7 @@ static int ask_until_answered(struct ping *ping, enum net_kind reply)
 
 static int use_e1000(struct ping *ping)
 {
-	struct e1000_stats stats;
+	struct usrpci_nic_stats stats;
 	int error = e1000_start(ping->nic);
 
 	if (!error)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The reference drivers on the devices that QEMU emulates: edu, and the e1000 family on QEMU's user
- * network, whose gateway answers pings, and on a wire between two of them.
+ * The drivers on the devices that QEMU emulates: edu, and network cards of the e1000 family and of
+ * virtio on QEMU's user network, whose gateway answers pings, and on a wire between two of them.
  */
 
 #include <arpa/inet.h>
@@ -15,9 +15,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <e1000/e1000.h>
 #include <edu/edu.h>
 #include <net.h>
+#include <usrpci/nic.h>
 
 #include "deadline.h"
 
@@ -26,7 +26,7 @@
 struct bench {
 	struct usrpci_ctx *ctx;
 	struct usrpci_dev *devs[2];
-	struct e1000 *nics[2];
+	struct usrpci_nic *nics[2];
 	struct edu *edu;
 };
 
@@ -48,7 +48,7 @@ static int teardown(void **state)
 
 	edu_close(bench->edu);
 	for (unsigned int i = 0; i < 2; i++) {
-		e1000_close(bench->nics[i]);
+		usrpci_nic_close(bench->nics[i]);
 		usrpci_dev_close(bench->devs[i]);
 	}
 	usrpci_ctx_close(bench->ctx);
@@ -61,15 +61,15 @@ static struct usrpci_dev *open_device(struct bench *bench, unsigned int i, const
 	return bench->devs[i];
 }
 
-static struct e1000 *start_nic(struct bench *bench, unsigned int i, const char *name,
-			       enum e1000_irq irq)
+static struct usrpci_nic *start_nic(struct bench *bench, unsigned int i, const char *name,
+				    enum usrpci_nic_irq irq)
 {
-	struct e1000_options options = {.irq = irq, .promiscuous = true};
+	struct usrpci_nic_options options = {.irq = irq, .promiscuous = true};
 	struct usrpci_dev *dev = open_device(bench, i, name);
 
-	assert_int_equal(e1000_open(dev, &options, &bench->nics[i]), 0);
-	assert_int_equal(e1000_start(bench->nics[i]), 0);
-	assert_int_equal(e1000_link_wait(bench->nics[i], WAIT_MS), 0);
+	assert_int_equal(usrpci_nic_open(dev, &options, &bench->nics[i]), 0);
+	assert_int_equal(usrpci_nic_start(bench->nics[i]), 0);
+	assert_int_equal(usrpci_nic_link_wait(bench->nics[i], WAIT_MS), 0);
 	return bench->nics[i];
 }
 
@@ -124,51 +124,50 @@ static void edu_moves_memory_both_ways_by_polling(void **state)
 	copy_there_and_back(*state);
 }
 
-/* e1000 */
+/* network cards */
 
-static void send_frame(struct e1000 *nic, void *data, size_t size)
+static void send_frame(struct usrpci_nic *nic, void *data, size_t size)
 {
-	struct e1000_frame frame = {.data = data, .size = (uint16_t)size};
+	struct usrpci_nic_frame frame = {.data = data, .size = (uint16_t)size};
 
-	assert_int_equal(e1000_transmit(nic, &frame, 1), 1);
+	assert_int_equal(usrpci_nic_transmit(nic, 0, &frame, 1), 1);
 }
 
 /* Receives until a frame of this kind comes, which tells of the peer. */
-static void await(struct e1000 *nic, enum net_kind kind, const struct net_host *own,
+static void await(struct usrpci_nic *nic, enum net_kind kind, const struct net_host *own,
 		  struct net_host *peer, uint16_t *sequence)
 {
 	deadline_t deadline = deadline_in_ms(WAIT_MS);
 	enum net_kind got = NET_OTHER;
-	struct e1000_frame frame;
+	struct usrpci_nic_frame frame;
 	uint16_t id;
 
 	while (got != kind) {
 		assert_true(deadline_left_ms(deadline) > 0);
-		if (e1000_receive(nic, &frame, 1)) {
+		if (usrpci_nic_receive(nic, 0, &frame, 1)) {
 			got = net_parse(frame.data, frame.size, own, peer, &id, sequence);
-			usrpci_pool_put(e1000_pool(nic), frame.data);
-		} else if (e1000_irq_fd(nic) >= 0) {
-			assert_true(e1000_wait(nic, deadline_left_ms(deadline)) >= 0);
+			usrpci_nic_put(nic, frame.data);
+		} else if (usrpci_nic_irq_fd(nic, 0) >= 0) {
+			assert_true(usrpci_nic_wait(nic, 0, deadline_left_ms(deadline)) >= 0);
 		} else {
 			nap_us(50);
 		}
 	}
 }
 
-static void ping(struct bench *bench, const char *name, enum e1000_irq irq)
+static void ping(struct bench *bench, const char *name, enum usrpci_nic_irq irq)
 {
-	struct e1000 *nic = start_nic(bench, 0, name, irq);
-	struct usrpci_pool *pool = e1000_pool(nic);
+	struct usrpci_nic *nic = start_nic(bench, 0, name, irq);
 	struct net_host own = {.ip = inet_addr("10.0.2.15")}, gateway, peer;
 	struct usrpci_dma_stats stats;
 	uint16_t sequence = 0;
-	void *data = usrpci_pool_get(pool);
+	void *data = usrpci_nic_get(nic);
 
-	memcpy(own.mac, e1000_mac(nic), 6);
+	memcpy(own.mac, usrpci_nic_info(nic)->mac, 6);
 	send_frame(nic, data, net_arp_request(data, &own, inet_addr("10.0.2.2")));
 	await(nic, NET_ARP_REPLY, &own, &gateway, &sequence);
 	for (uint16_t i = 0; i < 300; i++) {
-		data = usrpci_pool_get(pool);
+		data = usrpci_nic_get(nic);
 		send_frame(nic, data, net_echo_request(data, &own, &gateway, 1, i, i * 4u));
 		await(nic, NET_ECHO_REPLY, &own, &peer, &sequence);
 		assert_int_equal(sequence, i);
@@ -179,63 +178,65 @@ static void ping(struct bench *bench, const char *name, enum e1000_irq irq)
 
 static void an_82540em_pings_by_intx(void **state)
 {
-	ping(*state, "qemu:e1000,netdev=user", E1000_IRQ_INTX);
+	ping(*state, "qemu:e1000,netdev=user", USRPCI_NIC_IRQ_INTX);
 }
 
 static void an_82545em_pings_by_polling(void **state)
 {
-	ping(*state, "qemu:e1000-82545em,netdev=user", E1000_IRQ_NONE);
+	ping(*state, "qemu:e1000-82545em,netdev=user", USRPCI_NIC_IRQ_NONE);
 }
 
 static void an_82574l_pings_by_msi(void **state)
 {
-	ping(*state, "qemu:e1000e,netdev=user", E1000_IRQ_MSI);
+	ping(*state, "qemu:e1000e,netdev=user", USRPCI_NIC_IRQ_MSI);
 }
 
 static void an_82574l_pings_by_msix(void **state)
 {
-	ping(*state, "qemu:e1000e,netdev=user", E1000_IRQ_MSIX);
+	ping(*state, "qemu:e1000e,netdev=user", USRPCI_NIC_IRQ_MSIX);
 }
 
-static void fill(const struct e1000_frame *frame, unsigned int number)
+static void fill(const struct usrpci_nic_frame *frame, unsigned int number)
 {
 	memset(frame->data, 0xff, 12);
 	for (unsigned int i = 12; i < frame->size; i++)
 		((uint8_t *)frame->data)[i] = (uint8_t)(number + i);
 }
 
-static void check(const struct e1000_frame *frame, unsigned int number, uint16_t size)
+static void check(const struct usrpci_nic_frame *frame, unsigned int number, uint16_t size)
 {
 	assert_int_equal(frame->size, size);
 	for (unsigned int i = 12; i < size; i++)
 		assert_int_equal(((uint8_t *)frame->data)[i], (uint8_t)(number + i));
 }
 
-static void send_numbered(struct e1000 *nic, unsigned int first, unsigned int n)
+static void send_numbered(struct usrpci_nic *nic, unsigned int first, unsigned int n)
 {
-	struct e1000_frame frames[64];
+	struct usrpci_nic_frame frames[64];
 
 	for (unsigned int i = 0; i < n; i++) {
-		frames[i].data = usrpci_pool_get(e1000_pool(nic));
-		frames[i].size = (uint16_t)(60 + (first + i) % 1455);
+		frames[i] = (struct usrpci_nic_frame){
+			.data = usrpci_nic_get(nic),
+			.size = (uint16_t)(60 + (first + i) % 1455),
+		};
 		assert_non_null(frames[i].data);
 		fill(&frames[i], first + i);
 	}
-	assert_int_equal(e1000_transmit(nic, frames, n), n);
+	assert_int_equal(usrpci_nic_transmit(nic, 0, frames, n), n);
 }
 
-static void receive_numbered(struct e1000 *nic, unsigned int first, unsigned int n)
+static void receive_numbered(struct usrpci_nic *nic, unsigned int first, unsigned int n)
 {
 	deadline_t deadline = deadline_in_ms(WAIT_MS);
-	struct e1000_frame frames[64];
+	struct usrpci_nic_frame frames[64];
 	unsigned int got;
 
 	while (n > 0) {
 		assert_true(deadline_left_ms(deadline) > 0);
-		got = e1000_receive(nic, frames, n);
+		got = usrpci_nic_receive(nic, 0, frames, n);
 		for (unsigned int i = 0; i < got; i++, first++) {
 			check(&frames[i], first, (uint16_t)(60 + first % 1455));
-			usrpci_pool_put(e1000_pool(nic), frames[i].data);
+			usrpci_nic_put(nic, frames[i].data);
 		}
 		n -= got;
 		if (!got)
@@ -243,12 +244,76 @@ static void receive_numbered(struct e1000 *nic, unsigned int first, unsigned int
 	}
 }
 
-static void two_cards_on_a_wire_lose_nothing_in_either_direction(void **state)
+static void virtio_pings_by_intx(void **state)
 {
-	struct bench *bench = *state;
-	struct e1000 *left = start_nic(bench, 0, "qemu:e1000,netdev=left", E1000_IRQ_NONE);
-	struct e1000 *right = start_nic(bench, 1, "qemu:e1000e,netdev=right", E1000_IRQ_NONE);
-	struct e1000_stats stats;
+	ping(*state, "qemu:virtio-net-pci,netdev=user", USRPCI_NIC_IRQ_INTX);
+}
+
+static void virtio_pings_by_msix(void **state)
+{
+	ping(*state, "qemu:virtio-net-pci,netdev=user", USRPCI_NIC_IRQ_MSIX);
+}
+
+static void virtio_pings_by_polling(void **state)
+{
+	ping(*state, "qemu:virtio-net-pci,netdev=user", USRPCI_NIC_IRQ_NONE);
+}
+
+static void virtio_pings_without_event_indices(void **state)
+{
+	ping(*state, "qemu:virtio-net-pci,netdev=user,event_idx=off", USRPCI_NIC_IRQ_AUTO);
+}
+
+static void virtio_pings_without_merged_buffers(void **state)
+{
+	ping(*state, "qemu:virtio-net-pci,netdev=user,mrg_rxbuf=off", USRPCI_NIC_IRQ_AUTO);
+}
+
+static void virtio_pings_where_packed_rings_are_offered(void **state)
+{
+	ping(*state, "qemu:virtio-net-pci,netdev=user,packed=on,iommu_platform=on",
+	     USRPCI_NIC_IRQ_AUTO);
+}
+
+static void virtio_pings_without_a_control_queue(void **state)
+{
+	ping(*state, "qemu:virtio-net-pci,netdev=user,ctrl_vq=off,status=off", USRPCI_NIC_IRQ_AUTO);
+}
+
+static void virtio_pings_without_a_legacy_face(void **state)
+{
+	ping(*state, "qemu:virtio-net-pci-non-transitional,netdev=user,rx_queue_size=1024",
+	     USRPCI_NIC_IRQ_AUTO);
+}
+
+static void virtio_without_a_modern_face_is_refused(void **state)
+{
+	const char *why = NULL;
+	struct usrpci_nic_options options = {.why = &why};
+	struct usrpci_nic *nic;
+	struct usrpci_dev *dev = open_device(
+		*state, 0, "qemu:virtio-net-pci,netdev=user,disable-modern=on,disable-legacy=off");
+
+	assert_int_equal(usrpci_nic_open(dev, &options, &nic), -ENOTSUP);
+	assert_non_null(strstr(why, "VIRTIO_F_VERSION_1 is missing"));
+}
+
+static void cards_of_no_driver_are_refused(void **state)
+{
+	const char *why = NULL;
+	struct usrpci_nic_options options = {.why = &why};
+	struct usrpci_nic *nic;
+
+	assert_int_equal(usrpci_nic_open(open_device(*state, 0, "qemu:edu"), &options, &nic),
+			 -ENOTSUP);
+	assert_non_null(strstr(why, "no driver"));
+}
+
+static void exchange_on_a_wire(struct bench *bench, const char *left_name, const char *right_name)
+{
+	struct usrpci_nic *left = start_nic(bench, 0, left_name, USRPCI_NIC_IRQ_NONE);
+	struct usrpci_nic *right = start_nic(bench, 1, right_name, USRPCI_NIC_IRQ_NONE);
+	struct usrpci_nic_stats stats;
 
 	for (unsigned int first = 0; first < 3200; first += 64) {
 		send_numbered(left, first, 64);
@@ -256,10 +321,48 @@ static void two_cards_on_a_wire_lose_nothing_in_either_direction(void **state)
 		send_numbered(right, first, 64);
 		receive_numbered(left, first, 64);
 	}
-	assert_int_equal(e1000_stats(left, &stats), 0);
+	assert_int_equal(usrpci_nic_stats(left, &stats), 0);
 	assert_int_equal(stats.tx_frames, 3200);
 	assert_int_equal(stats.rx_frames, 3200);
 	assert_int_equal(stats.rx_missed + stats.rx_dropped, 0);
+}
+
+static void two_cards_on_a_wire_lose_nothing_in_either_direction(void **state)
+{
+	exchange_on_a_wire(*state, "qemu:e1000,netdev=left", "qemu:e1000e,netdev=right");
+}
+
+static void virtio_and_e1000_on_a_wire_lose_nothing(void **state)
+{
+	exchange_on_a_wire(*state, "qemu:virtio-net-pci,netdev=left", "qemu:e1000e,netdev=right");
+}
+
+static void two_virtio_on_a_wire_lose_nothing(void **state)
+{
+	exchange_on_a_wire(*state, "qemu:virtio-net-pci,netdev=left",
+			   "qemu:virtio-net-pci,netdev=right,event_idx=off");
+}
+
+static void a_card_runs_again_after_a_stop(void **state)
+{
+	struct bench *bench = *state;
+	struct usrpci_nic *left = start_nic(bench, 0, "qemu:virtio-net-pci,netdev=left",
+					    USRPCI_NIC_IRQ_AUTO);
+	struct usrpci_nic *right = start_nic(bench, 1, "qemu:virtio-net-pci,netdev=right",
+					     USRPCI_NIC_IRQ_NONE);
+	size_t all;
+
+	assert_int_equal(usrpci_nic_stop(left), 0);
+	all = usrpci_nic_available(left);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(usrpci_nic_start(left), 0);
+		send_numbered(right, 0, 40);
+		receive_numbered(left, 0, 40);
+		send_numbered(left, 0, 40);
+		receive_numbered(right, 0, 40);
+		assert_int_equal(usrpci_nic_stop(left), 0);
+		assert_int_equal(usrpci_nic_available(left), all);
+	}
 }
 
 static bool is_qemu_missing(void)
@@ -288,6 +391,19 @@ int main(void)
 		TEST(an_82574l_pings_by_msi),
 		TEST(an_82574l_pings_by_msix),
 		TEST(two_cards_on_a_wire_lose_nothing_in_either_direction),
+		TEST(virtio_pings_by_intx),
+		TEST(virtio_pings_by_msix),
+		TEST(virtio_pings_by_polling),
+		TEST(virtio_pings_without_event_indices),
+		TEST(virtio_pings_without_merged_buffers),
+		TEST(virtio_pings_where_packed_rings_are_offered),
+		TEST(virtio_pings_without_a_control_queue),
+		TEST(virtio_pings_without_a_legacy_face),
+		TEST(virtio_without_a_modern_face_is_refused),
+		TEST(cards_of_no_driver_are_refused),
+		TEST(virtio_and_e1000_on_a_wire_lose_nothing),
+		TEST(two_virtio_on_a_wire_lose_nothing),
+		TEST(a_card_runs_again_after_a_stop),
 	};
 
 	if (is_qemu_missing()) { /* cmocka's skip() is a failure in TAP */

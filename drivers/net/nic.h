@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef NET_NIC_H
+#define NET_NIC_H
+
+/*
+ * What a driver of network cards gives to the face of <usrpci/nic.h>, whose comments say what each
+ * operation does.
+ */
+
+#include <usrpci/nic.h>
+#include <usrpci/usrpci.h>
+
+/* The buffer that data lies in: all are aligned to their size. */
+static inline void *nic_buffer(const void *data)
+{
+	return (void *)((uintptr_t)data & ~(uintptr_t)(USRPCI_NIC_BUFFER_SIZE - 1));
+}
+
+struct nic_driver {
+	/* Whether the driver is for this device. */
+	bool (*matches)(const struct usrpci_dev_info *info);
+	/*
+	 * Stores in *self what the other operations get, in *info what is known, and in *pool where
+	 * buffers come from, of USRPCI_NIC_BUFFER_SIZE and aligned to it.
+	 */
+	int (*open)(struct usrpci_dev *dev, const struct usrpci_nic_options *options, void **self,
+		    struct usrpci_nic_info *info, struct usrpci_pool **pool);
+	void (*close)(void *self);
+	int (*start)(void *self);
+	int (*stop)(void *self);
+	unsigned int (*receive)(void *self, unsigned int queue, struct usrpci_nic_frame *frames,
+				unsigned int n);
+	unsigned int (*transmit)(void *self, unsigned int queue,
+				 const struct usrpci_nic_frame *frames, unsigned int n);
+	unsigned int (*reclaim)(void *self, unsigned int queue);
+	int (*wait)(void *self, unsigned int queue, int timeout_ms);
+	int (*irq_fd)(void *self, unsigned int queue);
+	int (*link)(void *self, struct usrpci_nic_link *link);
+	int (*stats)(void *self, struct usrpci_nic_stats *stats);
+};
+
+#endif

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * virtio-net's receive and transmit queues: Virtio 1.2, 5.1.6. The header lies before the frame in
+ * the same buffer, so that a frame takes one descriptor.
+ *
+ * A used entry is read once and checked: its descriptor must exist and be under way, its length
+ * must fit in the buffer. What the device may have written to, the header included, decides about
+ * nothing else than how many pieces the frame has.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net_private.h"
+
+#define BATCH     32 /* buffers exchanged with the pool at once */
+#define ARM_TRIES 4
+#define HEAD      0x8000 /* in next: the first descriptor of a chain that is under way */
+
+static unsigned int min(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+static void add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static int alloc_rx(struct virtio_net *net, struct virtio_net_rx *rx)
+{
+	rx->pool = net->pool;
+	rx->ctx = net->v.ctx;
+	rx->pieces_max = net->offload ? USRPCI_NIC_PIECES_MAX : 1;
+	rx->buffers = calloc(net->options.rx_descriptors, sizeof(*rx->buffers));
+	if (!rx->buffers)
+		return -ENOMEM;
+	return virtio_ring_alloc(&net->v, net->options.rx_descriptors, &rx->ring);
+}
+
+static int alloc_tx(struct virtio_net *net, struct virtio_net_tx *tx)
+{
+	unsigned int size = net->options.tx_descriptors;
+
+	tx->pool = net->pool;
+	tx->ctx = net->v.ctx;
+	tx->offload = net->offload;
+	tx->frame_max = USRPCI_NIC_BUFFER_SIZE - VIRTIO_NET_HEADER;
+	if (!net->offload)
+		tx->frame_max = min(net->mtu + 18u, tx->frame_max);
+	tx->buffers = calloc(size, sizeof(*tx->buffers));
+	tx->next = calloc(size, sizeof(*tx->next));
+	tx->free = calloc(size, sizeof(*tx->free));
+	if (!tx->buffers || !tx->next || !tx->free)
+		return -ENOMEM;
+	return virtio_ring_alloc(&net->v, size, &tx->ring);
+}
+
+int virtio_net_rings_alloc(struct virtio_net *net)
+{
+	struct usrpci_pool_options options = {
+		.size = USRPCI_NIC_BUFFER_SIZE,
+		.align = USRPCI_NIC_BUFFER_SIZE,
+		.count = net->options.spare_buffers +
+			 (size_t)net->count *
+				 (net->options.rx_descriptors + net->options.tx_descriptors),
+	};
+	int error = 0;
+
+	net->pairs = aligned_alloc(64, net->count * sizeof(*net->pairs));
+	if (!net->pairs)
+		return -ENOMEM;
+	memset(net->pairs, 0, net->count * sizeof(*net->pairs));
+	error = usrpci_pool_create(net->v.ctx, &options, &net->pool);
+	for (unsigned int i = 0; i < net->count && !error; i++) {
+		error = alloc_rx(net, &net->pairs[i].rx);
+		if (!error)
+			error = alloc_tx(net, &net->pairs[i].tx);
+	}
+	if (error)
+		virtio_net_rings_free(net);
+	return error;
+}
+
+void virtio_net_rings_free(struct virtio_net *net)
+{
+	for (unsigned int i = 0; net->pairs && i < net->count; i++) {
+		struct virtio_net_pair *pair = &net->pairs[i];
+
+		virtio_ring_free(&net->v, &pair->rx.ring);
+		virtio_ring_free(&net->v, &pair->tx.ring);
+		free(pair->rx.buffers);
+		free(pair->tx.buffers);
+		free(pair->tx.next);
+		free(pair->tx.free);
+	}
+	free(net->pairs);
+	net->pairs = NULL;
+	usrpci_pool_destroy(net->pool);
+	net->pool = NULL;
+}
+
+int virtio_net_rings_start(struct virtio_net *net)
+{
+	int error = 0;
+
+	for (unsigned int i = 0; i < net->count && !error; i++) {
+		struct virtio_net_tx *tx = &net->pairs[i].tx;
+
+		net->pairs[i].rx.merges = virtio_has(&net->v, VIRTIO_NET_F_MRG_RXBUF);
+		error = virtio_ring_start(&net->v, &net->pairs[i].rx.ring, (uint16_t)(2 * i),
+					  (uint16_t)(1 + i));
+		if (!error)
+			error = virtio_ring_start(&net->v, &tx->ring, (uint16_t)(2 * i + 1),
+						  VIRTIO_NO_VECTOR);
+		tx->free_count = tx->ring.mask + 1u;
+		for (unsigned int k = 0; k < tx->free_count; k++)
+			tx->free[k] = (uint16_t)k;
+	}
+	return error;
+}
+
+/* Gives the device a buffer; a descriptor's other members stay as they are. */
+static void give(struct virtio_net_rx *rx, uint16_t id, void *buffer)
+{
+	rx->buffers[id] = buffer;
+	rx->ring.desc[id].addr = usrpci_le64(usrpci_dma_addr(rx->ctx, buffer));
+	virtio_ring_put(&rx->ring, id);
+}
+
+static int fill(struct virtio_net_rx *rx)
+{
+	unsigned int size = rx->ring.mask + 1u;
+
+	rx->left = 0;
+	if (!usrpci_pool_get_bulk(rx->pool, rx->buffers, size))
+		return -ENOMEM;
+	for (unsigned int i = 0; i < size; i++) {
+		rx->ring.desc[i].len = usrpci_le32(USRPCI_NIC_BUFFER_SIZE);
+		rx->ring.desc[i].flags = usrpci_le16(VRING_DESC_F_WRITE);
+		give(rx, (uint16_t)i, rx->buffers[i]);
+	}
+	virtio_ring_publish(&rx->ring);
+	return 0;
+}
+
+int virtio_net_rings_fill(struct virtio_net *net)
+{
+	int error = 0;
+
+	for (unsigned int i = 0; i < net->count && !error; i++)
+		error = fill(&net->pairs[i].rx);
+	return error;
+}
+
+static void empty(struct usrpci_pool *pool, void **buffers, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		usrpci_pool_put(pool, buffers[i]);
+		buffers[i] = NULL;
+	}
+}
+
+void virtio_net_rings_empty(struct virtio_net *net)
+{
+	for (unsigned int i = 0; i < net->count; i++) {
+		struct virtio_net_rx *rx = &net->pairs[i].rx;
+		struct virtio_net_tx *tx = &net->pairs[i].tx;
+
+		empty(net->pool, rx->buffers, rx->ring.mask + 1u);
+		empty(net->pool, tx->buffers, tx->ring.mask + 1u);
+		memset(tx->next, 0, (tx->ring.mask + 1u) * sizeof(*tx->next));
+	}
+}
+
+static unsigned int get_buffers(struct usrpci_pool *pool, void **buffers, unsigned int n)
+{
+	unsigned int got = usrpci_pool_get_bulk(pool, buffers, n);
+
+	while (got < n && (buffers[got] = usrpci_pool_get(pool)))
+		got++;
+	return got;
+}
+
+/* Whether a buffer begins a frame that can be; rx->left is how many pieces follow. */
+static bool begin_frame(struct virtio_net_rx *rx, uint8_t *buffer, uint32_t length,
+			struct usrpci_nic_frame *frame)
+{
+	const volatile struct virtio_net_hdr_v1 *header = (void *)buffer;
+	unsigned int pieces = rx->merges ? usrpci_le16(header->num_buffers) : 1;
+
+	if (length < VIRTIO_NET_HEADER + USRPCI_NIC_FRAME_MIN || length > USRPCI_NIC_BUFFER_SIZE)
+		return false;
+	if (pieces == 0 || pieces > rx->pieces_max)
+		return false;
+	rx->left = pieces - 1;
+	frame->data = buffer + VIRTIO_NET_HEADER;
+	frame->size = (uint16_t)(length - VIRTIO_NET_HEADER);
+	frame->more = pieces > 1;
+	return true;
+}
+
+/* The program has the frame's beginning already: a piece that cannot be is handed out empty. */
+static bool continue_frame(struct virtio_net_rx *rx, uint8_t *buffer, uint32_t length,
+			   struct usrpci_nic_frame *frame)
+{
+	bool good = length > 0 && length <= USRPCI_NIC_BUFFER_SIZE;
+
+	rx->left--;
+	if (!good)
+		add(&rx->dropped, 1);
+	frame->data = buffer;
+	frame->size = good ? (uint16_t)length : 0;
+	frame->more = rx->left > 0;
+	return true;
+}
+
+/*
+ * Takes n used entries and gives their descriptors back to the device, those that are handed out
+ * with new buffers. Returns how many, and so new buffers, that were.
+ */
+static unsigned int exchange(struct virtio_net_rx *rx, unsigned int n, void **fresh,
+			     struct usrpci_nic_frame *frames)
+{
+	struct virtio_ring *ring = &rx->ring;
+	unsigned int taken = 0, whole = 0, dropped = 0;
+	uint64_t bytes = 0;
+
+	for (; n > 0; n--) {
+		const volatile struct vring_used_elem *used =
+			&ring->used->ring[ring->last_used++ & ring->mask];
+		uint32_t id = usrpci_le32(used->id), length = usrpci_le32(used->len);
+		struct usrpci_nic_frame *frame = &frames[taken];
+
+		if (virtio_unlikely(id > ring->mask)) {
+			dropped++;
+			continue;
+		}
+		if (virtio_unlikely(rx->left > 0)
+			    ? continue_frame(rx, rx->buffers[id], length, frame)
+			    : begin_frame(rx, rx->buffers[id], length, frame)) {
+			bytes += frame->size;
+			whole += !frame->more;
+			give(rx, (uint16_t)id, fresh[taken++]);
+		} else {
+			dropped++;
+			give(rx, (uint16_t)id, rx->buffers[id]);
+		}
+	}
+	add(&rx->frames, whole);
+	add(&rx->bytes, bytes);
+	if (virtio_unlikely(dropped))
+		add(&rx->dropped, dropped);
+	return taken;
+}
+
+/* Takes what is there, one round of the ring at most. */
+static unsigned int take(struct virtio_net_rx *rx, struct usrpci_nic_frame *frames, unsigned int n)
+{
+	unsigned int total = 0, seen = 0, ready, taken;
+	void *fresh[BATCH];
+
+	while (total < n && seen < rx->ring.mask) {
+		ready = min(min(n - total, rx->ring.mask - seen), BATCH);
+		ready = min(virtio_ring_pending(&rx->ring), ready);
+		if (ready)
+			ready = get_buffers(rx->pool, fresh, ready);
+		if (!ready)
+			break;
+		taken = exchange(rx, ready, fresh, frames + total);
+		usrpci_pool_put_bulk(rx->pool, fresh + taken, ready - taken);
+		total += taken;
+		seen += ready;
+	}
+	if (seen > 0) {
+		if (rx->ring.armed)
+			virtio_ring_disarm(&rx->ring);
+		virtio_ring_publish(&rx->ring);
+	}
+	return total;
+}
+
+unsigned int virtio_net_receive(void *self, unsigned int queue, struct usrpci_nic_frame *frames,
+				unsigned int n)
+{
+	struct virtio_net *net = self;
+	struct virtio_net_rx *rx = &net->pairs[queue].rx;
+	unsigned int total = 0;
+
+	if (!net->started)
+		return 0;
+	/* What comes while it is armed may come without an interrupt; a device can always be faster. */
+	for (unsigned int tries = 0; tries < ARM_TRIES; tries++) {
+		total += take(rx, frames + total, n - total);
+		if (total == n || net->v.vectors == 0 || rx->ring.armed)
+			break;
+		if (virtio_ring_arm(&rx->ring))
+			break;
+	}
+	return total;
+}
+
+/* Frees the descriptors of a chain and stores its buffers. Returns how many. */
+static unsigned int free_chain(struct virtio_net_tx *tx, unsigned int id, void **buffers)
+{
+	unsigned int count = 0, next;
+
+	tx->next[id] &= (uint16_t)~HEAD;
+	for (;; id = next) {
+		next = tx->next[id];
+		buffers[count++] = tx->buffers[id];
+		tx->buffers[id] = NULL;
+		tx->free[tx->free_count++] = (uint16_t)id;
+		if (next == id)
+			return count;
+	}
+}
+
+unsigned int virtio_net_reclaim(void *self, unsigned int queue)
+{
+	struct virtio_net *net = self;
+	struct virtio_net_tx *tx = &net->pairs[queue].tx;
+	struct virtio_ring *ring = &tx->ring;
+	unsigned int pending = net->started ? virtio_ring_pending(ring) : 0, count = 0;
+	void *buffers[BATCH + USRPCI_NIC_PIECES_MAX];
+
+	for (; pending > 0; pending--) {
+		uint32_t id = usrpci_le32(ring->used->ring[ring->last_used++ & ring->mask].id);
+
+		if (virtio_unlikely(id > ring->mask || !(tx->next[id] & HEAD))) {
+			ring->broken = true;
+			break;
+		}
+		count += free_chain(tx, id, buffers + count);
+		if (count < BATCH)
+			continue;
+		usrpci_pool_put_bulk(tx->pool, buffers, count);
+		count = 0;
+	}
+	usrpci_pool_put_bulk(tx->pool, buffers, count);
+	return ring->mask + 1u - tx->free_count;
+}
+
+/* How many entries the first frame has; 0: it cannot be sent. */
+static unsigned int count_pieces(const struct virtio_net_tx *tx,
+				 const struct usrpci_nic_frame *frames, unsigned int n)
+{
+	unsigned int pieces = 1;
+
+	if (frames->size < USRPCI_NIC_FRAME_MIN || frames->size > tx->frame_max)
+		return 0;
+	if (!frames->more)
+		return 1;
+	while (tx->offload && pieces < n && pieces < USRPCI_NIC_PIECES_MAX) {
+		if (frames[pieces].size == 0 || frames[pieces].size > USRPCI_NIC_BUFFER_SIZE)
+			return 0;
+		if (!frames[pieces++].more)
+			return pieces;
+	}
+	return 0;
+}
+
+static void describe(struct virtio_net_tx *tx, uint16_t id, const uint8_t *data, uint32_t size,
+		     uint16_t next, bool more)
+{
+	struct vring_desc *desc = &tx->ring.desc[id];
+
+	tx->buffers[id] = nic_buffer(data);
+	tx->next[id] = more ? next : id;
+	desc->addr = usrpci_le64(usrpci_dma_addr(tx->ctx, data));
+	desc->len = usrpci_le32(size);
+	desc->flags = usrpci_le16(more ? VRING_DESC_F_NEXT : 0);
+	desc->next = usrpci_le16(next);
+}
+
+/* Puts a frame of some pieces in the ring, which has room for them. Returns its bytes. */
+static unsigned int queue_frame(struct virtio_net_tx *tx, const struct usrpci_nic_frame *frames,
+				unsigned int pieces)
+{
+	uint8_t *first = (uint8_t *)frames->data - VIRTIO_NET_HEADER;
+	uint16_t head = tx->free[tx->free_count - 1], id = head, next;
+	unsigned int bytes = 0;
+
+	virtio_ring_put(&tx->ring, id);
+	if (!tx->offload)
+		memset(first, 0, VIRTIO_NET_HEADER);
+	for (unsigned int i = 0; i < pieces; i++, id = next) {
+		tx->free_count--;
+		next = i + 1 < pieces ? tx->free[tx->free_count - 1] : 0;
+		describe(tx, id, i ? frames[i].data : first,
+			 frames[i].size + (i ? 0 : (uint32_t)VIRTIO_NET_HEADER), next,
+			 i + 1 < pieces);
+		bytes += frames[i].size;
+	}
+	tx->next[head] |= HEAD;
+	return bytes;
+}
+
+unsigned int virtio_net_transmit(void *self, unsigned int queue,
+				 const struct usrpci_nic_frame *frames, unsigned int n)
+{
+	struct virtio_net *net = self;
+	struct virtio_net_tx *tx = &net->pairs[queue].tx;
+	unsigned int i, pieces, whole = 0;
+	uint64_t bytes = 0;
+
+	if (!net->started || tx->ring.broken)
+		return 0;
+	if (tx->free_count < n)
+		virtio_net_reclaim(net, queue);
+	for (i = 0; i < n; i += pieces) {
+		pieces = count_pieces(tx, frames + i, n - i);
+		if (pieces == 0 || pieces > tx->free_count)
+			break;
+		bytes += queue_frame(tx, frames + i, pieces);
+		whole++;
+	}
+	virtio_ring_publish(&tx->ring);
+	add(&tx->frames, whole);
+	add(&tx->bytes, bytes);
+	return i;
+}
