@@ -355,7 +355,7 @@ bind@a-disk-is-there-when-restore-returns()
 # Two disks without a subsystem that say they are one: nvme takes the second, and lets go of it.
 bind@a-driver-that-lets-go-again-keeps-the-record()
 {
-	monitor device_del nic2
+	[ ! -e /sys/bus/pci/devices/$hotplug ] || monitor device_del nic2
 	wait_for 20 test ! -e /sys/bus/pci/devices/$hotplug
 	usrpci -q bind $nvme
 	monitor device_add nvme,id=double,bus=rp0,serial=disk0
