@@ -45,17 +45,26 @@ bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *in
 	return info->iommu_group >= 0 && !group_is_noiommu(host->ctx, info->iommu_group);
 }
 
+/* Intel's and AMD's IOMMUs have given every device its group when the machine has booted. */
+static bool groups_come_late(const char *iommu)
+{
+	return strncmp(iommu, "dmar", strlen("dmar")) != 0 &&
+	       strncmp(iommu, "ivhd", strlen("ivhd")) != 0;
+}
+
 bool group_may_come(struct usrpci_host *host, const struct usrpci_dev_info *info)
 {
 	char **names;
-	int count;
+	int count, late = 0;
 
 	if (info->iommu_group >= 0 || info->driver[0])
 		return false;
 	count = dir_list(host->ctx, &names, "/sys/class/iommu");
+	for (int i = 0; i < count; i++)
+		late += groups_come_late(names[i]);
 	if (count >= 0)
 		free(names);
-	return count > 0;
+	return late > 0;
 }
 
 int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info,

@@ -176,6 +176,38 @@ time.sleep(100)" &
 	kill $!
 }
 
+# attach_xdp INTERFACE: a program that lets all frames pass, by bpf(2) and rtnetlink(7).
+attach_xdp()
+{
+	python3 - "$1" <<-'END'
+		import ctypes, platform, socket, struct, sys
+
+		BPF_PROG_LOAD, PROG_TYPE_XDP, RTM_SETLINK, IFLA_XDP = 5, 6, 19, 43
+		pass_all = struct.pack('<BBhi', 0xb7, 0, 0, 2) + struct.pack('<BBhi', 0x95, 0, 0, 0)
+		code, license = ctypes.create_string_buffer(pass_all), ctypes.create_string_buffer(b'GPL')
+		load = struct.pack('<IIQQ', PROG_TYPE_XDP, 2, ctypes.addressof(code), ctypes.addressof(license))
+		load = ctypes.create_string_buffer(load.ljust(128, b'\0'))
+		number = {'x86_64': 321, 'aarch64': 280}[platform.machine()]
+		program = ctypes.CDLL(None).syscall(number, BPF_PROG_LOAD, load, 128)
+		attributes = struct.pack('=HHi', 8, 1, program) + struct.pack('=HHI', 8, 3, 2)
+		nested = struct.pack('=HH', 4 + len(attributes), IFLA_XDP | 0x8000) + attributes
+		interface = struct.pack('=BxHiII', 0, 0, socket.if_nametoindex(sys.argv[1]), 0, 0)
+		body = interface + nested
+		route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+		route.send(struct.pack('=IHHII', 16 + len(body), RTM_SETLINK, 5, 1, 0) + body)
+		sys.exit(struct.unpack_from('=i', route.recv(4096), 16)[0] != 0)
+	END
+}
+
+guard@a-nic-with-an-xdp-program()
+{
+	attach_xdp "$eth" || skip "the kernel takes no XDP program"
+	refused $nic e1000 "$eth carries frames of an XDP program"
+	expect_fail 3 "ip link set dev $eth xdp off" usrpci check $nic
+	ip link set dev "$eth" xdp off
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
+}
+
 # sysfs still shows the host's interfaces to it, but netlink another network.
 guard@a-program-in-a-network-namespace-of-its-own-does-not-guess()
 {

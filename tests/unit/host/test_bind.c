@@ -120,6 +120,17 @@ static void bind_takes_a_device_without_a_driver(void **state)
 					  "echo " CARD " > /sys/bus/pci/drivers_probe\n");
 }
 
+/* Intel's IOMMU would have given it a group by now. */
+static void a_device_without_a_group_beside_intels_iommu_has_none(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "vfio-pci");
+	fixture_mkdir(kernel->fixture, "/sys/class/iommu/dmar0");
+	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
+	assert_driver(kernel, CARD, "uio_pci_generic");
+}
+
 /* As Arm's kernels do it. */
 static void a_group_that_comes_with_the_driver_is_waited_for(void **state)
 {
@@ -995,6 +1006,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(bind_moves_a_device_and_keeps_the_override),
 		TEST(bind_takes_a_device_without_a_driver),
+		TEST(a_device_without_a_group_beside_intels_iommu_has_none),
 		TEST(a_group_that_comes_with_the_driver_is_waited_for),
 		TEST(a_device_whose_group_may_come_can_be_given_to_vfio),
 		TEST(a_device_that_no_group_comes_for_goes_to_uio),

@@ -305,6 +305,12 @@ static void without_pin_on_vfio(struct kernel *kernel)
 	add_device(kernel, CARD, 0x020000, "vfio-pci", 0, "7");
 }
 
+static void card_of_an_arm_machine(struct kernel *kernel)
+{
+	add_card(kernel, NULL);
+	fixture_mkdir(kernel->fixture, "/sys/class/iommu/smmu3.0x9050000");
+}
+
 /* What the finding then says of vfio alone is no obstacle, and has no cure. */
 static void enable_iommu(struct kernel *kernel)
 {
@@ -363,6 +369,10 @@ static const struct row findings[] = {
 	{"driver", " has no driver", "usrpci bind " CARD, without_driver},
 	{"iommu", "an IOMMU translates for " CARD ": DMA under uio_pci_generic would fault (DMAR)",
 	 "usrpci bind --driver vfio-pci " CARD, uio_behind_iommu},
+	{"iommu",
+	 "whether an IOMMU translates for " CARD " shows when a driver has it: usrpci bind "
+	 "tries vfio-pci first",
+	 "", card_of_an_arm_machine},
 	{"node", " does not exist", "mount -t devtmpfs", vfio_card, mount_dev},
 	{"node", " cannot be opened by this user", "usrpci bind --user", close_node, give_node},
 	{"node",
