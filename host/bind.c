@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "driver.h"
+#include "file.h"
 #include "group.h"
 #include "guard/processes.h"
 #include "journal.h"
@@ -72,6 +73,7 @@ static int record(struct usrpci_host *host, struct target *target)
 	struct journal_record record = {0};
 	struct usrpci_journal_entry *entry = &record.entry;
 	int error = journal_read(host, &target->info.addr, &record);
+	uint64_t functions = 0;
 
 	if (!error && journal_is_of(host, &record, &target->info))
 		return 0;
@@ -86,6 +88,8 @@ static int record(struct usrpci_host *host, struct target *target)
 	strcpy(entry->driver_override, target->before.driver_override);
 	driver_module(host, entry->driver, record.module);
 	record.provided_count = provided_list(host, &entry->addr, record.provided);
+	file_read_u64(host->ctx, &functions, PCI_DEVICES "/%s/sriov_numvfs", target->name);
+	record.functions = (unsigned int)functions;
 	target->new_record = true;
 	return journal_write(host, &record);
 }

@@ -52,6 +52,9 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 							  : "interface",
 				       one->name);
 	}
+	if (record->functions)
+		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "functions %u\n",
+				       record->functions);
 	if (node->path[0])
 		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "node %s %u %u %o\n",
 				       node->path, node->uid, node->gid, node->mode);
@@ -113,6 +116,8 @@ static bool parse_line(struct journal_record *record, const char *key, const cha
 		return sscanf(value, "%" SCNu64, &record->identity) == 1;
 	if (!strcmp(key, "interface") || !strcmp(key, "interface-up") || !strcmp(key, "disk"))
 		return parse_provided(record, key, value);
+	if (!strcmp(key, "functions"))
+		return sscanf(value, "%u", &record->functions) == 1;
 	if (!strcmp(key, "node"))
 		return parse_node(&record->node, value);
 	return true;

@@ -22,6 +22,7 @@ struct journal_record {
 	char module[NAME_SIZE]; /* of the driver, whose name may be another; "" unknown */
 	struct provided provided[PROVIDED_MAX]; /* interfaces and disks */
 	int provided_count;
+	unsigned int functions; /* virtual ones, which go with the driver */
 	struct journal_node node;
 };
 

@@ -235,7 +235,10 @@ void module_cure(struct usrpci_host *host, char *cure, size_t size)
 
 	kernel_release(host, release);
 	last = strrchr(release, '-'); /* 6.1.0-40-cloud-arm64: the packages are named so too */
-	if (!file_exists(host->ctx, "/lib/modules/%s", release))
+	if (!file_exists(host->ctx, "/lib/modules"))
+		snprintf(cure, size,
+			 "run on the host itself: this container has no /lib/modules to load from");
+	else if (!file_exists(host->ctx, "/lib/modules/%s", release))
 		snprintf(
 			cure, size,
 			"reboot if the kernel was upgraded: there are no modules for the running one");

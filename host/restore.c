@@ -39,6 +39,25 @@ static int wait_until_usable(struct usrpci_host *host, const struct target *targ
 			     record->provided_count);
 }
 
+/* Its virtual functions went with its driver, which makes none by itself. */
+static int restore_functions(struct usrpci_host *host, const struct target *target,
+			     const struct journal_record *record)
+{
+	uint64_t now = 0;
+	char number[16];
+	int error;
+
+	if (!record->functions ||
+	    file_read_u64(host->ctx, &now, PCI_DEVICES "/%s/sriov_numvfs", target->name) || now)
+		return 0;
+	snprintf(number, sizeof(number), "%u", record->functions);
+	error = apply_write(host, "make its virtual functions anew", number,
+			    PCI_DEVICES "/%s/sriov_numvfs", target->name);
+	return error ? report(host->ctx, error, target->name, "dmesg | tail",
+			      "its driver does not make its %s virtual functions anew", number)
+		     : 0;
+}
+
 int restore_target(struct usrpci_host *host, struct target *target, const struct binding *was,
 		   bool forget)
 {
@@ -54,7 +73,8 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 	if (!error)
 		error = target_put_back(host, target, &to);
 	if (!error && moves && forget)
-		error = wait_until_usable(host, target, to.driver, &record);
+		error = wait_until_usable(host, target, to.driver, &record)
+				?: restore_functions(host, target, &record);
 	if (error || !forget)
 		return error;
 	return node_return(host, &record) ?: journal_drop(host, &target->info.addr);

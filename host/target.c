@@ -232,6 +232,20 @@ static int unbind(struct usrpci_host *host, struct target *target)
 		      old);
 }
 
+/* vfio-pci refuses devices that are known to harm the host, and says so in the kernel's log alone. */
+static const char *hint_of_refusal(struct usrpci_host *host, const char *driver, int error)
+{
+	char mode[8];
+
+	if (error == -EINVAL && !strcmp(driver, "vfio-pci") &&
+	    file_read(host->ctx, mode, sizeof(mode),
+		      "/sys/module/vfio_pci/parameters/disable_denylist") > 0 &&
+	    mode[0] == 'N')
+		return "dmesg | tail; if it is on vfio-pci's denylist, and trusted programs alone use "
+		       "it: modprobe -r vfio-pci; modprobe vfio-pci disable_denylist=1";
+	return "dmesg | tail";
+}
+
 /* drivers_probe does not tell why a driver failed; the driver's own bind file does. */
 static int ask_driver(struct usrpci_host *host, struct target *target, const char *driver)
 {
@@ -245,8 +259,8 @@ static int ask_driver(struct usrpci_host *host, struct target *target, const cha
 		return error;
 	if (target->tentative)
 		return error ?: -EIO;
-	return report(host->ctx, error ?: -EIO, target->name, "dmesg | tail", "%s did not take it",
-		      driver);
+	return report(host->ctx, error ?: -EIO, target->name, hint_of_refusal(host, driver, error),
+		      "%s did not take it", driver);
 }
 
 static int probe(struct usrpci_host *host, struct target *target, const char *driver)

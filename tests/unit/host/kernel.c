@@ -120,6 +120,9 @@ static int write_unbind(struct kernel *kernel, const char *addr)
 
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver", addr);
 	fixture_remove(kernel->fixture, path);
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/sriov_numvfs", addr);
+	if (is_there(kernel, path))
+		fixture_text(kernel->fixture, path, "0\n");
 	return 0;
 }
 
@@ -206,6 +209,10 @@ static int write_file(struct kernel *kernel, const char *path, const char *value
 		return write_pool(kernel, node, (unsigned int)strtoul(value, NULL, 10));
 	if (!strcmp(name, "driver_override"))
 		return write_override(kernel, path, value);
+	if (!strcmp(name, "sriov_numvfs")) {
+		fixture_text(kernel->fixture, path, value);
+		return 0;
+	}
 	if (!strcmp(name, "drivers_probe"))
 		return write_probe(kernel, value);
 	if (!strcmp(name, "unbind"))

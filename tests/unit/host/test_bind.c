@@ -535,6 +535,61 @@ static void a_driver_with_a_blank_in_its_name_is_like_any_other(void **state)
 	assert_driver(kernel, NIC, "e1000");
 }
 
+static void vfio_that_is_built_in_needs_no_modules(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_group_of_two(kernel);
+	assert_int_equal(bind_to(kernel, TWIN, ""), 0);
+	fixture_remove(kernel->fixture, "/lib/modules");
+	kernel_host(kernel, false);
+	assert_int_equal(bind_to(kernel, VF, NULL), 0);
+	assert_driver(kernel, VF, "vfio-pci");
+}
+
+static void a_device_that_was_on_vfio_goes_back_to_it(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_driver(kernel, "vfio-pci");
+	add_device(kernel, VF, "vfio-pci", 1, "7");
+	assert_int_equal(bind_to(kernel, VF, "uio_pci_generic"), 0);
+	assert_int_equal(restore(kernel, VF), 0);
+	assert_driver(kernel, VF, "vfio-pci");
+}
+
+static void virtual_functions_come_back_with_their_driver(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options force = {.force = true};
+	struct usrpci_addr addr = address(NIC);
+	char *functions;
+
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/sriov_numvfs", "4\n");
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EBUSY);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), 0);
+	kernel_host(kernel, false);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+	functions = fixture_read(kernel->fixture, PCI_DEVICES "/" NIC "/sriov_numvfs");
+	assert_string_equal(functions, "4");
+	free(functions);
+}
+
+static void a_device_on_the_list_of_vfio_is_told_so(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_group_of_two(kernel);
+	assert_int_equal(bind_to(kernel, TWIN, ""), 0);
+	fixture_text(kernel->fixture, "/sys/module/vfio_pci/parameters/disable_denylist", "N\n");
+	kernel->unwilling = "vfio-pci";
+	assert_int_equal(bind_to(kernel, VF, NULL), -EIO);
+	assert_logged(kernel->fixture, "vfio-pci did not take it: Invalid argument");
+	assert_logged(kernel->fixture, "modprobe vfio-pci disable_denylist=1");
+	assert_driver(kernel, VF, "e1000");
+}
+
 /* Whoever reads how to take it by force must read what that breaks. */
 static void a_device_that_does_not_suit_is_told_its_uses_too(void **state)
 {
@@ -1033,6 +1088,10 @@ int main(void)
 		TEST(the_variant_that_was_made_for_a_device_is_the_default),
 		TEST(a_driver_of_vfio_that_has_the_device_stays),
 		TEST(a_driver_with_a_blank_in_its_name_is_like_any_other),
+		TEST(vfio_that_is_built_in_needs_no_modules),
+		TEST(a_device_that_was_on_vfio_goes_back_to_it),
+		TEST(virtual_functions_come_back_with_their_driver),
+		TEST(a_device_on_the_list_of_vfio_is_told_so),
 		TEST(a_device_that_does_not_suit_is_told_its_uses_too),
 		TEST(a_driver_that_lets_go_again_keeps_the_record),
 		TEST(an_interface_gets_its_name_back_and_is_taken_up),

@@ -156,6 +156,10 @@ static void a_module_that_is_missing_is_told(void **state)
 	fixture_text(kernel->fixture, "/proc/sys/kernel/osrelease", "6.2.0-upgraded\n");
 	check(kernel, NULL);
 	assert_finding("module", "no uio_pci_generic", USRPCI_CHECK_MISSING, "reboot");
+	fixture_remove(kernel->fixture, "/lib/modules");
+	check(kernel, NULL);
+	assert_finding("module", "no uio_pci_generic", USRPCI_CHECK_MISSING,
+		       "this container has no /lib/modules");
 }
 
 static void an_iommu_that_is_off_is_noted(void **state)

@@ -271,6 +271,26 @@ static void a_device_that_cannot_be_read_is_told_beside_the_others(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+/* Of Microsoft's Azure and of Intel's VMD. */
+static void domains_may_have_more_than_four_digits(void **state)
+{
+	struct fixture_device far = nic;
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev_info *list;
+	struct usrpci_addr addr;
+	char text[USRPCI_ADDR_STRLEN];
+
+	far.addr = "5d0505:01:00.0";
+	fixture_add(*state, &far);
+	assert_int_equal(usrpci_dev_list(ctx, &list), 1);
+	assert_int_equal(list[0].addr.domain, 0x5d0505);
+	assert_string_equal(usrpci_addr_format(&list[0].addr, text), far.addr);
+	assert_int_equal(usrpci_dev_find(ctx, far.addr, &addr), 0);
+	assert_int_equal(usrpci_addr_compare(&addr, &list[0].addr), 0);
+	usrpci_dev_list_free(list);
+	usrpci_ctx_close(ctx);
+}
+
 static void a_host_of_which_no_device_can_be_read_has_no_list(void **state)
 {
 	struct usrpci_dev_info *list;
@@ -493,6 +513,7 @@ int main(void)
 		TEST(a_virtual_function_has_its_ids_from_the_kernel),
 		TEST(a_device_that_vanishes_meanwhile_is_left_out),
 		TEST(a_device_that_cannot_be_read_is_told_beside_the_others),
+		TEST(domains_may_have_more_than_four_digits),
 		TEST(a_host_of_which_no_device_can_be_read_has_no_list),
 		TEST(a_host_without_devices_has_an_empty_list),
 		TEST(a_host_without_pci_is_an_error_that_names_the_directory),
