@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guard's part for users in the kernel that hold no file: the hypervisor, mediated devices,
- * memory that is the system's, the virtual machine's host, clients of a DMA engine. And the notes:
- * what is worth knowing of a device that nobody is kept from taking.
+ * memory that is the system's or in a region of CXL, the virtual machine's host, clients of a DMA
+ * engine. And the notes: what is worth knowing of a device that nobody is kept from taking.
  */
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "array.h"
 #include "file.h"
 #include "guard/guard.h"
+
+#define CXL_DEVICES "/sys/bus/cxl/devices"
+
+/* No region is spread over more: CXL_DECODER_MAX_INTERLEAVE of the kernel's cxl.h. */
+#define CXL_TARGETS 16
 
 /*
  * The files that a virtual machine shares with its host. A mount of them may hide below an overlay,
@@ -54,6 +60,51 @@ static int guard_memory(struct guard *guard, const struct leaf *leaf)
 	return error;
 }
 
+/*
+ * Whether a region of CXL memory has a part on a memory device: its targets are decoders of
+ * endpoints, "decoder5.0" of endpoint5, and an endpoint is one device's (the kernel's
+ * Documentation/ABI/testing/sysfs-bus-cxl).
+ */
+static bool is_in_region(struct guard *guard, const char *region, const char *device)
+{
+	char decoder[NAME_SIZE], name[NAME_SIZE];
+	unsigned int endpoint;
+
+	for (int i = 0; i < CXL_TARGETS; i++) {
+		if (file_read(guard->host->ctx, decoder, sizeof(decoder),
+			      CXL_DEVICES "/%s/target%d", region, i) <= 0)
+			return false;
+		if (sscanf(decoder, "decoder%u.", &endpoint) == 1 &&
+		    !file_link_name(guard->host->ctx, name, sizeof(name),
+				    CXL_DEVICES "/endpoint%u/uport", endpoint) &&
+		    !strcmp(name, device))
+			return true;
+	}
+	return false;
+}
+
+/* Regions hang on the root of the CXL hierarchy, not on the functions whose memory they are. */
+static int guard_cxl(struct guard *guard, const struct leaf *leaf)
+{
+	char **names;
+	int count = dir_list(guard->host->ctx, &names, CXL_DEVICES), error = 0;
+
+	for (int i = 0; !error && i < count; i++) {
+		if (strncmp(names[i], "region", strlen("region")) != 0 ||
+		    !is_in_region(guard, names[i], leaf->name))
+			continue;
+		error = use_add(guard, leaf, USRPCI_USE_MEMORY, leaf->name, "memory of %s is in %s",
+				leaf->name, names[i])
+				?: use_cure(
+					   guard,
+					   "daxctl offline-memory -r all; cxl destroy-region -f %s",
+					   names[i]);
+	}
+	if (count >= 0)
+		free(names);
+	return error;
+}
+
 static int guard_channel(struct guard *guard, const struct leaf *leaf)
 {
 	uint64_t users = 0;
@@ -70,10 +121,15 @@ static const struct {
 	const char *class_name, *driver; /* NULL: any */
 	int (*part)(struct guard *guard, const struct leaf *leaf);
 } users[] = {
-	{"pci", "pciback", guard_stub},         {"pci", "xen-pciback", guard_stub},
-	{"mdev", NULL, guard_mediated},         {"dax", "kmem", guard_memory},
-	{"virtio", "virtio_mem", guard_memory}, {"virtio", "9pnet_virtio", guard_share},
-	{"virtio", "virtiofs", guard_share},    {"dma", NULL, guard_channel},
+	{"pci", "pciback", guard_stub},
+	{"pci", "xen-pciback", guard_stub},
+	{"mdev", NULL, guard_mediated},
+	{"dax", "kmem", guard_memory},
+	{"virtio", "virtio_mem", guard_memory},
+	{"virtio", "9pnet_virtio", guard_share},
+	{"virtio", "virtiofs", guard_share},
+	{"dma", NULL, guard_channel},
+	{"cxl", NULL, guard_cxl},
 };
 
 int guard_kernel(struct guard *guard)

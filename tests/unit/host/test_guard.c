@@ -553,6 +553,22 @@ static void memory_of_the_system_is_in_use(void **state)
 	assert_use(kernel, TWIN, USRPCI_USE_MEMORY, "memory of dax0.0 is the system's (kmem)");
 }
 
+static void memory_in_a_region_of_cxl_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x050210, "cxl_pci", NULL);
+	add_node(kernel, PCI_DEVICES "/" TWIN "/mem1", "cxl");
+	fixture_link(kernel->fixture, "/sys/bus/cxl/devices/endpoint5/uport", "../mem1");
+	fixture_link(kernel->fixture, "/sys/bus/cxl/devices/endpoint4/uport", "../mem0");
+	fixture_text(kernel->fixture, "/sys/bus/cxl/devices/region0/target0", "decoder4.0\n");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_text(kernel->fixture, "/sys/bus/cxl/devices/region0/target1", "decoder5.0\n");
+	assert_use(kernel, TWIN, USRPCI_USE_MEMORY, "memory of mem1 is in region0");
+	fixture_link(kernel->fixture, "/proc/9/fd/3", "/dev/cxl/mem1");
+	assert_int_equal(count_uses(kernel, TWIN), 2);
+}
+
 static void a_dma_channel_that_the_kernel_uses_is_in_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -767,6 +783,7 @@ int main(void)
 		TEST(a_disk_that_is_a_target_is_in_use),
 		TEST(what_virtual_machines_have_is_in_use),
 		TEST(memory_of_the_system_is_in_use),
+		TEST(memory_in_a_region_of_cxl_is_in_use),
 		TEST(a_dma_channel_that_the_kernel_uses_is_in_use),
 		TEST(the_frame_buffer_of_the_firmware_is_in_use),
 		TEST(a_virtio_line_that_is_the_console_is_in_use),
