@@ -6,6 +6,7 @@
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make check-debian13   all of it in a root with Debian 13, virtual machines included
+#	make check-arm64   all suites in Arm machines
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
 #	make check-faults   kills, failed calls and allocations, at every point of every command; hours
@@ -37,13 +38,14 @@ VM_PACKAGES := qemu-system-x86 udev busybox-static cpio kmod xz-utils zstd procp
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ jq clang libclang-rt-dev python3 python3-jsonschema gccgo driverctl dmsetup strace e2fsprogs zsh fish \
-	nbdkit nbdkit-plugin-dev libnbd-bin fio musl-tools mmdebstrap
+	nbdkit nbdkit-plugin-dev libnbd-bin fio musl-tools mmdebstrap \
+	gcc-aarch64-linux-gnu qemu-system-arm qemu-user
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
 DEBIAN13_PACKAGES := mmdebstrap
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl
 
-.PHONY: all build check check-debian13 check-kernel check-rump check-faults fuzz demo first-driver bench install lint analyze format clean
+.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults fuzz demo first-driver bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -75,6 +77,11 @@ check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 check-debian13: packages-DEBIAN13
 	@mkdir -p $(BUILD)
 	@USRPCI_BUILD=$(abspath $(BUILD)) tests/debian/enter make check BUILD=$(BUILD)/debian13-all ASAN=$(BUILD)/debian13-asan
+
+# "check" has two suites of these.
+ARM64_SUITES := arm64 arm64_vfio uio e1000 edu drivers_vfio bind guard guard_files hugepages check dma nvme nvme_vfio
+check-arm64: packages-CHECK build
+	@USRPCI_SOURCE=$(CURDIR) USRPCI_BUILD=$(abspath $(BUILD)) tests/debian/arm64 $(ARM64_SUITES)
 
 # Debian's kernels have neither iommufd nor no-IOMMU mode.
 check-kernel: packages-KERNEL build

@@ -42,6 +42,19 @@ bool group_is_noiommu(const struct usrpci_ctx *ctx, int group)
 	       !strcmp(name, "vfio-noiommu");
 }
 
+uint64_t kernel_lowest_ram(const struct usrpci_ctx *ctx)
+{
+	char text[16384], *rest = text, *line;
+	uint64_t first;
+
+	if (file_read(ctx, text, sizeof(text), "/proc/iomem") < 0)
+		return 0;
+	while ((line = strsep(&rest, "\n")))
+		if (strstr(line, " : System RAM") && sscanf(line, "%" SCNx64, &first) == 1)
+			return first;
+	return 0;
+}
+
 /* Without /proc the user id has to do. */
 bool has_capability(const struct usrpci_ctx *ctx, unsigned int capability)
 {

@@ -31,6 +31,7 @@
 #include "file.h"
 #include "dma/pagemap.h"
 #include "hugepage.h"
+#include "kernel.h"
 
 #define LOG_SUBJECT "dma"
 #include "log.h"
@@ -445,6 +446,16 @@ static int report_shortage(struct physical *physical, const struct dma_chunk_req
 		      what, added, pages);
 }
 
+static int report_no_ram(const struct usrpci_ctx *ctx, const struct dma_chunk_request *request,
+			 uint64_t lowest)
+{
+	return report(ctx, -ENOMEM, NULL,
+		      "vfio-pci: an IOMMU gives memory low device addresses wherever it lies",
+		      "cannot get %zu bytes of DMA memory up to 0x%" PRIx64
+		      ": the machine has no memory below 0x%" PRIx64,
+		      request->size, (uint64_t)request->limit, lowest);
+}
+
 /* Whether there are large pages to be had at all: trying would make a file for them. */
 static bool large_are_free(const struct physical *physical)
 {
@@ -461,9 +472,12 @@ static int physical_grow(struct dma_domain *domain, const struct dma_chunk_reque
 	struct physical *physical = physical_of(domain);
 	struct page_file *small = &physical->files[0], *large = &physical->files[1];
 	bool large_first = request->size > small->page_size && large_are_free(physical);
-	uint64_t added = 0, added_large = 0;
+	uint64_t added = 0, added_large = 0, lowest;
 	int error = -ENOMEM;
 
+	lowest = request->limit < UINT64_MAX ? kernel_lowest_ram(domain->ctx) : 0;
+	if (request->limit < lowest)
+		return report_no_ram(domain->ctx, request, lowest);
 	if (large_first)
 		error = grow_by(physical, large, request, add, &added_large);
 	if (error == -ENOMEM)

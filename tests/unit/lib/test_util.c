@@ -131,6 +131,22 @@ static void a_group_without_an_iommu_is_known_by_its_name(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static void the_lowest_memory_is_the_first_that_is_ram(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+
+	assert_int_equal(kernel_lowest_ram(ctx), 0);
+	fixture_text(*state, "/proc/iomem",
+		     "09000000-09000fff : pl011@9000000\n"
+		     "  40000000-40000fff : reserved\n"
+		     "40000000-7fffffff : System RAM\n"
+		     "100000000-1ffffffff : System RAM\n");
+	assert_int_equal(kernel_lowest_ram(ctx), 0x40000000);
+	fixture_text(*state, "/proc/iomem", "00000000-00000000 : System RAM\n");
+	assert_int_equal(kernel_lowest_ram(ctx), 0);
+	usrpci_ctx_close(ctx);
+}
+
 static void a_directory_is_listed_in_the_order_of_its_numbers(void **state)
 {
 	struct usrpci_ctx *ctx = fixture_ctx(*state);
@@ -192,6 +208,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_rounded_to_powers_of_two),
 		cmocka_unit_test(digits_of_either_case_are_hexadecimal),
 		cmocka_unit_test(ids_of_users_are_digits_alone),
+		TEST(the_lowest_memory_is_the_first_that_is_ram),
 		TEST(a_directory_is_listed_in_the_order_of_its_numbers),
 		TEST(the_kernels_lockdown_is_read),
 		TEST(capabilities_are_those_in_effect),
