@@ -5,6 +5,7 @@
  * real files that a target names.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -255,6 +256,33 @@ int dir_list(const struct usrpci_ctx *ctx, char ***result, const char *format, .
 	return count;
 }
 
+/* As of a host that is alive: the files that are there are directories or said to be. */
+int __wrap_scandir64(const char *path, struct dirent ***entries,
+		     int (*wanted)(const struct dirent *), void *order)
+{
+	char **names;
+	int count = dir_list(NULL, &names, "%s", strstr(path, "/sys/")), kept = 0;
+
+	(void)order;
+	if (count < 0) {
+		errno = -count;
+		return -1;
+	}
+	*entries = malloc(FILES * sizeof(**entries));
+	for (int i = 0; i < count; i++) {
+		struct dirent entry = {.d_type = DT_UNKNOWN};
+
+		snprintf(entry.d_name, sizeof(entry.d_name), "%s", names[i]);
+		if (!wanted(&entry))
+			continue;
+		(*entries)[kept] = malloc(sizeof(entry));
+		HOLDS((*entries)[kept]);
+		*(*entries)[kept++] = entry;
+	}
+	free(names);
+	return kept;
+}
+
 int pread_exact(int fd, void *buffer, size_t size, off_t offset)
 {
 	return pread(fd, buffer, size, offset) == (ssize_t)size ? 0 : -EIO;
@@ -263,4 +291,11 @@ int pread_exact(int fd, void *buffer, size_t size, off_t offset)
 int pwrite_exact(int fd, const void *buffer, size_t size, off_t offset)
 {
 	return -EROFS;
+}
+
+/* These devices have no file of a BAR. */
+const char *device_lock_path(const struct usrpci_ctx *ctx, const char *name, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, PCI_DEVICES "/%s/config", name);
+	return path;
 }
