@@ -242,16 +242,13 @@ static int write_value(struct usrpci_host *host, const struct change *change)
 {
 	char line[PATH_SIZE];
 	int length = snprintf(line, sizeof(line), "%s\n", change->value);
+	AUTO_CLOSE int fd = -1;
 	ssize_t put;
-	int fd;
 
 	if (length < 0 || (size_t)length >= sizeof(line))
 		return -E2BIG;
 	fd = file_open(host->ctx, O_WRONLY | O_TRUNC, "%s", change->path);
-	if (fd < 0)
-		return fd;
-	put = write_line(fd, line, (size_t)length, change->patience);
-	close(fd);
+	put = fd < 0 ? fd : write_line(fd, line, (size_t)length, change->patience);
 	return put < 0 ? (int)put : put == length ? 0 : -EIO;
 }
 
@@ -295,7 +292,7 @@ static int take_interface_up(int fd, const struct change *change)
 /* A directory that stands for a host has no interfaces, and this machine's are not meant. */
 static int change_interface(struct usrpci_host *host, const struct change *change)
 {
-	int error, fd;
+	AUTO_CLOSE int fd = -1;
 
 	if (!host_is_live(host))
 		return -EOPNOTSUPP;
@@ -304,10 +301,8 @@ static int change_interface(struct usrpci_host *host, const struct change *chang
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	error = change->kind == CHANGE_UP ? take_interface_up(fd, change)
-					  : rename_interface(fd, change);
-	close(fd);
-	return error;
+	return change->kind == CHANGE_UP ? take_interface_up(fd, change)
+					 : rename_interface(fd, change);
 }
 
 int apply_perform(struct usrpci_host *host, const struct change *change)

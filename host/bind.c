@@ -177,10 +177,9 @@ static int check_targets(struct usrpci_host *host, const struct plan *plan)
 	int error = 0;
 
 	host->open_files = &files;
-	for (size_t i = 0; !error && i < plan->targets.count; i++) {
+	for (size_t i = 0; !error && i < plan->targets.count; i++)
 		if (!is_done(&plan->targets.list[i]))
 			error = check_target(host, plan, &plan->targets.list[i]);
-	}
 	host->open_files = NULL;
 	open_files_free(&files);
 	return error;
@@ -271,10 +270,9 @@ static int add_group(struct usrpci_host *host, struct plan *plan, const struct t
 	count = group_endpoints(host, &target->info, &members);
 	if (count < 0)
 		return report(host->ctx, count, target->name, NULL, "cannot read its IOMMU group");
-	for (int i = 0; !error && i < count; i++) {
+	for (int i = 0; !error && i < count; i++)
 		if (!is_bridge(&members[i]) || members[i].driver[0])
 			error = add_target(host, plan, &members[i].addr, is_bridge(&members[i]));
-	}
 	free(members);
 	return error;
 }

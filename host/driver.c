@@ -56,10 +56,9 @@ void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE])
 	char other[NAME_SIZE];
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(known); i++) {
+	for (i = 0; i < ARRAY_SIZE(known); i++)
 		if (!strcmp(driver, known[i][0]))
 			strcpy(driver, known[i][1]);
-	}
 	if (is_registered(host, driver))
 		return;
 	for (i = 0; driver[i]; i++)

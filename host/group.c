@@ -71,21 +71,18 @@ int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info
 		    struct usrpci_dev_info **members)
 {
 	struct usrpci_addr addr;
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count, found = 0;
-	int i;
 
 	count = dir_list(host->ctx, &names, "/sys/kernel/iommu_groups/%d/devices",
 			 info->iommu_group);
 	if (count < 0)
 		return count;
 	*members = calloc((size_t)count + 1, sizeof(**members));
-	for (i = 0; *members && i < count; i++) {
+	for (int i = 0; *members && i < count; i++)
 		if (!usrpci_addr_parse(names[i], &addr) &&
 		    !usrpci_dev_lookup(host->ctx, &addr, &(*members)[found]) &&
 		    !is_port(&(*members)[found]))
 			found++;
-	}
-	free(names);
 	return *members ? found : -ENOMEM;
 }

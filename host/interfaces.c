@@ -33,7 +33,7 @@ static int append_members(struct usrpci_host *host, const char *class_name,
 			  struct usrpci_interface **list, int count)
 {
 	struct usrpci_interface *longer;
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int found = dir_list(host->ctx, &names, "/sys/class/%s", class_name);
 
 	if (found < 0)
@@ -41,7 +41,6 @@ static int append_members(struct usrpci_host *host, const char *class_name,
 	longer = reallocarray(*list, (size_t)(count + found) + 1, sizeof(*longer));
 	for (int i = 0; longer && i < found; i++)
 		count += read_member(host, class_name, names[i], &longer[count]);
-	free(names);
 	if (!longer)
 		return -ENOMEM;
 	*list = longer;

@@ -209,9 +209,8 @@ static int read_all(struct usrpci_host *host, struct journal_record **records)
 {
 	struct journal_record *list;
 	struct usrpci_addr addr;
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count, found = 0;
-	int i;
 
 	*records = NULL;
 	count = dir_list(host->ctx, &names, STATE_DIR "/journal");
@@ -222,11 +221,9 @@ static int read_all(struct usrpci_host *host, struct journal_record **records)
 		return count;
 	}
 	list = calloc((size_t)count + 1, sizeof(*list));
-	for (i = 0; list && i < count; i++) {
+	for (int i = 0; list && i < count; i++)
 		if (!usrpci_addr_parse(names[i], &addr) && !journal_read(host, &addr, &list[found]))
 			found++;
-	}
-	free(names);
 	*records = list;
 	return list ? found : -ENOMEM;
 }
@@ -237,11 +234,10 @@ int journal_find_node(struct usrpci_host *host, const struct usrpci_addr *but, c
 	struct journal_record *records = NULL;
 	int count = read_all(host, &records);
 	int result = -ENOENT;
-	int i;
 
 	if (count < 0)
 		return count;
-	for (i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++) {
 		if (!usrpci_addr_compare(&records[i].entry.addr, but) ||
 		    strcmp(records[i].node.path, path) != 0)
 			continue;

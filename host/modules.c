@@ -83,10 +83,9 @@ static bool on_command_line(struct usrpci_host *host, const char *name)
 		return false;
 	list += strlen("module_blacklist=");
 	list[strcspn(list, " ")] = '\0';
-	while ((word = strsep(&list, ","))) {
+	while ((word = strsep(&list, ",")))
 		if (!strcmp(word, name))
 			return true;
-	}
 	return false;
 }
 

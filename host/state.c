@@ -213,10 +213,9 @@ static int wait_for_holder(struct usrpci_host *host, int fd)
 	log_warning(host->ctx, NULL, "end it if it hangs",
 		    "waiting for %s, which has been changing this host for %u s", holder,
 		    host->lock_ms / 1000);
-	while (flock(fd, LOCK_EX)) {
+	while (flock(fd, LOCK_EX))
 		if (errno != EINTR)
 			return -errno;
-	}
 	return 0;
 }
 

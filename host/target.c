@@ -48,16 +48,12 @@ static int read_driver(struct usrpci_host *host, struct target *target)
 static int read_override_text(struct usrpci_host *host, const char *path, char text[ERRAND_SIZE])
 {
 	struct errand errand = {.held = -1, .deadline_ms = host->settle_ms};
-	ssize_t length;
+	AUTO_CLOSE int fd = -1;
 
 	if (!host_is_live(host))
 		return file_read(host->ctx, text, ERRAND_SIZE, "%s", path);
-	errand.fd = file_open(host->ctx, O_RDONLY, "%s", path);
-	if (errand.fd < 0)
-		return errand.fd;
-	length = errand_run(&errand, text, NULL);
-	close(errand.fd);
-	return (int)length;
+	errand.fd = fd = file_open(host->ctx, O_RDONLY, "%s", path);
+	return fd < 0 ? fd : (int)errand_run(&errand, text, NULL);
 }
 
 static int read_override(struct usrpci_host *host, struct target *target)
@@ -317,10 +313,9 @@ int target_put_back(struct usrpci_host *host, struct target *target, const struc
 
 const struct target *targets_find(const struct targets *targets, const struct usrpci_addr *addr)
 {
-	for (size_t i = 0; i < targets->count; i++) {
+	for (size_t i = 0; i < targets->count; i++)
 		if (!usrpci_addr_compare(&targets->list[i].info.addr, addr))
 			return &targets->list[i];
-	}
 	return NULL;
 }
 

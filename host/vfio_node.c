@@ -35,10 +35,8 @@ static int node_stat(struct usrpci_host *host, const char *path, struct journal_
 
 static bool is_open(struct usrpci_host *host, const char *directory, int group)
 {
-	int fd = file_open(host->ctx, O_RDONLY, "%s%d", directory, group);
+	AUTO_CLOSE int fd = file_open(host->ctx, O_RDONLY, "%s%d", directory, group);
 
-	if (fd >= 0)
-		close(fd);
 	return fd == -EBUSY;
 }
 

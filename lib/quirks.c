@@ -108,10 +108,9 @@ static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 
 	if (info->vendor == 0x1af4 && info->device >= 0x1000 && info->device <= 0x107f)
 		return reset_virtio;
-	for (size_t i = 0; i < ARRAY_SIZE(models_8254x); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(models_8254x); i++)
 		if (info->vendor == 0x8086 && info->device == models_8254x[i])
 			return reset_8254x;
-	}
 	return NULL;
 }
 

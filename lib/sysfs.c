@@ -260,7 +260,7 @@ static int map_memory(struct usrpci_dev *dev, struct usrpci_bar *bar)
 	uint64_t start = bar->offset + (dev->bars[bar->index].address & (page - 1));
 	uint64_t skip = start & (page - 1);
 	char file[16];
-	int fd = open_resource(dev, bar->index, file), error = 0;
+	AUTO_CLOSE int fd = open_resource(dev, bar->index, file);
 	void *map;
 
 	if (fd < 0)
@@ -268,10 +268,7 @@ static int map_memory(struct usrpci_dev *dev, struct usrpci_bar *bar)
 	map = mmap(NULL, skip + bar->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		   (off_t)(start - skip));
 	if (map == MAP_FAILED)
-		error = report_file(dev, -errno, "map", file);
-	close(fd);
-	if (error)
-		return error;
+		return report_file(dev, -errno, "map", file);
 	bar->base = (volatile uint8_t *)map + skip;
 	bar->direct_size = bar->size & ~(size_t)7;
 	return 0;
@@ -332,13 +329,9 @@ bool sysfs_can_reset(struct usrpci_dev *dev)
 
 static int write_reset(struct usrpci_dev *dev)
 {
-	int fd = open_file(dev, O_WRONLY, "reset"), error;
+	AUTO_CLOSE int fd = open_file(dev, O_WRONLY, "reset");
 
-	if (fd < 0)
-		return fd;
-	error = pwrite_exact(fd, "1", 1, 0);
-	close(fd);
-	return error;
+	return fd < 0 ? fd : pwrite_exact(fd, "1", 1, 0);
 }
 
 /* The kernel saves and restores configuration space around the reset. */

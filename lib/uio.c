@@ -43,11 +43,10 @@ static bool uio_match(struct usrpci_ctx *ctx, const struct backend_target *targe
 
 static int find_number(struct usrpci_dev *dev, unsigned int *number)
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(dev->ctx, &names, PCI_DEVICES "/%s/uio", dev->name);
 	bool found = count > 0 && sscanf(names[0], "uio%u", number) == 1;
 
-	free(names);
 	return found ? 0
 		     : report(dev->ctx, count < 0 ? count : -ENODEV, dev->name, NULL,
 			      "cannot find its number in " PCI_DEVICES "/%s/uio", dev->name);

@@ -151,11 +151,10 @@ void *rumpcomp_pci_map(unsigned long address, unsigned long length)
 		struct rump_function *function =
 			&bus->slots[i / RUMP_FUNCTIONS][i % RUMP_FUNCTIONS];
 
-		for (unsigned int b = 0; function->dev && b < USRPCI_BARS; b++) {
+		for (unsigned int b = 0; function->dev && b < USRPCI_BARS; b++)
 			if (inside(&function->bar_info[b], address, length))
 				return map_bar(function, b,
 					       address - function->bar_info[b].address);
-		}
 	}
 	rump_message("no BAR covers %#lx, %lu bytes", address, length);
 	return NULL;

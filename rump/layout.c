@@ -64,10 +64,9 @@ static bool has_device(const struct usrpci_addr *addr)
 {
 	struct rump_function *slot = find_slot(addr);
 
-	for (unsigned int i = 0; slot && i < RUMP_FUNCTIONS && slot[i].dev; i++) {
+	for (unsigned int i = 0; slot && i < RUMP_FUNCTIONS && slot[i].dev; i++)
 		if (!usrpci_addr_compare(&usrpci_dev_info(slot[i].dev)->addr, addr))
 			return true;
-	}
 	return false;
 }
 

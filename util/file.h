@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <usrpci/ctx.h>
 
@@ -24,6 +26,24 @@
 /* Writes the path with the context's root before it. Returns 0 or -ENAMETOOLONG. */
 __attribute__((format(printf, 3, 4))) int
 path_format(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, ...);
+
+/*
+ * Before a declaration: what the pointer points to is freed, or the descriptor closed, unless it is
+ * negative, when the variable goes out of scope.
+ */
+#define AUTO_FREE  __attribute__((cleanup(auto_free)))
+#define AUTO_CLOSE __attribute__((cleanup(auto_close)))
+
+static inline void auto_free(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+static inline void auto_close(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
 
 /* Opens a file: returns a descriptor (O_CLOEXEC) or a negative errno. */
 __attribute__((format(printf, 3, 4))) int file_open(const struct usrpci_ctx *ctx, int flags,

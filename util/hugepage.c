@@ -118,10 +118,9 @@ static bool own_group(const char *text, const char *controller, char group[PATH_
 		if (!name || !line)
 			continue;
 		snprintf(group, PATH_SIZE, "%s", line);
-		while ((part = strsep(&name, ","))) {
+		while ((part = strsep(&name, ",")))
 			if (!strcmp(part, controller))
 				return true;
-		}
 	}
 	return false;
 }
@@ -135,10 +134,9 @@ bool hugepage_cgroup_limit(const struct usrpci_ctx *ctx, uint64_t page_size,
 	if (file_read(ctx, text, sizeof(text), "/proc/self/cgroup") < 0)
 		return false;
 	controller_prefix(page_size, prefix);
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
 		if (own_group(text, limits[i].controller, group))
 			read_groups(ctx, group, prefix, i, limit);
-	}
 	return limit->room != UINT64_MAX;
 }
 

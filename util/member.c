@@ -69,7 +69,8 @@ static int subsystem_owners(const struct usrpci_ctx *ctx, const char *target,
 			    char owners[MEMBER_OWNERS_MAX][USRPCI_ADDR_STRLEN])
 {
 	const char *subsystem = strstr(target, SUBSYSTEM);
-	char link[PATH_SIZE], path[PATH_SIZE], **names;
+	AUTO_FREE char **names = NULL;
+	char link[PATH_SIZE], path[PATH_SIZE];
 	int count, found = 0;
 
 	if (!subsystem)
@@ -83,8 +84,6 @@ static int subsystem_owners(const struct usrpci_ctx *ctx, const char *target,
 		found += is_controller(names[i]) && !read_link(ctx, link, path) &&
 			 nearest_function(path, owners[found]);
 	}
-	if (count >= 0)
-		free(names);
 	return count < 0 ? count : found;
 }
 

@@ -107,14 +107,11 @@ static void check_sysfs(struct usrpci_host *host, struct findings *findings)
 static bool secure_boot(struct usrpci_host *host)
 {
 	unsigned char variable[5] = {0};
-	int fd = file_open(host->ctx, O_RDONLY,
-			   "/sys/firmware/efi/efivars/"
-			   "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
-	int error = fd < 0 ? fd : pread_exact(fd, variable, sizeof(variable), 0);
+	AUTO_CLOSE int fd = file_open(host->ctx, O_RDONLY,
+				      "/sys/firmware/efi/efivars/"
+				      "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
 
-	if (fd >= 0)
-		close(fd);
-	return !error && variable[4] == 1;
+	return fd >= 0 && !pread_exact(fd, variable, sizeof(variable), 0) && variable[4] == 1;
 }
 
 static void check_lockdown(struct usrpci_host *host, struct findings *findings)

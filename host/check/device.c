@@ -100,14 +100,12 @@ static void check_translation(struct usrpci_host *host, const struct usrpci_dev_
 static void first_entry(struct usrpci_host *host, const char *name, const char *below,
 			const char *directory, char node[64])
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/%s", name, below);
 
 	node[0] = '\0';
 	if (count > 0)
 		snprintf(node, 64, "%s/%.32s", directory, names[0]);
-	if (count >= 0)
-		free(names);
 }
 
 /*

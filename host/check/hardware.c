@@ -33,12 +33,10 @@ struct hardware {
 
 static bool read_config(struct hardware *hardware)
 {
-	int fd = file_open(hardware->host->ctx, O_RDONLY, PCI_DEVICES "/%s/config", hardware->name);
-	int error = fd < 0 ? fd : pread_exact(fd, hardware->config, sizeof(hardware->config), 0);
+	AUTO_CLOSE int fd = file_open(hardware->host->ctx, O_RDONLY, PCI_DEVICES "/%s/config",
+				      hardware->name);
 
-	if (fd >= 0)
-		close(fd);
-	return !error;
+	return fd >= 0 && !pread_exact(fd, hardware->config, sizeof(hardware->config), 0);
 }
 
 static void check_answer(const struct hardware *hardware)

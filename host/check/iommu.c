@@ -31,7 +31,8 @@ static const struct {
 
 int iommu_groups(struct usrpci_host *host)
 {
-	char **names, name[NAME_SIZE];
+	AUTO_FREE char **names = NULL;
+	char name[NAME_SIZE];
 	int count = dir_list(host->ctx, &names, "/sys/kernel/iommu_groups"), real = 0;
 
 	/* Groups that vfio made up for want of an IOMMU have a name. */
@@ -39,8 +40,6 @@ int iommu_groups(struct usrpci_host *host)
 		real += file_read(host->ctx, name, sizeof(name), "/sys/kernel/iommu_groups/%s/name",
 				  names[i]) < 0 ||
 			strcmp(name, "vfio-noiommu") != 0;
-	if (count >= 0)
-		free(names);
 	return count < 0 && count != -ENOENT ? count : real;
 }
 
@@ -55,19 +54,17 @@ static void find_off_word(struct usrpci_host *host, char word[NAME_SIZE])
 	if (file_read(host->ctx, text, sizeof(text), "/proc/cmdline") < 0)
 		return;
 	while ((part = strsep(&rest, " \n"))) {
-		for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 			if (!strcmp(part, words[i]))
 				strcpy(word, words[i]);
-		}
 	}
 }
 
 static bool find_kind(struct usrpci_host *host, size_t *kind)
 {
-	for (*kind = 0; *kind < ARRAY_SIZE(kinds); ++*kind) {
+	for (*kind = 0; *kind < ARRAY_SIZE(kinds); ++*kind)
 		if (file_exists(host->ctx, TABLES "/%s", kinds[*kind].table))
 			return true;
-	}
 	return false;
 }
 

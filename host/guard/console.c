@@ -45,10 +45,9 @@ static bool is_boot_frame_buffer(const char *line, struct range *range)
 
 	if (sscanf(line, " %" SCNx64 "-%" SCNx64 " : %31s", &range->start, &range->end, name) != 3)
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
 			return range->end != 0;
-	}
 	return false;
 }
 
@@ -59,11 +58,10 @@ static bool is_on_bar(struct guard *guard, const struct leaf *function, const st
 
 	if (file_read(guard->host->ctx, text, sizeof(text), "%s/resource", function->path) < 0)
 		return false;
-	for (int i = 0; i < USRPCI_BARS && (line = strsep(&rest, "\n")); i++) {
+	for (int i = 0; i < USRPCI_BARS && (line = strsep(&rest, "\n")); i++)
 		if (sscanf(line, "%" SCNx64 " %" SCNx64, &bar.start, &bar.end) == 2 &&
 		    bar.start <= range->start && range->end <= bar.end)
 			return true;
-	}
 	return false;
 }
 

@@ -161,18 +161,16 @@ static int guard_mounts(const struct disk_tables *tables, const struct leaf *dis
 	struct libmnt_fs *fs;
 	int error = iterator ? 0 : -ENOMEM;
 
-	while (!error && !tables->lib->mnt_table_next_fs(tables->mounts, iterator, &fs)) {
+	while (!error && !tables->lib->mnt_table_next_fs(tables->mounts, iterator, &fs))
 		if (is_on_disk(tables, fs, disk) &&
 		    !is_known(tables->guard, from, tables->lib->mnt_fs_get_target(fs)))
 			error = add_mount(tables, fs, disk);
-	}
 	if (!error)
 		tables->lib->mnt_reset_iter(iterator, MNT_ITER_FORWARD);
-	while (!error && !tables->lib->mnt_table_next_fs(tables->swaps, iterator, &fs)) {
+	while (!error && !tables->lib->mnt_table_next_fs(tables->swaps, iterator, &fs))
 		if (is_disk_path(tables->guard->host, disk, tables->lib->mnt_fs_get_source(fs)))
 			error = use_add(tables->guard, disk, USRPCI_USE_SWAP, disk->name,
 					"%s is swap space", disk->name);
-	}
 	tables->lib->mnt_free_iter(iterator);
 	return error;
 }
@@ -202,7 +200,7 @@ static int guard_holders(const struct disk_tables *tables, const struct leaf *di
 			 unsigned int depth)
 {
 	struct leaf above = *disk;
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(tables->guard->host->ctx, &names, "/sys/class/block/%s/holders",
 			     disk->name);
 	int error = 0;
@@ -218,7 +216,6 @@ static int guard_holders(const struct disk_tables *tables, const struct leaf *di
 		above.number = leaf_number(tables->guard->host, above.path);
 		error = add_holder(tables, disk, names[i]) ?: guard_disk(tables, &above, depth + 1);
 	}
-	free(names);
 	return error;
 }
 
@@ -272,16 +269,14 @@ static int guard_all(struct guard *guard)
 	size_t before = guard->count;
 	int error = read_tables(&tables);
 
-	for (size_t i = 0; !error && tables.swaps && i < tree->count; i++) {
+	for (size_t i = 0; !error && tables.swaps && i < tree->count; i++)
 		if (leaf_is(&tree->leaves[i], "block"))
 			error = guard_disk(&tables, &tree->leaves[i], 0);
-	}
 	if (!error)
 		error = guard_exports(guard);
-	for (size_t i = 0; !error && host_is_live(guard->host) && i < tree->count; i++) {
+	for (size_t i = 0; !error && host_is_live(guard->host) && i < tree->count; i++)
 		if (leaf_is(&tree->leaves[i], "block") && guard->count == before)
 			error = guard_exclusive(guard, &tree->leaves[i]);
-	}
 	if (tables.mounts)
 		tables.lib->mnt_unref_table(tables.mounts);
 	if (tables.swaps)
@@ -292,9 +287,8 @@ static int guard_all(struct guard *guard)
 
 int guard_disks(struct guard *guard)
 {
-	for (size_t i = 0; i < guard->tree.count; i++) {
+	for (size_t i = 0; i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "block"))
 			return guard_all(guard);
-	}
 	return 0;
 }

@@ -77,7 +77,7 @@ static int guard_lio(struct guard *guard, const char *name, const char *director
 static int each_entry(struct guard *guard, const char *directory,
 		      int (*ask)(struct guard *guard, const char *name, const char *directory))
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(guard->host->ctx, &names, "%s", directory), error = 0;
 
 	if (count < 0)
@@ -87,7 +87,6 @@ static int each_entry(struct guard *guard, const char *directory,
 					     directory);
 	for (int i = 0; !error && i < count; i++)
 		error = ask(guard, names[i], directory);
-	free(names);
 	return error;
 }
 

@@ -165,10 +165,9 @@ static int guard_group(struct guard *guard)
 	if (count < 0)
 		return use_unknown(guard, count, "run on the host itself",
 				   "IOMMU group %d cannot be read", guard->info->iommu_group);
-	for (int i = 0; !error && i < count; i++) {
+	for (int i = 0; !error && i < count; i++)
 		if (is_stranger(guard, &members[i]))
 			error = add_stranger(guard, &members[i]);
-	}
 	free(members);
 	return error;
 }

@@ -139,11 +139,10 @@ int guard_kernel(struct guard *guard)
 	for (size_t i = 0; i < guard->tree.count; i++) {
 		const struct leaf *leaf = &guard->tree.leaves[i];
 
-		for (size_t user = 0; !error && user < ARRAY_SIZE(users); user++) {
+		for (size_t user = 0; !error && user < ARRAY_SIZE(users); user++)
 			if (leaf_is(leaf, users[user].class_name) &&
 			    (!users[user].driver || !strcmp(leaf->driver, users[user].driver)))
 				error = users[user].part(guard, leaf);
-		}
 	}
 	return error;
 }

@@ -47,7 +47,7 @@ static int add_upper(struct guard *guard, const struct leaf *leaf, const char *i
 static int guard_uppers(struct guard *guard, const struct leaf *leaf, const char *interface,
 			const struct net_table *table, unsigned int depth)
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(guard->host->ctx, &names, "/sys/class/net/%s", interface);
 	int error = 0;
 
@@ -64,7 +64,6 @@ static int guard_uppers(struct guard *guard, const struct leaf *leaf, const char
 		if (!error && depth < DEPTH_MAX)
 			error = guard_interface(guard, leaf, upper, table, depth + 1);
 	}
-	free(names);
 	return error;
 }
 
@@ -105,10 +104,9 @@ static int guard_interface(struct guard *guard, const struct leaf *leaf, const c
 {
 	int error = 0;
 
-	for (int i = 0; !error && i < table->count; i++) {
+	for (int i = 0; !error && i < table->count; i++)
 		if (!strcmp(table->items[i].interface, interface))
 			error = add_item(guard, leaf, &table->items[i]);
-	}
 	return error ?: guard_uppers(guard, leaf, interface, table, depth);
 }
 
@@ -154,10 +152,9 @@ static int guard_leaf(struct guard *guard, const struct leaf *leaf, const struct
 
 static bool has_interface(const struct tree *tree)
 {
-	for (size_t i = 0; i < tree->count; i++) {
+	for (size_t i = 0; i < tree->count; i++)
 		if (leaf_is(&tree->leaves[i], "net"))
 			return true;
-	}
 	return false;
 }
 
@@ -173,10 +170,9 @@ int guard_network(struct guard *guard)
 	if (table.count < 0)
 		return use_unknown(guard, table.count, "run as root on the host itself",
 				   "the use of the network cannot be read");
-	for (size_t i = 0; !error && i < guard->tree.count; i++) {
+	for (size_t i = 0; !error && i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "net"))
 			error = guard_leaf(guard, &guard->tree.leaves[i], &table);
-	}
 	free(table.items);
 	return error;
 }

@@ -347,10 +347,9 @@ struct namespaces {
 
 static bool is_known(struct namespaces *namespaces, ino_t number)
 {
-	for (size_t i = 0; i < namespaces->count; i++) {
+	for (size_t i = 0; i < namespaces->count; i++)
 		if (namespaces->known[i] == number)
 			return true;
-	}
 	if (namespaces->count < NAMESPACES_MAX)
 		namespaces->known[namespaces->count++] = number;
 	return false;

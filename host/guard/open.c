@@ -75,30 +75,26 @@ static int add_watchdog(struct guard *guard, size_t function, const char *name)
 
 static int add_watchdogs(struct guard *guard, size_t functions)
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(guard->host->ctx, &names, "/sys/class/watchdog"), error = 0;
 
 	for (int i = 0; i < count; i++) {
-		for (size_t leaf = 0; !error && leaf < functions; leaf++) {
+		for (size_t leaf = 0; !error && leaf < functions; leaf++)
 			if (leaf_is(&guard->tree.leaves[leaf], "pci"))
 				error = add_watchdog(guard, leaf, names[i]);
-		}
 	}
-	if (count >= 0)
-		free(names);
 	return error;
 }
 
 /* The first watchdog has a second file, which is older than the class. */
 static int add_first_watchdog(struct guard *guard)
 {
-	for (size_t i = 0; i < guard->tree.count; i++) {
+	for (size_t i = 0; i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "watchdog") &&
 		    !strcmp(guard->tree.leaves[i].name, "watchdog0"))
 			return tree_add(&guard->tree, "/sys/class/misc/watchdog", "watchdog",
 					"misc", guard->tree.leaves[i].function,
 					makedev(MISC_MAJOR, WATCHDOG_MINOR));
-	}
 	return 0;
 }
 
@@ -110,10 +106,9 @@ static int add_files(struct guard *guard)
 
 	if (guard->info->driver_kind == USRPCI_DRIVER_VFIO && guard->info->iommu_group >= 0)
 		error = add_vfio_group(guard, "") ?: add_vfio_group(guard, "noiommu-");
-	for (size_t i = 0; !error && i < count; i++) {
+	for (size_t i = 0; !error && i < count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "pci"))
 			error = add_nvidia(guard, i);
-	}
 	return error ?: add_watchdogs(guard, count) ?: add_first_watchdog(guard);
 }
 

@@ -54,10 +54,9 @@ int net_add_target(struct net_list *list, const char *interface, enum net_kind k
 /* "fe800000000000005054000000123456" */
 static bool parse_hex6(const char *text, struct in6_addr *address)
 {
-	for (size_t i = 0; i < 16; i++) {
+	for (size_t i = 0; i < 16; i++)
 		if (sscanf(&text[2 * i], "%2hhx", &address->s6_addr[i]) != 1)
 			return false;
-	}
 	return true;
 }
 
@@ -90,7 +89,7 @@ static bool name_of_index(struct usrpci_host *host, unsigned int index, char nam
 {
 	bool found = false;
 	uint64_t number;
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count;
 
 	if (host_is_live(host))
@@ -102,8 +101,6 @@ static bool name_of_index(struct usrpci_host *host, unsigned int index, char nam
 		if (found)
 			snprintf(name, IF_NAMESIZE, "%s", names[i]);
 	}
-	if (count >= 0)
-		free(names);
 	return found;
 }
 

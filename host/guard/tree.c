@@ -109,7 +109,8 @@ static int walk_head(const struct walk *walk, const char *name, size_t function,
  */
 static int add_interfaces(const struct walk *walk, const char *path, size_t function)
 {
-	char **names, member[PATH_SIZE];
+	AUTO_FREE char **names = NULL;
+	char member[PATH_SIZE];
 	int count = dir_list(walk->host->ctx, &names, "%s", path), error = 0;
 	bool shown = false;
 
@@ -122,7 +123,6 @@ static int add_interfaces(const struct walk *walk, const char *path, size_t func
 		error = add_device(walk, member, names[i], "net", function);
 		shown = true;
 	}
-	free(names);
 	return error || shown ? error : add_device(walk, path, "", "net", function);
 }
 

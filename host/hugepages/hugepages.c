@@ -72,7 +72,6 @@ static int selection_begin(struct usrpci_host *host, size_t page_size, struct se
 {
 	int error = pools_read(host, &selection->all);
 	int node = selection->node;
-	int i;
 
 	if (error)
 		return error;
@@ -80,7 +79,7 @@ static int selection_begin(struct usrpci_host *host, size_t page_size, struct se
 	selection->picked = calloc((size_t)selection->all.count + 1, sizeof(*selection->picked));
 	if (!selection->picked)
 		return -ENOMEM;
-	for (i = 0; i < selection->all.count; i++) {
+	for (int i = 0; i < selection->all.count; i++) {
 		struct usrpci_hugepages *pool = &selection->all.list[i];
 
 		if ((!page_size || pool->page_size == page_size) &&
@@ -104,9 +103,8 @@ static size_t available(struct usrpci_host *host, const struct pools *all, size_
 {
 	uint64_t promised = hugepage_promised(host->ctx, page_size);
 	size_t inside = 0, outside = 0;
-	int i;
 
-	for (i = 0; i < all->count; i++) {
+	for (int i = 0; i < all->count; i++) {
 		const struct usrpci_hugepages *pool = &all->list[i];
 
 		if (pool->page_size != page_size)
@@ -273,9 +271,8 @@ static int reserve(struct usrpci_host *host, struct selection *selection, size_t
 static int release(struct usrpci_host *host, struct selection *selection, size_t most)
 {
 	int total = 0, error = 0, failed;
-	int i;
 
-	for (i = 0; !error && i < selection->count; i++) {
+	for (int i = 0; !error && i < selection->count; i++) {
 		struct usrpci_hugepages *pool = selection->picked[i];
 		size_t wanted = most - (size_t)total;
 		int went;

@@ -57,43 +57,40 @@ int pool_read(struct usrpci_host *host, struct usrpci_hugepages *pool)
 static int list_sizes(struct usrpci_host *host, int node, const char *directory,
 		      struct pools *pools)
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(host->ctx, &names, "%s", directory);
 	struct usrpci_hugepages *grown;
 	size_t kilobytes;
-	int i;
 
 	if (count < 0)
 		return count;
 	grown = reallocarray(pools->list, (size_t)(pools->count + count) + 1, sizeof(*grown));
 	if (grown)
 		pools->list = grown;
-	for (i = 0; grown && i < count; i++) {
+	for (int i = 0; grown && i < count; i++) {
 		if (sscanf(names[i], "hugepages-%zukB", &kilobytes) == 1)
 			pools->list[pools->count++] = (struct usrpci_hugepages){
 				.page_size = kilobytes * 1024,
 				.node = node,
 			};
 	}
-	free(names);
 	return grown ? 0 : -ENOMEM;
 }
 
 static int list_nodes(struct usrpci_host *host, struct pools *pools)
 {
-	char **names, directory[64];
+	AUTO_FREE char **names = NULL;
+	char directory[64];
 	int count = dir_list(host->ctx, &names, NODES);
 	int node, error = count < 0 && count != -ENOENT ? count : 0;
-	int i;
 
-	for (i = 0; !error && i < count; i++) {
+	for (int i = 0; !error && i < count; i++) {
 		if (sscanf(names[i], "node%d", &node) != 1)
 			continue;
 		snprintf(directory, sizeof(directory), NODES "/node%d/hugepages", node);
 		error = list_sizes(host, node, directory, pools);
 		error = error == -ENOENT ? 0 : error;
 	}
-	free(names);
 	if (error || pools->count)
 		return error;
 	return list_sizes(host, 0, MM_POOLS, pools);
@@ -183,12 +180,11 @@ int pools_write_note(struct usrpci_host *host, const struct pools *pools)
 int pools_read(struct usrpci_host *host, struct pools *pools)
 {
 	int error = list_nodes(host, pools);
-	int i;
 
 	if (error)
 		return report(host->ctx, error, NULL, "the kernel needs CONFIG_HUGETLBFS",
 			      "cannot list the pools of huge pages");
-	for (i = 0; !error && i < pools->count; i++)
+	for (int i = 0; !error && i < pools->count; i++)
 		error = pool_read(host, &pools->list[i]);
 	return error ?: read_note(host, pools);
 }

@@ -82,7 +82,7 @@ static void set_environment(const struct lend_user *user, int socket)
  */
 static int close_from(const struct usrpci_ctx *ctx, int first, bool on_exec)
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(ctx, &names, "/proc/self/fd");
 
 	if (count < 0)
@@ -95,7 +95,6 @@ static int close_from(const struct usrpci_ctx *ctx, int first, bool on_exec)
 		else if (fd >= first)
 			close(fd);
 	}
-	free(names);
 	return 0;
 }
 

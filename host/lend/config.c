@@ -182,10 +182,9 @@ static int write_bytes(struct usrpci_dev *dev, const struct lend_config *config,
 	if (first % 2 == 0 && end - first == 2)
 		return usrpci_config_write16(dev, offset + (unsigned int)first,
 					     get_le16(bytes + first));
-	for (size_t i = first; !error && i < end; i++) {
+	for (size_t i = first; !error && i < end; i++)
 		if (config->writable[offset + i])
 			error = usrpci_config_write8(dev, offset + (unsigned int)i, bytes[i]);
-	}
 	return error;
 }
 

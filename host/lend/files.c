@@ -86,11 +86,10 @@ static int lock_device(struct lend *lend, unsigned int index)
 static int list_uio(struct lend *lend, unsigned int index)
 {
 	struct lend_device *device = &lend->devices[index];
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(lend->host->ctx, &names, PCI_DEVICES "/%s/uio", device->name);
 	int found = count > 0 && sscanf(names[0], "uio%u", &device->uio) == 1, error;
 
-	free(names);
 	if (!found)
 		return report(lend->host->ctx, -ENODEV, device->name, NULL, "it has no uio device");
 	error = lock_device(lend, index);
@@ -106,10 +105,9 @@ static int list_uio(struct lend *lend, unsigned int index)
 
 static bool is_lent(const struct lend *lend, const struct usrpci_addr *addr)
 {
-	for (size_t i = 0; i < lend->count; i++) {
+	for (size_t i = 0; i < lend->count; i++)
 		if (!usrpci_addr_compare(&lend->devices[i].info.addr, addr))
 			return true;
-	}
 	return false;
 }
 
@@ -123,7 +121,7 @@ static int check_group(struct lend *lend, const struct lend_device *device)
 	if (count < 0)
 		return report(lend->host->ctx, count, device->name, NULL,
 			      "cannot list its IOMMU group");
-	for (int i = 0; !error && i < count && !lend->options->bind.whole_group; i++) {
+	for (int i = 0; !error && i < count && !lend->options->bind.whole_group; i++)
 		if (members[i].driver_kind == USRPCI_DRIVER_VFIO &&
 		    !is_lent(lend, &members[i].addr))
 			error = refuse(
@@ -132,7 +130,6 @@ static int check_group(struct lend *lend, const struct lend_device *device)
 				"whoever has it can open %s too, which %s holds and which is "
 				"of the same IOMMU group",
 				usrpci_addr_format(&members[i].addr, name), members[i].driver);
-	}
 	free(members);
 	return error;
 }
@@ -140,7 +137,7 @@ static int check_group(struct lend *lend, const struct lend_device *device)
 static int list_vfio(struct lend *lend, unsigned int index)
 {
 	struct lend_device *device = &lend->devices[index];
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count, error = check_group(lend, device);
 
 	if (error)
@@ -151,7 +148,6 @@ static int list_vfio(struct lend *lend, unsigned int index)
 	count = dir_list(lend->host->ctx, &names, PCI_DEVICES "/%s/vfio-dev", device->name);
 	for (int i = 0; i < count; i++)
 		list(lend, index, "/dev/vfio/devices/%s", names[i]);
-	free(names);
 	return 0;
 }
 
@@ -168,19 +164,17 @@ int lend_files_open(struct lend *lend)
 
 void lend_files_close(struct lend *lend)
 {
-	for (size_t i = 0; i < lend->file_count; i++) {
+	for (size_t i = 0; i < lend->file_count; i++)
 		if (lend->files[i].fd >= 0)
 			close(lend->files[i].fd);
-	}
 	lend->file_count = 0;
 }
 
 struct lend_file *lend_file_find(struct lend *lend, const char *path)
 {
-	for (size_t i = 0; i < lend->file_count; i++) {
+	for (size_t i = 0; i < lend->file_count; i++)
 		if (!strcmp(path, lend->files[i].path))
 			return &lend->files[i];
-	}
 	return NULL;
 }
 
@@ -199,11 +193,7 @@ int lend_file_get(struct lend *lend, const struct lend_file *file)
 
 int lend_file_reset(struct lend *lend, const struct lend_file *file)
 {
-	int fd = file_open(lend->host->ctx, O_WRONLY, "%s", file->path), error;
+	AUTO_CLOSE int fd = file_open(lend->host->ctx, O_WRONLY, "%s", file->path);
 
-	if (fd < 0)
-		return fd;
-	error = pwrite_exact(fd, "1", 1, 0);
-	close(fd);
-	return error;
+	return fd < 0 ? fd : pwrite_exact(fd, "1", 1, 0);
 }

@@ -66,15 +66,14 @@ static void add(struct search *search, const char *path)
 static void add_entries(struct search *search, const char *device, const char *below,
 			const char *directory)
 {
-	char **names, path[PATH_SIZE];
+	AUTO_FREE char **names = NULL;
+	char path[PATH_SIZE];
 	int count = dir_list(search->host->ctx, &names, PCI_DEVICES "/%s/%s", device, below);
 
 	for (int i = 0; i < count; i++) {
 		snprintf(path, sizeof(path), "%s/%.64s", directory, names[i]);
 		add(search, path);
 	}
-	if (count >= 0)
-		free(names);
 }
 
 static void list_files(struct search *search, const struct usrpci_dev_info *info)
@@ -199,7 +198,7 @@ static bool shares_files(const char *pid, const char *thread)
 /* A thread may have files of its own, and outlive the one that the process is named after. */
 static void search_process(struct search *search, const char *pid)
 {
-	char **threads;
+	AUTO_FREE char **threads = NULL;
 	int count = dir_list(search->host->ctx, &threads, "/proc/%s/task", pid);
 	bool mapped = false;
 
@@ -209,8 +208,6 @@ static void search_process(struct search *search, const char *pid)
 		if (!mapped && !search->holder[0])
 			mapped = search_mapped(search, pid, threads[i]);
 	}
-	if (count >= 0)
-		free(threads);
 }
 
 static int search_processes(struct search *search)
@@ -221,10 +218,9 @@ static int search_processes(struct search *search)
 
 	if (!proc)
 		return fd < 0 ? fd : -ENOMEM;
-	while (errno = 0, !search->holder[0] && (entry = readdir(proc))) {
+	while (errno = 0, !search->holder[0] && (entry = readdir(proc)))
 		if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid())
 			search_process(search, entry->d_name);
-	}
 	note_unread(search->host->ctx, "/proc", -errno);
 	closedir(proc);
 	return 0;

@@ -16,12 +16,11 @@
 static uint64_t uio_events(struct usrpci_host *host, const char *device)
 {
 	uint64_t events = 0;
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/uio", device);
 
 	if (count > 0)
 		file_read_u64(host->ctx, &events, PCI_DEVICES "/%s/uio/%s/event", device, names[0]);
-	free(names);
 	return events;
 }
 
@@ -48,10 +47,9 @@ static uint64_t vfio_interrupts(struct usrpci_host *host, const char *device)
 	if (path_format(host->ctx, path, "/proc/interrupts"))
 		return 0;
 	file = fopen(path, "re");
-	while (file && getline(&line, &size, file) > 0) {
+	while (file && getline(&line, &size, file) > 0)
 		if (strstr(line, " vfio-") && strstr(line, name))
 			sum += sum_line(line);
-	}
 	free(line);
 	if (file)
 		fclose(file);

@@ -121,10 +121,9 @@ static int give_back(struct lend *lend, const struct lend_device *device)
 
 static bool needs_memory(const struct lend *lend)
 {
-	for (size_t i = 0; i < lend->count; i++) {
+	for (size_t i = 0; i < lend->count; i++)
 		if (!lend->devices[i].vfio)
 			return true;
-	}
 	return false;
 }
 

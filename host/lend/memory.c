@@ -90,7 +90,8 @@ uint64_t lend_memory_used(struct usrpci_host *host, const char *directory)
 /* A file that somebody has open keeps its pages after this. */
 static int remove_files(struct usrpci_host *host, const char *directory)
 {
-	char **names, path[PATH_SIZE];
+	AUTO_FREE char **names = NULL;
+	char path[PATH_SIZE];
 	int count = dir_list(host->ctx, &names, "%s", directory), first = 0;
 
 	for (int i = 0; i < count; i++) {
@@ -103,8 +104,6 @@ static int remove_files(struct usrpci_host *host, const char *directory)
 			report(host->ctx, error, path, NULL, "cannot remove it");
 		first = first ? first : error;
 	}
-	if (count >= 0)
-		free(names);
 	return count < 0 && count != -ENOENT ? count : first;
 }
 

@@ -89,10 +89,9 @@ static bool config_parse(const char *text, struct lend_config *config)
 		return true;
 	if (strlen(text) != CONFIG_SIZE - 1)
 		return false;
-	for (size_t i = 0; i < LEND_CONFIG_SIZE; i++) {
+	for (size_t i = 0; i < LEND_CONFIG_SIZE; i++)
 		if (sscanf(text + 2 * i, "%2hhx", &config->bytes[i]) != 1)
 			return false;
-	}
 	return true;
 }
 
@@ -201,7 +200,7 @@ static int read_note(struct usrpci_host *host, const char *name, struct note *no
 /* Reads all notes that can be read. Returns the count; the list is the caller's. */
 static int read_notes(struct usrpci_host *host, struct note **result)
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int found = dir_list(host->ctx, &names, STATE_DIR "/" NOTES), count = 0;
 	struct note *notes;
 
@@ -209,11 +208,9 @@ static int read_notes(struct usrpci_host *host, struct note **result)
 	if (found < 0)
 		return found == -ENOENT ? 0 : found;
 	notes = calloc((size_t)found + 1, sizeof(*notes));
-	for (int i = 0; notes && i < found; i++) {
+	for (int i = 0; notes && i < found; i++)
 		if (!read_note(host, names[i], &notes[count]))
 			count++;
-	}
-	free(names);
 	*result = notes;
 	return notes ? count : -ENOMEM;
 }
@@ -441,10 +438,9 @@ static int stop_abandoned(struct usrpci_host *host, const struct note *note)
  */
 static bool has_stuck(const struct note *notes, int count, const char *first)
 {
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++)
 		if (!strcmp(notes[i].first, first) && notes[i].stuck)
 			return true;
-	}
 	return false;
 }
 
@@ -474,7 +470,8 @@ static int recover(struct usrpci_host *host, struct note *notes, int count)
 static void forget_brokers(struct usrpci_host *host)
 {
 	struct note note = {0};
-	char name[64], **names;
+	AUTO_FREE char **names = NULL;
+	char name[64];
 	int count = dir_list(host->ctx, &names, STATE_DIR "/" BROKERS);
 
 	for (int i = 0; i < count; i++) {
@@ -483,8 +480,6 @@ static void forget_brokers(struct usrpci_host *host)
 		if (is_address(note.first) && is_abandoned(host, &note))
 			state_remove(host, name);
 	}
-	if (count >= 0)
-		free(names);
 }
 
 int usrpci_host_recover(struct usrpci_host *host)

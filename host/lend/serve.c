@@ -207,10 +207,9 @@ static void drop(struct server *server, int client)
 		device->client = LEND_STUCK;
 		stopped = false;
 	}
-	for (size_t i = 0; i < server->page_count; i++) {
+	for (size_t i = 0; i < server->page_count; i++)
 		if (server->pages[i].client == client)
 			server->pages[i].client = stopped ? LEND_NOBODY : LEND_STUCK;
-	}
 }
 
 static bool is_valid(const struct broker_request *request)
@@ -358,10 +357,9 @@ static void serve_once(struct server *server)
 	}
 	if (poll(polls, count + 2, -1) < 0)
 		return;
-	for (unsigned int i = 0; i < count; i++) {
+	for (unsigned int i = 0; i < count; i++)
 		if (polls[i + 2].revents && !serve_client(server, clients[i]))
 			drop(server, clients[i]);
-	}
 	if (polls[1].revents)
 		serve_hello(server, polls[1].revents);
 	if (polls[0].revents)
@@ -403,10 +401,9 @@ static int early_signal(void)
 	sigset_t pending;
 
 	sigpending(&pending);
-	for (size_t i = 0; i < ARRAY_SIZE(ending); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
 		if (sigismember(&pending, ending[i]))
 			return ending[i];
-	}
 	return 0;
 }
 
@@ -457,10 +454,9 @@ int lend_serve(struct lend *lend)
 	server.signals = open_signals();
 	status = server.signals < 0 ? server.signals : run(&server);
 	lend_child_end_all(lend);
-	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (server.clients[i] >= 0)
 			close(server.clients[i]);
-	}
 	if (server.hello >= 0)
 		close(server.hello);
 	if (server.signals >= 0)

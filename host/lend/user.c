@@ -70,12 +70,11 @@ static int mark_running(struct usrpci_host *host, bool taken[COUNT])
 
 	if (!proc)
 		return report(host->ctx, fd < 0 ? fd : -ENOMEM, NULL, NULL, "cannot read /proc");
-	while ((entry = readdir(proc))) {
+	while ((entry = readdir(proc)))
 		if (isdigit((unsigned char)entry->d_name[0]) &&
 		    !fstatat(dirfd(proc), entry->d_name, &status, 0) && status.st_uid >= FIRST &&
 		    status.st_uid - FIRST < COUNT)
 			taken[status.st_uid - FIRST] = true;
-	}
 	closedir(proc);
 	return 0;
 }

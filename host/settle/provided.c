@@ -73,10 +73,9 @@ static int count_kind(const struct provided *list, int count, bool interfaces)
 
 static bool has_name(const struct provided *list, int count, const char *name)
 {
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++)
 		if (!strcmp(list[i].name, name))
 			return true;
-	}
 	return false;
 }
 
@@ -91,7 +90,8 @@ static bool is_held(struct usrpci_host *host, const char *name, const char *driv
 /* An NVMe controller without a namespace shows no disk, but a state. */
 static bool nvme_is_live(struct usrpci_host *host, const char *name)
 {
-	char **names, state[16];
+	AUTO_FREE char **names = NULL;
+	char state[16];
 	int count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/nvme", name);
 	bool live = true;
 
@@ -102,7 +102,6 @@ static bool nvme_is_live(struct usrpci_host *host, const char *name)
 		       file_read(host->ctx, state, sizeof(state), PCI_DEVICES "/%s/nvme/%s/state",
 				 name, names[i]) >= 0 &&
 		       !strcmp(state, "live");
-	free(names);
 	return live;
 }
 
@@ -112,20 +111,18 @@ static bool is_back(const struct provided_of *of, bool with_names)
 	if (count_kind(of->now, of->now_count, true) < count_kind(of->was, of->was_count, true) ||
 	    count_kind(of->now, of->now_count, false) < count_kind(of->was, of->was_count, false))
 		return false;
-	for (int i = 0; with_names && i < of->was_count; i++) {
+	for (int i = 0; with_names && i < of->was_count; i++)
 		if (!has_name(of->now, of->now_count, of->was[i].name))
 			return false;
-	}
 	return true;
 }
 
 static void log_missing(struct usrpci_host *host, const struct provided_of *of)
 {
-	for (int i = 0; i < of->was_count; i++) {
+	for (int i = 0; i < of->was_count; i++)
 		if (!has_name(of->now, of->now_count, of->was[i].name))
 			log_error(host->ctx, of->name, "dmesg | tail", "%s has not come back",
 				  of->was[i].name);
-	}
 }
 
 static int wait_for_all(struct usrpci_host *host, struct provided_of *of, const char *driver)
@@ -151,10 +148,9 @@ static int wait_for_all(struct usrpci_host *host, struct provided_of *of, const 
 /* Returns an interface of the device that has a name which none of it had before, or NULL. */
 static struct provided *find_renamed(struct provided_of *of)
 {
-	for (int i = 0; i < of->now_count; i++) {
+	for (int i = 0; i < of->now_count; i++)
 		if (of->now[i].is_interface && !has_name(of->was, of->was_count, of->now[i].name))
 			return &of->now[i];
-	}
 	return NULL;
 }
 

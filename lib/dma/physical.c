@@ -503,15 +503,10 @@ static int physical_file(struct dma_domain *domain, const struct dma_chunk *chun
  */
 static int clear_page(void *va, size_t size)
 {
-	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), error;
-	ssize_t count;
+	AUTO_CLOSE int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	ssize_t count = fd < 0 ? -1 : read(fd, va, size);
 
-	if (fd < 0)
-		return -errno;
-	count = read(fd, va, size);
-	error = count < 0 ? -errno : (size_t)count == size ? 0 : -EFAULT;
-	close(fd);
-	return error;
+	return count < 0 ? -errno : (size_t)count == size ? 0 : -EFAULT;
 }
 
 static int physical_renew(struct dma_domain *domain, const struct dma_chunk *chunk, void *va)

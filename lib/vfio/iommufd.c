@@ -29,13 +29,12 @@
 /* The name of the device's node, "vfio0". Returns 0 or -ENOENT. */
 static int node_name(struct usrpci_dev *dev, char name[NODE_SIZE])
 {
-	char **names;
+	AUTO_FREE char **names = NULL;
 	int count = dir_list(dev->ctx, &names, PCI_DEVICES "/%s/vfio-dev", dev->name);
 	bool found = count > 0 && strlen(names[0]) < NODE_SIZE;
 
 	if (found)
 		strcpy(name, names[0]);
-	free(names);
 	return found ? 0 : -ENOENT;
 }
 

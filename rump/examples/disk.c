@@ -46,11 +46,10 @@ static uint8_t *scattered_buffer(void)
 		err(1, "mmap");
 	madvise(from, PIECE, MADV_NOHUGEPAGE);
 	memset(from, 0xa5, PIECE);
-	for (unsigned int i = 0; i < PIECE / PAGE; i++) {
+	for (unsigned int i = 0; i < PIECE / PAGE; i++)
 		if (mremap(from + i * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 			   buffer + i * 7 % (PIECE / PAGE) * PAGE) == MAP_FAILED)
 			err(1, "mremap");
-	}
 	return buffer;
 }
 

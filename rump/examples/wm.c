@@ -102,10 +102,9 @@ static int await_reply(int fd, uint16_t sequence)
 	uint8_t packet[1500];
 	ssize_t got;
 
-	while ((got = rump_sys_recvfrom(fd, packet, sizeof(packet), 0, NULL, NULL)) > 0) {
+	while ((got = rump_sys_recvfrom(fd, packet, sizeof(packet), 0, NULL, NULL)) > 0)
 		if (answers(packet, (size_t)got, sequence))
 			return 0;
-	}
 	return -1;
 }
 
