@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef BENCH_MEASURE_H
-#define BENCH_MEASURE_H
+#pragma once
 
 /*
  * What all measured programs share: the clock, and many short batches, of which the shortest
@@ -75,5 +74,3 @@ static inline void require(int good, const char *what)
 
 /* Keeps the compiler from removing a value that nothing uses. */
 #define consume(value) __asm__ volatile("" : : "r"(value))
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_CLI_H
-#define USRPCI_CLI_H
+#pragma once
 
 /*
  * What every command is and works with: its options, and the context and host that it opens.
@@ -118,5 +117,3 @@ extern const struct command command_complete, command_bar, command_bind, command
 /* The names that list knows (cmd_list.c), in the form of did_you_mean(). */
 const char *list_column(const void *data, size_t index);
 const char *list_class(const void *data, size_t index);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_CLI_DEVICE_H
-#define USRPCI_CLI_DEVICE_H
+#pragma once
 
 /*
  * Devices by the names that people give, and the names that people read.
@@ -39,5 +38,3 @@ void interface_names(const struct usrpci_interface *list, int count, const struc
 
 /* Writes the BARs that the device has, as "bars". */
 void json_bars(struct json *json, struct usrpci_dev *dev);
-
-#endif

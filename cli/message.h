@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_CLI_MESSAGE_H
-#define USRPCI_CLI_MESSAGE_H
+#pragma once
 
 /*
  * Messages and the status that each stands for. object and hint may be NULL.
@@ -64,5 +63,3 @@ int status_of(int error);
  * nothing was touched because it is in use.
  */
 int status_of_change(int error);
-
-#endif

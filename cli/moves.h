@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_CLI_MOVES_H
-#define USRPCI_CLI_MOVES_H
+#pragma once
 
 /*
  * What bind, run and restore share: options that say how devices are taken, devices that are named
@@ -40,5 +39,3 @@ void moves_free(struct moves *moves);
 
 /* Prints who held the devices and who holds them now, unless it was a dry run. */
 int moves_print(struct cli *cli, const struct moves *moves);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_CLI_NUMBER_H
-#define USRPCI_CLI_NUMBER_H
+#pragma once
 
 /*
  * Numbers and sizes as people write and read them.
@@ -18,5 +17,3 @@ bool parse_size(const char *text, uint64_t *bytes);
 /* "64 KiB": exact, in the largest unit that divides it. */
 enum { SIZE_TEXT = 32 };
 const char *size_text(uint64_t bytes, char text[SIZE_TEXT]);
-
-#endif

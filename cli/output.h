@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_CLI_OUTPUT_H
-#define USRPCI_CLI_OUTPUT_H
+#pragma once
 
 /*
  * Results: tables and trees, which libsmartcols draws for people, and JSON.
@@ -92,5 +91,3 @@ void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t
 
 /* A number as text in hexadecimal: "0xfebc0000". */
 void json_hex(struct json *json, const char *key, uint64_t number, int digits);
-
-#endif

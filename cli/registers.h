@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_CLI_REGISTERS_H
-#define USRPCI_CLI_REGISTERS_H
+#pragma once
 
 /*
  * Registers as people write them: a hexadecimal offset or a name of setpci(8), and a width.
@@ -48,5 +47,3 @@ struct action {
 
 /* Reads the options and the operands, opens the device, and runs the action. Returns a status. */
 int run_action(struct cli *cli, const struct action *actions);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef DRIVERS_DEADLINE_H
-#define DRIVERS_DEADLINE_H
+#pragma once
 
 /*
  * Deadlines on the monotonic clock: a wait for a device ends, whatever the device does.
@@ -39,5 +38,3 @@ static inline void nap_us(unsigned int us)
 
 	nanosleep(&pause, NULL);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_APPLY_H
-#define USRPCI_HOST_APPLY_H
+#pragma once
 
 /*
  * The one way to change the host. Whatever is changed is shown to the program first; a dry run ends
@@ -77,5 +76,3 @@ int apply_reset(struct usrpci_host *host, const char *why, struct usrpci_dev *de
 
 /* Makes a change of the running kernel: what host_kernel.perform is outside tests. */
 int apply_perform(struct usrpci_host *host, const struct change *change);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_DRIVER_H
-#define USRPCI_HOST_DRIVER_H
+#pragma once
 
 /*
  * The kernel's PCI drivers: their names, their modules, and what those for userspace need of a
@@ -51,5 +50,3 @@ int driver_fall_back(struct usrpci_host *host, const struct usrpci_dev_info *inf
  */
 int driver_suits(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info,
 		 bool force);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_GROUP_H
-#define USRPCI_HOST_GROUP_H
+#pragma once
 
 /*
  * IOMMU groups: the functions that the IOMMU cannot tell apart, and which vfio therefore hands out
@@ -36,5 +35,3 @@ void group_type(struct usrpci_host *host, int group, char type[NAME_SIZE]);
  */
 int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    struct usrpci_dev_info **members);
-
-#endif

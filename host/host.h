@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_HOST_H
-#define USRPCI_HOST_HOST_H
+#pragma once
 
 /*
  * The opened host, and the few things that its files share.
@@ -65,5 +64,3 @@ int hugepages_give_back(struct usrpci_host *host, size_t most, size_t page_size,
 uint64_t clock_ms(void);
 
 void sleep_ms(unsigned int ms);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_JOURNAL_H
-#define USRPCI_HOST_JOURNAL_H
+#pragma once
 
 /*
  * What devices were before usrpci's first touch: one note a device (state.h).
@@ -51,5 +50,3 @@ int journal_drop(struct usrpci_host *host, const struct usrpci_addr *addr);
 /* Finds another device's record of a node: 0, or -ENOENT. */
 int journal_find_node(struct usrpci_host *host, const struct usrpci_addr *but, const char *path,
 		      struct journal_node *node);
-
-#endif

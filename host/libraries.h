@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_LIBRARIES_H
-#define USRPCI_HOST_LIBRARIES_H
+#pragma once
 
 /*
  * libkmod and libmount, loaded when they are first needed, which most commands never do. They bring
@@ -61,5 +60,3 @@ struct lazy_mount {
  */
 struct lazy_kmod *lazy_load_kmod(void);
 struct lazy_mount *lazy_load_mount(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_MODULES_H
-#define USRPCI_HOST_MODULES_H
+#pragma once
 
 /*
  * Kernel modules, through libkmod.
@@ -42,5 +41,3 @@ bool module_find_variant(struct usrpci_host *host, const struct usrpci_dev_info 
 
 /* Loads a module and those it needs into the running kernel: for apply alone. */
 int module_insert(struct usrpci_host *host, const char *name);
-
-#endif

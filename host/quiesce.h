@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_QUIESCE_H
-#define USRPCI_HOST_QUIESCE_H
+#pragma once
 
 #include "host.h"
 
@@ -13,5 +12,3 @@ int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /* The same, of a device that is open for inspection. */
 int quiesce_open(struct usrpci_host *host, struct usrpci_dev *dev);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_RESTORE_H
-#define USRPCI_HOST_RESTORE_H
+#pragma once
 
 #include "target.h"
 
@@ -19,5 +18,3 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
  */
 int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,
 		 bool was_usrpcis);
-
-#endif

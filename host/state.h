@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_STATE_H
-#define USRPCI_HOST_STATE_H
+#pragma once
 
 /*
  * usrpci's own notes, below /run/usrpci: small text files that a boot clears. A file is either
@@ -41,5 +40,3 @@ void state_let_go(struct usrpci_host *host, const char *name, int fd, const char
  * its process was killed or has ended since, is removed, except in a dry run.
  */
 bool state_is_held(struct usrpci_host *host, const char *name, char *text, size_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_TARGET_H
-#define USRPCI_HOST_TARGET_H
+#pragma once
 
 /*
  * Moving a device from one driver to another: the way that bind, restore and rollback share.
@@ -68,5 +67,3 @@ int target_put_back(struct usrpci_host *host, struct target *target, const struc
  */
 int target_is_free(struct usrpci_host *host, const struct target *target,
 		   const struct targets *along, bool force);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_VFIO_NODE_H
-#define USRPCI_HOST_VFIO_NODE_H
+#pragma once
 
 /*
  * The node of a vfio group, /dev/vfio/GROUP: whoever may open it may have the group's devices.
@@ -26,5 +25,3 @@ int node_give(struct usrpci_host *host, const struct usrpci_dev_info *info, uid_
  * device too: then its user keeps it. Returns 0 or a negative errno, logged.
  */
 int node_return(struct usrpci_host *host, const struct journal_record *record);
-
-#endif

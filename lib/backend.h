@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_BACKEND_H
-#define USRPCI_LIB_BACKEND_H
+#pragma once
 
 /*
  * What a backend provides, and the device that the generic code keeps above it.
@@ -165,5 +164,3 @@ extern const struct backend_ops backend_sysfs; /* usrpci_dev_inspect(): no inter
 extern const struct backend_ops backend_uio;
 extern const struct backend_ops backend_qemu;
 extern const struct backend_ops backend_vfio;
-
-#endif

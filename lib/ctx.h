@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_CTX_H
-#define USRPCI_LIB_CTX_H
+#pragma once
 
 #include <pthread.h>
 
@@ -23,5 +22,3 @@ struct usrpci_ctx {
 	struct fault *fault;        /* what is injected; NULL: nothing */
 	struct trace *trace;        /* what is written down; NULL: nothing */
 };
-
-#endif

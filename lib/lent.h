@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_LENT_H
-#define USRPCI_LIB_LENT_H
+#pragma once
 
 /*
  * The program's side of lent devices: "usrpci run" opens what this process may not, and keeps the
@@ -43,5 +42,3 @@ struct broker_page {
 /* Errors, not logged: -ENOMEM (none is to be had), -EPIPE, -EPROTO. */
 int broker_get_page(struct usrpci_ctx *ctx, uint64_t page_size, int node, struct broker_page *page);
 void broker_put_page(struct usrpci_ctx *ctx, uint64_t page_size, uint64_t offset);
-
-#endif

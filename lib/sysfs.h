@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_SYSFS_H
-#define USRPCI_LIB_SYSFS_H
+#pragma once
 
 /*
  * A device through its files in sysfs: configuration space and BARs. Shared by the backends sysfs
@@ -32,5 +31,3 @@ int sysfs_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, ui
 int sysfs_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);
 int sysfs_reset(struct usrpci_dev *dev, enum usrpci_reset kind);
 bool sysfs_can_reset(struct usrpci_dev *dev);
-
-#endif

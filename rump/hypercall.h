@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_RUMP_HYPERCALL_H
-#define USRPCI_RUMP_HYPERCALL_H
+#pragma once
 
 /*
  * The interface between a NetBSD rump kernel and its host, as far as PCI and memory go: what the
@@ -51,5 +50,3 @@ void rumpuser_component_kthread(void);
 void rumpuser_component_schedule(void *cookie);
 void *rumpuser_component_unschedule(void);
 int rumpuser_component_errtrans(int host_errno);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_RUMP_LAYOUT_H
-#define USRPCI_RUMP_LAYOUT_H
+#pragma once
 
 /*
  * The one bus that a rump kernel looks at, and the devices that it finds there.
@@ -48,5 +47,3 @@ bool rump_ports_allowed(void);
 
 /* The function at an address of the rump kernel's bus, NULL when there is none. */
 struct rump_function *rump_function(unsigned int bus, unsigned int device, unsigned int function);
-
-#endif

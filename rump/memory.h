@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_RUMP_MEMORY_H
-#define USRPCI_RUMP_MEMORY_H
+#pragma once
 
 #include "layout.h"
 
@@ -11,5 +10,3 @@ int rump_heap_alloc(struct rump_bus *bus, size_t size, size_t align, void **bloc
 
 /* Whether a shortage of memory was reported already: the kernel asks for it again and again. */
 bool rump_memory_is_short(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_RUMP_MESSAGE_H
-#define USRPCI_RUMP_MESSAGE_H
+#pragma once
 
 #include <stdio.h>
 
@@ -9,5 +8,3 @@
  * read.
  */
 #define rump_message(format, ...) fprintf(stderr, "usrpci-rump: " format "\n", ##__VA_ARGS__)
-
-#endif

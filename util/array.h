@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_ARRAY_H
-#define USRPCI_UTIL_ARRAY_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,5 +23,3 @@ static inline void *array_grow(void *items, size_t count, size_t more, size_t si
 		return items;
 	return wanted > PTRDIFF_MAX / size ? NULL : reallocarray(items, wanted, size);
 }
-
-#endif

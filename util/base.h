@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_BASE_H
-#define USRPCI_UTIL_BASE_H
+#pragma once
 
 /*
  * What both libraries know of a context: the members that every context begins with (lib/ctx.c
@@ -35,5 +34,3 @@ static inline struct ctx_base *ctx_base(const struct usrpci_ctx *ctx)
 {
 	return (struct ctx_base *)ctx;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_BROKER_H
-#define USRPCI_UTIL_BROKER_H
+#pragma once
 
 /*
  * The protocol between a program that devices are lent to (lib/lent.c) and the broker, "usrpci
@@ -72,5 +71,3 @@ int broker_send(int socket, const void *message, size_t size, int fd);
  * -EPIPE (the peer is gone), -EPROTO (any other message), or a negative errno.
  */
 int broker_receive(int socket, void *message, size_t size, int *fd);
-
-#endif

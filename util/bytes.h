@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_BYTES_H
-#define USRPCI_UTIL_BYTES_H
+#pragma once
 
 /* Bytes of configuration space: little-endian numbers of any alignment, and silence. */
 
@@ -56,5 +55,3 @@ static inline bool all_ones(const uint8_t *bytes, size_t size)
 		size--;
 	return size == 0;
 }
-
-#endif

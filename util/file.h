@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_FILE_H
-#define USRPCI_UTIL_FILE_H
+#pragma once
 
 /*
  * Reading the small files of sysfs and procfs below a context's root directory. Paths are absolute
@@ -89,5 +88,3 @@ int pwrite_exact(int fd, const void *buffer, size_t size, off_t offset);
  * Returns path.
  */
 const char *device_lock_path(const struct usrpci_ctx *ctx, const char *name, char path[PATH_SIZE]);
-
-#endif

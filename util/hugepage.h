@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_HUGEPAGE_H
-#define USRPCI_UTIL_HUGEPAGE_H
+#pragma once
 
 /* What the system has of huge pages, for choosing a size and for saying why there are none. */
 
@@ -41,5 +40,3 @@ bool hugepage_cgroup_limit(const struct usrpci_ctx *ctx, uint64_t page_size,
 /* Writes why no page was to be had: "2048 kB pages: 4 in all, 0 free; ...". Returns text. */
 const char *hugepage_describe(const struct usrpci_ctx *ctx, uint64_t page_size, int node,
 			      char *text, size_t size);
-
-#endif

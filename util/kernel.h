@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_KERNEL_H
-#define USRPCI_UTIL_KERNEL_H
+#pragma once
 
 /* What the running kernel allows, and what it allows this process. */
 
@@ -27,5 +26,3 @@ uint64_t kernel_lowest_ram(const struct usrpci_ctx *ctx);
 
 /* Whether this process has a capability (CAP_..., capabilities(7)) in effect. */
 bool has_capability(const struct usrpci_ctx *ctx, unsigned int capability);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_LOG_H
-#define USRPCI_UTIL_LOG_H
+#pragma once
 
 /*
  * Messages to a context's handler. A source file defines LOG_SUBJECT, then includes this.
@@ -41,5 +40,3 @@ __attribute__((format(printf, 6, 7))) int log_report(const struct usrpci_ctx *ct
 	log_message(ctx, USRPCI_LOG_INFO, LOG_SUBJECT, object, NULL, __VA_ARGS__)
 #define log_debug(ctx, object, ...) \
 	log_message(ctx, USRPCI_LOG_DEBUG, LOG_SUBJECT, object, NULL, __VA_ARGS__)
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_MEMBER_H
-#define USRPCI_UTIL_MEMBER_H
+#pragma once
 
 /*
  * Members of a class in sysfs (interfaces, disks, NVMe controllers) and the PCI functions that they
@@ -32,5 +31,3 @@ int member_owners(const struct usrpci_ctx *ctx, const char *class_name, const ch
  * disk that programs use hangs on no PCI device: nvme0n1, if prefix is "nvme".
  */
 bool member_is_path(const char *disk, const char *prefix, char head[32]);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_NUMBERS_H
-#define USRPCI_UTIL_NUMBERS_H
+#pragma once
 
 /* Rounding, powers of two, and numbers as text. */
 
@@ -51,5 +50,3 @@ static inline bool parse_id(const char *text, unsigned int *id)
 	*id = (unsigned int)number;
 	return isdigit((unsigned char)text[0]) && !*end && !errno && number < UINT32_MAX;
 }
-
-#endif

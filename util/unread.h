@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_UTIL_UNREAD_H
-#define USRPCI_UTIL_UNREAD_H
+#pragma once
 
 /*
  * Facts of the host that stayed hidden. Much of /sys and /proc may be missing, and who reads it goes
@@ -19,5 +18,3 @@ int note_unread(const struct usrpci_ctx *ctx, const char *path, int error);
 
 /* How many there were since the context was opened. */
 unsigned int unread_count(const struct usrpci_ctx *ctx);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef E1000_H
-#define E1000_H
+#pragma once
 
 /*
  * Driver of Intel's gigabit Ethernet controllers 82540EM, 82545EM and 82574L, behind the face of
@@ -120,5 +119,3 @@ int e1000_stats(struct e1000 *nic, struct usrpci_nic_stats *stats);
 
 /** The driver, for usrpci_nic_open(). */
 extern const struct nic_driver e1000_nic_driver;
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef E1000_PRIVATE_H
-#define E1000_PRIVATE_H
+#pragma once
 
 /*
  * The controller as its two halves, e1000.c (control) and e1000_ring.c (data), see it. What the
@@ -81,5 +80,3 @@ int e1000_rings_start(struct e1000 *nic);
 
 /* Puts all buffers back in the pool; the controller must not access memory any more. */
 void e1000_rings_empty(struct e1000 *nic);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef E1000_REG_H
-#define E1000_REG_H
+#pragma once
 
 /*
  * Registers and descriptors of Intel's gigabit Ethernet controllers, with the names and sections of
@@ -179,5 +178,3 @@ static_assert(sizeof(struct e1000_rx_desc) == 16, "[SDM] 3.2.3");
 static_assert(offsetof(struct e1000_rx_desc, status) == 12, "[SDM] 3.2.3");
 static_assert(sizeof(struct e1000_tx_desc) == 16, "[SDM] 3.3.3");
 static_assert(offsetof(struct e1000_tx_desc, status) == 12, "[SDM] 3.3.3");
-
-#endif

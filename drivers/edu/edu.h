@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef EDU_H
-#define EDU_H
+#pragma once
 
 /*
  * Driver of QEMU's educational device (1234:11e8), to be read first of all drivers: registers,
@@ -62,5 +61,3 @@ int edu_alloc(struct edu *edu, size_t size, void **block);
  */
 int edu_write(struct edu *edu, size_t offset, const void *block, size_t size);
 int edu_read(struct edu *edu, size_t offset, void *block, size_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef EDU_REG_H
-#define EDU_REG_H
+#pragma once
 
 /*
  * Registers of QEMU's educational device (QEMU, docs/specs/edu.txt). BAR 0, offsets in bytes; those
@@ -38,5 +37,3 @@
 #define EDU_BUFFER_SIZE 4096
 
 #define EDU_DMA_LIMIT 0x0fffffff /* the device drops higher address bits: 28 bits by default */
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef NBDKIT_DISK_H
-#define NBDKIT_DISK_H
+#pragma once
 
 /*
  * A namespace that several threads do I/O on, each in a lane of its own.
@@ -48,5 +47,3 @@ const struct disk_about *disk_about(const struct disk *disk);
 
 /* Does a request and waits for it. Its data, if it has any, is read from memory or stored there. */
 void disk_do(struct disk *disk, unsigned int lane, struct disk_request *request, void *data);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef NBDKIT_KEEPER_H
-#define NBDKIT_KEEPER_H
+#pragma once
 
 /*
  * A disk whose driver is a process of its own and is started again whenever it ends: whoever waits
@@ -24,5 +23,3 @@ const struct disk_about *keeper_about(const struct keeper *keeper);
 
 /* As disk_do(). -EIO when the driver has ended too often without doing anything. */
 void keeper_do(struct keeper *keeper, unsigned int lane, struct disk_request *request, void *data);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef NET_NIC_H
-#define NET_NIC_H
+#pragma once
 
 /*
  * What a driver of network cards gives to the face of <usrpci/nic.h>, whose comments say what each
@@ -38,5 +37,3 @@ struct nic_driver {
 	int (*link)(void *self, struct usrpci_nic_link *link);
 	int (*stats)(void *self, struct usrpci_nic_stats *stats);
 };
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef NVME_PRIVATE_H
-#define NVME_PRIVATE_H
+#pragma once
 
 /*
  * The controller as the driver's files see it:
@@ -209,5 +208,3 @@ void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index);
 
 /* status.c: the negative errno of a status that is not 0. */
 int nvme_status_errno(uint16_t status);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef NVME_REG_H
-#define NVME_REG_H
+#pragma once
 
 /*
  * Registers, queue entries and data structures of NVM Express controllers, with the names and
@@ -165,5 +164,3 @@ struct nvme_dsm_range {
 	uint64_t lba;
 };
 static_assert(sizeof(struct nvme_dsm_range) == 16, "size of a range");
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef VIRTIO_NET_PRIVATE_H
-#define VIRTIO_NET_PRIVATE_H
+#pragma once
 
 /*
  * The device as its two halves, net.c (control) and net_queue.c (data), see it.
@@ -80,5 +79,3 @@ unsigned int virtio_net_receive(void *self, unsigned int queue, struct usrpci_ni
 unsigned int virtio_net_transmit(void *self, unsigned int queue,
 				 const struct usrpci_nic_frame *frames, unsigned int n);
 unsigned int virtio_net_reclaim(void *self, unsigned int queue);
-
-#endif

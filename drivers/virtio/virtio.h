@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef VIRTIO_VIRTIO_H
-#define VIRTIO_VIRTIO_H
+#pragma once
 
 /*
  * What drivers of virtio devices share; sections are those of Virtual I/O Device (VIRTIO)
@@ -160,5 +159,3 @@ void virtio_ring_publish(struct virtio_ring *ring);
 bool virtio_ring_arm(struct virtio_ring *ring);
 /* Asks for none, as far as the device cares; needed again after each 32768 entries. */
 void virtio_ring_disarm(struct virtio_ring *ring);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_CHECK_CHECK_H
-#define USRPCI_HOST_CHECK_CHECK_H
+#pragma once
 
 /*
  * What the parts of the check share: the list of findings.
@@ -38,5 +37,3 @@ void check_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 /* The part of it for what the hardware and the firmware provide: power, interrupts, BARs. */
 void check_hardware(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    struct findings *findings);
-
-#endif

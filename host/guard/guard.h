@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_GUARD_GUARD_H
-#define USRPCI_HOST_GUARD_GUARD_H
+#pragma once
 
 /*
  * The parts of the guard: each looks at one way to use a device and adds what it finds. Parts
@@ -65,5 +64,3 @@ int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, boo
 
 /* Whether a path of a disk's file, as the kernel or a program knows it, leads to this disk. */
 bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_GUARD_NETLINK_H
-#define USRPCI_HOST_GUARD_NETLINK_H
+#pragma once
 
 /*
  * What the kernel's network stack does with the interfaces: addresses, routes, and frames without
@@ -50,5 +49,3 @@ int net_read(struct usrpci_host *host, struct net_item **items);
 /* The parts of it: from rtnetlink(7), and from proc_net(5). */
 int netlink_read(struct net_list *list);
 int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_GUARD_PROCESSES_H
-#define USRPCI_HOST_GUARD_PROCESSES_H
+#pragma once
 
 /*
  * The files of devices that processes have open, as /proc shows them. A host has thousands of
@@ -32,5 +31,3 @@ struct open_files {
 /* Reads the open files. Returns 0 or -ENOMEM. */
 int open_files_read(struct usrpci_host *host, struct open_files *files);
 void open_files_free(struct open_files *files);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_GUARD_TREE_H
-#define USRPCI_HOST_GUARD_TREE_H
+#pragma once
 
 /*
  * What hangs below a function in sysfs: other functions (behind a VMD controller, or whatever else
@@ -44,5 +43,3 @@ const char *tree_function(const struct tree *tree, const struct leaf *leaf);
 dev_t leaf_number(struct usrpci_host *host, const char *path);
 
 bool leaf_is(const struct leaf *leaf, const char *class_name);
-
-#endif

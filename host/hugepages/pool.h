@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_HUGEPAGES_POOL_H
-#define USRPCI_HOST_HUGEPAGES_POOL_H
+#pragma once
 
 #include "host.h"
 
@@ -34,5 +33,3 @@ int pools_read(struct usrpci_host *host, struct pools *pools);
 
 /* Notes what is ours, and which pool is being resized. */
 int pools_write_note(struct usrpci_host *host, const struct pools *pools);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_LEND_LEND_H
-#define USRPCI_HOST_LEND_LEND_H
+#pragma once
 
 /*
  * What the parts of lending share.
@@ -206,5 +205,3 @@ int lend_memory_free(struct usrpci_host *host, const char *directory);
 
 /* irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_MONITOR_H
-#define USRPCI_HOST_MONITOR_H
+#pragma once
 
 /*
  * What an event of the kernel means, for a table that remembers who holds each device.
@@ -35,5 +34,3 @@ int monitor_fill(struct usrpci_host *host, struct monitor_table *table);
  */
 int monitor_event(struct monitor_table *table, const struct monitor_words *words,
 		  struct usrpci_event *event);
-
-#endif

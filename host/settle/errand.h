@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_SETTLE_ERRAND_H
-#define USRPCI_HOST_SETTLE_ERRAND_H
+#pragma once
 
 /*
  * Reads and writes of files that may keep a process waiting in the kernel without an end, where no
@@ -29,5 +28,3 @@ struct errand {
  * *pid says which one it is. Otherwise *pid is 0. pid may be NULL.
  */
 ssize_t errand_run(const struct errand *errand, char *answer, pid_t *pid);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_HOST_SETTLE_PROVIDED_H
-#define USRPCI_HOST_SETTLE_PROVIDED_H
+#pragma once
 
 /*
  * The interfaces and disks that a kernel driver provides: what was there before a device was taken
@@ -29,5 +28,3 @@ int provided_list(struct usrpci_host *host, const struct usrpci_addr *addr,
  */
 int provided_wait(struct usrpci_host *host, const struct usrpci_addr *addr, const char *driver,
 		  const struct provided *was, int count);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DMA_DOMAIN_H
-#define USRPCI_LIB_DMA_DOMAIN_H
+#pragma once
 
 /*
  * The DMA domain of a context: where DMA memory comes from and what a device address is. A backend
@@ -91,5 +90,3 @@ void dma_detach(struct dma_domain *domain);
  * has another domain), -ENOMEM.
  */
 int domain_physical_attach(struct usrpci_ctx *ctx);
-
-#endif

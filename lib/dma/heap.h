@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DMA_HEAP_H
-#define USRPCI_LIB_DMA_HEAP_H
+#pragma once
 
 /*
  * The allocator of DMA memory. It hands out ranges of device addresses and never touches what lies
@@ -76,5 +75,3 @@ uint64_t heap_block_size(const struct heap *heap, uint64_t addr);
 bool heap_contains(const struct heap *heap, uint64_t addr, uint64_t size);
 
 void heap_stats(const struct heap *heap, struct heap_stats *stats);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DMA_HEAP_TABLE_H
-#define USRPCI_LIB_DMA_HEAP_TABLE_H
+#pragma once
 
 /*
  * The heap's table: which pages are the heap's, and, for each granule, the used block that starts
@@ -85,5 +84,3 @@ static inline struct block **heap_table_find(const struct heap_table *table, uin
 	tag = tag_in(window, addr);
 	return *tag ? tag : NULL;
 }
-
-#endif

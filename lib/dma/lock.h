@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DMA_LOCK_H
-#define USRPCI_LIB_DMA_LOCK_H
+#pragma once
 
 /*
  * A lock for critical sections of some ten nanoseconds, where a mutex would cost more than the
@@ -49,5 +48,3 @@ static inline void lock_release(struct lock *lock)
 {
 	atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_DMA_PAGEMAP_H
-#define USRPCI_LIB_DMA_PAGEMAP_H
+#pragma once
 
 #include <stdint.h>
 
@@ -14,5 +13,3 @@ int pagemap_open(const struct usrpci_ctx *ctx);
  * hides frame numbers), -ENOENT (nothing is mapped there now), -EIO.
  */
 int pagemap_read(const struct usrpci_ctx *ctx, int fd, const void *va, uint64_t *pa);
-
-#endif

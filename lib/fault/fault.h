@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_FAULT_FAULT_H
-#define USRPCI_LIB_FAULT_FAULT_H
+#pragma once
 
 /*
  * Faults that are injected above any backend: what a driver must survive happens when a test wants
@@ -83,5 +82,3 @@ int fault_memory_wrap(struct dma_domain *domain, unsigned int ms, bool torn,
 void fault_memory_push(struct fault_memory *memory);
 
 void fault_memory_free(struct fault_memory *memory);
-
-#endif

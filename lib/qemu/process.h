@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_QEMU_PROCESS_H
-#define USRPCI_LIB_QEMU_PROCESS_H
+#pragma once
 
 /* The QEMU process, its command line and its monitor: what does not know of the machine in it. */
 
@@ -95,5 +94,3 @@ int qemu_monitor_execute(FILE *monitor, const char *command, size_t length, char
  * (QEMU is gone); -ETIMEDOUT; -ENOMEM; -E2BIG; -EINVAL (control characters in the command).
  */
 int qemu_monitor(FILE *monitor, const char *command, char *reply, size_t size);
-
-#endif

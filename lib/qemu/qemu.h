@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_QEMU_QEMU_H
-#define USRPCI_LIB_QEMU_QEMU_H
+#pragma once
 
 /*
  * One QEMU a context: the process, the machine in it, and the devices in that. Each file calls only
@@ -296,5 +295,3 @@ int qemu_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 
 /* backend.c, for tests: takes the device out of its slot under the driver's hands. */
 void qemu_pull(struct usrpci_dev *dev);
-
-#endif

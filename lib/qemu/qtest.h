@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_QEMU_QTEST_H
-#define USRPCI_LIB_QEMU_QTEST_H
+#pragma once
 
 /*
  * A client of QEMU's qtest protocol: one line a command, one line a reply, and between them, at any
@@ -49,5 +48,3 @@ int qtest_intercept_ioapic(struct qtest *qtest);
 
 /* Handles reports of interrupt lines that wait in the socket. Errors: -ENODEV; -EPROTO. */
 int qtest_dispatch(struct qtest *qtest);
-
-#endif

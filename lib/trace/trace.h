@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_TRACE_TRACE_H
-#define USRPCI_LIB_TRACE_TRACE_H
+#pragma once
 
 /*
  * What a driver does, as lines of text in the file that USRPCI_TRACE names ("-": standard error):
@@ -36,5 +35,3 @@ void trace_dma(struct trace *trace, uint64_t addr, size_t size);
 
 /* ctx.c: takes NULL. */
 void trace_close(struct trace *trace);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_VFIO_DOMAIN_H
-#define USRPCI_LIB_VFIO_DOMAIN_H
+#pragma once
 
 /*
  * The vfio domain of a context, and the limits that the kernel sets it.
@@ -51,5 +50,3 @@ rlim_t vfio_limits_memlock(const struct vfio_domain *domain);
 
 /* Logs that the kernel refused to pin memory for no reason but the limit; returns -ENOMEM. */
 int vfio_limits_report_memlock(struct vfio_domain *domain, size_t size);
-
-#endif

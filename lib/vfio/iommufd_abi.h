@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_VFIO_IOMMUFD_ABI_H
-#define USRPCI_LIB_VFIO_IOMMUFD_ABI_H
+#pragma once
 
 /*
  * The part of the kernel's iommufd interface (linux/iommufd.h since 6.2, linux/vfio.h since 6.6)
@@ -73,5 +72,3 @@ _Static_assert(sizeof(struct abi_device_attach) == 12, "layout");
 #define ABI_IOAS_UNMAP    _IO(';', 0x86)
 #define ABI_DEVICE_BIND   _IO(VFIO_TYPE, VFIO_BASE + 18)
 #define ABI_DEVICE_ATTACH _IO(VFIO_TYPE, VFIO_BASE + 19)
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_VFIO_IOVA_H
-#define USRPCI_LIB_VFIO_IOVA_H
+#pragma once
 
 /*
  * Which device addresses (IOVAs) of a domain are free. Numbers only: nothing here touches memory or
@@ -47,5 +46,3 @@ int iova_take_high(struct iova_space *space, const struct iova_request *request,
 
 /* Gives back a block; cannot fail, because room for it was made when it was taken. */
 void iova_give(struct iova_space *space, uint64_t addr, uint64_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_LIB_VFIO_VFIO_H
-#define USRPCI_LIB_VFIO_VFIO_H
+#pragma once
 
 /*
  * What the parts of the vfio backend share.
@@ -155,5 +154,3 @@ int vfio_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, ui
 /* reset.c */
 bool vfio_reset_bus_possible(struct usrpci_dev *dev);
 int vfio_reset(struct usrpci_dev *dev, enum usrpci_reset kind);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_RUMP_EXAMPLES_NETBSD_SOCKET_H
-#define USRPCI_RUMP_EXAMPLES_NETBSD_SOCKET_H
+#pragma once
 
 /*
  * Sockets as NetBSD's kernel knows them: programs that are built with the host's headers, yet call
@@ -41,5 +40,3 @@ static inline struct netbsd_sockaddr_in netbsd_address(const char *text, uint16_
 	inet_pton(AF_INET, text, &in.address);
 	return in;
 }
-
-#endif

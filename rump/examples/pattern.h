@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_RUMP_EXAMPLES_PATTERN_H
-#define USRPCI_RUMP_EXAMPLES_PATTERN_H
+#pragma once
 
 /*
  * Data that is known at every position: what is sent or stored is taken from it, what comes back is
@@ -31,5 +30,3 @@ static inline int pattern_matches(size_t position, const void *data, size_t size
 {
 	return !memcmp(data, pattern_at(position), size);
 }
-
-#endif

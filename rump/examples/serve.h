@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef USRPCI_RUMP_EXAMPLES_SERVE_H
-#define USRPCI_RUMP_EXAMPLES_SERVE_H
+#pragma once
 
 #include <err.h>
 #include <stdio.h>
@@ -31,5 +30,3 @@ static inline void serve(const char *url)
 	for (;;)
 		pause();
 }
-
-#endif
