@@ -19,7 +19,7 @@
 
 #include <usrpci/config.h>
 
-#include "settle/errand.h"
+#include "wait/errand.h"
 #include "file.h"
 #include "host.h"
 #include "modules.h"

@@ -150,7 +150,7 @@ static int take(struct usrpci_host *host, const struct plan *plan, struct target
 		error = move(host, plan, target);
 	}
 	if (!error && gives_node(plan))
-		error = node_give(host, &target->info, plan->uid, plan->gid);
+		error = vfio_node_give(host, &target->info, plan->uid, plan->gid);
 	return error;
 }
 

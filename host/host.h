@@ -24,7 +24,7 @@ struct host_kernel {
 };
 
 struct kmod_ctx;
-struct lazy_kmod;
+struct library_kmod;
 struct open_files;
 struct udev;
 struct udev_hwdb;
@@ -43,7 +43,7 @@ struct usrpci_host {
 	struct open_files *open_files; /* of all processes, where several looks share them */
 	int lock_fd;
 	unsigned int lock_depth;
-	struct lazy_kmod *lib; /* functions of libkmod, loaded when first needed */
+	struct library_kmod *lib; /* functions of libkmod, loaded when first needed */
 	struct kmod_ctx *kmod;
 	struct udev *udev;
 	struct udev_hwdb *hwdb;

@@ -5,7 +5,7 @@
  * What devices were before usrpci's first touch: one note a device (state.h).
  */
 
-#include "settle/provided.h"
+#include "wait/provided.h"
 
 /* A device node that was given to a user, and what it was before. */
 struct journal_node {

@@ -10,10 +10,10 @@
 #include "array.h"
 #include "libraries.h"
 
-#define LAZY_NAME(name) #name,
+#define LIBRARY_NAME(name) #name,
 
-static const char *const kmod_names[] = {LAZY_KMOD(LAZY_NAME)};
-static const char *const mount_names[] = {LAZY_MOUNT(LAZY_NAME)};
+static const char *const kmod_names[] = {LIBRARY_KMOD(LIBRARY_NAME)};
+static const char *const mount_names[] = {LIBRARY_MOUNT(LIBRARY_NAME)};
 
 /* The structures are arrays of pointers to functions, in the order of the names. */
 static void *load(const char *file, const char *const *names, size_t count)
@@ -33,12 +33,12 @@ static void *load(const char *file, const char *const *names, size_t count)
 	return functions;
 }
 
-struct lazy_kmod *lazy_load_kmod(void)
+struct library_kmod *library_load_kmod(void)
 {
 	return load("libkmod.so.2", kmod_names, ARRAY_SIZE(kmod_names));
 }
 
-struct lazy_mount *lazy_load_mount(void)
+struct library_mount *library_load_mount(void)
 {
 	return load("libmount.so.1", mount_names, ARRAY_SIZE(mount_names));
 }

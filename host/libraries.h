@@ -13,7 +13,7 @@
 
 /* What is used of them, a function a line. */
 /* clang-format off */
-#define LAZY_KMOD(each) \
+#define LIBRARY_KMOD(each) \
 	each(kmod_new) \
 	each(kmod_unref) \
 	each(kmod_module_new_from_lookup) \
@@ -25,7 +25,7 @@
 	each(kmod_module_unref) \
 	each(kmod_module_unref_list)
 
-#define LAZY_MOUNT(each) \
+#define LIBRARY_MOUNT(each) \
 	each(mnt_new_table) \
 	each(mnt_unref_table) \
 	each(mnt_table_set_parser_errcb) \
@@ -41,22 +41,22 @@
 
 /* clang-format on */
 
-#define LAZY_MEMBER(name) typeof(name) *name;
+#define LIBRARY_MEMBER(name) typeof(name) *name;
 
 /* Their functions, under their own names. */
-struct lazy_kmod {
-	LAZY_KMOD(LAZY_MEMBER)
+struct library_kmod {
+	LIBRARY_KMOD(LIBRARY_MEMBER)
 };
 
-struct lazy_mount {
-	LAZY_MOUNT(LAZY_MEMBER)
+struct library_mount {
+	LIBRARY_MOUNT(LIBRARY_MEMBER)
 };
 
-#undef LAZY_MEMBER
+#undef LIBRARY_MEMBER
 
 /*
  * Load a library. The caller frees the functions with free(3); the library stays, as others do.
  * Return NULL when it, or something that is used of it, is not there.
  */
-struct lazy_kmod *lazy_load_kmod(void);
-struct lazy_mount *lazy_load_mount(void);
+struct library_kmod *library_load_kmod(void);
+struct library_mount *library_load_mount(void);

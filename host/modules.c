@@ -46,7 +46,7 @@ static struct kmod_ctx *open_kmod(struct usrpci_host *host)
 	if (host->kmod)
 		return host->kmod;
 	if (!host->lib)
-		host->lib = lazy_load_kmod();
+		host->lib = library_load_kmod();
 	if (!host->lib)
 		return NULL;
 	if (host_is_live(host))

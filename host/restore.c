@@ -77,7 +77,7 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 				?: restore_functions(host, target, &record);
 	if (error || !forget)
 		return error;
-	return node_return(host, &record) ?: journal_drop(host, &target->info.addr);
+	return vfio_node_return(host, &record) ?: journal_drop(host, &target->info.addr);
 }
 
 static int bring_back(struct usrpci_host *host, struct target *target,

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "driver.h"
-#include "settle/errand.h"
+#include "wait/errand.h"
 #include "file.h"
 #include "guard/guard.h"
 #include "quiesce.h"
@@ -388,5 +388,5 @@ int target_is_free(struct usrpci_host *host, const struct target *target,
 		return -EBUSY;
 	if (count < 0 && (!force || is_vfio))
 		return count;
-	return is_vfio ? node_is_free(host, &target->info) : 0;
+	return is_vfio ? vfio_node_is_free(host, &target->info) : 0;
 }

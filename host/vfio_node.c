@@ -40,7 +40,7 @@ static bool is_open(struct usrpci_host *host, const char *directory, int group)
 	return fd == -EBUSY;
 }
 
-int node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *info)
+int vfio_node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *info)
 {
 	uint64_t end = clock_ms() + host->settle_ms;
 	char name[USRPCI_ADDR_STRLEN];
@@ -107,7 +107,8 @@ static int set_node(struct usrpci_host *host, const char *why, const struct jour
 	return 0;
 }
 
-int node_give(struct usrpci_host *host, const struct usrpci_dev_info *info, uid_t uid, gid_t gid)
+int vfio_node_give(struct usrpci_host *host, const struct usrpci_dev_info *info, uid_t uid,
+		   gid_t gid)
 {
 	struct journal_node found, wanted;
 	char path[sizeof(found.path)];
@@ -129,7 +130,7 @@ int node_give(struct usrpci_host *host, const struct usrpci_dev_info *info, uid_
 	return set_node(host, "let a user open the group", &found, &wanted);
 }
 
-int node_return(struct usrpci_host *host, const struct journal_record *record)
+int vfio_node_return(struct usrpci_host *host, const struct journal_record *record)
 {
 	const struct journal_node *was = &record->node;
 	struct journal_node now, other;

@@ -151,10 +151,10 @@ int dev_read_header(const struct usrpci_ctx *ctx, const char *name,
 void dev_decode_header(const uint8_t *header, struct usrpci_dev_info *info);
 
 /* quirks.c: whether the model is one of those that are reset by their own registers. */
-bool model_has_reset(const struct usrpci_dev_info *info);
+bool quirk_has_reset(const struct usrpci_dev_info *info);
 
-/* Resets the device by its own registers. Call it only where model_has_reset() is true. */
-int model_reset(struct usrpci_dev *dev);
+/* Resets the device by its own registers. Call it only where quirk_has_reset() is true. */
+int quirk_reset(struct usrpci_dev *dev);
 
 /* A plain access to mapped memory, for what the inline accessors do not cover: width 1, 2, 4, 8. */
 uint64_t mmio_load(const volatile uint8_t *address, unsigned int width);

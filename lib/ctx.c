@@ -71,7 +71,7 @@ int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx 
 	if (!ctx->base.root || (options->dma_directory && !ctx->dma_directory))
 		error = -ENOMEM;
 	else
-		error = broker_connect(ctx);
+		error = lent_connect(ctx);
 	if (error) {
 		usrpci_ctx_close(ctx);
 		return error;
@@ -103,7 +103,7 @@ void usrpci_ctx_close(struct usrpci_ctx *ctx)
 	dma_detach(ctx->domain);
 	fault_free(ctx->fault);
 	trace_close(ctx->trace);
-	broker_disconnect(ctx);
+	lent_disconnect(ctx);
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_mutex_destroy(&ctx->base.log_lock);
 	free(ctx->dma_directory);

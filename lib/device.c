@@ -212,7 +212,7 @@ uint32_t usrpci_dev_features(const struct usrpci_dev *dev)
 {
 	uint32_t bits = dev->ops->features((struct usrpci_dev *)dev);
 
-	return model_has_reset(&dev->info) ? bits | USRPCI_FEATURE_RESET : bits;
+	return quirk_has_reset(&dev->info) ? bits | USRPCI_FEATURE_RESET : bits;
 }
 
 int usrpci_dev_set_bus_master(struct usrpci_dev *dev, bool on)
@@ -240,11 +240,11 @@ int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 	if (kind != USRPCI_RESET_FUNCTION && kind != USRPCI_RESET_BUS)
 		return -EINVAL;
 	by_pci = dev->ops->reset && dev->ops->features(dev) & feature;
-	by_model = kind == USRPCI_RESET_FUNCTION && model_has_reset(&dev->info);
+	by_model = kind == USRPCI_RESET_FUNCTION && quirk_has_reset(&dev->info);
 	if (!by_pci && !by_model)
 		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL, "no %s reset through %s",
 			      kind == USRPCI_RESET_BUS ? "bus" : "function", dev->ops->name);
 	if (by_pci)
 		error = dev->ops->reset(dev, kind);
-	return error || !by_model ? error : model_reset(dev);
+	return error || !by_model ? error : quirk_reset(dev);
 }

@@ -119,7 +119,7 @@ static int inherited_socket(void)
 	return (int)fd;
 }
 
-int broker_connect(struct usrpci_ctx *ctx)
+int lent_connect(struct usrpci_ctx *ctx)
 {
 	struct broker_request request = {.op = BROKER_HELLO};
 	struct broker_reply reply;
@@ -145,7 +145,7 @@ int broker_connect(struct usrpci_ctx *ctx)
 	return 0;
 }
 
-void broker_disconnect(struct usrpci_ctx *ctx)
+void lent_disconnect(struct usrpci_ctx *ctx)
 {
 	if (!ctx->broker)
 		return;
@@ -172,8 +172,8 @@ static int ask_about(struct usrpci_ctx *ctx, const char *device, const char *fil
 	return error;
 }
 
-int broker_config_write(struct usrpci_ctx *ctx, const char *device, unsigned int offset,
-			const void *bytes, size_t width)
+int lent_config_write(struct usrpci_ctx *ctx, const char *device, unsigned int offset,
+		      const void *bytes, size_t width)
 {
 	struct broker_request request = {
 		.op = BROKER_CONFIG,
@@ -189,14 +189,14 @@ int broker_config_write(struct usrpci_ctx *ctx, const char *device, unsigned int
 	return ask_about(ctx, device, "config", &request);
 }
 
-int broker_reset(struct usrpci_ctx *ctx, const char *device)
+int lent_reset(struct usrpci_ctx *ctx, const char *device)
 {
 	struct broker_request request = {.op = BROKER_RESET};
 
 	return ask_about(ctx, device, "reset", &request);
 }
 
-int broker_get_page(struct usrpci_ctx *ctx, uint64_t page_size, int node, struct broker_page *page)
+int lent_get_page(struct usrpci_ctx *ctx, uint64_t page_size, int node, struct lent_page *page)
 {
 	struct broker_request request = {
 		.op = BROKER_PAGE,
@@ -216,7 +216,7 @@ int broker_get_page(struct usrpci_ctx *ctx, uint64_t page_size, int node, struct
 	return 0;
 }
 
-void broker_put_page(struct usrpci_ctx *ctx, uint64_t page_size, uint64_t offset)
+void lent_put_page(struct usrpci_ctx *ctx, uint64_t page_size, uint64_t offset)
 {
 	struct broker_request request = {
 		.op = BROKER_FREE,

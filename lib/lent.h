@@ -15,8 +15,8 @@
  * Errors, logged: -EPROTO (the other side is not a broker of this version), -EPIPE (it is gone),
  * -ENOMEM.
  */
-int broker_connect(struct usrpci_ctx *ctx);
-void broker_disconnect(struct usrpci_ctx *ctx);
+int lent_connect(struct usrpci_ctx *ctx);
+void lent_disconnect(struct usrpci_ctx *ctx);
 
 /*
  * Has the broker write a register of 1, 2 or 4 bytes to a lent device's configuration space, or
@@ -24,15 +24,15 @@ void broker_disconnect(struct usrpci_ctx *ctx);
  * (the register is the kernel's while the device is lent), -EBUSY (another context has the device),
  * -EPIPE, -EPROTO, and what the kernel says.
  */
-int broker_config_write(struct usrpci_ctx *ctx, const char *device, unsigned int offset,
-			const void *bytes, size_t width);
-int broker_reset(struct usrpci_ctx *ctx, const char *device);
+int lent_config_write(struct usrpci_ctx *ctx, const char *device, unsigned int offset,
+		      const void *bytes, size_t width);
+int lent_reset(struct usrpci_ctx *ctx, const char *device);
 
 /*
  * A huge page that the broker holds: its file (the caller's to close), where in it, and where in
  * memory.
  */
-struct broker_page {
+struct lent_page {
 	int fd;
 	uint64_t offset;
 	uint64_t pa;
@@ -40,5 +40,5 @@ struct broker_page {
 };
 
 /* Errors, not logged: -ENOMEM (none is to be had), -EPIPE, -EPROTO. */
-int broker_get_page(struct usrpci_ctx *ctx, uint64_t page_size, int node, struct broker_page *page);
-void broker_put_page(struct usrpci_ctx *ctx, uint64_t page_size, uint64_t offset);
+int lent_get_page(struct usrpci_ctx *ctx, uint64_t page_size, int node, struct lent_page *page);
+void lent_put_page(struct usrpci_ctx *ctx, uint64_t page_size, uint64_t offset);

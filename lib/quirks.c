@@ -114,7 +114,7 @@ static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 	return NULL;
 }
 
-bool model_has_reset(const struct usrpci_dev_info *info)
+bool quirk_has_reset(const struct usrpci_dev_info *info)
 {
 	return find(info) != NULL;
 }
@@ -123,7 +123,7 @@ bool model_has_reset(const struct usrpci_dev_info *info)
  * Command is written only where it has to change: under vfio the kernel reads and writes it in two
  * steps, between which its interrupt handler may have masked INTx there.
  */
-int model_reset(struct usrpci_dev *dev)
+int quirk_reset(struct usrpci_dev *dev)
 {
 	int (*reset)(struct usrpci_dev * dev) = find(usrpci_dev_info(dev));
 	uint16_t command = 0;

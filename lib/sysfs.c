@@ -74,7 +74,7 @@ int sysfs_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer,
 static int write_through_broker(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
 				size_t size)
 {
-	int error = broker_config_write(dev->ctx, dev->name, offset, buffer, size);
+	int error = lent_config_write(dev->ctx, dev->name, offset, buffer, size);
 
 	if (!error)
 		return 0;
@@ -337,7 +337,7 @@ static int write_reset(struct usrpci_dev *dev)
 /* The kernel saves and restores configuration space around the reset. */
 int sysfs_reset(struct usrpci_dev *dev, enum usrpci_reset kind)
 {
-	int error = dev->ctx->broker ? broker_reset(dev->ctx, dev->name) : write_reset(dev);
+	int error = dev->ctx->broker ? lent_reset(dev->ctx, dev->name) : write_reset(dev);
 
 	if (error == -ENOTTY)
 		error = -EOPNOTSUPP;

@@ -24,7 +24,7 @@
 
 struct disk_tables {
 	struct guard *guard;
-	struct lazy_mount *lib;
+	struct library_mount *lib;
 	struct libmnt_table *mounts;
 	struct libmnt_table *swaps;
 };
@@ -103,7 +103,7 @@ static int read_tables(struct disk_tables *tables)
 {
 	int error;
 
-	tables->lib = lazy_load_mount();
+	tables->lib = library_load_mount();
 	if (!tables->lib)
 		return use_unknown(tables->guard, -ELIBACC, "apt install libmount1",
 				   "what is mounted cannot be read");

@@ -180,7 +180,7 @@ static void release_page(struct physical *physical, const struct page_file *file
 	struct usrpci_ctx *ctx = physical->domain.ctx;
 
 	if (ctx->broker)
-		broker_put_page(ctx, file->page_size, offset);
+		lent_put_page(ctx, file->page_size, offset);
 	else
 		punch(file, offset);
 }
@@ -283,8 +283,8 @@ static int place(struct physical *physical, const struct page_file *file, uint64
 static int fill_lent(struct physical *physical, struct page_file *file, int node, uint64_t *offset,
 		     uint64_t *pa, int *got_node)
 {
-	struct broker_page page;
-	int error = broker_get_page(physical->domain.ctx, file->page_size, node, &page);
+	struct lent_page page;
+	int error = lent_get_page(physical->domain.ctx, file->page_size, node, &page);
 
 	if (error)
 		return error;

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "settle/errand.h"
+#include "wait/errand.h"
 #include "fixture.h"
 
 static void what_is_written_arrives_and_can_be_read(void **state)

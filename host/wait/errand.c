@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "settle/errand.h"
+#include "wait/errand.h"
 #include "host.h"
 
 struct answer {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "file.h"
-#include "settle/provided.h"
+#include "wait/provided.h"
 
 #define LOG_SUBJECT "restore"
 #include "log.h"
