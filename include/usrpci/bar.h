@@ -27,7 +27,7 @@ enum usrpci_bar_flag {
 
 struct usrpci_bar_info {
 	uint64_t address; /**< where the processor reaches it; 0 when none is assigned */
-	uint64_t size;    /**< bytes; 0: not known, of one that is unassigned */
+	uint64_t size;    /**< bytes; 0: unknown, of an unassigned BAR */
 	uint32_t flags;   /**< enum usrpci_bar_flag */
 };
 
@@ -40,8 +40,8 @@ struct usrpci_bar_info {
 int usrpci_bar_info(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar_info *info);
 
 /**
- * A mapped BAR, or a part of one. The accessors of <usrpci/mmio.h> take it; its members are read by
- * them and not to be written.
+ * A mapped BAR, or a part of one. The accessors of <usrpci/mmio.h> take it; they read its members,
+ * and nobody writes to them.
  *
  * Offsets below direct_size are reached by plain loads and stores at base; all others (I/O ports,
  * emulated devices, pages that the kernel withholds) by calls of the backend.

@@ -100,11 +100,11 @@ int usrpci_ext_cap_find(struct usrpci_dev *dev, enum usrpci_ext_cap_id id);
 
 /**
  * Finds the next capability with an id that a device may have several of, in the order of their
- * chain: virtio has one USRPCI_CAP_VENDOR a structure.
+ * chain: a virtio device has a USRPCI_CAP_VENDOR for each of its structures.
  *
  * @after	offset in bytes of one that was found before; 0 finds the first
  *
- * Returns its offset. Errors: -ENOENT (there is no other one behind it, or none at after).
+ * Returns its offset. Errors: -ENOENT (no other one follows, or there is none at after).
  */
 int usrpci_cap_find_next(struct usrpci_dev *dev, enum usrpci_cap_id id, unsigned int after);
 int usrpci_ext_cap_find_next(struct usrpci_dev *dev, enum usrpci_ext_cap_id id, unsigned int after);

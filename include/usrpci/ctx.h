@@ -50,7 +50,9 @@ struct usrpci_log_entry {
 	const char *hint;    /**< what mends it, often a command; NULL when nothing does */
 };
 
-/** Receives messages, from whichever thread caused them, at most one at a time a context. */
+/**
+ * Receives messages. The thread that causes a message calls it; calls of one context never overlap.
+ */
 typedef void usrpci_log_fn(void *data, const struct usrpci_log_entry *entry);
 
 /** A handler for simple programs: prints to stderr as the usrpci command does. */
@@ -65,7 +67,7 @@ inline void usrpci_log_stderr(void *data, const struct usrpci_log_entry *entry)
 
 /** How a context is opened. Zero in any member means its default. */
 struct usrpci_ctx_options {
-	usrpci_log_fn *log;              /**< handler of messages; default: nobody hears them */
+	usrpci_log_fn *log;              /**< handler of messages; default: they are dropped */
 	void *log_data;                  /**< handed to the handler */
 	enum usrpci_log_level log_level; /**< least urgent level that is reported */
 	const char *root; /**< directory that stands for "/" when /sys, /proc, /dev and /run are
@@ -81,8 +83,8 @@ struct usrpci_ctx_options {
 struct usrpci_ctx;
 
 /**
- * The part of a context that inline functions read; the first member of every context. Not to be
- * written by programs.
+ * The part of a context that inline functions read; the first member of every context. Programs
+ * must not write to it.
  */
 struct usrpci_ctx_head {
 	uintptr_t dma_delta; /**< virtual address - device address of all DMA memory */

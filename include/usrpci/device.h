@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-/** What the driver that holds a device means for everybody else. */
+/** Who can use a device, by the kind of the driver that holds it. */
 enum usrpci_driver_kind {
 	USRPCI_DRIVER_NONE,   /**< no driver holds it */
 	USRPCI_DRIVER_KERNEL, /**< a kernel driver works with it */
@@ -45,8 +45,8 @@ enum usrpci_driver_kind {
 enum usrpci_driver_kind usrpci_driver_kind(const char *driver);
 
 /**
- * What is known of a device without touching it. Of one that does not answer, the ids and the class
- * are those that the kernel found when it still did.
+ * What is known about a device without touching it. If the device does not answer, the ids and the
+ * class are those that the kernel read when it still answered.
  *
  * The kernel may assign the interrupt of a pin only when a driver enables the device, so irq can be
  * -1 before that.
@@ -63,7 +63,7 @@ struct usrpci_dev_info {
 	uint8_t irq_pin;     /**< 0: the function has no INTx; 1..4: INTA..INTD */
 	bool silent;     /**< it does not answer (all ones): powered off, or it fell off the bus */
 	int irq;         /**< the kernel's interrupt for the pin; 0: none; -1: not known yet */
-	int numa_node;   /**< -1: unknown or the machine has one */
+	int numa_node;   /**< -1: unknown, or there is only one */
 	int iommu_group; /**< -1: no IOMMU translates for it */
 	char driver[32]; /**< kernel driver that holds it; "" when none does */
 	enum usrpci_driver_kind driver_kind;
@@ -92,16 +92,16 @@ int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
  *
  * Errors: -EINVAL (not a name of any of these forms); -ENODEV (no such device); -ENOTUNIQ (several
  * devices have this vendor and device id, or are paths to this disk); -ENOTSUP (the interface or
- * disk is not a PCI device's).
+ * disk does not belong to a PCI device).
  */
 int usrpci_dev_find(struct usrpci_ctx *ctx, const char *name, struct usrpci_addr *addr);
 
 struct usrpci_dev;
 
 /**
- * Opens a device for a driver, through whatever gives userspace access to it: what it is bound to
- * (uio_pci_generic, vfio-pci), or, for a name "qemu:MODEL[,property=value...]", an emulated
- * device in a process of its own.
+ * Opens a device for a driver, through the kernel driver that it is bound to: uio_pci_generic or
+ * vfio-pci. A name "qemu:MODEL[,property=value...]" opens an emulated device, which runs in a
+ * process of its own.
  *
  * @name	as for usrpci_dev_find(), or "qemu:..."
  *
@@ -113,19 +113,18 @@ struct usrpci_dev;
  * no-IOMMU mode) is opened only when the environment says USRPCI_NOIOMMU=1: it can write to any
  * memory, as under uio.
  *
- * Errors: those of usrpci_dev_find(); -EBUSY (a kernel driver holds it, or another program has
- * it open); -ENXIO (no driver holds it: usrpci bind gives it one);
- * -EACCES or -EPERM (rights on the device's files); -EXDEV (other DMA domain);
- * -ENOMEM. Of "qemu:...": -ENOENT (QEMU is not installed);
- * -ENODEV (it has no such model); -EINVAL (it refuses a property); -EOPNOTSUPP (the model can only
- * be the context's first); -EBUSY (its arguments come too late); -ENOSPC (no slot is free);
- * -ETIMEDOUT.
+ * Errors: those of usrpci_dev_find(); -EBUSY (a kernel driver holds it, or another program has it
+ * open); -ENXIO (no driver holds it: usrpci bind gives it one); -EACCES or -EPERM (rights on the
+ * device's files); -EXDEV (other DMA domain); -ENOMEM. For "qemu:...": -ENOENT (QEMU is not
+ * installed); -ENODEV (it has no such model); -EINVAL (it refuses a property); -EOPNOTSUPP (the
+ * model can only be the context's first); -EBUSY (QEMU runs already and takes no more arguments);
+ * -ENOSPC (no slot is free); -ETIMEDOUT.
  */
 int usrpci_dev_open(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev);
 
 /**
  * Opens a device to look at it, whoever holds it: configuration space and BARs, without interrupts
- * and without DMA memory. What is written reaches the device behind the back of its driver.
+ * and without DMA memory. Writes reach the device without its driver's knowledge.
  *
  * Errors: as usrpci_dev_open() but for -EBUSY and -ENXIO.
  */
@@ -149,7 +148,7 @@ const char *usrpci_dev_backend(const struct usrpci_dev *dev);
 /** The context that the device was opened in, which stays its caller's. */
 struct usrpci_ctx *usrpci_dev_ctx(const struct usrpci_dev *dev);
 
-/** What the backend of an open device can do, beside what all can. */
+/** What not every backend and device can do. */
 enum usrpci_feature {
 	USRPCI_FEATURE_INTX = 1 << 0,
 	USRPCI_FEATURE_MSI = 1 << 1,
@@ -165,7 +164,7 @@ uint32_t usrpci_dev_features(const struct usrpci_dev *dev);
 
 /**
  * Allows or forbids the device to start transactions of its own, DMA and message interrupts alike.
- * Reads back what the device took.
+ * Reads the bit back.
  *
  * Errors: -ENODEV (the device is gone); -EIO (the bit did not take).
  */
@@ -178,14 +177,15 @@ enum usrpci_reset {
 
 /**
  * Resets the device. Its registers, rings and interrupts are as after power-on; configuration space
- * (BARs, command) is as before. The caller owns all functions that the reset takes along.
+ * (BARs, command) is as before. The caller must own all functions that are reset together with this
+ * one.
  *
  * Models that PCI cannot reset, or that keep their rings when it does, are reset by their own
  * registers as part of the function's reset: Intel 8254x and 82574L, virtio.
  *
  * Errors: -EOPNOTSUPP (the device or its backend has no such reset); -EPERM (a function of the bus
  * belongs to somebody else); -EINVAL (no such kind); -ENODEV; -ETIMEDOUT (a model's registers did
- * not say within 100 ms that it is done).
+ * not report the end of the reset within 100 ms).
  */
 int usrpci_dev_reset(struct usrpci_dev *dev, enum usrpci_reset kind);
 

@@ -11,8 +11,8 @@
  * a block is contiguous for the device over its whole length.
  *
  * All functions may be called by several threads at once, but not by signal handlers. The context's
- * first device must be open before, since it decides what a device address is. DMA memory is not in
- * a child of fork(2), which must not use the context.
+ * first device must be open before, since it decides what a device address is. A child of fork(2)
+ * has no DMA memory and must not use the context.
  */
 
 #include <stdbool.h>
@@ -29,8 +29,8 @@ extern "C" {
 typedef uint64_t usrpci_dma_t;
 
 /**
- * A NUMA node as requests have it: 1 more than the number of the node, so that a request of zeros
- * demands none. Everywhere else a node is its number, and -1 stands for any or an unknown one.
+ * A NUMA node in a request: the number of the node plus 1, so that a request of zeros names no
+ * node. Everywhere else a node is its number, and -1 stands for any or an unknown one.
  */
 #define USRPCI_NODE(n) ((n) + 1)
 
@@ -41,7 +41,7 @@ struct usrpci_dma_request {
 	size_t boundary;    /**< a power of two, not below size: no multiple of it lies inside */
 	usrpci_dma_t limit; /**< highest address the device can reach: 0xffffffff for 32 bits */
 	int node;           /**< USRPCI_NODE(n) for NUMA node n; 0: any */
-	bool zero;          /**< clear the block; it is otherwise what its last user left */
+	bool zero;          /**< clear the block, which otherwise holds what its last user left */
 };
 
 /**
@@ -58,7 +58,7 @@ int usrpci_dma_alloc(struct usrpci_ctx *ctx, const struct usrpci_dma_request *re
 /** Frees a block. A pointer that is not the start of a live block is logged and ignored. */
 void usrpci_dma_free(struct usrpci_ctx *ctx, void *block);
 
-/** A block with what a driver wants to know of it. All zeros is no block. */
+/** A block and what a driver needs to know about it. All zeros is no block. */
 struct usrpci_dma_block {
 	void *va;          /**< where the program reaches it */
 	usrpci_dma_t addr; /**< where the device does */
@@ -78,7 +78,7 @@ inline usrpci_dma_t usrpci_dma_addr(const struct usrpci_ctx *ctx, const void *va
 	return (uintptr_t)va - ((const struct usrpci_ctx_head *)ctx)->dma_delta;
 }
 
-/** The way back. Only for addresses that came from usrpci_dma_addr(). */
+/** The virtual address of a device address that came from usrpci_dma_addr(). */
 inline void *usrpci_dma_va(const struct usrpci_ctx *ctx, usrpci_dma_t addr)
 {
 	return (void *)(uintptr_t)(addr + ((const struct usrpci_ctx_head *)ctx)->dma_delta);
@@ -87,12 +87,12 @@ inline void *usrpci_dma_va(const struct usrpci_ctx *ctx, usrpci_dma_t addr)
 /** Whether size bytes from va all lie in DMA memory of the context, allocated or not. */
 bool usrpci_dma_contains(struct usrpci_ctx *ctx, const void *va, size_t size);
 
-/** The size that a live block was given, bytes, at least what was asked; 0 for anything else. */
+/** The size of a live block, bytes, at least what was asked for; 0 for any other pointer. */
 size_t usrpci_dma_size(struct usrpci_ctx *ctx, const void *block);
 
 /**
- * Makes memory that the caller already has reachable for the devices, at an address of its own
- * choice. The memory must stay mapped until usrpci_dma_unmap(). Page aligned, whole pages.
+ * Makes memory that the caller already has reachable for the devices, at an address that the
+ * library chooses. The memory must stay mapped until usrpci_dma_unmap(). Page aligned, whole pages.
  *
  * Errors: -EOPNOTSUPP (no IOMMU: only memory from usrpci_dma_alloc() is safe); -EINVAL; -EEXIST
  * (overlaps a mapping); -EFAULT (not all of it is memory that can be read and written); -ENOSPC
@@ -102,8 +102,9 @@ int usrpci_dma_map(struct usrpci_ctx *ctx, void *va, size_t size, usrpci_dma_t *
 int usrpci_dma_unmap(struct usrpci_ctx *ctx, void *va, size_t size);
 
 /**
- * Gets huge pages for at least size bytes now, so that later allocations cannot fail for them: in
- * total, not for one block. Errors: -ENOMEM (what was got until then is kept); -EPERM; -ENXIO.
+ * Gets huge pages for at least size bytes now, so that later allocations do not fail for want of
+ * pages. That holds for their sum, not for a single block. Errors: -ENOMEM (pages that came until
+ * then are kept); -EPERM; -ENXIO.
  */
 int usrpci_dma_reserve(struct usrpci_ctx *ctx, size_t size);
 
@@ -117,7 +118,7 @@ size_t usrpci_dma_trim(struct usrpci_ctx *ctx);
 
 /**
  * Decides that device addresses are physical addresses, as under uio, before a device is open.
- * Errors: -EXDEV (it is decided otherwise); -ENOMEM.
+ * Errors: -EXDEV (it was decided otherwise before); -ENOMEM.
  */
 int usrpci_dma_physical(struct usrpci_ctx *ctx);
 
@@ -175,8 +176,8 @@ int usrpci_pool_create(struct usrpci_ctx *ctx, const struct usrpci_pool_options 
 void usrpci_pool_destroy(struct usrpci_pool *pool);
 
 /**
- * Takes a buffer; NULL when none is left, in no thread's share either. Any thread may put back what
- * another took. Putting NULL does nothing, as with free(3).
+ * Takes a buffer. Returns NULL when none is left, not even in another thread's share. Any thread
+ * may put back what another took. Putting NULL does nothing, as with free(3).
  */
 void *usrpci_pool_get(struct usrpci_pool *pool);
 void usrpci_pool_put(struct usrpci_pool *pool, void *buffer);

@@ -37,7 +37,7 @@ struct usrpci_host;
  */
 struct usrpci_host_change {
 	const char *command; /**< as a line of shell, quoted: "echo 0000:03:00.0 > /sys/..." */
-	const char *path;    /**< the file written to; NULL when it is no file */
+	const char *path;    /**< the file that is written to; NULL for other changes */
 	const char *value;   /**< what is written, or the module's name */
 	const char *why;     /**< a few words: "give 0000:03:00.0 to uio_pci_generic" */
 };
@@ -47,7 +47,7 @@ typedef void usrpci_host_change_fn(void *data, const struct usrpci_host_change *
 struct usrpci_host_options {
 	bool dry_run;                  /**< show changes, make none */
 	usrpci_host_change_fn *change; /**< sees every change before it is made */
-	void *change_data;             /**< handed to it */
+	void *change_data;             /**< handed to the handler */
 };
 
 /**
@@ -67,7 +67,7 @@ void usrpci_host_close(struct usrpci_host *host);
 
 enum usrpci_use_kind {
 	USRPCI_USE_ADDRESS, /**< an interface, or one above it, carries an IP address */
-	USRPCI_USE_ROUTE,   /**< ... or a route of any table */
+	USRPCI_USE_ROUTE,   /**< a route of any table leads over such an interface */
 	USRPCI_USE_UPPER,  /**< the interface is part of a bridge, bond, team or has a VLAN on it */
 	USRPCI_USE_MOUNT,  /**< a file system on the disk, or above it, is mounted */
 	USRPCI_USE_SWAP,   /**< swap space */
@@ -82,10 +82,10 @@ enum usrpci_use_kind {
 	USRPCI_USE_CONSOLE,   /**< a serial line of it is the kernel's console */
 	USRPCI_USE_BELOW,     /**< another PCI function is below it, and vanishes with its driver */
 	USRPCI_USE_FRAMES,    /**< frames of an interface without an address: packet sockets, XDP */
-	USRPCI_USE_EXPORT,    /**< the kernel gives a disk on: loop device, nvmet, SCSI target */
+	USRPCI_USE_EXPORT,    /**< the kernel exports a disk: loop device, nvmet, SCSI target */
 	USRPCI_USE_GUEST,     /**< kept for, or used by, virtual machines: pciback, mediated */
-	USRPCI_USE_MEMORY,    /**< its memory is the system's */
-	USRPCI_USE_UNKNOWN,   /**< a part of its use cannot be found out: it may be in use */
+	USRPCI_USE_MEMORY,    /**< the system uses its memory */
+	USRPCI_USE_UNKNOWN,   /**< its use cannot be found out in part: it may be in use */
 };
 
 /** One use of a device that taking it away would break. */
@@ -100,8 +100,8 @@ struct usrpci_use {
  * Lists what uses a device or anything below it. The list belongs to the caller
  * (usrpci_host_uses_free()).
  *
- * What cannot be found out, without root, in a container or for want of /proc, is in the list as
- * USRPCI_USE_UNKNOWN: an empty list means that the device is free to take.
+ * If something cannot be found out, as without root, in a container or without /proc, the list has
+ * a USRPCI_USE_UNKNOWN for it. So an empty list means that the device is free to take.
  *
  * Returns the number of uses. Errors: -ENODEV; -ENOMEM.
  */
@@ -159,8 +159,8 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
  * Gives a device back to what held it before usrpci first touched it, no driver included, waits
  * until its driver has set it up, and forgets it: its disks and interfaces are there again, and the
  * interfaces have the names that they had and are up if they were. Addresses and routes are not
- * brought back. What does not come back within 15 s is named (-EUCLEAN); the next call waits for it
- * no more.
+ * brought back. If something has not come back after 15 s, the message names it (-EUCLEAN), and the
+ * next call does not wait for it again.
  *
  * Errors: -ENOENT (usrpci never touched it, or its driver's module is not there any more); -ENODEV
  * (it is gone, or another device is in its place, or it was plugged in anew; its record is
@@ -177,9 +177,9 @@ struct usrpci_journal_entry {
 	struct usrpci_addr addr;
 	uint16_t vendor;
 	uint16_t device;
-	char driver[32];          /**< that held it; "" when none did */
-	char driver_override[32]; /**< that was set; "" when none was */
-	time_t when;              /**< of the first change */
+	char driver[32];          /**< the driver that held it; "" when none did */
+	char driver_override[32]; /**< the override then; "" when none was set */
+	time_t when;              /**< the time of the first change */
 };
 
 /**
@@ -196,7 +196,7 @@ struct usrpci_hugepages {
 	size_t page_size; /**< bytes */
 	int node;         /**< NUMA node */
 	size_t total;     /**< pages in the pool */
-	size_t free;      /**< of them, in nobody's use */
+	size_t free;      /**< pages of them that nobody uses */
 	size_t surplus;   /**< of total, allocated beyond the pool's size */
 	size_t ours;      /**< of total, reserved by usrpci and not yet released */
 };
@@ -209,8 +209,8 @@ int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **li
 
 /**
  * Makes sure that count pages are free, by growing the pool by what is missing; never shrinks it.
- * Reads back what the kernel gave; when it gave less, compacts memory and tries again, then gives
- * back what it took and fails.
+ * Reads back how many pages the kernel gave. If they are too few, this compacts memory and tries
+ * again; if that does not help, it gives back what it took and fails.
  *
  * @page_size	bytes; 0: 2 MiB, where that is the machine's default
  * @node	NUMA node, or -1: any
@@ -223,9 +223,9 @@ int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t
 				  int node);
 
 /**
- * Takes back what usrpci_host_hugepages_reserve() added, as far as it is free; pages of others
- * stay. A page_size of 0 means all sizes, a node of -1 all nodes. Returns how many pages went;
- * those still in use stay recorded.
+ * Gives the kernel back the pages that usrpci_host_hugepages_reserve() added, as far as they are
+ * free. Pages of others stay. A page_size of 0 means all sizes, a node of -1 all nodes. Returns how
+ * many pages were given back; those still in use stay recorded.
  */
 int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node);
 

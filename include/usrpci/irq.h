@@ -4,8 +4,8 @@
 #define USRPCI_IRQ_H
 
 /*
- * Interrupts: one file descriptor a vector, to be polled beside a program's other descriptors or
- * waited for.
+ * Interrupts. Each vector has a file descriptor, which a program polls together with its others, or
+ * waits for.
  *
  * INTx is level-triggered: the kernel masks it when it fires, and it stays masked until the driver
  * has silenced the device and calls usrpci_irq_unmask(). MSI and MSI-X need no unmasking.
@@ -28,7 +28,7 @@ enum usrpci_irq_type {
 	USRPCI_IRQ_REQUEST, /**< the kernel wants the device back, as for an unplug */
 };
 
-/** How many vectors of a type the device and the backend have; 0 when the type can't be had. */
+/** How many vectors of a type the device and the backend have; 0: none. */
 int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type);
 
 /**
@@ -44,7 +44,7 @@ int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 /**
  * Enables the best interrupt that device and backend have: MSI-X, else MSI, else INTx.
  *
- * @count	vectors that are of use; fewer are enabled where there are fewer, INTx has one
+ * @count	vectors that the driver can use; if there are fewer, those are enabled
  * @type	stores which type it is
  *
  * Returns how many vectors are enabled. Errors: -EOPNOTSUPP (it has no interrupt at all); those of
@@ -53,8 +53,8 @@ int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 int usrpci_irq_enable_best(struct usrpci_dev *dev, unsigned int count, enum usrpci_irq_type *type);
 
 /**
- * Disables a type; a type that is not enabled is no error. Descriptors of its vectors are void
- * afterwards.
+ * Disables a type; a type that is not enabled is no error. The descriptors of its vectors are
+ * invalid afterwards.
  */
 int usrpci_irq_disable(struct usrpci_dev *dev, enum usrpci_irq_type type);
 

@@ -74,7 +74,7 @@ inline void usrpci_dma_mb(void)
 #undef USRPCI_RMB
 #undef USRPCI_MB
 
-/** The way of an access that is not a plain load or store; called by the accessors below. */
+/** An access that is not a plain load or store. The accessors below call it. */
 uint64_t usrpci_mmio_read_slow(struct usrpci_bar *bar, size_t offset, unsigned int width);
 void usrpci_mmio_write_slow(struct usrpci_bar *bar, size_t offset, unsigned int width,
 			    uint64_t value);
