@@ -277,6 +277,20 @@ static void fill_origin(struct list *list, struct libscols_line *line, size_t co
 				   *list->journal[i].driver ? list->journal[i].driver : "none");
 }
 
+static void fill_id(enum column_id id, struct libscols_line *line, size_t column,
+		    const struct usrpci_dev_info *info)
+{
+	if (id == COLUMN_CODE)
+		table_cell(line, column, "%06x", info->class_code);
+	else if (id == COLUMN_ID)
+		table_cell(line, column, "%04x:%04x", info->vendor, info->device);
+	else if (id == COLUMN_SUBSYSTEM && info->subsystem_vendor)
+		table_cell(line, column, "%04x:%04x", info->subsystem_vendor,
+			   info->subsystem_device);
+	else if (id == COLUMN_REV)
+		table_cell(line, column, "%02x", info->revision);
+}
+
 static void fill_cell(struct list *list, struct libscols_line *line, size_t column,
 		      const struct usrpci_dev_info *info, const char *emulated)
 {
@@ -289,20 +303,6 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 		break;
 	case COLUMN_CLASS:
 		table_cell(line, column, "%s", list->class_name);
-		break;
-	case COLUMN_CODE:
-		table_cell(line, column, "%06x", info->class_code);
-		break;
-	case COLUMN_ID:
-		table_cell(line, column, "%04x:%04x", info->vendor, info->device);
-		break;
-	case COLUMN_SUBSYSTEM:
-		if (info->subsystem_vendor)
-			table_cell(line, column, "%04x:%04x", info->subsystem_vendor,
-				   info->subsystem_device);
-		break;
-	case COLUMN_REV:
-		table_cell(line, column, "%02x", info->revision);
 		break;
 	case COLUMN_DRIVER:
 		table_cell(line, column, "%s", info->driver);
@@ -332,8 +332,8 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 	case COLUMN_NAME:
 		table_cell(line, column, "%s", list->name);
 		break;
-	case COLUMNS:
-		break;
+	default:
+		fill_id(list->shown[column], line, column, info);
 	}
 }
 

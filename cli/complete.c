@@ -182,6 +182,12 @@ static void offer_actions(const struct completion *c)
 			offer(c, word, "");
 }
 
+/*
+ * The command's table writes its operands as --help shows them, and that text decides what may
+ * stand there: ADDR is one device and comes first, ADDR... is any number of devices; words in small
+ * letters are actions, which follow the device, or come first where there is none; behind an
+ * action, REG is the name of a register. Nothing is offered for other words in capital letters.
+ */
 static void offer_operands(const struct completion *c)
 {
 	const char *operands = c->command->operands;
