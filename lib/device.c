@@ -32,7 +32,7 @@ static const struct backend_ops *find_backend(struct usrpci_ctx *ctx,
 	return NULL;
 }
 
-/* Why nothing gives userspace this device of the host. */
+/* Explains why no backend takes this device of the host. */
 static int explain_no_backend(struct usrpci_ctx *ctx, const struct usrpci_dev_info *info)
 {
 	char name[USRPCI_ADDR_STRLEN], hint[64];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Resets for models that PCI gives none, or one that leaves rings set up (QEMU's 82574L): they
- * would go on with them, at addresses that mean other memory by then, as soon as the next driver
- * allows them transactions, which Linux's and NetBSD's drivers do before they reset the device.
+ * Resets models that PCI cannot reset, or whose reset leaves their rings set up (QEMU's 82574L).
+ * Such a device would go on with its rings as soon as the next driver allows it transactions, which
+ * Linux's and NetBSD's drivers do before they reset the device; by then the addresses in the rings
+ * mean other memory.
  *
  * Intel 8254x, 82574L: Intel's "PCI/PCI-X Family of Gigabit Ethernet Controllers Software
  * Developer's Manual", 13.4.1 (CTRL.RST). Virtio: "Virtual I/O Device (VIRTIO)
@@ -28,7 +29,7 @@
 #define RCTL     0x100
 #define TCTL     0x400
 
-/* Both say by zeroes that the reset is done; all ones come from a device that is gone. */
+/* Both models show the end of a reset by zeroes; all ones come from a device that is gone. */
 static int await_zero(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t mask)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -44,7 +45,7 @@ static int await_zero(struct usrpci_bar *bar, size_t offset, unsigned int width,
 	return -ETIMEDOUT;
 }
 
-/* Switched off first: a reset in the middle of a transfer can hang it, and QEMU's ignores RST. */
+/* Receiving and sending end first: a reset amid a transfer can hang it, and QEMU ignores RST. */
 static int reset_8254x(struct usrpci_dev *dev)
 {
 	static const struct {

@@ -53,9 +53,9 @@ static int find_number(struct usrpci_dev *dev, unsigned int *number)
 }
 
 /*
- * Of two programs one is refused, and before it opens /dev/uioN, since the kernel switches bus
- * mastering off whenever that is closed, even while others have it open. Returns a descriptor that
- * holds the lock, or a negative errno.
+ * Refuses the second of two programs before it opens /dev/uioN: the kernel switches bus mastering
+ * off whenever that file is closed, even while others have it open. Returns a descriptor that holds
+ * the lock, or a negative errno.
  */
 static int lock_device(struct usrpci_dev *dev, unsigned int number)
 {
@@ -206,8 +206,8 @@ static bool answers(struct usrpci_dev *dev)
 }
 
 /*
- * read(2) of the descriptor blocks until the kernel's count differs from the one last read. -EIO, not
- * logged: the device is gone or about to go, or it never had an interrupt.
+ * read(2) of the descriptor blocks until the kernel's count differs from the one last read. -EIO,
+ * not logged: the device is gone or about to go, or it never had an interrupt.
  */
 static int read_count(struct usrpci_dev *dev, uint32_t *count)
 {
@@ -225,7 +225,7 @@ static int read_count(struct usrpci_dev *dev, uint32_t *count)
 	return report(dev->ctx, -errno, dev->name, NULL, "cannot read /dev/uio%u", uio->number);
 }
 
-/* With the interrupt masked: what came before it was enabled is not the program's. */
+/* Forgets what came before the interrupt was enabled. It is masked meanwhile. */
 static int forget_earlier(struct usrpci_dev *dev)
 {
 	struct uio_dev *uio = dev->backend;

@@ -91,7 +91,7 @@ static unsigned int cap_size(const uint8_t *cap)
 	}
 }
 
-/* One that is not known is taken to reach to the end. */
+/* A capability that is not known is assumed to reach to the end. */
 static unsigned int cap_end(const uint8_t *bytes, const struct usrpci_cap *cap)
 {
 	unsigned int size = cap->id == PCI_CAP_ID_VNDR ? 2 : cap_size(bytes + cap->offset);
@@ -128,7 +128,7 @@ static void find_writable(struct lend_config *config, const struct usrpci_cap *c
 		allow_registers(config, &caps[i]);
 }
 
-/* Those of the first 256 bytes come first. */
+/* Lists the conventional capabilities, which come first. */
 static int list_caps(struct usrpci_dev *dev, struct usrpci_cap caps[CAPS_MAX])
 {
 	int count = usrpci_cap_list(dev, caps, CAPS_MAX), i = 0;

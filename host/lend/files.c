@@ -25,7 +25,7 @@
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
-/* What writes to configuration space or resets the device stays with the broker. */
+/* Files that write to configuration space or reset the device stay with the broker. */
 static enum lend_use use_of(const char *path)
 {
 	const char *name = strrchr(path, '/') + 1;
@@ -111,7 +111,7 @@ static bool is_lent(const struct lend *lend, const struct usrpci_addr *addr)
 	return false;
 }
 
-/* Who has the group can open every device of it that vfio holds. */
+/* Whoever has the group can open every device of it that vfio holds. */
 static int check_group(struct lend *lend, const struct lend_device *device)
 {
 	struct usrpci_dev_info *members;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Who still has a device whose loan has ended: a program may have passed a file of it on to a
- * process that it did not start. Files are recognised by what they are, not by their names, among
- * those that a process has open and those that it has mapped.
+ * Finds out who still has a device whose loan has ended: a program may have passed a file of it on
+ * to a process that it did not start. Files are recognised by what they are, not by their names,
+ * among those that a process has open and those that it has mapped.
  *
- * What lies unread in a socket is seen under vfio, whose group can be opened only while nobody has
- * it, and not under uio.
+ * A descriptor that lies unread in a socket is noticed under vfio, whose group can be opened only
+ * while nobody has it, but not under uio.
  */
 
 #include <ctype.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * How many interrupts of a device the kernel has counted: uio says so itself; for vfio the lines of
- * /proc/interrupts that carry its name for the device's INTx, MSI and MSI-X, as long as these are
- * enabled (drivers/vfio/pci/vfio_pci_intrs.c).
+ * Reads how many interrupts of a device the kernel has counted. uio has a file for it. For vfio
+ * they are in the lines of /proc/interrupts that carry its name for the device's INTx, MSI and
+ * MSI-X, as long as these are enabled (drivers/vfio/pci/vfio_pci_intrs.c).
  */
 
 #include <inttypes.h>

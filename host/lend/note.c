@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What is lent: a note a device below /run/usrpci/lent, for usrpci ps, and for whoever has to clean
- * up after a broker that was killed. A broker holds a lock for as long as it lives, on a file that
- * is named like its first device: process numbers come again, and say nothing in another namespace.
+ * What is lent. Each device has a note below /run/usrpci/lent, for usrpci ps, and for whoever has
+ * to clean up after a broker that was killed. A broker holds a lock for as long as it lives, on a
+ * file that is named like its first device: process numbers come again, and say nothing in another
+ * namespace.
  */
 
 #include <errno.h>

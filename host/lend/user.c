@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Whom a program runs as that devices are lent to: the user that is asked for, else the one that
- * called sudo, else one that nobody else is, as systemd's DynamicUser does. Two programs of one
- * user can reach each other.
+ * Decides as whom a program runs that devices are lent to: the user that is asked for, else the one
+ * that called sudo, else a user that nobody else is, as with systemd's DynamicUser. Two programs of
+ * one user can reach each other.
  */
 
 #include <ctype.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Physical addresses from /proc/self/pagemap: eight bytes a page, bit 63 says that it is in memory,
- * bits 0 to 54 are its frame number, or 0 for who may not know. Follows the kernel's
+ * bits 0 to 54 are its frame number, or 0 for a program that may not know it. Follows the kernel's
  * Documentation/admin-guide/mm/pagemap.rst.
  */
 

@@ -266,7 +266,7 @@ static int place(struct physical *physical, const struct page_file *file, uint64
 		return report(ctx, -EEXIST, NULL, NULL, "the address %p is in use", want);
 	}
 	madvise(va, file->page_size, MADV_DONTFORK);
-	if (ctx->broker) /* has verified it, and this process may not */
+	if (ctx->broker) /* the broker has verified it, and this process may not */
 		return 0;
 	error = pagemap_read(ctx, physical->pagemap, va, &now);
 	if (!error && now != pa)

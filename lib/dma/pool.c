@@ -4,12 +4,12 @@
  * thread in front of it, which it uses without an atomic instruction. The stacks hold pointers;
  * nothing is kept inside the buffers.
  *
- * No buffer is out of reach in another thread's stack, be the thread alive or gone: who finds the
- * shared stack empty takes what the others hold. A thread says "busy" while it works on its
- * stack and then looks whether it was revoked; the taker revokes it and then looks whether it
+ * No buffer is out of reach in another thread's stack, be the thread alive or gone: a thread that
+ * finds the shared stack empty takes what the others hold. A thread says "busy" while it works on
+ * its stack and then looks whether it was revoked; the taker revokes it and then looks whether it
  * is busy. One of the two must see the other, for which both need a full barrier between the store
- * and the load: the taker has membarrier(2) make all other threads pass one, so that the owner,
- * who does this a thousand times as often, needs none.
+ * and the load: the taker has membarrier(2) make all other threads pass one, so that the owner, who
+ * does this a thousand times as often, needs none.
  *
  * Threads are told apart by where their copy of a thread-local variable lies; it is never written
  * to, so the library keeps no global state. A thread whose copy lies where that of one that has

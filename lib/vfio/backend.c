@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Devices bound to vfio-pci (Linux: Documentation/driver-api/vfio.rst): everything goes through
- * one file a device, which an unprivileged program may own, and an IOMMU confines the device's
- * DMA to what the program mapped. Which file that is and what maps is group.c's and
- * iommufd.c's; here is what both have in common.
+ * Devices bound to vfio-pci (Linux: Documentation/driver-api/vfio.rst): everything goes through one
+ * file a device, which an unprivileged program may own, and an IOMMU confines the device's DMA to
+ * what the program mapped. group.c and iommufd.c know which file that is and how memory is mapped;
+ * here is what both ways share.
  *
  * vfio's no-IOMMU mode protects nothing and taints the kernel, so it is used only where the
  * environment says USRPCI_NOIOMMU=1; device addresses are then physical, as under uio.

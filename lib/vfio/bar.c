@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * BARs through the regions of a vfio device. A window is reserved in whole, and what may be mapped
- * of it is put in its place, so that every offset has one address; the rest goes through read and
- * write of the device's file: I/O ports, what the kernel leaves out of its sparse list, and the
- * pages of the MSI-X table, which is the kernel's to write: a stray store of the driver there
- * would send interrupts anywhere.
+ * BARs through the regions of a vfio device. The addresses of a whole window are reserved, and the
+ * parts that may be mapped are put in their places, so that every offset has one address. The rest
+ * goes through read and write of the device's file: I/O ports, what the kernel leaves out of its
+ * sparse list, and the pages of the MSI-X table, which is the kernel's to write: a stray store of
+ * the driver there would send interrupts anywhere.
  */
 
 #include <errno.h>

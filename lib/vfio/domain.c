@@ -393,7 +393,7 @@ static int replay(struct vfio_domain *domain)
 	return error;
 }
 
-/* What the IOMMU of a device that was just attached allows, and what it must know. */
+/* Learns what the IOMMU of a new device allows, and maps for it what the others have. */
 static int settle(struct vfio_domain *domain)
 {
 	struct iova_range ranges[VFIO_RANGES];
