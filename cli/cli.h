@@ -69,9 +69,7 @@ struct cli {
 	size_t named_count;
 };
 
-/*
- * Options (options.c).
- */
+/* Options (options.c). */
 
 /*
  * Returns the key of the next option of the command, its argument in optarg; 0 when all are read,
@@ -90,9 +88,7 @@ extern const struct option_spec global_options[];
 const char *did_you_mean(const char *word, const char *(*next)(const void *data, size_t index),
 			 const void *data);
 
-/*
- * The context and the host (context.c): opened when the first of a command needs them.
- */
+/* The context and the host (context.c): opened when the first of a command needs them. */
 
 int open_context(struct cli *cli);
 int open_host(struct cli *cli);
@@ -106,9 +102,7 @@ void close_context(struct cli *cli);
 /* Prints what a command would do in a dry run, as the host's changes are printed. */
 __attribute__((format(printf, 2, 3))) void print_command(struct cli *cli, const char *format, ...);
 
-/*
- * Commands, one file each.
- */
+/* Commands, one file each. */
 
 extern const struct command command_complete, command_bar, command_bind, command_check,
 	command_config, command_hugepages, command_list, command_monitor, command_nvme, command_ps,

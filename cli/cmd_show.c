@@ -38,9 +38,7 @@ struct show {
 	uint8_t first_bus, last_bus; /* behind a bridge; 0: it is none */
 };
 
-/*
- * Gathering.
- */
+/* Gathering. */
 
 static int gather_vectors(struct show *show)
 {
@@ -119,9 +117,7 @@ static bool in_group(const struct show *show, int i)
 	return show->all[i].iommu_group == show->info->iommu_group;
 }
 
-/*
- * Text.
- */
+/* Text. */
 
 static void label(const char *name)
 {
@@ -277,9 +273,7 @@ static void print_text(const struct show *show)
 	}
 }
 
-/*
- * JSON.
- */
+/* JSON. */
 
 static void json_or_null(struct json *json, const char *key, const char *text)
 {

@@ -30,9 +30,7 @@ const char *register_word(const void *data, size_t index);
 /* The letter of a width: b, w, l or q. */
 char width_letter(unsigned int width);
 
-/*
- * "usrpci config" and "usrpci bar" each open one device and do one thing to its registers.
- */
+/* "usrpci config" and "usrpci bar" each open one device and do one thing to its registers. */
 
 struct access {
 	struct cli *cli;

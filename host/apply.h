@@ -48,9 +48,7 @@ struct change {
 	struct patience *patience; /* of a write; NULL: this process makes it */
 };
 
-/*
- * Each returns 0 or a negative errno, and logs no failure: what it means is the caller's to say.
- */
+/* Each returns 0 or a negative errno, and logs no failure: what it means is the caller's to say. */
 __attribute__((format(printf, 4, 5))) int apply_write(struct usrpci_host *host, const char *why,
 						      const char *value, const char *format, ...);
 /* As apply_write(); patience may be NULL. */

@@ -34,9 +34,7 @@ struct targets {
 /* Returns the target that the address is of, or NULL. */
 const struct target *targets_find(const struct targets *targets, const struct usrpci_addr *addr);
 
-/*
- * Each of these returns 0 or a negative errno, logged.
- */
+/* Each of these returns 0 or a negative errno, logged. */
 
 /* Looks a device up and reads who holds it. */
 int target_init(struct usrpci_host *host, const struct usrpci_addr *addr, struct target *target);

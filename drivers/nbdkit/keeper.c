@@ -101,9 +101,7 @@ static void store(uint32_t *word, uint32_t value)
 	wake(word);
 }
 
-/*
- * The third process.
- */
+/* The third process. */
 
 static void *work(void *data)
 {
@@ -181,9 +179,7 @@ static void drive(struct keeper *keeper)
 	_exit(EXIT_SUCCESS);
 }
 
-/*
- * The second process.
- */
+/* The second process. */
 
 static bool is_wanted(const struct keeper *keeper)
 {
@@ -270,9 +266,7 @@ static void start_second(struct keeper *keeper)
 	keep(keeper);
 }
 
-/*
- * The first process.
- */
+/* The first process. */
 
 /* Whether there is nobody to wait for. */
 static bool is_lost(struct keeper *keeper)

@@ -250,9 +250,7 @@ int netlink_read(struct net_list *list)
 	return error;
 }
 
-/*
- * Other network namespaces.
- */
+/* Other network namespaces. */
 
 struct elsewhere {
 	struct usrpci_host *host;

@@ -177,9 +177,7 @@ static inline void choose_victim(struct block *block)
 	zone->victim = block;
 }
 
-/*
- * Headers.
- */
+/* Headers. */
 
 /* Makes sure that two headers are there, so that nothing fails half-way. */
 static inline int headers_ensure(struct heap *heap)
@@ -232,9 +230,7 @@ static inline struct block *header_take(struct heap *heap, struct zone *zone, ui
 	return block;
 }
 
-/*
- * Runs.
- */
+/* Runs. */
 
 static struct zone *zone_get(struct heap *heap, int node, bool low)
 {
@@ -498,9 +494,7 @@ int heap_remove(struct heap *heap, uint64_t addr, uint64_t size)
 	return error;
 }
 
-/*
- * Allocation.
- */
+/* Allocation. */
 
 /* Whether a request fits a free block, and where. */
 static inline bool fits(const struct block *block, const struct dma_chunk_request *request,

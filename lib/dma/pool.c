@@ -155,9 +155,7 @@ static inline void copy(void **to, void *const *from, unsigned int count)
 	}
 }
 
-/*
- * The owner's side.
- */
+/* The owner's side. */
 
 static inline void cache_leave(struct cache *cache)
 {
@@ -487,9 +485,7 @@ size_t usrpci_pool_available(const struct usrpci_pool *pool)
 	return shared_count(pool) + held_by_threads(pool);
 }
 
-/*
- * Creation.
- */
+/* Creation. */
 
 struct layout {
 	size_t stride;    /* from one buffer to the next, bytes */

@@ -350,9 +350,7 @@ const struct dma_domain_ops vfio_domain_ops = {
 	.destroy = vfio_domain_destroy,
 };
 
-/*
- * Devices join the domain of their context: the first one makes it.
- */
+/* Devices join the domain of their context: the first one makes it. */
 
 /*
  * Aligned to the page size, so that virtual and device addresses of a page agree in their low bits.
