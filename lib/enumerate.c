@@ -36,7 +36,7 @@
 int dev_read_header(const struct usrpci_ctx *ctx, const char *name,
 		    uint8_t header[PCI_STD_HEADER_SIZEOF])
 {
-	int fd = file_open(ctx, O_RDONLY, PCI_DEVICES "/%s/config", name);
+	int fd = file_open_regular(ctx, O_RDONLY, PCI_DEVICES "/%s/config", name);
 	int error;
 
 	if (fd < 0)

@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -103,13 +105,31 @@ static int open_file(struct usrpci_dev *dev, int flags, const char *file)
 	return file_open(dev->ctx, flags, PCI_DEVICES "/%s/%s", dev->name, file);
 }
 
+/* What is mounted over sysfs could have a driver believe any register. */
+static bool is_of_sysfs(const struct usrpci_ctx *ctx, int fd)
+{
+	struct statfs system;
+
+	return ctx->base.root[0] || (!fstatfs(fd, &system) && system.f_type == SYSFS_MAGIC);
+}
+
+static int open_regular(struct usrpci_dev *dev, int flags)
+{
+	return file_open_regular(dev->ctx, flags, PCI_DEVICES "/%s/config", dev->name);
+}
+
 /* Looking at a device works without the right to write to it. */
 static int open_config(struct usrpci_dev *dev)
 {
-	int fd = open_file(dev, O_RDWR, "config");
+	int fd = open_regular(dev, O_RDWR);
 
 	if (fd < 0 && dev->inspect && (fd == -EACCES || fd == -EPERM || fd == -EROFS))
-		fd = open_file(dev, O_RDONLY, "config");
+		fd = open_regular(dev, O_RDONLY);
+	if (fd >= 0 && !is_of_sysfs(dev->ctx, fd)) {
+		close(fd);
+		return report(dev->ctx, -EINVAL, dev->name, NULL,
+			      PCI_DEVICES "/%s/config is no file of sysfs", dev->name);
+	}
 	if (fd < 0)
 		report_file(dev, fd == -ENOENT ? -ENODEV : fd, "open", "config");
 	return fd;

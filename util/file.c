@@ -76,6 +76,22 @@ int file_open(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
 	return fd < 0 ? note_unread(ctx, path, fd) : fd;
 }
 
+int file_open_regular(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	struct stat status;
+	int error, fd;
+
+	FORMAT_PATH(path, error);
+	if (error)
+		return error;
+	fd = file_open(ctx, flags | O_NONBLOCK, "%s", path + strlen(ctx_base(ctx)->root));
+	if (fd < 0 || (!fstat(fd, &status) && S_ISREG(status.st_mode)))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
 /* A forged tree may have a pipe in the place of a file, which would keep its reader for ever. */
 static int open_regular(const char *path)
 {

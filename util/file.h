@@ -44,6 +44,13 @@ static inline void auto_close(const int *fd)
 		close(*fd);
 }
 
+/*
+ * As file_open(), for what must be a regular file: -EINVAL for anything else, and a pipe keeps
+ * nobody waiting.
+ */
+__attribute__((format(printf, 3, 4))) int file_open_regular(const struct usrpci_ctx *ctx, int flags,
+							    const char *format, ...);
+
 /* Opens a file: returns a descriptor (O_CLOEXEC) or a negative errno. */
 __attribute__((format(printf, 3, 4))) int file_open(const struct usrpci_ctx *ctx, int flags,
 						    const char *format, ...);

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fake/fake.h"
 #include "fixture.h"
@@ -73,6 +75,26 @@ static void a_device_is_inspected_whoever_holds_it(void **state)
 	/* Its driver goes on using it. */
 	fixture_config_read(*state, "0000:00:03.0", PCI_COMMAND, &after, 1);
 	assert_int_equal(after, command);
+	usrpci_ctx_close(ctx);
+}
+
+/* Neither a pipe, which would keep who opens it waiting, nor a node that answers as it likes. */
+static void configuration_space_is_a_regular_file_or_refused(void **state)
+{
+	static const char config[] = "/sys/bus/pci/devices/0000:00:03.0/config";
+	struct fixture *fixture = *state;
+	char path[sizeof(fixture->root) + sizeof(config)];
+	struct usrpci_ctx *ctx = fixture_ctx(fixture);
+	struct usrpci_dev *dev;
+
+	fixture_add(fixture, &(struct fixture_device){.addr = "0000:00:03.0", .vendor = 0x8086});
+	snprintf(path, sizeof(path), "%s%s", fixture->root, config);
+	fixture_remove(fixture, config);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(usrpci_dev_inspect(ctx, "00:03.0", &dev), -EINVAL);
+	fixture_remove(fixture, config);
+	fixture_link(fixture, config, "/dev/zero");
+	assert_int_equal(usrpci_dev_inspect(ctx, "00:03.0", &dev), -EINVAL);
 	usrpci_ctx_close(ctx);
 }
 
@@ -190,6 +212,7 @@ int main(void)
 		TEST(a_device_without_driver_is_refused_with_the_cure),
 		TEST(a_name_that_is_no_device_is_refused),
 		TEST(a_device_is_inspected_whoever_holds_it),
+		TEST(configuration_space_is_a_regular_file_or_refused),
 		TEST(opening_changes_nothing),
 		TEST(bus_mastering_goes_on_and_off),
 		TEST(a_bit_that_does_not_take_is_an_error),
