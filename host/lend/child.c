@@ -98,7 +98,10 @@ static int close_from(const struct usrpci_ctx *ctx, int first, bool on_exec)
 	return 0;
 }
 
-/* The keys of root's session stay behind. A kernel may have no keys at all. */
+/*
+ * The keys of root's session stay behind. The new session is counted as root's, so that it needs
+ * none of the keys that the user may have. A kernel may have no keys at all.
+ */
 static int join_new_session(void)
 {
 	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS
@@ -135,8 +138,8 @@ static int prepare(const struct lend *lend)
 	return close_from(lend->host->ctx, STDERR_FILENO + 1, true) ?:
 	       limit_memory(lend) ?:
 	       hide_others() ?:
-	       become(&lend->user) ?:
-	       join_new_session();
+	       join_new_session() ?:
+	       become(&lend->user);
 }
 
 /* Does not return. Failures go to the broker by the pipe, which success closes. */
@@ -274,11 +277,13 @@ void lend_child_end_all(struct lend *lend)
 {
 	const struct sched_param above = {.sched_priority = 1}, usual = {0};
 
-	if (lend->first <= 0)
-		return;
+	if (lend->server > 0)
+		kill(lend->server, SIGKILL);
 	sched_setscheduler(0, SCHED_FIFO, &above);
-	sched_setscheduler(lend->first, SCHED_FIFO, &above);
-	kill(lend->first, SIGKILL);
+	if (lend->first > 0) {
+		sched_setscheduler(lend->first, SCHED_FIFO, &above);
+		kill(lend->first, SIGKILL);
+	}
 	lend->outlived = !wait_for_all();
 	sched_setscheduler(0, SCHED_OTHER, &usual);
 	if (lend->outlived)

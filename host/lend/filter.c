@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the program and the broker may no longer ask of the kernel (seccomp_filter.rst of its
- * documentation).
+ * What the program, and the process that serves it, may no longer ask of the kernel
+ * (seccomp_filter.rst of its documentation).
  *
  * Who shares root's terminal could type on it: TIOCSTI puts input where the shell that called
  * usrpci reads its next command, and TIOCLINUX pastes on a virtual console. The program keeps the
  * terminal, for its user's ^C and ^Z, and is refused these two, on each of the architecture's ways
  * to call ioctl(2).
  *
- * The broker gives devices back after it has listened to the program, so it goes on needing files,
- * mounts and modules. It is refused what would turn a mistake of its into another program, or into
- * somebody else's memory.
+ * Who answers the program gets what it needs for that: messages, the files of devices, DMA memory,
+ * and a device's registers. No process, no signal, no mount, no socket to elsewhere, no code that
+ * was not there when it began. It may still open files as root.
  */
 
 #include <endian.h>
@@ -20,6 +20,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -28,12 +29,12 @@
 
 #define LOAD(field)        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (field))
 #define EQUAL(value, t, f) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (t), (f))
-#define LESS(value, t, f)  BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (value), (f), (t))
 #define RETURN(what)       BPF_STMT(BPF_RET | BPF_K, (what))
 #define NUMBER             offsetof(struct seccomp_data, nr)
 /* The kernel reads 32 bits of the request alone. */
 #define REQUEST_HALF (__BYTE_ORDER == __LITTLE_ENDIAN ? 0 : 4)
 #define REQUEST      (offsetof(struct seccomp_data, args[1]) + REQUEST_HALF)
+#define PROTECTION   (offsetof(struct seccomp_data, args[2]) + REQUEST_HALF)
 /*
  * ioctl(2) of x86's other two tables; x32 marks its numbers with a bit. Where a number is another
  * call's, its second argument is neither of the two requests: the level of setsockopt(2).
@@ -42,46 +43,71 @@
 #define IOCTL_X32  514
 #define X32_BIT    0x40000000
 
-static const int refused[] = {
-	SYS_execve,
-	SYS_execveat,
-	SYS_ptrace,
-	SYS_process_vm_readv,
-	SYS_process_vm_writev,
-	SYS_connect,
-	SYS_listen,
-	SYS_accept,
-	SYS_accept4,
-	SYS_setuid,
-	SYS_setgid,
-	SYS_setresuid,
-	SYS_setresgid,
-	SYS_setgroups,
-	SYS_capset,
-	SYS_chroot,
-	SYS_pivot_root,
-	SYS_keyctl,
-	SYS_add_key,
-	SYS_request_key,
-	SYS_bpf,
-	SYS_perf_event_open,
-	SYS_userfaultfd,
-	SYS_kexec_load,
-	SYS_reboot,
-	SYS_swapon,
-	SYS_open_by_handle_at,
-	SYS_memfd_create,
-	SYS_unshare,
-	SYS_delete_module,
-#ifdef SYS_io_uring_setup
-	SYS_io_uring_setup,
+/* Calls that some architectures have no more are those of older ones. */
+static const int allowed[] = {
+	/* messages, and the wait for them */
+	SYS_ppoll,
+	SYS_recvmsg,
+	SYS_sendmsg,
+	SYS_socketpair,
+	/* files of devices, in sysfs and in /dev; the log */
+	SYS_openat,
+	SYS_close,
+	SYS_read,
+	SYS_write,
+	SYS_writev,
+	SYS_pread64,
+	SYS_pwrite64,
+	SYS_lseek,
+	SYS_fcntl,
+	SYS_getdents64,
+	SYS_readlinkat,
+	SYS_faccessat,
+	SYS_newfstatat,
+	SYS_fstat,
+	SYS_statx,
+	SYS_statfs,
+	SYS_fstatfs,
+	/* DMA memory */
+	SYS_fallocate,
+	SYS_vmsplice,
+	SYS_madvise,
+	SYS_get_mempolicy,
+	SYS_set_mempolicy,
+	/* what the C library needs for itself */
+	SYS_brk,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_futex,
+	SYS_getpid,
+	SYS_getrandom,
+	SYS_sched_yield,
+	SYS_clock_gettime,
+	SYS_clock_nanosleep,
+	SYS_nanosleep,
+	SYS_restart_syscall,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+	SYS_exit,
+	SYS_exit_group,
+#ifdef SYS_faccessat2
+	SYS_faccessat2,
 #endif
-#ifdef SYS_pidfd_getfd
-	SYS_pidfd_getfd,
+#ifdef SYS_poll
+	SYS_poll,
+	SYS_open,
+	SYS_stat,
+	SYS_lstat,
+	SYS_access,
+	SYS_readlink,
 #endif
 };
 
-#define REFUSED ARRAY_SIZE(refused)
+/* Calls that are allowed unless they ask for memory that can be executed. */
+static const int mapping[] = {SYS_mmap, SYS_mprotect};
+
+#define ALLOWED ARRAY_SIZE(allowed)
+#define MAPPING ARRAY_SIZE(mapping)
 
 /* A kernel without filters is the administrator's choice. */
 static int install(const struct sock_filter *filter, size_t length)
@@ -117,23 +143,32 @@ int lend_filter_program(void)
 #define NATIVE AUDIT_ARCH_RISCV64
 #endif
 
-int lend_filter_broker(void)
+int lend_filter_server(void)
 {
 #ifdef NATIVE
-	struct sock_filter filter[7 + 2 * REFUSED] = {
+	struct sock_filter filter[9 + 2 * ALLOWED + MAPPING] = {
 		LOAD(offsetof(struct seccomp_data, arch)),
 		EQUAL(NATIVE, 1, 0),
 		RETURN(SECCOMP_RET_ERRNO | EPERM),
 		LOAD(NUMBER),
-		LESS(X32_BIT, 1, 0),
-		RETURN(SECCOMP_RET_ERRNO | EPERM),
 	};
-	size_t length = 6;
+	size_t length = 4;
 
-	for (size_t i = 0; i < REFUSED; i++) {
-		filter[length++] = (struct sock_filter)EQUAL((unsigned int)refused[i], 0, 1);
-		filter[length++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EPERM);
+	for (size_t i = 0; i < ALLOWED; i++) {
+		filter[length++] = (struct sock_filter)EQUAL((unsigned int)allowed[i], 0, 1);
+		filter[length++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	}
+	for (size_t i = 0; i < MAPPING; i++) {
+		const unsigned char left = (unsigned char)(MAPPING - 1 - i);
+
+		filter[length++] = (struct sock_filter)EQUAL((unsigned int)mapping[i],
+							     (uint8_t)(left + 1), 0);
+	}
+	filter[length++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EPERM);
+	filter[length++] = (struct sock_filter)LOAD(PROTECTION);
+	filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0,
+							1);
+	filter[length++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EPERM);
 	filter[length++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	return install(filter, length);
 #else

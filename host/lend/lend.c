@@ -64,6 +64,7 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 	if (error)
 		return error;
 	lend->count++;
+	device->identity = journal_identity(host, &device->info.addr);
 	/* Whoever clears /run meanwhile does not keep the device from going back. */
 	if (journal_has(host, &device->info.addr))
 		journal_read(host, &device->info.addr, &device->record);
@@ -111,6 +112,8 @@ static int give_back(struct lend *lend, const struct lend_device *device)
 
 	if (lend->options->keep || !strcmp(device->driver_before, device->info.driver))
 		return 0;
+	if (device->is_another && !journal_has(lend->host, &device->info.addr))
+		return 0;
 	if (device->record.entry.when && !journal_has(lend->host, &device->info.addr))
 		error = journal_write(lend->host, &device->record);
 	if (error)
@@ -135,6 +138,7 @@ static int close_memory(struct lend *lend)
 
 	usrpci_ctx_close(lend->memory);
 	lend->memory = NULL;
+	lend_memory_unpin(lend);
 	if (lend->memory_directory[0] && !lend->host->options.dry_run)
 		error = lend_memory_free(lend->host, lend->memory_directory);
 	if (error || !reserved)
@@ -154,6 +158,10 @@ static int stop_all(struct lend *lend)
 		int error;
 
 		lend_config_close(device);
+		device->is_another = !lend_is_same(lend->host, &device->info.addr,
+						   device->identity);
+		if (device->is_another)
+			continue;
 		error = lend_stop(lend->host, &device->info.addr, &device->config);
 		first = first ? first : error;
 	}
@@ -242,6 +250,7 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 		.options = options,
 		.since = time(NULL),
 		.registered = -1,
+		.pins = {-1, -1},
 	};
 	int status, error;
 
@@ -255,7 +264,7 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	status = prepare(&lend);
 	error = status;
 	if (!error && !host->options.dry_run)
-		status = lend_serve(&lend);
+		status = lend_run(&lend);
 	host->waits_for_lock = true; /* nobody else would give the devices back */
 	error = host->options.dry_run ? 0 : finish(&lend, !error);
 	host->waits_for_lock = false;

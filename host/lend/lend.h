@@ -7,12 +7,13 @@
  *	lend.c     takes devices, runs the program, gives them back
  *	user.c     whom the program runs as
  *	child.c    the program's process: no privileges, and then no way to get any
+ *	run.c      starts the program and the process that serves it, and waits
  *	serve.c    the protocol (util/broker.h); treats its peers as hostile
  *	config.c   what a program may leave wrong in configuration space
  *	files.c    files of the devices, opened for the program
  *	memory.c   DMA memory where there is no IOMMU
  *	holders.c  who still has a device at the end
- *	filter.c   what the program and the broker may not ask of the kernel
+ *	filter.c   what the program, and who serves it, may ask of the kernel
  *	note.c     what is lent, for others to see, and what a killed broker left behind
  *	irq.c      counts interrupts, for usrpci ps
  */
@@ -62,6 +63,8 @@ struct lend_device {
 	char driver_before[NAME_SIZE];
 	bool was_ours;                /* usrpci held it before */
 	struct journal_record record; /* what held it before usrpci's first touch */
+	uint64_t identity;            /* journal_identity() */
+	bool is_another;              /* found at the end: it was plugged out meanwhile */
 	bool vfio;
 	unsigned int uio;    /* N of /dev/uioN */
 	uint64_t interrupts; /* counted by the kernel before */
@@ -89,12 +92,14 @@ struct lend {
 	char memory_directory[64];
 	size_t page_limit; /* huge pages to lend */
 	size_t reserved;   /* ... that were added to the kernel's */
+	int pins[2];       /* a pipe that has a byte of each page that was lent; -1: none */
 	struct lend_user user;
 	int registered; /* a descriptor with the lock of this broker; -1: not yet */
 	pid_t first;    /* of the program's namespace; 0: there is none yet */
 	int lives;      /* a pipe that is closed when this process has ended */
 	pid_t program;  /* 0: not started yet */
-	bool outlived;  /* processes of the program do not end */
+	pid_t server;   /* answers it; 0: there is none */
+	bool outlived;  /* processes of the run do not end */
 	time_t since;
 	sigset_t signals_before;
 };
@@ -126,20 +131,29 @@ pid_t lend_child_start(struct lend *lend, int socket, int *status);
 
 /*
  * filter.c: from here on the kernel refuses this process, and what it starts, some calls for good:
- * the program, which has no_new_privs, those that put input into a terminal; the broker those that
- * it does not need to give devices back. Return 0 or a negative errno.
+ * the program, which has no_new_privs, those that put input into a terminal; the process that
+ * serves it all that it does not need. Return 0 or a negative errno.
  */
 int lend_filter_program(void);
-int lend_filter_broker(void);
+int lend_filter_server(void);
 
-/* Ends all processes of the program. Sets lend->outlived, with a warning, when some do not end. */
+/*
+ * Ends all processes of the program, and the one that serves it. Sets lend->outlived, with a
+ * warning, when some do not end.
+ */
 void lend_child_end_all(struct lend *lend);
 
 /*
- * serve.c: runs the program and serves it until it has ended. Returns its exit status as
- * usrpci_host_lend() does, or a negative errno.
+ * run.c: runs the program until it has ended, and everything that it has started with it. Returns
+ * its exit status as usrpci_host_lend() does, or a negative errno.
  */
-int lend_serve(struct lend *lend);
+int lend_run(struct lend *lend);
+
+/*
+ * serve.c: answers whoever has the other end of the socket hello, or was given one there, until
+ * nobody has any more.
+ */
+void lend_serve(struct lend *lend, int hello);
 
 /*
  * Holds back the signals that are for the program from before the first change: none ends the
@@ -198,10 +212,22 @@ int lend_wait_unheld(struct usrpci_host *host, const struct usrpci_addr *addr);
  * Errors are logged.
  */
 int lend_memory_open(struct lend *lend);
+/*
+ * Keeps the kernel from giving a page to anybody else until lend_memory_unpin(): the program can
+ * punch it out of the file, and its device goes on writing to it. Returns 0 or a negative errno.
+ */
+int lend_memory_pin(struct lend *lend, void *block);
+void lend_memory_unpin(struct lend *lend);
 /* Bytes that are allocated there; 0 also when it cannot be found out. */
 uint64_t lend_memory_used(struct usrpci_host *host, const char *directory);
 /* Removes the files and unmounts. -EBUSY, logged, when a process still has some of it. */
 int lend_memory_free(struct usrpci_host *host, const char *directory);
+
+/*
+ * note.c: whether the device at an address is the one that was lent: a warning says that another is
+ * in its place. One that is gone, and an identity of 0, which is not known, count as the same.
+ */
+bool lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t identity);
 
 /* irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);

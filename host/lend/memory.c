@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <usrpci/dma.h>
 
@@ -71,9 +73,32 @@ int lend_memory_open(struct lend *lend)
 	lend->reserved = (size_t)error;
 	if (lend->host->options.dry_run)
 		return 0;
+	if (pipe2(lend->pins, O_CLOEXEC))
+		return -errno;
 	return lend_notes_write(lend) ?:
 	       usrpci_ctx_open(&options, &lend->memory) ?:
 	       usrpci_dma_physical(lend->memory);
+}
+
+/* The pipe has a slot for each page, and the kernel counts what is in one among a page's users. */
+int lend_memory_pin(struct lend *lend, void *block)
+{
+	const struct iovec byte = {block, 1};
+	int size = fcntl(lend->pins[1], F_GETPIPE_SZ);
+	ssize_t put = vmsplice(lend->pins[1], &byte, 1, SPLICE_F_NONBLOCK);
+
+	if (put < 0 && errno == EAGAIN && fcntl(lend->pins[1], F_SETPIPE_SZ, 2 * size) > 0)
+		put = vmsplice(lend->pins[1], &byte, 1, SPLICE_F_NONBLOCK);
+	return put < 0 ? -errno : 0;
+}
+
+void lend_memory_unpin(struct lend *lend)
+{
+	for (int i = 0; i < 2; i++) {
+		if (lend->pins[i] >= 0)
+			close(lend->pins[i]);
+		lend->pins[i] = -1;
+	}
 }
 
 uint64_t lend_memory_used(struct usrpci_host *host, const char *directory)

@@ -26,7 +26,7 @@
 
 #define NOTES   "lent"
 #define BROKERS "brokers"
-#define VERSION 3
+#define VERSION 4
 
 #define CONFIG_SIZE (2 * LEND_CONFIG_SIZE + 1)
 #define NOTE_SIZE   1280
@@ -40,9 +40,10 @@ struct note {
 	unsigned int user;
 	int64_t since;
 	unsigned int vfio, keep, was_ours;
-	bool stuck;   /* not of the file: it could not be stopped */
-	bool is_back; /* not of the file: a kernel driver has the device again */
-	size_t pages; /* huge pages that the broker added, in the note of its first device */
+	bool stuck;        /* not of the file: it could not be stopped */
+	bool is_back;      /* not of the file: it is a kernel driver's again, or another device */
+	uint64_t identity; /* of the device */
+	size_t pages;      /* huge pages that the broker added, in the note of its first device */
 	uint64_t interrupts;
 	char driver[NAME_SIZE]; /* before; "-" for none */
 	char memory[64];        /* where a hugetlbfs of the broker's is mounted; "-" for none */
@@ -103,12 +104,13 @@ static int write_note(struct usrpci_host *host, const struct note *note)
 	snprintf(name, sizeof(name), NOTES "/%s", usrpci_addr_format(&note->addr, device));
 	snprintf(text, sizeof(text),
 		 "usrpci-lent %d\nfirst %s\nbroker %d %" PRIu64
-		 "\nprogram %d\nuser %u\nsince %" PRId64
+		 "\nprogram %d\nuser %u\nsince %" PRId64 "\nidentity %" PRIu64
 		 "\nvfio %u\nkeep %u\nours %u\npages %zu\ninterrupts %" PRIu64
 		 "\nbefore %s\nmemory %s\nconfig %s\ncommand %.60s\n",
 		 VERSION, note->first, note->broker, note->started, note->program, note->user,
-		 note->since, note->vfio, note->keep, note->was_ours, note->pages, note->interrupts,
-		 note->driver, note->memory, config_text(&note->config, config), note->command);
+		 note->since, note->identity, note->vfio, note->keep, note->was_ours, note->pages,
+		 note->interrupts, note->driver, note->memory, config_text(&note->config, config),
+		 note->command);
 	return state_write(host, name, text);
 }
 
@@ -122,6 +124,7 @@ int lend_note_write(struct lend *lend, const struct lend_device *device)
 		.program = lend->program,
 		.user = lend->user.uid,
 		.since = (int64_t)lend->since,
+		.identity = device->identity,
 		.vfio = device->vfio,
 		.keep = lend->options->keep,
 		.was_ours = device->was_ours,
@@ -169,13 +172,13 @@ static int parse(const char *text, struct note *note)
 	int fields = sscanf(
 		text,
 		"usrpci-lent %d first %15s broker %d %" SCNu64 " program %d user %u since %" SCNd64
-		" vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
+		" identity %" SCNu64 " vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
 		" before %31[^\n] memory %63[^\n] config %512s command %63[^\n]",
 		&version, note->first, &note->broker, &note->started, &note->program, &note->user,
-		&note->since, &note->vfio, &note->keep, &note->was_ours, &note->pages,
-		&note->interrupts, note->driver, note->memory, config, note->command);
+		&note->since, &note->identity, &note->vfio, &note->keep, &note->was_ours,
+		&note->pages, &note->interrupts, note->driver, note->memory, config, note->command);
 
-	return version == VERSION && fields == 16 && config_parse(config, &note->config) &&
+	return version == VERSION && fields == 17 && config_parse(config, &note->config) &&
 			       is_address(note->first) && note->broker > 0
 		       ? 0
 		       : -EBADMSG;
@@ -398,6 +401,18 @@ static int recover_one(struct usrpci_host *host, const struct note *note)
 	return error ?: lend_note_remove(host, &note->addr);
 }
 
+bool lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t identity)
+{
+	uint64_t now = journal_identity(host, addr);
+	char name[USRPCI_ADDR_STRLEN];
+
+	if (!identity || !now || now == identity)
+		return true;
+	log_warning(host->ctx, usrpci_addr_format(addr, name), NULL,
+		    "another device is in the place of the one that was lent, and is left alone");
+	return false;
+}
+
 /*
  * A device that was given back, by hand or by a recovery that was killed before it could remove the
  * note, is its kernel driver's again: nothing of it may be touched.
@@ -407,6 +422,8 @@ static bool find_is_back(struct usrpci_host *host, const struct note *note)
 	struct usrpci_dev_info info;
 	char name[USRPCI_ADDR_STRLEN];
 
+	if (!lend_is_same(host, &note->addr, note->identity))
+		return true;
 	if (usrpci_dev_lookup(host->ctx, &note->addr, &info) ||
 	    info.driver_kind != USRPCI_DRIVER_KERNEL)
 		return false;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The broker's side of util/broker.h, and signals, until the program has ended.
+ * The broker's side of util/broker.h. It runs in a process of its own, which is allowed only the
+ * system calls that answering needs (filter.c): what a peer makes of it cannot give devices back
+ * wrongly, and does not keep the broker from doing so.
  *
  * Peers are hostile: requests have one size, are checked whole before anything is done, name files
  * only by comparison with a list, and pages only by number; a peer that breaks the rules, or does
@@ -15,12 +17,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <usrpci/dma.h>
@@ -42,13 +41,10 @@ struct page {
 
 struct server {
 	struct lend *lend;
-	int signals;
-	int hello;
+	int hello;                /* -1: nobody can say hello any more */
 	int clients[CLIENTS_MAX]; /* sockets; -1: none */
 	struct page *pages;
 	size_t page_count;
-	bool ended;
-	int wait_status;
 };
 
 static struct page *find_page(struct server *server, int client, uint64_t offset)
@@ -78,9 +74,13 @@ static int add_page(struct server *server, struct page **result)
 			?: usrpci_dma_file(server->lend->memory, new.block, &fd, &new.offset);
 	if (error)
 		return error;
+	/* Whoever has the file already may have exchanged the page before it was pinned. */
+	error = lend_memory_pin(server->lend, new.block)
+			?: usrpci_dma_renew(server->lend->memory, new.block);
+	new.client = error ? LEND_STUCK : LEND_NOBODY;
 	pages[server->page_count] = new;
 	*result = &pages[server->page_count++];
-	return 0;
+	return error;
 }
 
 /*
@@ -311,156 +311,40 @@ static void serve_hello(struct server *server, short events)
 		close(sent);
 }
 
-static void reap(struct server *server)
+/*
+ * Only what is open is polled: poll(2) refuses a list that is longer than RLIMIT_NOFILE. False when
+ * nothing is.
+ */
+static bool serve_once(struct server *server)
 {
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == server->lend->first)
-			server->lend->first = 0;
-		if (pid != server->lend->program)
-			continue;
-		server->ended = true;
-		server->wait_status = status;
-	}
-}
-
-/* What the terminal sends goes to the whole foreground group, the program included. */
-static void serve_signal(struct server *server)
-{
-	struct signalfd_siginfo info;
-
-	if (read(server->signals, &info, sizeof(info)) != sizeof(info))
-		return;
-	if (info.ssi_signo == SIGCHLD)
-		reap(server);
-	else if (info.ssi_code <= 0 || info.ssi_signo == SIGHUP)
-		kill(server->lend->program, (int)info.ssi_signo);
-}
-
-/* Only what is open is polled: poll(2) refuses a list that is longer than RLIMIT_NOFILE. */
-static void serve_once(struct server *server)
-{
-	struct pollfd polls[CLIENTS_MAX + 2] = {
-		{.fd = server->signals, .events = POLLIN},
-		{.fd = server->hello, .events = POLLIN},
-	};
+	struct pollfd polls[CLIENTS_MAX + 1] = {{.fd = server->hello, .events = POLLIN}};
 	int clients[CLIENTS_MAX];
 	unsigned int count = 0;
 
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		if (server->clients[i] < 0)
 			continue;
-		polls[count + 2] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
+		polls[count + 1] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
 		clients[count++] = i;
 	}
-	if (poll(polls, count + 2, -1) < 0)
-		return;
+	if (count == 0 && server->hello < 0)
+		return false;
+	if (poll(polls, count + 1, -1) < 0)
+		return true;
 	for (unsigned int i = 0; i < count; i++)
-		if (polls[i + 2].revents && !serve_client(server, clients[i]))
+		if (polls[i + 1].revents && !serve_client(server, clients[i]))
 			drop(server, clients[i]);
-	if (polls[1].revents)
-		serve_hello(server, polls[1].revents);
 	if (polls[0].revents)
-		serve_signal(server);
+		serve_hello(server, polls[0].revents);
+	return true;
 }
 
-static void list_signals(sigset_t *signals)
+void lend_serve(struct lend *lend, int hello)
 {
-	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
-				     SIGUSR2, SIGALRM, SIGCONT, SIGCHLD};
+	struct server server = {.lend = lend, .hello = hello};
 
-	sigemptyset(signals);
-	for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
-		sigaddset(signals, passed[i]);
-}
-
-void lend_signals_block(struct lend *lend)
-{
-	sigset_t signals;
-
-	list_signals(&signals);
-	sigprocmask(SIG_BLOCK, &signals, &lend->signals_before);
-}
-
-/* Signals that arrived meanwhile were meant for the program; its exit status reports them. */
-void lend_signals_restore(const struct lend *lend)
-{
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &lend->signals_before, NULL);
-}
-
-/* A signal that ends programs and came before there was one; 0: none. */
-static int early_signal(void)
-{
-	static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-	sigset_t pending;
-
-	sigpending(&pending);
-	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
-		if (sigismember(&pending, ending[i]))
-			return ending[i];
-	return 0;
-}
-
-static int open_signals(void)
-{
-	sigset_t signals;
-	int fd;
-
-	list_signals(&signals);
-	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}
-
-static int run(struct server *server)
-{
-	struct lend *lend = server->lend;
-	int pair[2], status = 0;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	server->hello = pair[0];
-	fcntl(server->hello, F_SETFL, O_NONBLOCK);
-	lend->program = lend_child_start(lend, pair[1], &status);
-	close(pair[1]);
-	if (lend->program < 0)
-		return status ?: lend->program;
-	status = lend_filter_broker();
-	if (status)
-		log_warning(lend->host->ctx, NULL, NULL,
-			    "the broker runs without a filter of system calls: %s",
-			    strerror(-status));
-	/* The notes say already what cleaning up needs; only usrpci ps would miss the program. */
-	lend_notes_write(lend);
-	while (!server->ended)
-		serve_once(server);
-	return WIFSIGNALED(server->wait_status) ? 128 + WTERMSIG(server->wait_status)
-						: WEXITSTATUS(server->wait_status);
-}
-
-int lend_serve(struct lend *lend)
-{
-	struct server server = {.lend = lend, .hello = -1};
-	int status = early_signal();
-
-	if (status)
-		return 128 + status;
 	memset(server.clients, -1, sizeof(server.clients));
-	server.signals = open_signals();
-	status = server.signals < 0 ? server.signals : run(&server);
-	lend_child_end_all(lend);
-	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
-		if (server.clients[i] >= 0)
-			close(server.clients[i]);
-	if (server.hello >= 0)
-		close(server.hello);
-	if (server.signals >= 0)
-		close(server.signals);
+	while (serve_once(&server))
+		;
 	free(server.pages);
-	return status;
 }

@@ -1,35 +1,66 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# promises.sh: each line of SECURITY.md's chapter about hostile programs names the tests that show it,
-# as `suite@case`, and they exist.
+# promises.sh: each promise of SECURITY.md names the tests that show it, and they exist. A promise is a row of
+# a table, an item of a list, or a paragraph, in any chapter but those about what is not promised. A test is a
+# `suite@case` of the virtual machine, or a file below tests/.
+#
+# usage: promises.sh [--table]: prints promises and tests side by side instead
 #
 . "$(dirname "$0")/tap.sh"
 
 document=$USRPCI_SOURCE/SECURITY.md
 
-# The items of the chapter, each in one line.
-items()
+# Each promise in one line. What ends with a colon only leads to what follows.
+promises()
 {
-	sed -n '/^## What a hostile program can do/,/^## /p' "$1" | awk '
-		/^- / { if (item) print item; item = $0; next }
-		/^  / { item = item " " $0; next }
-		item { print item; item = "" }'
+	awk '
+		function end() { if (item && item !~ /:$/) print item; item = "" }
+		/^## / { end(); skipped = /not promised|Reporting/; inside = 1; next }
+		!inside || skipped { next }
+		/^$/ || /^\|---/ || /^\| \|/ { end(); next }
+		/^(- |[0-9]+\. |\| )/ { end(); item = $0; next }
+		{ item = item (item ? " " : "") $0; sub(/  +/, " ", item) }
+		END { end() }' "$1"
 }
 
 # What needs no test is what nobody prevents: such lines name none, and these are all of them.
 tests_are_named()
 {
-	items "$1" | grep -v '@' | grep -v -e 'break what the device can break' -e 'read and write all memory' |
+	promises "$1" | grep -vE '`([a-z0-9_]+@[a-z0-9-]+|tests/[a-z0-9_/.]+)`' |
+		grep -v -e 'break what the device can break' -e 'read and write all memory' |
 		sed 's/^/no test shows: /'
 }
 
 tests_exist()
 {
-	local test suite
+	local test
 	grep -oE '`[a-z0-9_]+@[a-z0-9-]+`' "$1" | tr -d '`' | sort -u | while read -r test; do
-		suite=$USRPCI_SOURCE/tests/qemu/suites/${test%@*}.sh
-		grep -qx "$test()" "$suite" 2>/dev/null || echo "there is no test $test"
+		grep -qx "$test()" "$USRPCI_SOURCE/tests/qemu/suites/${test%@*}.sh" 2>/dev/null ||
+			echo "there is no test $test"
+	done
+	grep -oE '`tests/(unit|fuzz)/[a-z0-9_/.]+`' "$1" | tr -d '`' | sort -u | while read -r test; do
+		[ -f "$USRPCI_SOURCE/$test" ] || echo "there is no file $test"
+	done
+}
+
+# A suite that nobody runs shows nothing.
+tests_are_run()
+{
+	local suite
+	grep -oE '`[a-z0-9_]+@' "$1" | tr -d '`@' | sort -u | while read -r suite; do
+		grep -qx "  '$suite'," "$USRPCI_SOURCE/tests/qemu/meson.build" || echo "$suite is not run by make check"
+	done
+}
+
+table()
+{
+	echo "| promise | shown by |"
+	echo "|---|---|"
+	promises "$document" | while read -r promise; do
+		tests=$(grep -oE '`([a-z0-9_]+@[a-z0-9-]+|tests/[a-z0-9_/.]+)`' <<<"$promise" | paste -sd' ')
+		sed -E 's/`([a-z0-9_]+@[a-z0-9-]+|tests\/[a-z0-9_\/.]+)`(, )?//g; s/ ?\( *\)//g; s/^(- |[0-9]+\. |\| )//
+			s/ *\|[ |]*$//; s/\|/\//g' <<<"$promise" | sed "s#^#| #; s#\$# | ${tests:-nobody prevents it} |#"
 	done
 }
 
@@ -40,8 +71,22 @@ breach()
 	[ -n "$($1 "$scratch/document")" ] || echo "it is not found"
 }
 
+# breach_of_table LINE: the same for a row of the table of promises.
+breach_of_table()
+{
+	awk -v line="$1" '{ print } /^\|---/ { print line }' "$document" >"$scratch/document"
+	[ -n "$(tests_are_named "$scratch/document")" ] || echo "it is not found"
+}
+
+if [ "${1:-}" = --table ]; then
+	table
+	exit
+fi
 check "a breach is found: a promise without a test" breach tests_are_named "It cannot do this."
-check "each line about hostile programs names its tests" tests_are_named "$document"
+check "a breach is found: a promise in a table without a test" breach_of_table "| It is so | yes | no | |"
+check "each promise of SECURITY.md names its tests" tests_are_named "$document"
 check "a breach is found: a test that is not there" breach tests_exist 'It cannot (`lend_run@no-such-case`).'
 check "each test that SECURITY.md names exists" tests_exist "$document"
+check "a breach is found: a suite that is not run" breach tests_are_run 'It cannot (`no_suite@case`).'
+check "each suite that SECURITY.md names is run" tests_are_run "$document"
 finish

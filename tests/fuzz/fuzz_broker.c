@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The broker's own loop (host/lend/serve.c) against peers that send any message, of any size, with
- * files or none, and hang up when they like. The kernel's side, sockets and signals, is played
+ * files or none, and hang up when they like. The kernel's side of the sockets is played
  * here, so that each descriptor is seen: none is closed twice, none is left open, and what is
  * passed is open. No file is passed but one of the list, no page belongs to two.
  */
@@ -9,12 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <usrpci/dma.h>
@@ -26,13 +23,12 @@
 #define FD_FIRST (1 << 20)
 #define FDS      256
 #define PAGES    4
-#define PROGRAM  4242
 #define CONFIG   "/sys/bus/pci/devices/0000:00:03.0/config"
 #define RESET    "/sys/bus/pci/devices/0000:00:03.0/reset"
 #define BLOCK(i) ((void *)(((uintptr_t)(i) + 1) << 21))
 
 /* What a descriptor is; a socket's other end is the peer's and has no number here. */
-enum kind { CLOSED, SIGNALS, BROKERS_END, PEERS_END, HELD_FILE };
+enum kind { CLOSED, BROKERS_END, PEERS_END, HELD_FILE };
 
 static enum kind kinds[FDS];
 static struct input input;
@@ -88,24 +84,17 @@ int socketpair(int family, int type, int protocol, int pair[2])
 	return 0;
 }
 
-int signalfd(int fd, const sigset_t *signals, int flags)
-{
-	HOLDS(flags & SFD_NONBLOCK);
-	return new_fd(SIGNALS);
-}
-
-/* Who has something to say is the input's choice; at its end the program ends. */
+/* Who has something to say is the input's choice; at its end all hang up. */
 int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-	HOLDS(fds[0].fd >= 0 && kind_of(fds[0].fd) == SIGNALS);
 	for (nfds_t i = 0; i < count; i++) {
 		fds[i].revents = 0;
 		HOLDS(fds[i].fd < 0 || kind_of(fds[i].fd) != CLOSED);
 	}
-	if (input.size == 0) {
-		fds[0].revents = POLLIN;
-		return 1;
-	}
+	for (nfds_t i = 0; input.size == 0 && i < count; i++)
+		fds[i].revents = fds[i].fd < 0 ? 0 : POLLIN | POLLHUP;
+	if (input.size == 0)
+		return (int)count;
 	for (unsigned int i = 0; i < 4; i++) {
 		struct pollfd *polled = &fds[take(&input, 1) % count];
 
@@ -113,39 +102,6 @@ int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 			polled->revents = input.size % 16 == 15 ? POLLIN | POLLHUP : POLLIN;
 	}
 	return 1;
-}
-
-ssize_t read(int fd, void *buffer, size_t size)
-{
-	struct signalfd_siginfo info = {.ssi_signo = SIGCHLD};
-	uint32_t how = input.size ? take(&input, 1) : 0;
-
-	if (fd < FD_FIRST)
-		return syscall(SYS_read, fd, buffer, size);
-	HOLDS(kind_of(fd) == SIGNALS && size == sizeof(info));
-	if (how >= 192)
-		return -1;
-	if (how >= 64)
-		info.ssi_signo = how % 32;
-	info.ssi_code = how & 1 ? SI_KERNEL : 0;
-	memcpy(buffer, &info, sizeof(info));
-	return sizeof(info);
-}
-
-pid_t waitpid(pid_t pid, int *status, int options)
-{
-	static bool told;
-
-	HOLDS(options & WNOHANG);
-	*status = 0;
-	told = !told;
-	return !told ? 0 : input.size == 0 ? PROGRAM : PROGRAM + 1;
-}
-
-int kill(pid_t pid, int number)
-{
-	HOLDS(pid == PROGRAM && number >= 0 && number < 64);
-	return 0;
 }
 
 static void fill_request(struct broker_request *request, uint32_t how)
@@ -192,7 +148,7 @@ ssize_t recvmsg(int fd, struct msghdr *header, int flags)
 		errno = errors[how % 4];
 		return -1;
 	}
-	if (how >= 240) {
+	if (how >= 240 || input.size == 0) {
 		header->msg_controllen = 0;
 		return 0;
 	}
@@ -264,30 +220,15 @@ int __wrap_usrpci_dma_renew(struct usrpci_ctx *ctx, void *block)
 	return cut_off[page] ? -EFAULT : 0;
 }
 
-pid_t __wrap_lend_child_start(struct lend *lend, int socket, int *status)
+int __wrap_lend_memory_pin(struct lend *lend, void *block)
 {
-	HOLDS(kind_of(socket) == PEERS_END);
-	return PROGRAM;
-}
-
-void __wrap_lend_child_end_all(struct lend *lend)
-{
-}
-
-int __wrap_lend_notes_write(struct lend *lend)
-{
-	return 0;
+	return take(&input, 1) % 32 == 31 ? -EFAULT : 0;
 }
 
 int __wrap_lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 		     const struct lend_config *config)
 {
 	return take(&input, 1) % 8 ? 0 : -EIO;
-}
-
-int __wrap_lend_filter_broker(void)
-{
-	return 0;
 }
 
 /* It is for the client that has opened the device. */
@@ -344,7 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 			  {.path = CONFIG, .use = LEND_READ, .device = 0, .fd = FD_FIRST + 1},
 			  {.path = RESET, .use = LEND_RESET, .device = 0, .fd = -1}},
 	};
-	HOLDS(lend_serve(&lend) == 0);
+	lend_serve(&lend, new_fd(BROKERS_END));
 	HOLDS(open_fds() == 3);
 	return 0;
 }

@@ -4,7 +4,7 @@
 # lend.sh: what the suites of "usrpci run" share; sourced by them. They set nic, edu and, for two
 # NICs that are connected with each other, wire and peer.
 #
-# USRPCI_KILLS=1000 USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/suites/lend_run.sh is the long run.
+# USRPCI_KILLS=1000 USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/suites/lend_end.sh is the long run.
 
 examples=$USRPCI_BUILD/examples
 drive=$USRPCI_BUILD/tests/qemu/lend_drive
@@ -40,6 +40,39 @@ is_not_lent()
 no_process()
 {
 	! pgrep "$1" >/dev/null
+}
+
+lend()
+{
+	usrpci -q run "$@"
+}
+
+state()
+{
+	local device
+	for device in "$nic" "$edu" "$wire"; do
+		echo "$device $(driver_of "$device") $(cat "/sys/bus/pci/devices/$device/driver_override")"
+	done
+	cat /proc/sys/vm/nr_hugepages
+	find /run/usrpci -mindepth 1 ! -type d ! -name lock ! -name new 2>/dev/null || true
+	grep /run/usrpci /proc/mounts || true
+	pgrep -l -x usrpci-first || true
+}
+
+setup()
+{
+	state >"$scratch/before"
+}
+
+teardown()
+{
+	expect_same "$(state)" "$(cat "$scratch/before")" "the host afterwards"
+}
+
+lend_and_lose_registers()
+{
+	lend "$nic" -- sh -c "usrpci -q config $nic write 3c.b 55 && usrpci -q config $nic write COMMAND 0
+		usrpci -q config $nic write 3c.b 44; : >/tmp/lost; $1"
 }
 
 # An older process of the user "nobody", which keeps a file that a program passes on. Sets keeper.

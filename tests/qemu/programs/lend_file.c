@@ -4,7 +4,7 @@
  * reading and writing, behind the broker's back. The broker must live, and must not lend what it
  * cannot vouch for any more.
  *
- * usage: lend_file cut|exchange|grow
+ * usage: lend_file cut|exchange|grow|punch
  */
 
 #include <errno.h>
@@ -96,6 +96,24 @@ static int grow(int socket)
 	return 0;
 }
 
+/* A page that a device may still write to is nobody else's, though the file has it no more. */
+static int punch(int socket)
+{
+	struct broker_reply reply;
+	int file;
+
+	if (ask(socket, BROKER_PAGE, 0, &reply, &file) ||
+	    fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)reply.offset,
+		      PAGE_SIZE))
+		return 1;
+	if (!fallocate(file, 0, (off_t)reply.offset, PAGE_SIZE)) {
+		printf("the page is free for others\n");
+		return 1;
+	}
+	printf("the page is kept: %s\n", strerror(errno));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	int socket = hello();
@@ -104,5 +122,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (!strcmp(argv[1], "grow"))
 		return grow(socket);
+	if (!strcmp(argv[1], "punch"))
+		return punch(socket);
 	return strcmp(argv[1], "cut") ? exchange(socket) : cut(socket);
 }

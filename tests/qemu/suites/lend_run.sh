@@ -15,33 +15,6 @@ hot=0000:01:00.0
 # shellcheck source=tests/qemu/lend.sh
 . "$USRPCI_SOURCE/tests/qemu/lend.sh"
 
-lend()
-{
-	usrpci -q run "$@"
-}
-
-state()
-{
-	local device
-	for device in "$nic" "$edu" "$wire"; do
-		echo "$device $(driver_of "$device") $(cat "/sys/bus/pci/devices/$device/driver_override")"
-	done
-	cat /proc/sys/vm/nr_hugepages
-	find /run/usrpci -mindepth 1 ! -type d ! -name lock ! -name new 2>/dev/null || true
-	grep /run/usrpci /proc/mounts || true
-	pgrep -l -x usrpci-first || true
-}
-
-setup()
-{
-	state >"$scratch/before"
-}
-
-teardown()
-{
-	expect_same "$(state)" "$(cat "$scratch/before")" "the host afterwards"
-}
-
 lend_run@lends-edu-to-a-program-without-rights()
 {
 	expect_output "equal" lend "$edu" -- "$examples/edu_dma" "$edu"
@@ -85,13 +58,20 @@ lend_run@leaves-descriptors-of-root-behind()
 	! grep -q root: <<<"$output"
 }
 
-# The number of a session keyring and of a key in it: root's, then what the program has of them.
-lend_run@leaves-keys-of-root-behind()
+# Sets keys: a program that says whether there is a certain key, has one made, or as many as there may be.
+write_keys()
 {
+	keys=$scratch/keys.py
 	cat >"$scratch/keys.py" <<-'EOF'
-		import ctypes, os, sys
+		import ctypes, os, sys, time
 		libc = ctypes.CDLL(None, use_errno=True)
 		SESSION, ADD_KEY, KEYCTL, JOIN, SEARCH = -3, 248, 250, 1, 10
+		if sys.argv[1] == "fill":
+		    assert libc.syscall(KEYCTL, JOIN, None) > 0
+		    while libc.syscall(ADD_KEY, b"user", b"%d" % time.monotonic_ns(), b"x" * 99, 99, SESSION) > 0:
+		        pass
+		    open(sys.argv[2], "w").close()
+		    time.sleep(1000)
 		if sys.argv[1] == "have":
 		    assert libc.syscall(KEYCTL, JOIN, None) > 0
 		    assert libc.syscall(ADD_KEY, b"user", b"secret", b"hunter2", 7, SESSION) > 0
@@ -100,9 +80,25 @@ lend_run@leaves-keys-of-root-behind()
 	EOF
 	chmod 644 "$scratch/keys.py"
 	chmod 755 "$scratch"
+}
+
+# The number of a session keyring and of a key in it: root's, then what the program has of them.
+lend_run@leaves-keys-of-root-behind()
+{
+	write_keys
 	expect_output "key: [1-9]" python3 "$scratch/keys.py" have python3 "$scratch/keys.py" look
 	expect_output "key: -1" python3 "$scratch/keys.py" have \
 		usrpci -q run "$edu" -- python3 "$scratch/keys.py" look
+}
+
+lend_run@needs-none-of-the-keys-that-a-user-may-have()
+{
+	write_keys
+	setpriv --reuid daemon --regid daemon --clear-groups python3 "$keys" fill "/tmp/full" &
+	wait_for 20 test -e /tmp/full
+	lend -u daemon "$edu" -- true
+	kill %1
+	rm /tmp/full
 }
 
 lend_run@works-whatever-others-lock()
@@ -118,17 +114,6 @@ lend_run@works-whatever-others-lock()
 	setpriv --reuid nobody --regid nogroup --clear-groups flock -n /run/usrpci/lock true || locked=$?
 	[ $locked != 0 ] || fail "everybody can lock /run/usrpci/lock"
 	usrpci -q restore "$edu"
-}
-
-lend_run@gives-back-late-rather-than-never()
-{
-	expect_output "waiting for .* which has been changing this host" usrpci run "$edu" -- \
-		sh -c 'touch /tmp/ready; sleep 2' &
-	local run=$!
-	wait_for 20 test -e /tmp/ready
-	flock /run/usrpci/lock sleep 15
-	wait "$run"
-	rm /tmp/ready
 }
 
 lend_run@does-not-give-the-program-other-devices()
@@ -203,53 +188,6 @@ lend_run@leaves-huge-pages-that-were-reserved-before()
 	expect_same "$(cat /proc/sys/vm/nr_hugepages)" "$before"
 }
 
-lend_run@gives-everything-back-when-it-is-interrupted-before-the-program-runs()
-{
-	local i broker
-	for i in 00 02 05 08 12 18 25 35 50; do
-		usrpci -q run "$nic" "$edu" -- sleep 30 &
-		broker=$!
-		sleep "0.$i"
-		kill -INT "$broker" || true
-		sleep 0.3
-		kill -TERM "$broker" || true
-		wait "$broker" || true
-		wait_for 10 test "$(driver_of "$nic")" = e1000
-		expect_same "$(state)" "$(cat "$scratch/before")" "the host after $i"
-	done
-}
-
-lend_run@leaves-a-note-whenever-it-is-killed()
-{
-	local i broker
-	for i in 02 05 08 11 14 17 20 25 30 40 60; do
-		usrpci -q run "$edu" -- sleep 30 &
-		broker=$!
-		sleep "0.$i"
-		kill -KILL "$broker"
-		wait "$broker" || true
-		wait_for 10 no_process sleep
-		usrpci -q restore --all
-		# Pages that came before the note could say so are usrpci's, but nobody's.
-		usrpci -q hugepages release
-		expect_same "$(state)" "$(cat "$scratch/before")" "the host after $i"
-	done
-}
-
-lend_run@gives-everything-back-when-its-terminal-is-closed()
-{
-	expect_output "^129$" python3 -c '
-import os, pty, sys, time
-broker, terminal = pty.fork()
-if broker == 0:
-    os.execvp("usrpci", ["usrpci", "-q", "run", sys.argv[1], "--", "sleep", "1000"])
-while not os.system("pgrep -x sleep >/dev/null") == 0:
-    time.sleep(0.1)
-os.close(terminal)
-print(os.waitstatus_to_exitcode(os.waitpid(broker, 0)[1]))' "$edu"
-	no_process sleep
-}
-
 lend_run@takes-the-name-of-an-interface()
 {
 	lend "$(interface_of "$nic")" -- test -e "/sys/bus/pci/devices/$nic/uio"
@@ -279,157 +217,9 @@ lend_run@refuses-a-device-whose-note-is-damaged()
 	rm "/run/usrpci/lent/$edu"
 }
 
-lend_run@ends-what-the-program-leaves-behind()
-{
-	lend "$edu" -- sh -c 'setsid sleep 1000 & setsid sh -c "sleep 1001 & sleep 1002" & exit 0'
-	expect_same "$(pgrep -f '^sleep 100[012]$')" ""
-}
-
-lend_run@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-to-memory()
-{
-	kill_while_edu_writes "${USRPCI_KILLS:-5}"
-}
-
-lend_run@takes-a-nic-back-from-a-program-that-is-killed-while-it-receives()
-{
-	kill_while_nic_receives "${USRPCI_KILLS:-5}"
-	lend "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
-	works_with_its_kernel_driver "$nic"
-}
-
-lend_run@stops-a-nic-that-has-no-reset-of-pcis()
-{
-	stop_a_nic_without_reset
-}
-
-lend_run@recovers-from-a-broker-that-is-killed()
-{
-	local broker
-	drive_edu
-	kill -KILL "$broker"
-	wait "$broker" || true
-	wait_for 10 no_process lend_drive
-	expect_output "abandoned" usrpci ps
-	memory_is_kept
-	usrpci restore --all
-	expect_output "BusMaster-" lspci -vvs "$edu"
-}
-
-# What a broker that is killed leaves, with the device handed back to its driver by other means.
-lose_broker_and_give_back_by_hand()
-{
-	local device=/sys/bus/pci/devices/$nic
-	usrpci -q run "$nic" -- sleep 1000 &
-	wait_for 20 is_lent "$nic"
-	kill -KILL $!
-	wait $! || true
-	wait_for 10 no_process sleep
-	echo >"$device/driver_override"
-	echo "$nic" >"$device/driver/unbind"
-	echo "$nic" >/sys/bus/pci/drivers/e1000/bind
-	wait_for 10 interface_of "$nic"
-}
-
-lend_run@leaves-a-device-alone-that-its-kernel-driver-has-again()
-{
-	lose_broker_and_give_back_by_hand
-	address_up "$(interface_of "$nic")"
-	lspci -xxx -s "$nic" >"$scratch/config"
-	usrpci -q -n bind "$edu"
-	expect_same "$(lspci -xxx -s "$nic")" "$(cat "$scratch/config")" "its configuration space"
-	expect_output "the kernel driver e1000 has it again" usrpci bind "$edu"
-	expect_same "$(lspci -xxx -s "$nic")" "$(cat "$scratch/config")" "its configuration space"
-	ping_gateway "$(interface_of "$nic")"
-	quiet_interface "$nic"
-	usrpci -q restore --all
-}
-
-lend_run@stops-nothing-in-a-dry-run()
-{
-	local broker
-	drive_edu
-	kill -KILL "$broker"
-	wait "$broker" || true
-	wait_for 10 no_process lend_drive
-	usrpci config "$edu" write COMMAND 0x6
-	usrpci -q -n bind "$nic"
-	expect_output "BusMaster+" lspci -vvs "$edu"
-	usrpci -q restore --all
-	expect_output "BusMaster-" lspci -vvs "$edu"
-}
-
-# A recovery that is killed at its N-th write, and then another one, leave what the administrator has.
-lend_run@recovers-huge-pages-once()
-{
-	local broker pages write
-	pages=$(cat /proc/sys/vm/nr_hugepages)
-	for write in 2 3 4 5 6; do
-		drive_edu
-		kill -KILL "$broker"
-		wait "$broker" || true
-		wait_for 10 no_process lend_drive
-		strace -qq -o /dev/null -e trace=write -e "inject=write:signal=KILL:when=$write" \
-			usrpci -q restore --all || true
-		usrpci -q restore --all
-		(($(cat /proc/sys/vm/nr_hugepages) >= pages)) || fail "killed at write $write"
-		usrpci -q hugepages release
-		expect_same "$(cat /proc/sys/vm/nr_hugepages)" "$pages" "after a kill at write $write"
-	done
-}
-
-# As above, for a broker that is killed at its N-th write; most of these are near its end.
-lend_run@gives-huge-pages-back-once-when-the-broker-is-killed-at-its-end()
-{
-	local base write kept
-	base=$(cat /proc/sys/vm/nr_hugepages)
-	usrpci -q hugepages reserve $((base + 2))
-	kept=$(cat /proc/sys/vm/nr_hugepages)
-	for write in {6..24}; do
-		strace -qq -o /dev/null -e trace=write -e "inject=write:signal=KILL:when=$write" \
-			usrpci -q run --hugepages $((kept + 2)) "$edu" -- true || true
-		wait_for 10 no_process lend_drive
-		usrpci -q restore --all
-		(($(cat /proc/sys/vm/nr_hugepages) >= kept)) || fail "pages of others are gone: write $write"
-		usrpci -q hugepages release
-		expect_same "$(cat /proc/sys/vm/nr_hugepages)" "$base" "after a kill at write $write"
-		usrpci -q hugepages reserve $((base + 2))
-	done
-	usrpci -q hugepages release
-}
-
-lend_run@recovers-when-both-are-killed-and-the-next-run-cleans-up()
-{
-	local broker
-	drive_edu
-	kill -KILL "$broker"
-	pkill -KILL lend_drive || true
-	wait "$broker" || true
-	lend "$edu" -- "$examples/edu_dma" "$edu"
-}
-
-lend_run@survives-a-program-that-stops-and-is-killed()
-{
-	local broker
-	drive_edu
-	pkill -STOP lend_drive
-	sleep 0.3
-	pkill -KILL lend_drive
-	wait "$broker" || true
-}
-
-lend_run@goes-on-with-other-devices-while-one-that-was-left-is-held()
-{
-	keep_file_of_a_killed_brokers hold
-	expect_output "\(lend_keep\) has /dev/uio0 open" lend "$nic" -- true
-	expect_fail 5 "what a killed broker left of it is not cleaned up" usrpci -q run "$edu" -- true
-	memory_is_kept
-	end_keeper
-	usrpci -q restore --all
-}
-
 lend_run@survives-hostile-messages()
 {
-	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-10}"
+	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-5}"
 }
 
 lend_run@survives-a-program-that-cuts-the-file-of-its-memory()
@@ -451,6 +241,12 @@ lend_run@works-where-no-hugetlbfs-is-mounted()
 	umount /dev/hugepages
 	expect_output "equal" lend "$edu" -- "$examples/edu_dma" "$edu"
 	mount -t hugetlbfs none /dev/hugepages
+}
+
+# The page stays allocated, so that the file gets no other where only one may be lent.
+lend_run@keeps-a-page-that-the-program-punches-out()
+{
+	expect_output "the page is kept" lend --hugepages 1 "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_file" punch
 }
 
 lend_run@works-with-few-descriptors()
@@ -480,8 +276,8 @@ lend_run@ends-a-thousand-processes-and-no-other()
 lend_run@filters-the-brokers-system-calls()
 {
 	usrpci -q run "$edu" -- sleep 1000 &
-	wait_for 20 pgrep -x sleep
-	wait_for 5 grep -q '^Seccomp:.*2' "/proc/$!/status"
+	wait_for 20 pgrep -x usrpci-serve
+	wait_for 5 grep -q '^Seccomp:.*2' "/proc/$(pgrep -x usrpci-serve)/status"
 	kill -TERM $!
 	wait $! || true
 }
@@ -490,12 +286,6 @@ lend_run@keeps-the-program-from-typing-on-the-terminal()
 {
 	local type="import fcntl; fcntl.ioctl(0, 0x5412, b'x')"
 	expect_fail 1 "not permitted" script -qec "usrpci -q run $edu -- python3 -c \"$type\"" /dev/null
-}
-
-lend_and_lose_registers()
-{
-	lend "$nic" -- sh -c "usrpci -q config $nic write 3c.b 55 && usrpci -q config $nic write COMMAND 0
-		usrpci -q config $nic write 3c.b 44; : >/tmp/lost; $1"
 }
 
 # The address of message interrupts is a write to any address, by a device that is the kernel's again.
@@ -508,6 +298,19 @@ lend_run@keeps-registers-that-are-the-kernels()
 	expect_fail 1 "is not lent" usrpci -q run "$hot" -- sh -c \
 		"usrpci -q config $hot write CAP_MSI+4.l 12345000"
 	expect_same "$(setpci -s "$hot" CAP_MSI+4.l)" "$msi"
+}
+
+# All 4096 bytes, AER among them, but for what the device reports by itself.
+lend_run@leaves-all-registers-as-they-were()
+{
+	local before
+	usrpci -q bind --driver "" "$hot"
+	before=$(lspci -xxxxs "$hot")
+	printf '%s\n' "open $hot" "config-write 4 0x108 0x12345" "config-write 4 0xd8 0xfee00000" \
+		"config-write 2 0xcc 0x103" "config-write 2 0xe8 0x5ebf" "config-write 1 0x0c 8" |
+		expect_output "EPERM|EACCES|ok" lend "$hot" -- "$USRPCI_BUILD/tests/qemu/probe"
+	expect_same "$(lspci -xxxxs "$hot")" "$before" "configuration space"
+	usrpci -q restore "$hot"
 }
 
 lend_run@puts-power-and-express-registers-back()
@@ -539,94 +342,6 @@ lend_run@puts-configuration-space-back()
 	lend_and_lose_registers ""
 	expect_same "$(lspci -xs "$nic")" "$(cat "$scratch/config")"
 	works_with_its_kernel_driver "$nic"
-}
-
-lend_run@puts-configuration-space-back-after-a-killed-broker()
-{
-	local broker
-	rm -f /tmp/lost
-	lend_and_lose_registers "exec sleep 1000" &
-	wait_for 20 test -e /tmp/lost
-	broker=$(pgrep -x usrpci)
-	kill -KILL "$broker"
-	wait_for 20 no_process sleep
-	usrpci -q restore --all
-	works_with_its_kernel_driver "$nic"
-}
-
-lend_run@keeps-memory-of-a-killed-broker-while-its-device-is-held()
-{
-	keep_file_of_a_killed_brokers hold
-	expect_fail 5 "lend_keep. has /dev/uio0 open" usrpci -q restore --all
-	memory_is_kept
-	end_keeper
-	usrpci -q restore --all
-}
-
-lend_run@ends-the-program-with-a-killed-broker()
-{
-	usrpci -q run "$edu" -- sh -c 'setsid sleep 1000 & setsid sh -c "sleep 1001 & sleep 1002" & wait' &
-	local broker=$!
-	wait_for 20 pgrep -f '^sleep 1002'
-	kill -KILL "$broker"
-	wait "$broker" || true
-	wait_for 2 no_process sleep
-	usrpci -q restore --all
-}
-
-# left_behind WHAT HOW COMMAND...: the device and its memory stay until the keeper is gone.
-left_behind()
-{
-	local what=$1 how=$2
-	shift 2
-	keeper "$how"
-	expect_fail 4 "$what" usrpci -q run "$@"
-	memory_is_kept
-	[ -e "/run/usrpci/lent/$edu" ]
-	expect_same "$(driver_of "$edu")" uio_pci_generic
-	expect_fail 5 "$what" usrpci -q restore --all
-	end_keeper
-	usrpci -q restore --all
-	expect_same "$(driver_of "$edu")" ""
-}
-
-lend_run@keeps-a-device-whose-node-was-passed-on()
-{
-	left_behind "lend_keep. has /dev/uio0 open" hold \
-		"$edu" -- "$keep" pass /dev/uio0
-}
-
-lend_run@keeps-a-device-that-a-thread-has-alone()
-{
-	left_behind "lend_keep. has /dev/uio0 open" thread "$edu" -- "$keep" pass /dev/uio0
-}
-
-lend_run@keeps-a-device-whose-registers-were-passed-on()
-{
-	left_behind "lend_keep. has .*/resource0 open" hold \
-		"$edu" -- "$keep" pass "/sys/bus/pci/devices/$edu/resource0"
-}
-
-lend_run@keeps-a-device-whose-registers-are-mapped()
-{
-	left_behind "lend_keep. has .*/resource0 mapped" map \
-		"$edu" -- "$keep" pass "/sys/bus/pci/devices/$edu/resource0"
-}
-
-# The device is back, because its memory alone does not reach it.
-lend_run@keeps-memory-that-was-passed-on()
-{
-	local how
-	for how in hold map unread; do
-		keeper $how
-		expect_fail 4 "a process has some of the DMA memory still" \
-			usrpci -q run "$edu" "$nic" -- "$keep" pass page
-		expect_same "$(driver_of "$nic")" e1000
-		memory_is_kept
-		expect_fail 5 "DMA memory still" usrpci -q restore --all
-		end_keeper
-		usrpci -q restore --all
-	done
 }
 
 uptime_ms()
@@ -682,42 +397,4 @@ lend_run@lends-no-more-huge-pages-than-it-says()
 	expect_output "pages: 2$" lend --hugepages 2 "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_file" grow
 	expect_output "pages: 8$" lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_file" grow
 	echo 4 >/proc/sys/vm/nr_hugepages
-}
-
-lend_run@takes-a-living-broker-for-living-in-another-namespace()
-{
-	usrpci -q run "$edu" -- sleep 1000 &
-	local broker=$!
-	wait_for 20 is_lent "$edu"
-	expect_fail 5 "it is lent to sleep" unshare -pf --mount-proc usrpci -q restore --all
-	expect_fail 5 "it is lent to sleep" usrpci -q bind --force --driver "" "$edu"
-	is_lent "$edu"
-	expect_same "$(driver_of "$edu")" uio_pci_generic
-	kill -TERM "$broker"
-	wait "$broker" || true
-}
-
-lend_run@gives-back-when-its-notes-were-removed()
-{
-	usrpci -q run "$nic" -- sh -c 'touch /tmp/ready; sleep 1000' &
-	wait_for 20 test -e /tmp/ready
-	rm -r /run/usrpci/lent /run/usrpci/journal /run/usrpci/brokers
-	kill -TERM $!
-	wait $! || true
-	rm /tmp/ready
-	expect_same "$(driver_of "$nic")" e1000
-}
-
-# The last: the device does not come back.
-lend_run@survives-a-device-that-is-unplugged()
-{
-	usrpci -q run 01:00.0 -- sleep 1000 &
-	local broker=$!
-	wait_for 20 is_lent 0000:01:00.0
-	"$here/monitor" device_del nic1
-	sleep 2
-	kill -TERM "$broker"
-	wait "$broker" || true
-	wait_for 20 is_not_lent 0000:01:00.0
-	[ ! -e /run/usrpci/journal/0000:01:00.0 ]
 }

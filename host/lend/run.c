@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Starts the program and the process that serves it, passes signals on, and waits until the program
+ * has ended. This process, which gives the devices back, hears nothing of the program but that.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "array.h"
+#include "lend/lend.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+struct watch {
+	struct lend *lend;
+	int signals;
+	bool ended;
+	bool lost; /* the process that serves has not ended by itself */
+	int wait_status;
+};
+
+static void reap(struct watch *watch)
+{
+	struct lend *lend = watch->lend;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == lend->first)
+			lend->first = 0;
+		if (pid == lend->server) {
+			lend->server = 0;
+			watch->lost = status != 0;
+		}
+		if (pid != lend->program)
+			continue;
+		watch->ended = true;
+		watch->wait_status = status;
+	}
+}
+
+/* What the terminal sends goes to the whole foreground group, the program included. */
+static void pass_signal(struct watch *watch)
+{
+	struct signalfd_siginfo info;
+
+	if (read(watch->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(watch);
+	else if (info.ssi_code <= 0 || info.ssi_signo == SIGHUP)
+		kill(watch->lend->program, (int)info.ssi_signo);
+}
+
+static void list_signals(sigset_t *signals)
+{
+	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+				     SIGUSR2, SIGALRM, SIGCONT, SIGCHLD};
+
+	sigemptyset(signals);
+	for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
+		sigaddset(signals, passed[i]);
+}
+
+void lend_signals_block(struct lend *lend)
+{
+	sigset_t signals;
+
+	list_signals(&signals);
+	sigprocmask(SIG_BLOCK, &signals, &lend->signals_before);
+}
+
+/* Signals that arrived meanwhile were meant for the program; its exit status reports them. */
+void lend_signals_restore(const struct lend *lend)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &lend->signals_before, NULL);
+}
+
+/* A signal that ends programs and came before there was one; 0: none. */
+static int early_signal(void)
+{
+	static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	sigset_t pending;
+
+	sigpending(&pending);
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		if (sigismember(&pending, ending[i]))
+			return ending[i];
+	return 0;
+}
+
+/* It blocks: what can be read is all that is waited for. */
+static int open_signals(void)
+{
+	sigset_t signals;
+	int fd;
+
+	list_signals(&signals);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * It ends with this process, whatever the program does, and has nothing by which others know that
+ * this one lives. Does not return.
+ */
+static void run_server(struct lend *lend, pid_t broker, int hello)
+{
+	int error;
+
+	prctl(PR_SET_NAME, "usrpci-serve");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != broker)
+		_exit(1);
+	close(lend->lives);
+	close(lend->registered);
+	error = lend_filter_server();
+	if (error)
+		log_warning(lend->host->ctx, NULL, NULL,
+			    "the broker answers without a filter of system calls: %s",
+			    strerror(-error));
+	lend_serve(lend, hello);
+	_exit(0);
+}
+
+static int start_server(struct lend *lend, int hello)
+{
+	pid_t broker = getpid();
+
+	fflush(NULL);
+	lend->server = fork();
+	if (lend->server == 0)
+		run_server(lend, broker, hello);
+	return lend->server > 0 ? 0
+				: report(lend->host->ctx, -errno, NULL, NULL,
+					 "cannot start the process that answers the program");
+}
+
+/* The program comes first: it has its own start to do before it asks for anything. */
+static int start(struct lend *lend)
+{
+	int pair[2], status = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	lend->program = lend_child_start(lend, pair[1], &status);
+	close(pair[1]);
+	if (lend->program < 0)
+		status = status ? status : lend->program;
+	else
+		status = start_server(lend, pair[0]);
+	close(pair[0]);
+	return status;
+}
+
+static int watch_program(struct watch *watch)
+{
+	while (!watch->ended && !watch->lost)
+		pass_signal(watch);
+	if (!watch->ended)
+		return refuse(watch->lend->host->ctx, -EPIPE, NULL, NULL,
+			      "the process that answers the program was killed, so the program "
+			      "is ended");
+	return WIFSIGNALED(watch->wait_status) ? 128 + WTERMSIG(watch->wait_status)
+					       : WEXITSTATUS(watch->wait_status);
+}
+
+int lend_run(struct lend *lend)
+{
+	struct watch watch = {.lend = lend};
+	int status = early_signal();
+
+	if (status)
+		return 128 + status;
+	watch.signals = open_signals();
+	status = watch.signals < 0 ? watch.signals : start(lend);
+	if (!status) {
+		/* They say already what cleaning up needs; only usrpci ps would miss the program. */
+		lend_notes_write(lend);
+		status = watch_program(&watch);
+	}
+	lend_child_end_all(lend);
+	if (watch.signals >= 0)
+		close(watch.signals);
+	return status;
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a killed broker left, and who has the device by the time that it is found.
+ */
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "journal.h"
+#include "kernel.h"
+#include "lend/lend.h"
+#include "state.h"
+
+#define ADDR "0000:03:00.0"
+#define NOTE STATE_DIR "/lent/" ADDR
+
+static char *const argv[] = {(char *)"driver", NULL};
+static const struct usrpci_lend_options options = {.argv = argv};
+
+/* A note of a broker that is gone: no lock says that it lives. */
+static void leave_note(struct kernel *kernel, uint64_t identity, size_t pages)
+{
+	struct lend_device device = {
+		.info = {.addr = address(ADDR)},
+		.name = ADDR,
+		.driver_before = "e1000",
+		.identity = identity,
+	};
+	struct lend lend = {
+		.host = kernel->host,
+		.options = &options,
+		.devices = &device,
+		.count = 1,
+		.reserved = pages,
+	};
+
+	assert_int_equal(lend_config_save(kernel->host, &device.info.addr, &device.config), 0);
+	assert_int_equal(lend_note_write(&lend, &device), 0);
+}
+
+static void add_device(struct kernel *kernel, const char *driver)
+{
+	const struct fixture_device device = {.addr = ADDR, .driver = driver};
+
+	fixture_add(kernel->fixture, &device);
+}
+
+/* As a driver does that has taken the device since: transactions are allowed, interrupts too. */
+static void set_going(struct kernel *kernel)
+{
+	uint8_t command[2];
+
+	put_le16(command, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	fixture_config(kernel->fixture, ADDR, PCI_COMMAND, command, sizeof(command));
+	fixture_config(kernel->fixture, ADDR, PCI_INTERRUPT_LINE, "\x0b", 1);
+}
+
+static void assert_going(struct kernel *kernel)
+{
+	uint8_t command[2], line;
+
+	fixture_config_read(kernel->fixture, ADDR, PCI_COMMAND, command, sizeof(command));
+	fixture_config_read(kernel->fixture, ADDR, PCI_INTERRUPT_LINE, &line, 1);
+	assert_int_equal(get_le16(command), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_int_equal(line, 0x0b);
+}
+
+static bool note_is_there(struct kernel *kernel)
+{
+	char *text = fixture_read(kernel->fixture, NOTE);
+
+	free(text);
+	return text != NULL;
+}
+
+static void a_device_that_its_kernel_driver_has_again_is_left_alone(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, "e1000");
+	leave_note(kernel, 0, 0);
+	set_going(kernel);
+	assert_int_equal(usrpci_host_recover(kernel->host), 1);
+	assert_going(kernel);
+	assert_false(note_is_there(kernel));
+	assert_logged(kernel->fixture, "the kernel driver e1000 has it again");
+}
+
+static void a_dry_run_leaves_a_device_alone(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, "uio_pci_generic");
+	leave_note(kernel, 0, 0);
+	set_going(kernel);
+	usrpci_host_recover(kernel_host(kernel, true));
+	assert_going(kernel);
+	assert_true(note_is_there(kernel));
+}
+
+static void another_device_in_its_place_is_left_alone(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, "uio_pci_generic");
+	leave_note(kernel, 1, 0);
+	set_going(kernel);
+	assert_int_equal(usrpci_host_recover(kernel->host), 1);
+	assert_going(kernel);
+	assert_false(note_is_there(kernel));
+	assert_logged(kernel->fixture, "another device is in the place");
+}
+
+static void the_same_device_is_stopped(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_addr addr = address(ADDR);
+	uint8_t command[2];
+
+	add_device(kernel, "uio_pci_generic");
+	leave_note(kernel, journal_identity(kernel->host, &addr), 0);
+	set_going(kernel);
+	usrpci_host_recover(kernel->host);
+	fixture_config_read(kernel->fixture, ADDR, PCI_COMMAND, command, sizeof(command));
+	assert_int_equal(get_le16(command) & PCI_COMMAND_MASTER, 0);
+}
+
+/* A recovery that is killed at any of its changes, and the next one, take two pages and no more. */
+static void pages_are_given_back_once(void **state)
+{
+	struct kernel *kernel = *state;
+	int status, change = 0;
+
+	add_device(kernel, "e1000");
+	do {
+		kernel_pool(kernel, 0, 0, 0);
+		kernel->memory = 100;
+		assert_int_equal(usrpci_host_hugepages_reserve(kernel->host, 6, 2 << 20, 0), 6);
+		assert_int_equal(usrpci_host_hugepages_reserve(kernel->host, 8, 2 << 20, 0), 2);
+		leave_note(kernel, 0, 2);
+		kernel->changes = 0;
+		kernel->killed_at = ++change;
+		if (fork() == 0) {
+			usrpci_host_recover(kernel->host);
+			_exit(0);
+		}
+		wait(&status);
+		kernel->killed_at = 0;
+		usrpci_host_recover(kernel->host);
+		assert_true(kernel_pool_total(kernel, 0) >= 6);
+		usrpci_host_hugepages_release(kernel->host, 0, -1);
+		assert_int_equal(kernel_pool_total(kernel, 0), 0);
+	} while (WIFSIGNALED(status));
+	assert_true(change > 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_device_that_its_kernel_driver_has_again_is_left_alone),
+		TEST(a_dry_run_leaves_a_device_alone),
+		TEST(another_device_in_its_place_is_left_alone),
+		TEST(the_same_device_is_stopped),
+		TEST(pages_are_given_back_once),
+	};
+
+	return cmocka_run_group_tests_name("lend", tests, NULL, NULL);
+}
