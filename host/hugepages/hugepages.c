@@ -210,14 +210,17 @@ static int out_of_memory(struct usrpci_host *host, size_t page_size, size_t miss
 		missing, page_size / 1024, got, is_short ? "short" : "fragmented", memory >> 20);
 }
 
+/* Also when that cannot be noted: the note that is there counts only pages that exist. */
 static void undo_growth(struct usrpci_host *host, struct selection *selection, const size_t *grown)
 {
+	static const char why[] = "give back what was not enough";
+
 	for (int i = 0; i < selection->count; i++) {
 		struct usrpci_hugepages *pool = selection->picked[i];
+		size_t before = pool->total - grown[i];
 
-		if (grown[i])
-			resize(host, &selection->all, pool, pool->total - grown[i],
-			       "give back what was not enough");
+		if (grown[i] && resize(host, &selection->all, pool, before, why))
+			set_total(host, pool, before, why);
 	}
 }
 
@@ -229,10 +232,13 @@ static int grow_all(struct usrpci_host *host, struct selection *selection, size_
 	int i, got;
 
 	for (i = 0; i < selection->count && left; i++) {
-		got = grow(host, &selection->all, selection->picked[i], left);
+		struct usrpci_hugepages *pool = selection->picked[i];
+		size_t before = pool->total;
+
+		got = grow(host, &selection->all, pool, left);
+		grown[i] = pool->total > before ? pool->total - before : 0;
 		if (got < 0)
 			return got;
-		grown[i] = (size_t)got;
 		left -= (size_t)got < left ? (size_t)got : left;
 	}
 	return left ? out_of_memory(host, selection->page_size, missing, missing - left) : 0;
@@ -246,10 +252,12 @@ static int grow_or_undo(struct usrpci_host *host, struct selection *selection, s
 	if (!grown)
 		return -ENOMEM;
 	error = grow_all(host, selection, missing, grown);
-	if (error)
+	failed = error ? 0 : pools_write_note(host, &selection->all);
+	if (error || failed)
 		undo_growth(host, selection, grown);
 	free(grown);
-	failed = pools_write_note(host, &selection->all);
+	if (error)
+		failed = pools_write_note(host, &selection->all);
 	return error ?: failed;
 }
 

@@ -11,7 +11,6 @@ nic=0000:00:01.0
 edu=0000:00:02.0
 wire=0000:00:04.0
 peer=0000:00:05.0
-hot=0000:01:00.0
 # shellcheck source=tests/qemu/lend.sh
 . "$USRPCI_SOURCE/tests/qemu/lend.sh"
 

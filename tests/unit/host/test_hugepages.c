@@ -7,9 +7,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "kernel.h"
 #include "state.h"
 
@@ -150,6 +152,31 @@ static void a_write_that_fails_leaves_the_pool(void **state)
 	assert_null(fixture_read(kernel->fixture, STATE_DIR "/hugepages"));
 }
 
+static const struct host_kernel *kernel_of_test;
+
+/* From its first change on, nothing can be written below /run any more. */
+static int perform_and_fill_run(struct usrpci_host *host, const struct change *change)
+{
+	char path[PATH_SIZE];
+
+	assert_int_equal(path_format(host->ctx, path, STATE_DIR "/new"), 0);
+	mkdir(path, 0700);
+	return kernel_of_test->perform(host, change);
+}
+
+static void pages_that_cannot_be_noted_are_given_back(void **state)
+{
+	struct kernel *kernel = *state;
+	struct host_kernel full;
+
+	kernel_of_test = kernel->host->kernel;
+	full = *kernel_of_test;
+	full.perform = perform_and_fill_run;
+	kernel->host->kernel = &full;
+	assert_true(reserve(kernel, 6) < 0);
+	assert_int_equal(kernel_pool_total(kernel, 0), 10);
+}
+
 /* Ends a child with SIGKILL right after its n-th change, while it calls fn. */
 static void kill_after(struct kernel *kernel, int change, void (*fn)(struct kernel *kernel))
 {
@@ -284,6 +311,7 @@ int main(void)
 		TEST(too_little_is_given_back_and_explained),
 		TEST(more_than_there_is_memory_is_not_even_tried),
 		TEST(a_write_that_fails_leaves_the_pool),
+		TEST(pages_that_cannot_be_noted_are_given_back),
 		TEST(a_program_killed_while_it_reserves_leaves_its_pages_known),
 		TEST(a_program_killed_while_it_releases_leaves_no_claim_to_others_pages),
 		TEST(nodes_are_counted_apart),
