@@ -108,41 +108,19 @@ static int apply(struct usrpci_host *host, const struct change *change)
 	return options->dry_run ? 0 : host->kernel->perform(host, change);
 }
 
-__attribute__((format(printf, 5, 0))) static int write_to(struct usrpci_host *host, const char *why,
-							  const char *value,
-							  struct patience *patience,
-							  const char *format, va_list args)
+int apply_write(struct usrpci_host *host, const char *why, const char *value,
+		struct patience *patience, const char *format, ...)
 {
 	char path[PATH_SIZE];
-	int length = vsnprintf(path, sizeof(path), format, args);
+	va_list args;
+	int length;
 
+	va_start(args, format);
+	length = vsnprintf(path, sizeof(path), format, args);
+	va_end(args);
 	if (length < 0 || (size_t)length >= sizeof(path))
 		return -ENAMETOOLONG;
 	return apply(host, &(struct change){CHANGE_WRITE, path, value, why, .patience = patience});
-}
-
-int apply_write(struct usrpci_host *host, const char *why, const char *value, const char *format,
-		...)
-{
-	va_list args;
-	int error;
-
-	va_start(args, format);
-	error = write_to(host, why, value, NULL, format, args);
-	va_end(args);
-	return error;
-}
-
-int apply_write_patiently(struct usrpci_host *host, const char *why, const char *value,
-			  struct patience *patience, const char *format, ...)
-{
-	va_list args;
-	int error;
-
-	va_start(args, format);
-	error = write_to(host, why, value, patience, format, args);
-	va_end(args);
-	return error;
 }
 
 int apply_module(struct usrpci_host *host, const char *why, const char *module)

@@ -49,13 +49,9 @@ struct change {
 };
 
 /* Each returns 0 or a negative errno, and logs no failure: what it means is the caller's to say. */
-__attribute__((format(printf, 4, 5))) int apply_write(struct usrpci_host *host, const char *why,
-						      const char *value, const char *format, ...);
-/* As apply_write(); patience may be NULL. */
-__attribute__((format(printf, 5, 6))) int apply_write_patiently(struct usrpci_host *host,
-								const char *why, const char *value,
-								struct patience *patience,
-								const char *format, ...);
+__attribute__((format(printf, 5, 6))) int apply_write(struct usrpci_host *host, const char *why,
+						      const char *value, struct patience *patience,
+						      const char *format, ...);
 int apply_module(struct usrpci_host *host, const char *why, const char *module);
 int apply_owner(struct usrpci_host *host, const char *why, const char *path, uid_t uid, gid_t gid);
 int apply_mode(struct usrpci_host *host, const char *why, const char *path, mode_t mode);

@@ -145,7 +145,8 @@ static int set_override(struct usrpci_host *host, struct target *target, const c
 		snprintf(why, sizeof(why),
 			 driver[0] ? "let only %s take %s" : "%slet any driver take %s", driver,
 			 target->name);
-	error = apply_write(host, why, driver, PCI_DEVICES "/%s/driver_override", target->name);
+	error = apply_write(host, why, driver, NULL, PCI_DEVICES "/%s/driver_override",
+			    target->name);
 	if (error)
 		return refused(host, target, error, "choose its driver", "driver_override");
 	snprintf(target->now.driver_override, NAME_SIZE, "%s", driver);
@@ -194,7 +195,7 @@ static int write_address(struct usrpci_host *host, struct target *target, const 
 	error = state_hold(host, name, &patience.held);
 	if (error)
 		return error;
-	error = apply_write_patiently(host, why, target->name, &patience, "%s", path);
+	error = apply_write(host, why, target->name, &patience, "%s", path);
 	if (!patience.pid) {
 		state_let_go(host, name, patience.held, NULL);
 		return error;

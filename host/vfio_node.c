@@ -40,13 +40,17 @@ static bool is_open(struct usrpci_host *host, const char *directory, int group)
 	return fd == -EBUSY;
 }
 
+bool vfio_node_is_open(struct usrpci_host *host, int group)
+{
+	return is_open(host, "/dev/vfio/", group) || is_open(host, "/dev/vfio/noiommu-", group);
+}
+
 int vfio_node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *info)
 {
 	uint64_t end = clock_ms() + host->settle_ms;
 	char name[USRPCI_ADDR_STRLEN];
 
-	while (is_open(host, "/dev/vfio/", info->iommu_group) ||
-	       is_open(host, "/dev/vfio/noiommu-", info->iommu_group)) {
+	while (vfio_node_is_open(host, info->iommu_group)) {
 		if (clock_ms() >= end)
 			return refuse(
 				host->ctx, -EBUSY, usrpci_addr_format(&info->addr, name),

@@ -8,10 +8,13 @@
 #include "journal.h"
 
 /*
- * Whether a process has a vfio group open: 0, or -EBUSY, logged, after waiting for a moment. The
- * kernel tells by refusing to open it once more, so one counts that no process shows: a descriptor
- * of the device alone, or one on its way through a socket.
+ * Whether a process has a vfio group open. The kernel refuses to open it once more then, so a
+ * descriptor counts that no process shows: one of the device alone, or one that is on its way
+ * through a socket.
  */
+bool vfio_node_is_open(struct usrpci_host *host, int group);
+
+/* Returns 0 when nobody has the device's group open; -EBUSY, logged, after waiting for a moment. */
 int vfio_node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *info);
 
 /*

@@ -72,12 +72,11 @@ int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx 
 		error = -ENOMEM;
 	else
 		error = lent_connect(ctx);
-	if (error) {
+	if (error)
 		usrpci_ctx_close(ctx);
-		return error;
-	}
-	*result = ctx;
-	return 0;
+	else
+		*result = ctx;
+	return error;
 }
 
 int usrpci_ctx_unread(struct usrpci_ctx *ctx, const char **path)

@@ -377,12 +377,11 @@ static int sysfs_open(struct usrpci_dev *dev)
 	if (!sysfs)
 		return -ENOMEM;
 	error = sysfs_attach(dev, sysfs);
-	if (error) {
+	if (error)
 		free(sysfs);
-		return error;
-	}
-	dev->backend = sysfs;
-	return 0;
+	else
+		dev->backend = sysfs;
+	return error;
 }
 
 static void sysfs_close(struct usrpci_dev *dev)

@@ -16,8 +16,7 @@
 #include <string.h>
 
 #include "hypercall.h"
-#include "memory.h"
-#include "message.h"
+#include "layout.h"
 
 /*
  * Where NetBSD's struct buf has b_flags, b_data and b_saveaddr, on 64-bit machines. librump's

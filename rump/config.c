@@ -14,7 +14,6 @@
 
 #include "hypercall.h"
 #include "layout.h"
-#include "message.h"
 
 /* NetBSD reads 4 bytes at once: the type of the header is the third of those that begin here. */
 #define HEADER                PCI_CACHE_LINE_SIZE

@@ -17,7 +17,6 @@
 
 #include "hypercall.h"
 #include "layout.h"
-#include "message.h"
 
 /* One driver's wish for a device's interrupts. Never freed. */
 struct rump_handler {

@@ -19,8 +19,6 @@
 #endif
 
 #include "layout.h"
-#include "memory.h"
-#include "message.h"
 
 static struct rump_bus the_bus;
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include <usrpci/usrpci.h>
@@ -47,3 +48,18 @@ bool rump_ports_allowed(void);
 
 /* The function at an address of the rump kernel's bus, NULL when there is none. */
 struct rump_function *rump_function(unsigned int bus, unsigned int device, unsigned int function);
+
+/*
+ * memory.c: allocates from the bus's DMA heap, below 4 GiB as long as it can. Returns 0 or a
+ * negative errno.
+ */
+int rump_heap_alloc(struct rump_bus *bus, size_t size, size_t align, void **block);
+
+/* Whether a shortage of memory was reported already: the kernel asks for it again and again. */
+bool rump_memory_is_short(void);
+
+/*
+ * A rump kernel's console is its process's standard output; what goes wrong here is the user's to
+ * read.
+ */
+#define rump_message(format, ...) fprintf(stderr, "usrpci-rump: " format "\n", ##__VA_ARGS__)

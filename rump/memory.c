@@ -22,8 +22,6 @@
 
 #include "hypercall.h"
 #include "layout.h"
-#include "memory.h"
-#include "message.h"
 
 #define LIMIT_32BIT 0xffffffffu
 

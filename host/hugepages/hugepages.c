@@ -126,7 +126,7 @@ static int set_total(struct usrpci_host *host, const struct usrpci_hugepages *po
 
 	pool_path(host, pool, path);
 	snprintf(value, sizeof(value), "%zu", total);
-	error = apply_write(host, why, value, "%s/nr_hugepages", path);
+	error = apply_write(host, why, value, NULL, "%s/nr_hugepages", path);
 	if (error)
 		return report(host->ctx, error, NULL,
 			      error == -EROFS ? "/sys is mounted read-only, as in a container: run "
@@ -166,7 +166,7 @@ static int grow(struct usrpci_host *host, struct pools *all, struct usrpci_hugep
 	for (try = 0; !error && try < GROW_TRIES && pool->total < before + count; try++) {
 		/* Whether compaction helped shows in the next try, so its failure tells nothing. */
 		if (try)
-			apply_write(host, "move pages together", "1", COMPACT);
+			apply_write(host, "move pages together", "1", NULL, COMPACT);
 		error = resize(host, all, pool, before + count, "reserve huge pages");
 	}
 	if (error)

@@ -27,6 +27,7 @@
 #include "file.h"
 #include "lend/lend.h"
 #include "unread.h"
+#include "vfio_node.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
@@ -226,18 +227,6 @@ static int search_processes(struct search *search)
 	return 0;
 }
 
-/* A group opens for one at a time, and a device's descriptor keeps it open. */
-static bool group_is_open(struct usrpci_host *host, int group)
-{
-	int fd = file_open(host->ctx, O_RDONLY, "/dev/vfio/%d", group);
-
-	if (fd == -ENOENT)
-		fd = file_open(host->ctx, O_RDONLY, "/dev/vfio/noiommu-%d", group);
-	if (fd >= 0)
-		close(fd);
-	return fd == -EBUSY;
-}
-
 /* 0 when nobody has the device; -EBUSY, and who has it. */
 static int search_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 			 char holder[HOLDER_SIZE])
@@ -246,7 +235,7 @@ static int search_device(struct usrpci_host *host, const struct usrpci_dev_info 
 	struct search search = {.host = host};
 	int error;
 
-	search.vfio = info->iommu_group >= 0 && group_is_open(host, info->iommu_group);
+	search.vfio = info->iommu_group >= 0 && vfio_node_is_open(host, info->iommu_group);
 	list_files(&search, info);
 	error = search_processes(&search);
 	if (!error && !search.holder[0] && unread_count(host->ctx) != before)

@@ -708,12 +708,11 @@ int heap_create(struct heap **result)
 	struct heap *heap = calloc(1, sizeof(*heap));
 	int error = heap ? heap_table_create(&heap->table) : -ENOMEM;
 
-	if (error) {
+	if (error)
 		free(heap);
-		return error;
-	}
-	*result = heap;
-	return 0;
+	else
+		*result = heap;
+	return error;
 }
 
 #define FREE_LIST(list, type)              \

@@ -73,10 +73,9 @@ int qemu_start(const struct qemu_model *model, struct qemu **result)
 	pthread_mutex_init(&qemu->lock, NULL);
 	pthread_mutex_init(&qemu->watch_lock, NULL);
 	error = boot(qemu, model);
-	if (error) {
+	if (error)
 		qemu_stop(qemu);
-		return error;
-	}
-	*result = qemu;
-	return 0;
+	else
+		*result = qemu;
+	return error;
 }

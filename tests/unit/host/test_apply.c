@@ -17,10 +17,10 @@ static void changes_are_lines_of_shell(void **state)
 	struct kernel *kernel = *state;
 	struct usrpci_host *host = kernel_host(kernel, true);
 
-	apply_write(host, "plain", "0000:03:00.0", "/sys/bus/%s", "unbind");
-	apply_write(host, "empty", "", "/sys/x");
-	apply_write(host, "quoted", "8086 100e", "/sys/a b/it's");
-	apply_write(host, "hostile", "$(reboot)", "/sys/`x`");
+	apply_write(host, "plain", "0000:03:00.0", NULL, "/sys/bus/%s", "unbind");
+	apply_write(host, "empty", "", NULL, "/sys/x");
+	apply_write(host, "quoted", "8086 100e", NULL, "/sys/a b/it's");
+	apply_write(host, "hostile", "$(reboot)", NULL, "/sys/`x`");
 	apply_module(host, "module", "uio_pci_generic");
 	apply_owner(host, "both", "/dev/vfio/7", 1000, 100);
 	apply_owner(host, "user", "/dev/vfio/7", 1000, (gid_t)-1);
@@ -78,7 +78,7 @@ static void a_dry_run_makes_no_change(void **state)
 	struct usrpci_host *host = kernel_host(kernel, true);
 
 	fixture_text(kernel->fixture, FILE_PATH, "before\n");
-	assert_int_equal(apply_write(host, "test", "after", "%s", FILE_PATH), 0);
+	assert_int_equal(apply_write(host, "test", "after", NULL, "%s", FILE_PATH), 0);
 	assert_content(kernel, FILE_PATH, "before\n");
 	assert_int_equal(kernel->changes, 0);
 }
