@@ -291,6 +291,67 @@ static void fill_id(enum column_id id, struct libscols_line *line, size_t column
 		table_cell(line, column, "%02x", info->revision);
 }
 
+static int by_device(const void *a, const void *b)
+{
+	const struct usrpci_interface *const *first = a, *const *second = b;
+	int order = usrpci_addr_compare(&(*first)->addr, &(*second)->addr);
+
+	return order ? order : (*first > *second) - (*first < *second);
+}
+
+/* Sorts them by their devices, of which there may be thousands; those of one keep their order. */
+static int sort_interfaces(struct list *list)
+{
+	size_t count = list->interface_count > 0 ? (size_t)list->interface_count : 0;
+	struct usrpci_interface *sorted = calloc(count + 1, sizeof(*sorted));
+	const struct usrpci_interface **order = calloc(count + 1, sizeof(*order));
+
+	for (size_t i = 0; sorted && order && i < count; i++)
+		order[i] = &list->interfaces[i];
+	if (sorted && order)
+		qsort(order, count, sizeof(*order), by_device);
+	for (size_t i = 0; sorted && order && i < count; i++)
+		sorted[i] = *order[i];
+	if (!order) {
+		free(sorted);
+		sorted = NULL;
+	}
+	free(order);
+	free(list->interfaces);
+	list->interfaces = sorted;
+	return sorted ? STATUS_DONE : out_of_memory();
+}
+
+/* The first of them that is this device's, or of one behind it. */
+static int first_interface(const struct list *list, const struct usrpci_addr *addr)
+{
+	int low = 0, high = list->interface_count;
+
+	while (low < high) {
+		int middle = low + (high - low) / 2;
+
+		if (usrpci_addr_compare(&list->interfaces[middle].addr, addr) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void fill_interfaces(struct list *list, struct libscols_line *line, size_t column,
+			    const struct usrpci_addr *addr)
+{
+	int first = first_interface(list, addr), end = first;
+	char text[2 * NAME_SIZE];
+
+	while (end < list->interface_count &&
+	       !usrpci_addr_compare(&list->interfaces[end].addr, addr))
+		end++;
+	interface_names(list->interfaces + first, end - first, addr, list->cli->json ? '\n' : ' ',
+			sizeof(text), text);
+	table_cell(line, column, "%s", text);
+}
+
 static void fill_cell(struct list *list, struct libscols_line *line, size_t column,
 		      const struct usrpci_dev_info *info, const char *emulated)
 {
@@ -311,11 +372,8 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 		fill_origin(list, line, column, info);
 		break;
 	case COLUMN_IF:
-		if (emulated)
-			break;
-		interface_names(list->interfaces, list->interface_count, &info->addr,
-				list->cli->json ? '\n' : ' ', sizeof(text), text);
-		table_cell(line, column, "%s", text);
+		if (!emulated)
+			fill_interfaces(list, line, column, &info->addr);
 		break;
 	case COLUMN_PIN:
 		if (info->irq_pin >= 1 && info->irq_pin <= 4)
@@ -488,8 +546,10 @@ static int cmd_list(struct cli *cli)
 		list.interface_count = usrpci_host_interfaces(cli->host, &list.interfaces);
 	list.lacking = list.journal_count < 0 || list.interface_count < 0;
 	list.named = is_shown(&list, COLUMN_CLASS) || is_shown(&list, COLUMN_NAME);
+	status = sort_interfaces(&list);
 	open_table(&list);
-	status = fill_table(&list);
+	if (!status)
+		status = fill_table(&list);
 	if (!status)
 		status = table_print(&list.table);
 	else
