@@ -67,7 +67,7 @@ pull_out()
 	wait $! || status=$?
 	cat "$scratch/said"
 	[ $status = 1 ]
-	grep -q 'No such device' "$scratch/said"
+	grep -q -e 'No such device' -e 'the device is gone' "$scratch/said"
 }
 
 lend_to_nobody()

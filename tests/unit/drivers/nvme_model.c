@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "bytes.h"
 #include "nvme_model.h"
 
 static uint32_t *reg(struct model *model, size_t offset)
@@ -37,9 +38,9 @@ void model_complete(struct model *model, unsigned int qid, uint16_t cid, uint16_
 		model->dev, queue->cq + queue->cq_tail * sizeof(*completion), sizeof(*completion));
 
 	assert_non_null(completion);
-	completion->dw0 = result;
-	completion->dw2 = queue->tail | qid << 16;
-	completion->dw3 = cid | (uint32_t)status << 17 | queue->phase << 16;
+	completion->dw0 = usrpci_le32(result);
+	completion->dw2 = usrpci_le32(queue->tail | qid << 16);
+	completion->dw3 = usrpci_le32(cid | (uint32_t)status << 17 | queue->phase << 16);
 	queue->cq_tail = (queue->cq_tail + 1) % queue->cq_entries;
 	queue->phase ^= queue->cq_tail == 0;
 	if (queue->irq && usrpci_irq_count(model->dev, USRPCI_IRQ_MSIX) > 0)
@@ -78,7 +79,7 @@ static void copy(struct model *model, const struct nvme_command *command, uint8_
 			memcpy(bytes + done, page, part);
 		done += part;
 		part = size - done < 4096 ? size - done : 4096;
-		addr = list ? *list++ : command->prp2;
+		addr = list ? usrpci_le64(*list++) : command->prp2;
 		assert_true(done == size || addr % 4096 == 0);
 	}
 }
@@ -131,7 +132,7 @@ static uint16_t identify(struct model *model, const struct nvme_command *command
 	case CNS_NAMESPACE_LIST:
 		for (unsigned int i = 0; i < 8; i++)
 			if (model->nsids[i] > command->nsid)
-				((uint32_t *)(void *)bytes)[n++] = model->nsids[i];
+				put_le32(bytes + 4 * n++, model->nsids[i]);
 		break;
 	}
 	copy(model, command, bytes, sizeof(bytes), true);
@@ -241,12 +242,15 @@ static uint16_t read_write(struct model *model, const struct nvme_command *comma
 static uint16_t deallocate(struct model *model, const struct nvme_command *command)
 {
 	struct nvme_dsm_range *range = fake_dma(model->dev, command->prp1, sizeof(*range));
+	uint64_t lba, blocks;
 
 	assert_non_null(range);
+	lba = usrpci_le64(range->lba);
+	blocks = usrpci_le32(range->blocks);
 	assert_int_equal(command->cdw10, 0);
 	assert_int_equal(command->cdw11, DSM_DEALLOCATE);
-	assert_true(range->lba + range->blocks <= MODEL_BLOCKS);
-	memset(model->disk + range->lba * MODEL_BLOCK, 0, (size_t)range->blocks * MODEL_BLOCK);
+	assert_true(lba + blocks <= MODEL_BLOCKS);
+	memset(model->disk + lba * MODEL_BLOCK, 0, blocks * MODEL_BLOCK);
 	return 0;
 }
 
@@ -279,23 +283,44 @@ static void io(struct model *model, unsigned int qid, const struct nvme_command 
 	model_complete(model, qid, cid, status, 0);
 }
 
+/* In the host's byte order. */
+static struct nvme_command read_command(const struct nvme_command *entry)
+{
+	return (struct nvme_command){
+		.cdw0 = usrpci_le32(entry->cdw0),
+		.nsid = usrpci_le32(entry->nsid),
+		.reserved = usrpci_le64(entry->reserved),
+		.mptr = usrpci_le64(entry->mptr),
+		.prp1 = usrpci_le64(entry->prp1),
+		.prp2 = usrpci_le64(entry->prp2),
+		.cdw10 = usrpci_le32(entry->cdw10),
+		.cdw11 = usrpci_le32(entry->cdw11),
+		.cdw12 = usrpci_le32(entry->cdw12),
+		.cdw13 = usrpci_le32(entry->cdw13),
+		.cdw14 = usrpci_le32(entry->cdw14),
+		.cdw15 = usrpci_le32(entry->cdw15),
+	};
+}
+
 static void fetch(struct model *model, unsigned int qid, unsigned int tail)
 {
 	struct model_queue *queue = &model->queues[qid];
-	struct nvme_command *command;
+	struct nvme_command command;
+	void *entry;
 
 	if (!(*reg(model, CSTS) & CSTS_RDY) || (qid > 0 && !queue->used))
 		return;
 	assert_true(tail < queue->sq_entries);
 	while (queue->tail != tail && !(*reg(model, CSTS) & CSTS_CFS)) {
-		command = fake_dma(model->dev, queue->sq + queue->tail * sizeof(*command),
-				   sizeof(*command));
-		assert_non_null(command);
+		entry = fake_dma(model->dev, queue->sq + queue->tail * sizeof(command),
+				 sizeof(command));
+		assert_non_null(entry);
+		command = read_command(entry);
 		queue->tail = (queue->tail + 1) % queue->sq_entries;
 		if (qid == 0)
-			admin(model, command);
+			admin(model, &command);
 		else
-			io(model, qid, command);
+			io(model, qid, &command);
 	}
 }
 
@@ -401,11 +426,6 @@ void model_plug(struct model *model, unsigned int msix)
 	assert_int_equal(fake_open(model->ctx, &fake, &model->dev), 0);
 }
 
-static void put32(uint8_t *bytes, uint32_t value)
-{
-	memcpy(bytes, &value, sizeof(value));
-}
-
 static void describe(struct model *model)
 {
 	/* 256 entries, 1 s until ready, the NVM command set. */
@@ -416,11 +436,12 @@ static void describe(struct model *model)
 	memcpy(model->identify + ID_MN, "a model                                 ", 40);
 	memcpy(model->identify + ID_FR, "1.0     ", 8);
 	model->identify[ID_MDTS] = 8;
-	put32(model->identify + ID_NN, 8);
-	put32(model->identify + ID_ONCS, ONCS_COMPARE | ONCS_DSM | ONCS_WRITE_ZEROES | ONCS_VERIFY);
+	put_le32(model->identify + ID_NN, 8);
+	put_le32(model->identify + ID_ONCS,
+		 ONCS_COMPARE | ONCS_DSM | ONCS_WRITE_ZEROES | ONCS_VERIFY);
 	model->identify[ID_VWC] = 1;
-	put32(model->ns + NS_NSZE, MODEL_BLOCKS);
-	put32(model->ns + NS_LBAF(0), 9 << 16);
+	put_le32(model->ns + NS_NSZE, MODEL_BLOCKS);
+	put_le32(model->ns + NS_LBAF(0), 9 << 16);
 	model->nsids[0] = 1;
 }
 

@@ -15,6 +15,7 @@
 #include <e1000/e1000.h>
 #include <e1000/e1000_reg.h>
 
+#include "bytes.h"
 #include "fake/fake.h"
 
 #define BAR_SIZE (128 << 10)
@@ -84,10 +85,10 @@ static bool receive_raw(struct model *model, const void *bytes, uint16_t length,
 		return false;
 	}
 	desc = descriptor(model, RDBAL, *reg(model, RDH));
-	buffer = fake_dma(model->dev, desc->address, USRPCI_NIC_BUFFER_SIZE);
+	buffer = fake_dma(model->dev, usrpci_le64(desc->address), USRPCI_NIC_BUFFER_SIZE);
 	assert_non_null(buffer);
 	memcpy(buffer, bytes, size);
-	desc->length = length;
+	desc->length = usrpci_le16(length);
 	desc->errors = errors;
 	desc->status = status;
 	advance(model, RDH, RDLEN);
@@ -110,14 +111,14 @@ static void transmit(struct model *model)
 	       (!model->transmit_limit || model->sent < model->transmit_limit) &&
 	       *reg(model, TCTL) & TCTL_EN && *reg(model, TDH) != *reg(model, TDT)) {
 		desc = descriptor(model, TDBAL, *reg(model, TDH));
-		frame = fake_dma(model->dev, desc->address, desc->length);
+		frame = fake_dma(model->dev, usrpci_le64(desc->address), usrpci_le16(desc->length));
 		assert_non_null(frame);
 		assert_int_equal(desc->cmd & (TXD_CMD_EOP | TXD_CMD_IFCS),
 				 TXD_CMD_EOP | TXD_CMD_IFCS);
 		++*reg(model, GPTC);
 		model->sent++;
 		if (model->loopback)
-			receive(model, frame, desc->length);
+			receive(model, frame, usrpci_le16(desc->length));
 		if (desc->cmd & TXD_CMD_RS)
 			desc->status |= TXD_STATUS_DD;
 		advance(model, TDH, TDLEN);
@@ -222,7 +223,7 @@ static void unplug(struct model *model)
 
 static void set_address(struct model *model)
 {
-	memcpy(reg(model, RAL), address, 4);
+	*reg(model, RAL) = get_le32(address);
 	*reg(model, RAH) = address[4] | address[5] << 8 | RAH_AV;
 }
 
@@ -233,7 +234,8 @@ static int setup(void **state)
 	memset(&model, 0, sizeof(model));
 	*reg(&model, STATUS) = STATUS_LU | STATUS_FD | 2 << STATUS_SPEED_SHIFT;
 	set_address(&model);
-	memcpy(model.eeprom, address, 6);
+	for (size_t i = 0; i < 3; i++)
+		model.eeprom[i] = get_le16(address + 2 * i);
 	*state = &model;
 	return usrpci_ctx_open(NULL, &model.ctx);
 }
@@ -330,7 +332,7 @@ static void the_address_comes_from_the_eeprom_where_it_was_not_loaded(void **sta
 		*reg(model, RAL) = *reg(model, RAH) = 0;
 		assert_int_equal(e1000_open(model->dev, NULL, &model->nic), 0);
 		assert_memory_equal(e1000_mac(model->nic), address, 6);
-		assert_memory_equal(reg(model, RAL), address, 4);
+		assert_int_equal(*reg(model, RAL), get_le32(address));
 		assert_true(*reg(model, RAH) & RAH_AV);
 		unplug(model);
 	}

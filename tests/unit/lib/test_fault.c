@@ -111,11 +111,11 @@ static void memory_that_is_mapped_directly_is_gone_too(void **state)
 	assert_int_equal(usrpci_bar_map(dev, 0, &bar), 0);
 	usrpci_write32(&bar, 8, 0x1234);
 	assert_int_equal(usrpci_read32(&bar, 8), 0x1234);
-	assert_int_equal(*(uint32_t *)(fake_bar_memory(dev, 0) + 8), 0x1234);
+	assert_int_equal(usrpci_le32(*(uint32_t *)(fake_bar_memory(dev, 0) + 8)), 0x1234);
 	usrpci_read32(&bar, 8);
 	usrpci_write32(&bar, 8, 0);
 	assert_int_equal(usrpci_read32(&bar, 8), UINT32_MAX);
-	assert_int_equal(*(uint32_t *)(fake_bar_memory(dev, 0) + 8), 0x1234);
+	assert_int_equal(usrpci_le32(*(uint32_t *)(fake_bar_memory(dev, 0) + 8)), 0x1234);
 	usrpci_bar_unmap(&bar);
 	usrpci_dev_close(dev);
 	usrpci_ctx_close(ctx);
