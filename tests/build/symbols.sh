@@ -96,11 +96,12 @@ files_call_only_what_is_below_them()
 	tsort "$scratch/calls" 2>&1 >/dev/null | sed 's/^tsort: //'
 }
 
-lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -vE '^(host|nic|nvme)\.h$')
+lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -vE '^(host|nic|nvme|vblk)\.h$')
 lib=$USRPCI_BUILD/lib/libusrpci.so
 host=$USRPCI_BUILD/host/libusrpci-host.so
 nvme=$USRPCI_BUILD/drivers/libusrpci-nvme.so
 net=$USRPCI_BUILD/drivers/libusrpci-net.so
+vblk=$USRPCI_BUILD/drivers/libusrpci-vblk.so
 check "libusrpci.so exports what libusrpci.sym lists" \
 	exports_what_its_symbol_file_lists "$lib" "$USRPCI_SOURCE/lib/libusrpci.sym"
 # shellcheck disable=SC2086
@@ -122,5 +123,10 @@ check "libusrpci-net.so exports what libusrpci-net.sym lists" \
 check "libusrpci-net.sym lists what nic.h declares" \
 	exports_what_its_headers_declare "$USRPCI_SOURCE/drivers/net/libusrpci-net.sym" nic.h
 check "libusrpci-net.so has no writable globals" has_no_writable_globals "$net"
+check "libusrpci-vblk.so exports what libusrpci-vblk.sym lists" \
+	exports_what_its_symbol_file_lists "$vblk" "$USRPCI_SOURCE/drivers/virtio/libusrpci-vblk.sym"
+check "libusrpci-vblk.sym lists what vblk.h declares" \
+	exports_what_its_headers_declare "$USRPCI_SOURCE/drivers/virtio/libusrpci-vblk.sym" vblk.h
+check "libusrpci-vblk.so has no writable globals" has_no_writable_globals "$vblk"
 check "the files of lib/qemu call only what is below them" files_call_only_what_is_below_them qemu
 finish
