@@ -54,9 +54,10 @@ int usrpci_host_interfaces(struct usrpci_host *host, struct usrpci_interface **r
 
 	if (count >= 0)
 		count = append_members(host, "block", &list, count);
-	if (count < 0)
+	if (count < 0) {
 		free(list);
-	else
-		*result = list;
+		list = NULL;
+	}
+	*result = list;
 	return count;
 }

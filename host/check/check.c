@@ -174,6 +174,7 @@ int usrpci_host_check(struct usrpci_host *host, const struct usrpci_addr *addr,
 	struct usrpci_dev_info info;
 	int error = addr ? usrpci_dev_lookup(host->ctx, addr, &info) : 0;
 
+	*result = NULL;
 	if (error)
 		return error;
 	check_host(host, &findings);

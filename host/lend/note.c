@@ -355,6 +355,7 @@ int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list)
 	struct note *notes;
 	int count = read_notes(host, &notes);
 
+	*list = NULL;
 	if (count < 0)
 		return count;
 	*list = calloc((size_t)count + 1, sizeof(**list));

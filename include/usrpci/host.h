@@ -144,13 +144,13 @@ struct usrpci_bind_options {
  * @count	how many
  * @options	NULL: the defaults
  *
- * Errors: -ENODEV; -EBUSY (in use, the uses are logged; or another tool holds the lock); -ENOENT
- * (no such driver or module); -EPERM, -EACCES or -EROFS; -EINVAL (no such user or group);
- * -EOPNOTSUPP (no interrupt pin for uio_pci_generic, no IOMMU for vfio-pci, a bridge); -EBADMSG (a
- * device's record is damaged, nothing was changed); -EIO (the kernel did not do as told, and the
- * devices were rolled back); -EUCLEAN (a device could not be rolled back, or the kernel has not
- * answered about it for 15 s because a driver waits for its users: its record is kept, and
- * usrpci_host_restore() brings it back later).
+ * Errors: -ENODEV; -ENOMEM; -EBUSY (in use, the uses are logged; lent by usrpci run; or another
+ * tool holds the lock); -ENOENT (no such driver or module); -EPERM, -EACCES or -EROFS; -EINVAL (no
+ * such user or group); -EOPNOTSUPP (no interrupt pin for uio_pci_generic, no IOMMU for vfio-pci, a
+ * bridge); -EBADMSG (a device's record is damaged, nothing was changed); -EIO (the kernel did not
+ * do as told, and the devices were rolled back); -EUCLEAN (a device could not be rolled back, or
+ * the kernel has not answered about it for 15 s because a driver waits for its users: its record is
+ * kept, and usrpci_host_restore() brings it back later).
  */
 int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count,
 		     const struct usrpci_bind_options *options);
@@ -183,8 +183,8 @@ struct usrpci_journal_entry {
 };
 
 /**
- * Lists what restore would bring back. Returns the count; the list belongs to the caller
- * (free(3)), NULL after an error.
+ * Lists what restore would bring back; a record that is damaged is logged and left out. Returns the
+ * count; the list belongs to the caller (free(3)), NULL after an error. Errors: -ENOMEM; -EACCES.
  */
 int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **entries);
 
@@ -217,7 +217,7 @@ int usrpci_host_hugepages(struct usrpci_host *host, struct usrpci_hugepages **li
  *
  * Returns how many pages were added. Errors: -ENOMEM (memory is short or fragmented: the message
  * says how many it gave); -EINVAL (no such page size or node, or the machine has another default
- * and page_size is 0); -EACCES; -EROFS.
+ * and page_size is 0); -EACCES; -EROFS; -EBUSY (another tool holds the lock).
  */
 int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t page_size,
 				  int node);
@@ -225,7 +225,8 @@ int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t
 /**
  * Gives the kernel back the pages that usrpci_host_hugepages_reserve() added, as far as they are
  * free. Pages of others stay. A page_size of 0 means all sizes, a node of -1 all nodes. Returns how
- * many pages were given back; those still in use stay recorded.
+ * many pages were given back; those still in use stay recorded. Errors: -EINVAL (no such page size
+ * or node); -EACCES; -EROFS; -EBUSY (another tool holds the lock); -ENOMEM.
  */
 int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node);
 
@@ -282,11 +283,11 @@ struct usrpci_lend_options {
  * Returns the program's exit status, 128 + N when signal N ended it, 126 or 127 when it could not
  * be started. Errors: those of usrpci_host_bind() and usrpci_host_hugepages_reserve(); -EBUSY (a
  * device is lent, another program has it open, or what a killed broker left of it could not be
- * cleaned up); -EBADMSG
- * (a device's note is damaged); -EOPNOTSUPP (its driver is neither uio_pci_generic nor vfio's);
- * -ENOENT (no such user); -EUSERS (no user of those numbers is unused); -EPERM; -EUCLEAN (something
- * was left behind, because a device does not stop or a process has it or its memory still: whatever
- * the program's exit status was).
+ * cleaned up); -EBADMSG (a device's note is damaged); -EOPNOTSUPP (its driver is neither
+ * uio_pci_generic nor vfio's); -ENOENT (no such user); -ENOMEM; -E2BIG (too many devices at once);
+ * -EUSERS (no user of those numbers is unused); -EPERM; -EUCLEAN (something was left behind,
+ * because a device does not stop or a process has it or its memory still: whatever the program's
+ * exit status was).
  */
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options);
 
@@ -303,8 +304,8 @@ struct usrpci_lent {
 };
 
 /**
- * Lists what is lent. Returns the count; the list belongs to the caller (free(3)), NULL after an
- * error.
+ * Lists what is lent; a note that is damaged is logged and left out. Returns the count; the list
+ * belongs to the caller (free(3)), NULL after an error. Errors: -ENOMEM; -EACCES.
  */
 int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list);
 

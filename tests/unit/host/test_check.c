@@ -118,7 +118,23 @@ static void a_device_that_is_not_there_is_an_error(void **state)
 	struct kernel *kernel = *state;
 	struct usrpci_addr addr = address("0000:09:09.0");
 
+	found = (void *)kernel;
 	assert_int_equal(usrpci_host_check(kernel->host, &addr, &found), -ENODEV);
+	assert_null(found);
+}
+
+static void a_list_that_cannot_be_made_is_null(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_interface *interfaces = (void *)kernel;
+	struct usrpci_lent *lent = (void *)kernel;
+
+	fixture_text(kernel->fixture, "/sys/class/net", "");
+	assert_int_equal(usrpci_host_interfaces(kernel->host, &interfaces), -ENOTDIR);
+	assert_null(interfaces);
+	fixture_text(kernel->fixture, "/run/usrpci/lent", "");
+	assert_int_equal(usrpci_host_lent(kernel->host, &lent), -ENOTDIR);
+	assert_null(lent);
 }
 
 static void huge_pages_that_are_all_in_use_are_missing(void **state)
@@ -516,6 +532,7 @@ int main(void)
 		TEST(a_host_that_lacks_nothing_is_ready),
 		TEST(a_check_changes_nothing),
 		TEST(a_device_that_is_not_there_is_an_error),
+		TEST(a_list_that_cannot_be_made_is_null),
 		TEST(huge_pages_that_are_all_in_use_are_missing),
 		TEST(vfio_is_ready_without_huge_pages),
 		TEST(a_module_that_is_missing_is_told),
