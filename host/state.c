@@ -80,8 +80,8 @@ static int write_new(const char *path, const char *text)
 }
 
 /*
- * The new file has one place for all notes, so that a writer that is killed leaves nothing that the
- * next one does not overwrite.
+ * The new file has one place for all notes, so that what a writer that is killed leaves is known to
+ * whoever has the lock next.
  */
 static int replace(struct usrpci_host *host, char *path, const char *text)
 {
@@ -235,6 +235,15 @@ static int lock_file(struct usrpci_host *host, bool *logged)
 	return error;
 }
 
+/* A writer that was killed between writing and renaming leaves its new file behind. */
+static void remove_unfinished(struct usrpci_host *host)
+{
+	char path[PATH_SIZE];
+
+	if (!path_format(host->ctx, path, STATE_DIR "/new"))
+		unlink(path);
+}
+
 int state_lock(struct usrpci_host *host)
 {
 	bool logged;
@@ -250,6 +259,7 @@ int state_lock(struct usrpci_host *host)
 	if (fd >= 0) {
 		sign_lock(fd);
 		host->lock_fd = fd;
+		remove_unfinished(host);
 		return 0;
 	}
 	host->lock_depth = 0;

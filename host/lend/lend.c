@@ -130,10 +130,14 @@ static bool needs_memory(const struct lend *lend)
 	return false;
 }
 
-/* The notes say first that no huge pages are left to give back: recovery does so too (note.c). */
+static int write_notes(void *lend, struct usrpci_host *host)
+{
+	(void)host;
+	return lend_notes_write(lend);
+}
+
 static int close_memory(struct lend *lend)
 {
-	size_t reserved = lend->reserved;
 	int error = 0;
 
 	usrpci_ctx_close(lend->memory);
@@ -141,12 +145,11 @@ static int close_memory(struct lend *lend)
 	lend_memory_unpin(lend);
 	if (lend->memory_directory[0] && !lend->host->options.dry_run)
 		error = lend_memory_free(lend->host, lend->memory_directory);
-	if (error || !reserved)
-		return error;
-	lend->reserved = 0;
-	error = lend_notes_write(lend)
-			?: hugepages_give_back(lend->host, reserved, LEND_PAGE_SIZE, -1);
-	return error < 0 ? error : 0;
+	if (!error)
+		error = lend_pages_give_back(lend->host, &lend->pages, write_notes, lend);
+	if (!error)
+		lend->pages = (struct lend_pages){0, -1};
+	return error;
 }
 
 static int stop_all(struct lend *lend)
@@ -251,6 +254,7 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 		.since = time(NULL),
 		.registered = -1,
 		.pins = {-1, -1},
+		.pages = {.base = -1},
 	};
 	int status, error;
 

@@ -81,6 +81,15 @@ struct lend_user {
 	char home[128];
 };
 
+/*
+ * Huge pages that a broker added to the kernel's. While that changes, which is with the lock held,
+ * a base tells how many are done, whenever it is killed: those of usrpci's that are above it.
+ */
+struct lend_pages {
+	size_t count; /* at most */
+	int64_t base; /* usrpci's pages without these; -1: these are all there */
+};
+
 struct lend {
 	struct usrpci_host *host;
 	const struct usrpci_lend_options *options;
@@ -91,8 +100,8 @@ struct lend {
 	struct usrpci_ctx *memory; /* has the DMA memory; NULL: no device needs it */
 	char memory_directory[64];
 	size_t page_limit; /* huge pages to lend */
-	size_t reserved;   /* ... that were added to the kernel's */
-	int pins[2];       /* a pipe that has a byte of each page that was lent; -1: none */
+	struct lend_pages pages;
+	int pins[2]; /* a pipe that has a byte of each page that was lent; -1: none */
 	struct lend_user user;
 	int registered; /* a descriptor with the lock of this broker; -1: not yet */
 	pid_t first;    /* of the program's namespace; 0: there is none yet */
@@ -228,6 +237,13 @@ int lend_memory_free(struct usrpci_host *host, const char *directory);
  * in its place. One that is gone, and an identity of 0, which is not known, count as the same.
  */
 bool lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t identity);
+
+/*
+ * memory.c: gives the pages back, or those that an attempt before this one has not. write_note() is called
+ * before the first goes, to note the base that pages got. Returns 0 or a negative errno, logged.
+ */
+int lend_pages_give_back(struct usrpci_host *host, struct lend_pages *pages,
+			 int (*write_note)(void *note, struct usrpci_host *host), void *note);
 
 /* irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);

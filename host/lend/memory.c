@@ -51,6 +51,48 @@ static int mount_own(struct lend *lend)
 	return error;
 }
 
+/* All huge pages that usrpci has added, whoever it was for. */
+static int count_ours(struct usrpci_host *host, size_t *ours)
+{
+	struct usrpci_hugepages *pools;
+	int count = usrpci_host_hugepages(host, &pools);
+
+	*ours = 0;
+	for (int i = 0; i < count; i++)
+		*ours += pools[i].page_size == LEND_PAGE_SIZE ? pools[i].ours : 0;
+	if (count >= 0)
+		free(pools);
+	return count < 0 ? count : 0;
+}
+
+/* What the kernel will have given is not known before; until then the base tells. */
+static int reserve_noted(struct lend *lend)
+{
+	size_t ours;
+	int error = count_ours(lend->host, &ours);
+
+	if (error)
+		return error;
+	lend->pages = (struct lend_pages){lend->page_limit, (int64_t)ours};
+	error = lend_notes_write(lend);
+	if (!error)
+		error = usrpci_host_hugepages_reserve(lend->host, lend->page_limit, LEND_PAGE_SIZE,
+						      -1);
+	lend->pages = (struct lend_pages){error > 0 ? (size_t)error : 0, -1};
+	return error < 0 ? error : lend_notes_write(lend);
+}
+
+static int reserve_pages(struct lend *lend)
+{
+	int error = state_lock(lend->host);
+
+	if (error)
+		return error;
+	error = reserve_noted(lend);
+	state_unlock(lend->host);
+	return error;
+}
+
 int lend_memory_open(struct lend *lend)
 {
 	const struct ctx_base *base = ctx_base(lend->host->ctx);
@@ -67,17 +109,46 @@ int lend_memory_open(struct lend *lend)
 	error = mount_own(lend);
 	if (error)
 		return error;
-	error = usrpci_host_hugepages_reserve(lend->host, lend->page_limit, LEND_PAGE_SIZE, -1);
-	if (error < 0)
+	error = reserve_pages(lend);
+	if (error || lend->host->options.dry_run)
 		return error;
-	lend->reserved = (size_t)error;
-	if (lend->host->options.dry_run)
-		return 0;
 	if (pipe2(lend->pins, O_CLOEXEC))
 		return -errno;
-	return lend_notes_write(lend) ?:
-	       usrpci_ctx_open(&options, &lend->memory) ?:
-	       usrpci_dma_physical(lend->memory);
+	return usrpci_ctx_open(&options, &lend->memory) ?: usrpci_dma_physical(lend->memory);
+}
+
+static int give_back_above(struct usrpci_host *host, struct lend_pages *pages,
+			   int (*write_note)(void *note, struct usrpci_host *host), void *note)
+{
+	size_t ours, left;
+	int error = count_ours(host, &ours);
+
+	if (error)
+		return error;
+	if (pages->base < 0)
+		pages->base = ours > pages->count ? (int64_t)(ours - pages->count) : 0;
+	left = ours > (size_t)pages->base ? ours - (size_t)pages->base : 0;
+	left = left < pages->count ? left : pages->count;
+	error = write_note(note, host);
+	/* Also when none is left: what a pool's last change came to is then noted. */
+	if (!error)
+		error = hugepages_give_back(host, left, LEND_PAGE_SIZE, -1);
+	return error < 0 ? error : 0;
+}
+
+int lend_pages_give_back(struct usrpci_host *host, struct lend_pages *pages,
+			 int (*write_note)(void *note, struct usrpci_host *host), void *note)
+{
+	int error;
+
+	if (!pages->count)
+		return 0;
+	error = state_lock(host);
+	if (error)
+		return error;
+	error = give_back_above(host, pages, write_note, note);
+	state_unlock(host);
+	return error;
 }
 
 /* The pipe has a slot for each page, and the kernel counts what is in one among a page's users. */

@@ -26,7 +26,7 @@
 
 #define NOTES   "lent"
 #define BROKERS "brokers"
-#define VERSION 4
+#define VERSION 5
 
 #define CONFIG_SIZE (2 * LEND_CONFIG_SIZE + 1)
 #define NOTE_SIZE   1280
@@ -43,7 +43,7 @@ struct note {
 	bool stuck;        /* not of the file: it could not be stopped */
 	bool is_back;      /* not of the file: it is a kernel driver's again, or another device */
 	uint64_t identity; /* of the device */
-	size_t pages;      /* huge pages that the broker added, in the note of its first device */
+	struct lend_pages pages; /* in the note of its first device */
 	uint64_t interrupts;
 	char driver[NAME_SIZE]; /* before; "-" for none */
 	char memory[64];        /* where a hugetlbfs of the broker's is mounted; "-" for none */
@@ -105,12 +105,12 @@ static int write_note(struct usrpci_host *host, const struct note *note)
 	snprintf(text, sizeof(text),
 		 "usrpci-lent %d\nfirst %s\nbroker %d %" PRIu64
 		 "\nprogram %d\nuser %u\nsince %" PRId64 "\nidentity %" PRIu64
-		 "\nvfio %u\nkeep %u\nours %u\npages %zu\ninterrupts %" PRIu64
+		 "\nvfio %u\nkeep %u\nours %u\npages %zu %" PRId64 "\ninterrupts %" PRIu64
 		 "\nbefore %s\nmemory %s\nconfig %s\ncommand %.60s\n",
 		 VERSION, note->first, note->broker, note->started, note->program, note->user,
-		 note->since, note->identity, note->vfio, note->keep, note->was_ours, note->pages,
-		 note->interrupts, note->driver, note->memory, config_text(&note->config, config),
-		 note->command);
+		 note->since, note->identity, note->vfio, note->keep, note->was_ours,
+		 note->pages.count, note->pages.base, note->interrupts, note->driver, note->memory,
+		 config_text(&note->config, config), note->command);
 	return state_write(host, name, text);
 }
 
@@ -128,7 +128,7 @@ int lend_note_write(struct lend *lend, const struct lend_device *device)
 		.vfio = device->vfio,
 		.keep = lend->options->keep,
 		.was_ours = device->was_ours,
-		.pages = device == lend->devices ? lend->reserved : 0,
+		.pages = device == lend->devices ? lend->pages : (struct lend_pages){0, -1},
 		.interrupts = device->interrupts,
 		.config = device->config,
 	};
@@ -169,16 +169,17 @@ static int parse(const char *text, struct note *note)
 {
 	char config[CONFIG_SIZE] = "";
 	int version = 0;
-	int fields = sscanf(
-		text,
-		"usrpci-lent %d first %15s broker %d %" SCNu64 " program %d user %u since %" SCNd64
-		" identity %" SCNu64 " vfio %u keep %u ours %u pages %zu interrupts %" SCNu64
-		" before %31[^\n] memory %63[^\n] config %512s command %63[^\n]",
-		&version, note->first, &note->broker, &note->started, &note->program, &note->user,
-		&note->since, &note->identity, &note->vfio, &note->keep, &note->was_ours,
-		&note->pages, &note->interrupts, note->driver, note->memory, config, note->command);
+	int fields = sscanf(text,
+			    "usrpci-lent %d first %15s broker %d %" SCNu64
+			    " program %d user %u since %" SCNd64 " identity %" SCNu64
+			    " vfio %u keep %u ours %u pages %zu %" SCNd64 " interrupts %" SCNu64
+			    " before %31[^\n] memory %63[^\n] config %512s command %63[^\n]",
+			    &version, note->first, &note->broker, &note->started, &note->program,
+			    &note->user, &note->since, &note->identity, &note->vfio, &note->keep,
+			    &note->was_ours, &note->pages.count, &note->pages.base,
+			    &note->interrupts, note->driver, note->memory, config, note->command);
 
-	return version == VERSION && fields == 17 && config_parse(config, &note->config) &&
+	return version == VERSION && fields == 18 && config_parse(config, &note->config) &&
 			       is_address(note->first) && note->broker > 0
 		       ? 0
 		       : -EBADMSG;
@@ -372,22 +373,16 @@ static int give_back(struct usrpci_host *host, const struct note *note)
 	return note->keep ? 0 : restore_lent(host, &note->addr, before, note->was_ours);
 }
 
-/*
- * The note says first that no pages are left to give back. A recovery that is killed behind that
- * leaves pages that "usrpci hugepages release" gives back; the other way round, the next recovery
- * would take as many pages of the administrator's.
- */
+static int write_recovered(void *note, struct usrpci_host *host)
+{
+	return write_note(host, note);
+}
+
 static int give_pages_back(struct usrpci_host *host, const struct note *note)
 {
-	struct note without = *note;
-	int error;
+	struct note changed = *note;
 
-	if (!note->pages)
-		return 0;
-	without.pages = 0;
-	error = write_note(host, &without)
-			?: hugepages_give_back(host, note->pages, LEND_PAGE_SIZE, -1);
-	return error < 0 ? error : 0;
+	return lend_pages_give_back(host, &changed.pages, write_recovered, &changed);
 }
 
 /* All devices of a broker are stopped, and nobody has them, before any is given back. */

@@ -24,7 +24,7 @@ static char *const argv[] = {(char *)"driver", NULL};
 static const struct usrpci_lend_options options = {.argv = argv};
 
 /* A note of a broker that is gone: no lock says that it lives. */
-static void leave_note(struct kernel *kernel, uint64_t identity, size_t pages)
+static void leave_note_of_pages(struct kernel *kernel, uint64_t identity, struct lend_pages pages)
 {
 	struct lend_device device = {
 		.info = {.addr = address(ADDR)},
@@ -37,11 +37,16 @@ static void leave_note(struct kernel *kernel, uint64_t identity, size_t pages)
 		.options = &options,
 		.devices = &device,
 		.count = 1,
-		.reserved = pages,
+		.pages = pages,
 	};
 
 	assert_int_equal(lend_config_save(kernel->host, &device.info.addr, &device.config), 0);
 	assert_int_equal(lend_note_write(&lend, &device), 0);
+}
+
+static void leave_note(struct kernel *kernel, uint64_t identity)
+{
+	leave_note_of_pages(kernel, identity, (struct lend_pages){0, -1});
 }
 
 static void add_device(struct kernel *kernel, const char *driver)
@@ -84,7 +89,7 @@ static void a_device_that_its_kernel_driver_has_again_is_left_alone(void **state
 	struct kernel *kernel = *state;
 
 	add_device(kernel, "e1000");
-	leave_note(kernel, 0, 0);
+	leave_note(kernel, 0);
 	set_going(kernel);
 	assert_int_equal(usrpci_host_recover(kernel->host), 1);
 	assert_going(kernel);
@@ -97,7 +102,7 @@ static void a_dry_run_leaves_a_device_alone(void **state)
 	struct kernel *kernel = *state;
 
 	add_device(kernel, "uio_pci_generic");
-	leave_note(kernel, 0, 0);
+	leave_note(kernel, 0);
 	set_going(kernel);
 	usrpci_host_recover(kernel_host(kernel, true));
 	assert_going(kernel);
@@ -109,7 +114,7 @@ static void another_device_in_its_place_is_left_alone(void **state)
 	struct kernel *kernel = *state;
 
 	add_device(kernel, "uio_pci_generic");
-	leave_note(kernel, 1, 0);
+	leave_note(kernel, 1);
 	set_going(kernel);
 	assert_int_equal(usrpci_host_recover(kernel->host), 1);
 	assert_going(kernel);
@@ -124,7 +129,7 @@ static void the_same_device_is_stopped(void **state)
 	uint8_t command[2];
 
 	add_device(kernel, "uio_pci_generic");
-	leave_note(kernel, journal_identity(kernel->host, &addr), 0);
+	leave_note(kernel, journal_identity(kernel->host, &addr));
 	set_going(kernel);
 	usrpci_host_recover(kernel->host);
 	fixture_config_read(kernel->fixture, ADDR, PCI_COMMAND, command, sizeof(command));
@@ -143,7 +148,7 @@ static void pages_are_given_back_once(void **state)
 		kernel->memory = 100;
 		assert_int_equal(usrpci_host_hugepages_reserve(kernel->host, 6, 2 << 20, 0), 6);
 		assert_int_equal(usrpci_host_hugepages_reserve(kernel->host, 8, 2 << 20, 0), 2);
-		leave_note(kernel, 0, 2);
+		leave_note_of_pages(kernel, 0, (struct lend_pages){2, -1});
 		kernel->changes = 0;
 		kernel->killed_at = ++change;
 		if (fork() == 0) {
@@ -153,11 +158,26 @@ static void pages_are_given_back_once(void **state)
 		wait(&status);
 		kernel->killed_at = 0;
 		usrpci_host_recover(kernel->host);
-		assert_true(kernel_pool_total(kernel, 0) >= 6);
+		assert_int_equal(kernel_pool_total(kernel, 0), 6);
 		usrpci_host_hugepages_release(kernel->host, 0, -1);
 		assert_int_equal(kernel_pool_total(kernel, 0), 0);
 	} while (WIFSIGNALED(status));
 	assert_true(change > 1);
+}
+
+/* The note was written before, when nobody knew how many pages the kernel would give. */
+static void pages_of_a_broker_that_was_killed_while_it_added_them_go(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, "e1000");
+	kernel_pool(kernel, 0, 0, 0);
+	kernel->memory = 100;
+	assert_int_equal(usrpci_host_hugepages_reserve(kernel->host, 6, 2 << 20, 0), 6);
+	assert_int_equal(usrpci_host_hugepages_reserve(kernel->host, 9, 2 << 20, 0), 3);
+	leave_note_of_pages(kernel, 0, (struct lend_pages){8, 6});
+	assert_int_equal(usrpci_host_recover(kernel->host), 1);
+	assert_int_equal(kernel_pool_total(kernel, 0), 6);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
@@ -170,6 +190,7 @@ int main(void)
 		TEST(another_device_in_its_place_is_left_alone),
 		TEST(the_same_device_is_stopped),
 		TEST(pages_are_given_back_once),
+		TEST(pages_of_a_broker_that_was_killed_while_it_added_them_go),
 	};
 
 	return cmocka_run_group_tests_name("lend", tests, NULL, NULL);
