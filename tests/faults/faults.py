@@ -77,15 +77,26 @@ def run_at(command, point):
     """Runs the command with the fault at the point."""
     if point.kind == 'allocation':
         return run(command, clean_environment(LD_PRELOAD=SHIM, FAULT_ALLOCATION=str(point.number)))
-    fault = 'signal=KILL' if point.kind == 'kill' else 'error=' + point.error
+    # brk(2) refuses by naming an end that is below the one it was asked for, and never by an error.
+    fault = 'signal=KILL' if point.kind != 'error' else 'retval=0' if point.name == 'brk' else \
+        'error=' + point.error
     return run(['strace', '-qq', '-o', '/dev/null', '-e', f'trace={point.name}', '-e',
                 f'inject={point.name}:{fault}:when={point.number}'] + command)
+
+
+def parse(text):
+    """The point that words name: "kill write 5", "twice unlink 1", "EIO write 6", "allocation 250"."""
+    what, *rest = text.split()
+    if what == 'allocation':
+        return Point(what, 'malloc', int(rest[0]), '')
+    kind = what if what in ('kill', 'twice') else 'error'
+    return Point(kind, rest[0], int(rest[1]), what if kind == 'error' else '')
 
 
 def describe(point):
     if point.kind == 'allocation':
         return f'allocation {point.number} fails'
-    what = 'killed at' if point.kind == 'kill' else f'{point.error} from'
+    what = f'{point.error} from' if point.kind == 'error' else 'killed at'
     return f'{what} {point.name} {point.number}'
 
 
