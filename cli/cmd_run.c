@@ -5,15 +5,13 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "moves.h"
 #include "number.h"
+#include "program.h"
 #include "fleet/wait.h"
 
 enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_MEMLOCK, OPTION_KEEP };
@@ -98,36 +96,6 @@ static char **take_program(struct cli *cli)
 	return NULL;
 }
 
-static int look_at(const char *file)
-{
-	struct stat about;
-
-	if (stat(file, &about))
-		return errno;
-	return S_ISREG(about.st_mode) && !access(file, X_OK) ? 0 : EACCES;
-}
-
-/* Looks where execvp(3) will look, so that no device is taken in vain. Returns 0 or an errno. */
-static int look_for(const char *program)
-{
-	const char *path = getenv("PATH");
-	int error = ENOENT;
-
-	if (strchr(program, '/'))
-		return look_at(program);
-	for (path = path ? path : "/bin:/usr/bin";; path++) {
-		int length = (int)strcspn(path, ":"), last;
-		char file[PATH_MAX];
-
-		snprintf(file, sizeof(file), "%.*s/%s", length, length ? path : ".", program);
-		last = look_at(file);
-		error = last == ENOENT ? error : last;
-		path += length;
-		if (!last || !*path)
-			return error;
-	}
-}
-
 /* Standard output is the program's. */
 static void print_json(struct cli *cli, int status)
 {
@@ -176,7 +144,7 @@ static int cmd_run(struct cli *cli)
 	if (!program || !*program)
 		return usage_error(cli, "the program follows after --: usrpci run ADDR -- COMMAND",
 				   "no program is named");
-	error = look_for(*program);
+	error = program_find(*program);
 	if (error) {
 		failed(*program, NULL, "cannot be started, so no device is taken: %s",
 		       strerror(error));

@@ -15,6 +15,7 @@
 #include "target.h"
 #include "vfio_node.h"
 #include "restore.h"
+#include "serve/serve.h"
 #include "state.h"
 
 #define LOG_SUBJECT "restore"
@@ -168,8 +169,12 @@ int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const
 
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
-	int error = lend_check(host, addr, 1) ?: state_lock(host);
+	int error = serve_end(host, addr);
 
+	/* What served it has given it back. */
+	if (error < 0 || (error && !journal_has(host, addr)))
+		return error < 0 ? error : 0;
+	error = lend_check(host, addr, 1) ?: state_lock(host);
 	if (error)
 		return error;
 	error = restore(host, addr, false);

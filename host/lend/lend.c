@@ -246,11 +246,12 @@ static int prepare(struct lend *lend)
 	return error || lend->host->options.dry_run ? error : lend_files_open(lend);
 }
 
-int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options)
+int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options, int connection)
 {
 	struct lend lend = {
 		.host = host,
 		.options = options,
+		.connection = connection,
 		.since = time(NULL),
 		.registered = -1,
 		.pins = {-1, -1},
@@ -277,4 +278,9 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 	lend_signals_restore(&lend);
 	free(lend.devices);
 	return error ? -EUCLEAN : status;
+}
+
+int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options)
+{
+	return lend_on(host, options, -1);
 }

@@ -93,6 +93,7 @@ struct lend_pages {
 struct lend {
 	struct usrpci_host *host;
 	const struct usrpci_lend_options *options;
+	int connection; /* the program's standard input and output; -1: the caller's */
 	struct lend_device *devices;
 	size_t count;
 	struct lend_file files[LEND_FILES_MAX];
@@ -112,6 +113,9 @@ struct lend {
 	time_t since;
 	sigset_t signals_before;
 };
+
+/* lend.c: usrpci_host_lend() to a program whose standard input and output are a connection. */
+int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options, int connection);
 
 /* files.c: lists and opens what can be lent. Errors are logged. */
 int lend_files_open(struct lend *lend);

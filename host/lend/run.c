@@ -159,6 +159,9 @@ static int start(struct lend *lend)
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	lend->program = lend_child_start(lend, pair[1], &status);
 	close(pair[1]);
+	/* Its other end is to see when the program has it no more. */
+	if (lend->connection >= 0)
+		close(lend->connection);
 	if (lend->program < 0)
 		status = status ? status : lend->program;
 	else

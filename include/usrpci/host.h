@@ -291,6 +291,32 @@ struct usrpci_lend_options {
  */
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options);
 
+/** How a disk is served. Zero in any member means its default. */
+struct usrpci_serve_options {
+	struct usrpci_addr addr;         /**< the NVMe controller */
+	uint32_t nsid;                   /**< its namespace; default: that of disk, or 1 */
+	const char *disk;                /**< the kernel's name of the namespace, as "nvme0n1" */
+	struct usrpci_bind_options bind; /**< how it is taken; user and group are not used */
+	const char *user;                /**< as usrpci_lend_options has it */
+	unsigned int queues;             /**< requests under way at a time, 1..64; default 16 */
+	bool poll;                       /**< use no interrupts */
+	bool restart;                    /**< start the driver again when it ends */
+	void (*ready)(void *data, const char *name); /**< called once there is a disk, "nbd0" */
+	void *data;
+};
+
+/**
+ * Serves a namespace of an NVMe controller as a block device of the kernel's, /dev/nbdN, until
+ * SIGINT, SIGTERM or SIGHUP, or usrpci_host_restore() of another program, then puts the host back
+ * as it was. The controller is lent to nbdkit, as usrpci_host_lend() does, with the plugin
+ * usrpci-nvme. A block device that is mounted does not end: that is said, and it is served on.
+ *
+ * Returns 0. Errors: -EINVAL (so many queues); -ENOENT (there is no module nbd); -EBUSY (also: all
+ * its devices are in use); -EIO (nbdkit has ended, or could not be run: it says why); those of
+ * usrpci_host_lend().
+ */
+int usrpci_host_serve(struct usrpci_host *host, const struct usrpci_serve_options *options);
+
 /** A device that is lent. */
 struct usrpci_lent {
 	struct usrpci_addr addr;

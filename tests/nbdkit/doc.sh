@@ -25,7 +25,17 @@ as_it_is_here()
 		sed "s|\$(pkg-config --cflags --libs libusrpci-nvme)|-I$USRPCI_SOURCE/include -L$USRPCI_BUILD/lib -L$USRPCI_BUILD/drivers -lusrpci-nvme -lusrpci|"
 }
 
+# usrpci serve runs nbdkit, as a user that can look into few directories.
+wrap_nbdkit()
+{
+	mkdir "$scratch/bin"
+	printf '#!/bin/bash\nexec %s "${@/#usrpci-nvme/%s}"\n' "$(command -v nbdkit)" "$plugin" >"$scratch/bin/nbdkit"
+	chmod 755 "$scratch" "$scratch/bin" "$scratch/bin/nbdkit"
+	PATH=$scratch/bin:$PATH
+}
+
 if [ "${1:-}" = --root ]; then
+	wrap_nbdkit
 	blocks 'sh root' | as_it_is_here | sed "s|03:00.0|$2|g" >"$scratch/commands"
 	bash -eux "$scratch/commands"
 	exit

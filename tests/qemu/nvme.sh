@@ -78,3 +78,34 @@ lend_to_nobody()
 	cmp -n 5000192 "$scratch/back" "$scratch/data"
 	cmp -n 5000192 "$scratch/data" "$(disk_of "$1")"
 }
+
+# nbdkit finds the plugin that is not installed.
+find_plugin()
+{
+	mkdir -p /run/plugin
+	cat >/run/plugin/nbdkit <<-END
+	#!/bin/bash
+	exec $(command -v nbdkit) "\${@/#usrpci-nvme/$USRPCI_BUILD/drivers/nbdkit-usrpci-nvme-plugin.so}"
+	END
+	chmod 755 /run/plugin /run/plugin/nbdkit
+	PATH=/run/plugin:$PATH
+}
+
+# start_server ARGUMENT...: usrpci serve in the background; sets server, its process, and block, the device.
+start_server()
+{
+	: >"$scratch/said"
+	usrpci serve "$@" >"$scratch/said" 2>"$scratch/errors" &
+	server=$!
+	wait_for 20 eval "grep -q ' is /dev/nbd' $scratch/said || ! kill -0 $server"
+	kill -0 $server || { cat "$scratch/errors" && return 1; }
+	# shellcheck disable=SC2034 # for the suites
+	block=$(sed -n 's/.* is //p' "$scratch/said")
+}
+
+# write_and_verify FILE SECONDS: random blocks, each read again with its checksum.
+write_and_verify()
+{
+	fio --name=verified --filename="$1" --rw=randrw --bs=4k --size=4m --iodepth=8 --ioengine=libaio --direct=1 \
+		--verify=crc32c --verify_fatal=1 --time_based --runtime="$2" --randrepeat=0
+}

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# serve: a disk of ours as a block device of the kernel's
+#
+# vm: --disk nvme --disk nvme,logical_block_size=4096,physical_block_size=4096 --append hugepages=16
+# case-deadline: 240
+
+small=0000:00:01.0
+large=0000:00:02.0
+# shellcheck disable=SC2034 # for nvme.sh
+driver=uio_pci_generic
+# shellcheck source=tests/qemu/nvme.sh
+. "$USRPCI_SOURCE/tests/qemu/nvme.sh"
+
+setup()
+{
+	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
+	[ -e "$USRPCI_BUILD/drivers/nbdkit-usrpci-nvme-plugin.so" ] || skip "nbdkit's header was not there for the build"
+	find_plugin
+}
+
+teardown()
+{
+	tail -n 20 "$scratch/errors" 2>/dev/null || true
+	umount /mnt 2>/dev/null || true
+	grep -q 'HugePages_Free: *16' /proc/meminfo
+	[ "$(driver_of $small)" = nvme ]
+	[ "$(driver_of $large)" = nvme ]
+}
+
+serve@makes-a-block-device-until-it-is-interrupted()
+{
+	head -c 67108864 /dev/urandom >"$scratch/data"
+	start_server nvme0n1
+	expect_same "$(blockdev --getsize64 --getss "$block")" $'67108864\n512' "the size"
+	expect_same "$(stat -c %U:%G:%a /proc/"$(pgrep -x nbdkit)"/stat | cut -d: -f1)" UNKNOWN "nbdkit's user"
+	dd if="$scratch/data" of="$block" bs=1M status=none
+	expect_output "$small .* nbdkit" usrpci ps
+	kill -INT $server
+	wait $server
+	cmp "$scratch/data" "$(disk_of $small)"
+}
+
+serve@has-blocks-of-4096-bytes()
+{
+	start_server $large
+	expect_same "$(blockdev --getss "$block")" 4096 "the size of a block"
+	head -c 1M /dev/urandom >"$scratch/data"
+	dd if="$scratch/data" of="$block" bs=64k conv=fsync status=none
+	cmp -n 1048576 "$scratch/data" "$block"
+	kill -TERM $server
+	wait $server
+	cmp -n 1048576 "$scratch/data" "$(disk_of $large)"
+}
+
+serve@ends-when-the-device-is-restored()
+{
+	start_server $small --poll --queues 4
+	expect_output 'uio_pci_generic -> nvme' usrpci restore $small
+	wait $server
+}
+
+serve@goes-on-while-it-is-mounted()
+{
+	start_server nvme0n1
+	mkfs.ext4 -q "$block"
+	mount "$block" /mnt
+	date >/mnt/file
+	expect_fail 5 'served as nbd0, which is in use' usrpci restore $small
+	kill -TERM $server
+	wait_for 10 grep -q 'nbd0: warning: it is in use' "$scratch/errors"
+	date >>/mnt/file
+	umount /mnt
+	usrpci -q restore $small
+	wait $server
+	fsck.ext4 -fn "$(disk_of $small)"
+}
+
+# The file system is on the disk before and after; in between its driver dies again and again.
+serve@nobody-sees-that-the-driver-dies()
+{
+	mkfs.ext4 -q "$(disk_of $small)"
+	start_server nvme0n1 --restart
+	mount "$block" /mnt
+	head -c 4M /dev/urandom >/mnt/random
+	sha256sum /mnt/random >"$scratch/sums"
+	write_and_verify /mnt/verified "${USRPCI_SERVE_SECONDS:-4}" >"$scratch/fio" &
+	note "$("$USRPCI_BUILD/tests/qemu/reincarnate" "$block" "${USRPCI_SERVE_KILLS:-6}" 150)"
+	wait $!
+	grep -q 'err= 0' "$scratch/fio"
+	echo 3 >/proc/sys/vm/drop_caches
+	sha256sum -c "$scratch/sums"
+	umount /mnt
+	kill -TERM $server
+	wait $server
+	fsck.ext4 -fn "$(disk_of $small)"
+	mount "$(disk_of $small)" /mnt
+	sha256sum -c "$scratch/sums"
+	umount /mnt
+}
+
+serve@ends-when-its-process-or-the-broker-is-killed()
+{
+	start_server $small
+	kill -KILL $server
+	wait $server || true
+	wait_for 20 eval "[ \"\$(driver_of $small)\" = nvme ]"
+	wait_for 20 eval '! pgrep -x nbdkit'
+	start_server $small
+	kill -KILL "$(pgrep -P $server -x usrpci)"
+	! wait $server || fail "it succeeds"
+	grep -q 'its broker was killed' "$scratch/errors"
+	[ "$(driver_of $small)" = nvme ]
+	expect_kernel_log 'nbd0: ' || true
+}
+
+serve@refuses-what-it-cannot-serve()
+{
+	expect_fail 1 'it is no NVMe disk' usrpci serve 00:1f.0
+	expect_fail 1 'no such namespace' usrpci serve $small --namespace 9
+	expect_fail 2 '65 is not a number from 1 to 64' usrpci serve $small --queues 65
+	mkfs.ext4 -q "$(disk_of $small)"
+	mount "$(disk_of $small)" /mnt
+	expect_fail 5 'nvme0n1 is mounted' usrpci serve nvme0n1
+	umount /mnt
+	expect_output 'a place for DMA memory' usrpci -n serve nvme0n1
+}
