@@ -3,11 +3,13 @@
 # A thin face on meson: each target sees to its packages, builds in build/, and runs.
 #
 #	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back
+#	make demo-reincarnation   a file system goes on while its disk's driver is killed again and again
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make check-debian13   all of it in a root with Debian 13, virtual machines included
 #	make check-arm64   all suites in Arm machines
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
+#	make check-serve    500 kills of the driver of a disk that is served, while fio verifies
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
 #	make check-faults   kills, failed calls and allocations, at every point of every command; hours
 #	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; SOAK=600 for ten minutes of TCP
@@ -43,9 +45,10 @@ CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
 DEBIAN13_PACKAGES := mmdebstrap
-BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl
+BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl \
+	fio nbdkit nbdkit-plugin-dev qemu-utils qemu-block-extra
 
-.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults fuzz demo first-driver bench install lint analyze format clean
+.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-serve fuzz demo demo-reincarnation first-driver bench install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -107,6 +110,14 @@ fuzz: packages-CHECK $(BUILD)/build.ninja
 
 demo: packages-BUILD packages-VM build
 	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard contrib/demo/story),lspci -nnk)
+
+demo-reincarnation: packages-CHECK build
+	@tests/qemu/vm --disk nvme --append hugepages=16 -- contrib/demo/reincarnation
+
+# Fuller than in check: 500 kills of a driver while fio verifies, and the count of unsafe shutdowns.
+check-serve: packages-CHECK build
+	@USRPCI_SERVE_KILLS=500 USRPCI_SERVE_SECONDS=400 USRPCI_CASE_DEADLINE=3000 \
+		tests/qemu/run tests/qemu/suites/serve.sh serve@nobody-sees-that-the-driver-dies
 
 first-driver: packages-FIRST
 	@tests/first-driver
