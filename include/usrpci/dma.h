@@ -92,7 +92,8 @@ size_t usrpci_dma_size(struct usrpci_ctx *ctx, const void *block);
 
 /**
  * Makes memory that the caller already has reachable for the devices, at an address that the
- * library chooses. The memory must stay mapped until usrpci_dma_unmap(). Page aligned, whole pages.
+ * library chooses. The memory must stay mapped until usrpci_dma_unmap(). Whole pages of the
+ * system, whose size is sysconf(_SC_PAGESIZE).
  *
  * Errors: -EOPNOTSUPP (no IOMMU: only memory from usrpci_dma_alloc() is safe); -EINVAL; -EEXIST
  * (overlaps a mapping); -EFAULT (not all of it is memory that can be read and written); -ENOSPC

@@ -315,6 +315,8 @@ size_t usrpci_dma_size(struct usrpci_ctx *ctx, const void *block)
 
 static int check_mapping(const struct usrpci_ctx *ctx, const void *va, size_t size)
 {
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
 	if (!ctx->domain)
 		return report(ctx, -ENXIO, NULL, NULL, "no device is open yet");
 	if (!ctx->domain->ops->map)
@@ -322,9 +324,9 @@ static int check_mapping(const struct usrpci_ctx *ctx, const void *va, size_t si
 			ctx, -EOPNOTSUPP, NULL,
 			"use memory from usrpci_dma_alloc(), or bind the device to vfio-pci",
 			"without an IOMMU a device cannot use the program's own memory, which may move");
-	if (!size || ((uintptr_t)va | size) % HEAP_PAGE)
-		return report(ctx, -EINVAL, NULL, NULL, "%zu bytes at %p are not whole pages", size,
-			      va);
+	if (!size || ((uintptr_t)va | size) % page)
+		return report(ctx, -EINVAL, NULL, NULL,
+			      "%zu bytes at %p are not whole pages of %zu bytes", size, va, page);
 	return 0;
 }
 

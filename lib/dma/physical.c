@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The domain of devices without an IOMMU: a device address is a physical address. Each huge page is
- * mapped at BASE + its physical address, so neighbours in memory are neighbours in the program, and
+ * mapped at a base + its physical address, so neighbours in memory are neighbours in the program, and
  * gaps are real. Contexts never collide, since no page is in two of them.
  *
  * Pages come from a memory file for each size. fallocate(2) gets them, because it reports a
@@ -50,6 +50,9 @@
 #define BASE (UINT64_C(1) << 45)
 #endif
 
+/* Where a program has addresses of 39 bits, and 38 on RISC-V: Raspberry Pi OS, Android, Sv39. */
+#define LOW_BASE (UINT64_C(1) << 36)
+
 #define PAGE_SIZES  2
 #define LIMIT_TRIES 2048 /* pages looked at for one below a limit */
 
@@ -65,7 +68,8 @@ struct page_file {
 
 struct physical {
 	struct dma_domain domain;
-	int pagemap; /* -1: not open */
+	uint64_t base; /* of virtual addresses */
+	int pagemap;   /* -1: not open */
 	struct page_file files[PAGE_SIZES];
 };
 
@@ -252,7 +256,7 @@ static int place(struct physical *physical, const struct page_file *file, uint64
 		 uint64_t pa)
 {
 	struct usrpci_ctx *ctx = physical->domain.ctx;
-	void *want = (void *)(uintptr_t)(BASE + pa), *va;
+	void *want = (void *)(uintptr_t)(physical->base + pa), *va;
 	uint64_t now;
 	int error;
 
@@ -336,7 +340,7 @@ static int take_page(struct physical *physical, struct page_file *file, int node
 		release_page(physical, file, offset);
 		return error;
 	}
-	*chunk = (struct dma_chunk){(void *)(uintptr_t)(BASE + pa), file->page_size,
+	*chunk = (struct dma_chunk){(void *)(uintptr_t)(physical->base + pa), file->page_size,
 				    file->page_size, got_node, offset};
 	return 0;
 }
@@ -347,11 +351,11 @@ static void physical_shrink(struct dma_domain *domain, const struct dma_chunk *c
 	uint64_t pa;
 
 	if (!domain->ctx->broker && !pagemap_read(domain->ctx, physical->pagemap, chunk->va, &pa) &&
-	    pa != (uintptr_t)chunk->va - BASE)
+	    pa != (uintptr_t)chunk->va - physical->base)
 		log_error(domain->ctx, NULL, NULL,
 			  "a huge page moved from physical address 0x%" PRIx64 " to 0x%" PRIx64
 			  " while it was in use: what devices wrote there is lost",
-			  (uint64_t)(uintptr_t)chunk->va - BASE, pa);
+			  (uint64_t)(uintptr_t)chunk->va - physical->base, pa);
 	munmap(chunk->va, chunk->size);
 	release_page(physical, file_of(physical, chunk->page_size), chunk->cookie);
 }
@@ -511,11 +515,13 @@ static int clear_page(void *va, size_t size)
 
 static int physical_renew(struct dma_domain *domain, const struct dma_chunk *chunk, void *va)
 {
-	uint64_t pa = (uint64_t)(uintptr_t)va - BASE, now;
-	int error = clear_page(va, chunk->page_size)
-			    ?: pagemap_read(domain->ctx, physical_of(domain)->pagemap, va, &now);
+	struct physical *physical = physical_of(domain);
+	uint64_t pa = (uint64_t)(uintptr_t)va - physical->base, now;
+	int error = clear_page(va, chunk->page_size);
 
-	return error ?: now == pa ? 0 : -ESTALE;
+	if (!error)
+		error = pagemap_read(domain->ctx, physical->pagemap, va, &now);
+	return error ? error : now == pa ? 0 : -ESTALE;
 }
 
 static void physical_destroy(struct dma_domain *domain)
@@ -539,6 +545,20 @@ static const struct dma_domain_ops physical_ops = {
 	.destroy = physical_destroy,
 };
 
+/* Whether a program has such addresses at all: the kernel maps nothing above its end of them. */
+static uint64_t choose_base(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *want = (void *)(uintptr_t)BASE;
+	void *va = mmap(want, page, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (va == MAP_FAILED)
+		return errno == EEXIST ? BASE : LOW_BASE;
+	munmap(va, page);
+	return va == want ? BASE : LOW_BASE;
+}
+
 int domain_physical_attach(struct usrpci_ctx *ctx)
 {
 	struct physical *physical;
@@ -557,10 +577,11 @@ int domain_physical_attach(struct usrpci_ctx *ctx)
 		return -ENOMEM;
 	physical->domain.ops = &physical_ops;
 	physical->domain.ctx = ctx;
+	physical->base = choose_base();
 	physical->pagemap = physical->files[0].fd = physical->files[1].fd = -1;
 	physical->files[0].page_size = ctx->page_size ? ctx->page_size : HUGEPAGE_2M;
 	physical->files[1].page_size = ctx->page_size ? 0 : HUGEPAGE_1G;
-	error = dma_attach(ctx, &physical->domain, BASE);
+	error = dma_attach(ctx, &physical->domain, physical->base);
 	if (error)
 		physical_destroy(&physical->domain);
 	return error;

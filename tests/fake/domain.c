@@ -7,17 +7,18 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "dma/domain.h"
 #include "fake/domain.h"
 
 #define FIRST_ADDRESS 0x200000ul
-#define PAGE          4096ul
 #define SPACE         (1ul << 30)
 
 struct fake_domain {
 	struct dma_domain domain; /* first */
 	uint8_t *space;
+	size_t page; /* of the system, bytes */
 	size_t used; /* bytes of space given out */
 	size_t size; /* bytes that can be */
 };
@@ -31,11 +32,11 @@ static int fake_domain_grow(struct dma_domain *domain, const struct dma_chunk_re
 			    dma_add_fn *add)
 {
 	struct fake_domain *own = (struct fake_domain *)domain;
-	size_t size = round_up(request->size, PAGE);
-	size_t align = request->align > PAGE ? request->align : PAGE;
+	size_t size = round_up(request->size, own->page);
+	size_t align = request->align > own->page ? request->align : own->page;
 	size_t start;
 
-	if (size > PAGE && request->boundary > align)
+	if (size > own->page && request->boundary > align)
 		align = request->boundary;
 	start = round_up(FIRST_ADDRESS + own->used, align) - FIRST_ADDRESS;
 	if (start + size > own->size || FIRST_ADDRESS + start + size - 1 > request->limit)
@@ -43,9 +44,10 @@ static int fake_domain_grow(struct dma_domain *domain, const struct dma_chunk_re
 	if (mprotect(own->space + start, size, PROT_READ | PROT_WRITE))
 		return -errno;
 	own->used = start + size;
-	return add(domain,
-		   &(struct dma_chunk){
-			   .va = own->space + start, .size = size, .page_size = PAGE, .node = -1});
+	return add(domain, &(struct dma_chunk){.va = own->space + start,
+					       .size = size,
+					       .page_size = own->page,
+					       .node = -1});
 }
 
 static void fake_domain_shrink(struct dma_domain *domain, const struct dma_chunk *chunk)
@@ -85,6 +87,7 @@ int domain_fake_attach(struct usrpci_dev *dev, size_t size)
 		return -ENOMEM;
 	own->domain.ops = &domain_fake;
 	own->domain.ctx = dev->ctx;
+	own->page = (size_t)sysconf(_SC_PAGESIZE);
 	own->size = size ? size : SPACE;
 	own->space = mmap(NULL, SPACE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 			  0);

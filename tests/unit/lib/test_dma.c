@@ -532,6 +532,26 @@ static int physical_teardown(void **state)
 	return 0;
 }
 
+/* Programs have addresses of 47 bits, or of 39, or are emulated with as many. */
+static void the_base_is_an_address_that_programs_have(void **state)
+{
+	void *high = (void *)(uintptr_t)(UINT64_C(1) << 45);
+	struct usrpci_ctx *ctx;
+	void *va;
+
+	(void)state;
+	va = mmap(high, 1 << 16, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(va != MAP_FAILED);
+	munmap(va, 1 << 16);
+	assert_int_equal(usrpci_ctx_open(NULL, &ctx), 0);
+	assert_int_equal(usrpci_dma_physical(ctx), 0);
+	if (va == high)
+		assert_ptr_equal(usrpci_dma_va(ctx, 0), high);
+	else
+		assert_true((uintptr_t)usrpci_dma_va(ctx, 0) < UINT64_C(1) << 37);
+	usrpci_ctx_close(ctx);
+}
+
 static void need_pages(struct physical *physical)
 {
 	if (getenv("USRPCI_EMULATED") || geteuid() != 0 || read_number(free_path) < NEEDED) {
@@ -782,6 +802,7 @@ int main(void)
 		TEST(what_was_reserved_is_there),
 		TEST(trimming_keeps_what_is_in_use),
 		TEST(threads_do_not_disturb_each_other),
+		cmocka_unit_test(the_base_is_an_address_that_programs_have),
 		REAL(device_addresses_are_what_the_kernel_says),
 		REAL(large_blocks_are_contiguous_or_refused_with_a_reason),
 		REAL(low_requests_get_low_memory_or_a_reason),
