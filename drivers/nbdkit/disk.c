@@ -47,29 +47,27 @@ static int fail(const struct disk_options *options, const char *what, int error)
 	return error;
 }
 
-static int open_lane(struct disk *disk, struct lane *lane, bool poll)
+/* With its first request, so that the first of all does not wait for as many queues. */
+static int open_lane(struct disk *disk, struct lane *lane)
 {
-	struct usrpci_nvme_queue_options options = {.depth = 1, .poll = poll};
+	struct usrpci_nvme_queue_options options = {.depth = 1};
 	struct usrpci_dma_request request = {.size = disk->about.buffer, .align = 4096};
+	int error = 0;
 
-	return usrpci_dma_block_alloc(disk->ctx, &request, &lane->buffer)
-		       ?: usrpci_nvme_queue_create(disk->nvme, &options, &lane->queue);
+	if (!lane->buffer.va)
+		error = usrpci_dma_block_alloc(disk->ctx, &request, &lane->buffer);
+	return error ?: usrpci_nvme_queue_create(disk->nvme, &options, &lane->queue);
 }
 
-static int open_lanes(struct disk *disk, bool poll)
+static int alloc_lanes(struct disk *disk)
 {
 	const struct usrpci_nvme_info *info = usrpci_nvme_info(disk->nvme);
-	int error = 0;
 
 	disk->about.features = info->features;
 	disk->about.buffer = info->max_transfer < BUFFER_MAX ? info->max_transfer : BUFFER_MAX;
 	disk->about.lanes = info->queues;
 	disk->lanes = calloc(info->queues, sizeof(*disk->lanes));
-	if (!disk->lanes)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < info->queues && !error; i++)
-		error = open_lane(disk, &disk->lanes[i], poll);
-	return error;
+	return disk->lanes ? 0 : -ENOMEM;
 }
 
 static int start(struct disk *disk, const struct disk_options *options)
@@ -92,7 +90,7 @@ static int start(struct disk *disk, const struct disk_options *options)
 			    error);
 	if (error)
 		return fail(options, "it has no such namespace", error);
-	error = open_lanes(disk, options->poll);
+	error = alloc_lanes(disk);
 	return error ? fail(options, "its queues", error) : 0;
 }
 
@@ -134,9 +132,13 @@ void disk_do(struct disk *disk, unsigned int index, struct disk_request *request
 		.ns = &disk->about.ns,
 		.lba = request->lba,
 		.blocks = request->blocks,
-		.addr = lane->buffer.addr,
 	};
 
+	request->status = 0;
+	request->error = lane->queue ? 0 : open_lane(disk, lane);
+	if (request->error)
+		return;
+	io.addr = lane->buffer.addr;
 	if (io.op == USRPCI_NVME_OP_WRITE)
 		memcpy(lane->buffer.va, data, size);
 	request->error = usrpci_nvme_run(lane->queue, &io);
