@@ -402,9 +402,9 @@ int usrpci_nvme_ns_list(struct usrpci_nvme *nvme, uint32_t *nsids, unsigned int 
 
 static uint32_t get_optimal(const uint8_t *id)
 {
-	if (get16(id + NS_NOIOB))
-		return get16(id + NS_NOIOB);
-	return id[NS_NSFEAT] & NSFEAT_OPTPERF ? get16(id + NS_NPWG) + 1u : 0;
+	uint32_t own = id[NS_NSFEAT] & NSFEAT_OPTPERF ? get16(id + NS_NPWG) + 1u : 0;
+
+	return get16(id + NS_NOIOB) ?: own;
 }
 
 static int fill_ns(const struct usrpci_nvme *nvme, const uint8_t *id, struct usrpci_nvme_ns *ns)
@@ -436,11 +436,9 @@ int usrpci_nvme_ns(struct usrpci_nvme *nvme, uint32_t nsid, struct usrpci_nvme_n
 {
 	uint8_t *id = malloc(IDENTIFY_SIZE);
 	uint16_t status = 0;
-	int error = id ? 0 : -ENOMEM;
+	int error = id ? identify(nvme, CNS_NAMESPACE, nsid, id, &status) : -ENOMEM;
 
 	*ns = (struct usrpci_nvme_ns){.nsid = nsid};
-	if (!error)
-		error = identify(nvme, CNS_NAMESPACE, nsid, id, &status);
 	if (!error)
 		error = fill_ns(nvme, id, ns);
 	else if (STATUS_CODE(status) == STATUS_INVALID_NS)

@@ -145,13 +145,9 @@ void nvme_look_at_request(struct usrpci_nvme *nvme)
 void nvme_reset(struct usrpci_nvme *nvme)
 {
 	unsigned int queues;
-	int error = disable(nvme);
+	int error = disable(nvme) ?: enable(nvme) ?: nvme_admin_start(nvme, &queues);
 
 	__atomic_fetch_add(&nvme->stats.resets, 1, __ATOMIC_RELAXED);
-	if (!error)
-		error = enable(nvme);
-	if (!error)
-		error = nvme_admin_start(nvme, &queues);
 	if (!error && queues < nvme->info.queues)
 		error = -EPROTO;
 	if (error)
@@ -173,10 +169,8 @@ static int set_options(struct usrpci_nvme *nvme, const struct usrpci_nvme_option
 
 	if (options)
 		*own = *options;
-	if (!own->queues)
-		own->queues = QUEUES_DEFAULT;
-	if (!own->timeout_ms)
-		own->timeout_ms = TIMEOUT_DEFAULT;
+	own->queues = own->queues ?: QUEUES_DEFAULT;
+	own->timeout_ms = own->timeout_ms ?: TIMEOUT_DEFAULT;
 	if (own->queues > NVME_QUEUES_MAX || own->timeout_ms < TIMEOUT_MIN)
 		return -EINVAL;
 	nvme->tick_us = TICK_MAX_US;

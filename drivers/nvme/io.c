@@ -211,9 +211,7 @@ static inline struct usrpci_nvme_io *release(struct usrpci_nvme_queue *queue,
 
 static __attribute__((noinline)) int failure(const struct nvme_slot *slot, uint16_t status)
 {
-	if (slot->aborted)
-		return -ETIMEDOUT;
-	return nvme_status_errno(status);
+	return slot->aborted ? -ETIMEDOUT : nvme_status_errno(status);
 }
 
 static inline struct usrpci_nvme_io *complete(struct usrpci_nvme_queue *queue, uint32_t dw3)

@@ -433,15 +433,12 @@ static void link_queue(struct usrpci_nvme_queue *queue)
 static int create(struct usrpci_nvme *nvme, unsigned int depth, bool poll,
 		  struct usrpci_nvme_queue **result)
 {
-	struct usrpci_nvme_queue *queue;
-	int number = reserve_number(nvme), error;
+	struct usrpci_nvme_queue *queue = aligned_alloc(64, sizeof(*queue));
+	int number = queue ? reserve_number(nvme) : -ENOMEM, error;
 
-	if (number < 0)
+	if (number < 0) {
+		free(queue);
 		return number;
-	queue = aligned_alloc(64, sizeof(*queue));
-	if (!queue) {
-		nvme->queues_used &= ~(UINT64_C(1) << (number - 1));
-		return -ENOMEM;
 	}
 	memset(queue, 0, sizeof(*queue));
 	queue->nvme = nvme;
