@@ -14,6 +14,8 @@
 #	make check-faults   kills, failed calls and allocations, at every point of every command; hours
 #	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; SOAK=600 for ten minutes of TCP
 #	make bench    the figures, beside those of others
+#	make deb      Debian's packages, in build-deb/, and what lintian says of them
+#	make check-deb   the same, installed in a fresh chroot and tested there; as root
 #	make install  as root; DESTDIR and PREFIX are respected
 #	make          build only; also: make lint, analyze, format, clean
 
@@ -45,10 +47,13 @@ CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
 DEBIAN13_PACKAGES := mmdebstrap
+DEB_PACKAGES := $(BUILD_PACKAGES) dpkg-dev debhelper lintian nbdkit-plugin-dev libcmocka-dev
+CHECK_DEB_PACKAGES := $(DEB_PACKAGES) mmdebstrap autopkgtest
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl \
 	fio nbdkit nbdkit-plugin-dev qemu-utils qemu-block-extra
 
-.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-serve fuzz demo demo-reincarnation first-driver bench install lint analyze format clean
+.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-serve fuzz demo \
+	demo-reincarnation first-driver bench deb check-deb install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -128,6 +133,13 @@ bench: packages-BENCH $(BUILD)/build.ninja
 	@$(MESON) compile -C $(BUILD)
 	@bench/run $(BUILD)
 
+deb: packages-DEB
+	@.ci/deb
+
+check-deb: packages-CHECK_DEB
+	@.ci/deb
+	@.ci/check-deb
+
 # PREFIX may differ from that of the last build; the loader learns of new libraries from ldconfig.
 install: packages-BUILD $(BUILD)/build.ninja
 	@$(MESON) configure $(BUILD) $(directories)
@@ -147,4 +159,4 @@ format: packages-LINT
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
 
 clean:
-	@rm -rf $(BUILD) $(ASAN)
+	@rm -rf $(BUILD) $(ASAN) build-deb

@@ -54,6 +54,7 @@ struct cli {
 	struct usrpci_ctx *ctx;
 	struct usrpci_host *host;
 	bool exit_code;      /* STATUS_SAME is wanted where nothing had to be changed */
+	bool differs;        /* what makes a command not ready is a difference */
 	bool may_change;     /* the command is one that changes the host */
 	bool lent;           /* the status is that of a program that was run */
 	size_t change_count; /* changes that were made, or that a dry run showed */
@@ -104,9 +105,10 @@ __attribute__((format(printf, 2, 3))) void print_command(struct cli *cli, const 
 
 /* Commands, one file each. */
 
-extern const struct command command_complete, command_bar, command_bind, command_check,
-	command_config, command_hugepages, command_list, command_monitor, command_nvme, command_ps,
-	command_restore, command_run, command_serve, command_show;
+extern const struct command command_complete, command_apply, command_bar, command_bind,
+	command_capture, command_diff, command_check, command_config, command_hugepages,
+	command_list, command_monitor, command_nvme, command_ps, command_restore, command_run,
+	command_serve, command_show, command_vfs;
 
 /* The names that list knows (cmd_list.c), in the form of did_you_mean(). */
 const char *list_column(const void *data, size_t index);

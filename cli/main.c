@@ -15,9 +15,25 @@
 #include "cli.h"
 
 static const struct command *const commands[] = {
-	&command_list,    &command_show, &command_check, &command_hugepages, &command_bind,
-	&command_restore, &command_run,  &command_serve, &command_ps,        &command_monitor,
-	&command_config,  &command_bar,  &command_nvme,  &command_complete,  NULL,
+	&command_list,
+	&command_show,
+	&command_check,
+	&command_hugepages,
+	&command_bind,
+	&command_restore,
+	&command_diff,
+	&command_apply,
+	&command_capture,
+	&command_vfs,
+	&command_run,
+	&command_serve,
+	&command_ps,
+	&command_monitor,
+	&command_config,
+	&command_bar,
+	&command_nvme,
+	&command_complete,
+	NULL,
 };
 
 static void help_program(void)
@@ -101,6 +117,8 @@ static const char *result_name(const struct cli *cli, int status)
 
 	if (cli->lent)
 		return "done";
+	if (cli->differs && status == STATUS_NOT_READY)
+		return "differs";
 	if (status != STATUS_DONE)
 		return status < (int)ARRAY_SIZE(names) ? names[status] : names[STATUS_FAILED];
 	if (!cli->may_change)

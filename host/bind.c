@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bind.h"
 #include "driver.h"
 #include "file.h"
 #include "group.h"
@@ -67,8 +68,7 @@ static bool is_done(const struct target *target)
 	return !strcmp(target->now.driver, target->wanted);
 }
 
-/* Records what the device was before usrpci's first touch, unless that is recorded already. */
-static int record(struct usrpci_host *host, struct target *target)
+int bind_record(struct usrpci_host *host, struct target *target)
 {
 	struct journal_record record = {0};
 	struct usrpci_journal_entry *entry = &record.entry;
@@ -144,7 +144,7 @@ static int take(struct usrpci_host *host, const struct plan *plan, struct target
 
 	if (is_done(target) && !gives_node(plan))
 		return 0;
-	error = record(host, target);
+	error = bind_record(host, target);
 	if (!error && !is_done(target)) {
 		target_stop(host, target);
 		error = move(host, plan, target);

@@ -58,6 +58,8 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 	if (node->path[0])
 		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "node %s %u %u %o\n",
 				       node->path, node->uid, node->gid, node->mode);
+	if (record->functions_changed)
+		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "functions-changed\n");
 	snprintf(text + at, RECORD_SIZE - at, "end\n");
 }
 
@@ -118,6 +120,8 @@ static bool parse_line(struct journal_record *record, const char *key, const cha
 		return parse_provided(record, key, value);
 	if (!strcmp(key, "functions"))
 		return sscanf(value, "%u", &record->functions) == 1;
+	if (!strcmp(key, "functions-changed"))
+		return record->functions_changed = true;
 	if (!strcmp(key, "node"))
 		return parse_node(&record->node, value);
 	return true;

@@ -22,6 +22,7 @@ struct journal_record {
 	struct provided provided[PROVIDED_MAX]; /* interfaces and disks */
 	int provided_count;
 	unsigned int functions; /* virtual ones, which go with the driver */
+	bool functions_changed; /* their number was changed while its driver stayed */
 	struct journal_node node;
 };
 

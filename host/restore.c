@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "lend/lend.h"
 #include "target.h"
+#include "sriov/vfs.h"
 #include "vfio_node.h"
 #include "restore.h"
 #include "serve/serve.h"
@@ -125,7 +126,9 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 		return gone(host, addr,
 			    "another device is in its place, or the same one was plugged in "
 			    "anew; its record is dropped");
-	error = bring_back(host, &target, &record.entry, stopped);
+	error = vfs_put_back(host, &target, &record);
+	if (!error)
+		error = bring_back(host, &target, &record.entry, stopped);
 	if (!error || error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
 	    error == -EROFS || error == -EUCLEAN)
 		return error;

@@ -158,8 +158,8 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 /**
  * Gives a device back to what held it before usrpci first touched it, no driver included, waits
  * until its driver has set it up, and forgets it: its disks and interfaces are there again, and the
- * interfaces have the names that they had and are up if they were. Addresses and routes are not
- * brought back. If something has not come back after 15 s, the message names it (-EUCLEAN), and the
+ * interfaces have the names that they had and are up if they were. It has the virtual functions
+ * that it had. Addresses and routes are not brought back. If something has not come back after 15 s, the message names it (-EUCLEAN), and the
  * next call does not wait for it again.
  *
  * Errors: -ENOENT (usrpci never touched it, or its driver's module is not there any more); -ENODEV
@@ -187,6 +187,43 @@ struct usrpci_journal_entry {
  * count; the list belongs to the caller (free(3)), NULL after an error. Errors: -ENOMEM; -EACCES.
  */
 int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **entries);
+
+/*
+ * SR-IOV: virtual functions.
+ */
+
+/**
+ * Lists the virtual functions that a device has. *most is how many it can have. The list belongs to
+ * the caller (free(3)), NULL after an error.
+ *
+ * Returns the count. Errors: -EOPNOTSUPP (it has no SR-IOV); -ENOMEM; -EBADMSG (the kernel's numbers
+ * make no sense).
+ */
+int usrpci_host_vfs(struct usrpci_host *host, const struct usrpci_addr *addr,
+		    struct usrpci_addr **vfs, unsigned int *most);
+
+struct usrpci_vfs_options {
+	bool force;     /**< although the device or one of its functions is in use */
+	bool no_driver; /**< no kernel driver takes the functions that come */
+};
+
+/**
+ * Gives a device as many virtual functions; 0 takes them away. The kernel can change a number only
+ * by taking all functions away, so none may be in use, nor the device itself: many drivers reset it.
+ * What the number was before usrpci's first touch is recorded, and usrpci_host_restore() brings it
+ * back.
+ *
+ * With force, only a function that a program has open through vfio, or that is lent, is refused.
+ *
+ * @count	0 to what usrpci_host_vfs() gives as most
+ * @options	NULL: the defaults
+ *
+ * Errors: -EOPNOTSUPP (it has no SR-IOV); -EINVAL (more than it can have); -EBUSY (in use, the uses
+ * are logged; or another tool holds the lock); -ENODEV; what its driver says of it, then it has the
+ * functions that it had; -EUCLEAN (those could not be brought back).
+ */
+int usrpci_host_vfs_set(struct usrpci_host *host, const struct usrpci_addr *addr,
+			unsigned int count, const struct usrpci_vfs_options *options);
 
 /*
  * Huge pages.
@@ -229,6 +266,31 @@ int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t
  * or node); -EACCES; -EROFS; -EBUSY (another tool holds the lock); -ENOMEM.
  */
 int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, int node);
+
+/*
+ * A declared host: what files say of it.
+ */
+
+struct usrpci_apply_options {
+	const char *directory;          /**< of the files, NAME.conf; NULL: /etc/usrpci */
+	bool driverctl;                 /**< read driverctl's directory too */
+	const struct usrpci_addr *only; /**< no other device, and no huge pages; NULL: everything */
+};
+
+/**
+ * Makes the host what its files say, usrpci-apply(8) explains their form: huge pages, virtual
+ * functions, drivers and owners of devices. What is so already is left alone. In a dry run the
+ * changes that are shown are the difference.
+ *
+ * All files are read, and held against each other, before the first change. A device that is not
+ * there is left out. One that is not what a file says it is, or is in use, is logged and left alone,
+ * and the others are done.
+ *
+ * Errors: -EBADMSG (a file makes no sense, or two contradict each other: nothing was changed); -ENODEV
+ * (another device is where one was meant); those of usrpci_host_bind(), usrpci_host_vfs_set() and
+ * usrpci_host_hugepages_reserve().
+ */
+int usrpci_host_apply(struct usrpci_host *host, const struct usrpci_apply_options *options);
 
 /*
  * Check: is this host ready?

@@ -14,10 +14,9 @@ subjects()
 	done
 }
 
-# The functions that a header declares, but for those that only inline ones call.
 functions()
 {
-	sed -n '/^typedef/d; s/^[a-z][a-z0-9_ ]*[ *]\(usrpci_[a-z0-9_]*\)(.*/\1/p' "$1" | grep -v '_slow$'
+	"$USRPCI_SOURCE/man/functions-of" "$1"
 }
 
 names_every_function()

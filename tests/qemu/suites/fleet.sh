@@ -5,11 +5,14 @@
 #
 # vm: --nic e1000 --device edu --append "hugepages=8"
 # vm: --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
+# vm: --device nvme-subsys,id=s0 --device pcie-root-port,id=rp1,chassis=1
+# vm: --device nvme,serial=vfs,bus=rp1,subsys=s0,sriov_max_vfs=3,max_ioqpairs=8,msix_qsize=9,sriov_vq_flexible=6,sriov_vi_flexible=3
 # case-deadline: 90
 
 nic=0000:00:01.0
 edu=0000:00:02.0
 hotplug=0000:01:00.0
+nvme=0000:02:00.0
 
 teardown()
 {
@@ -120,4 +123,77 @@ bound $hotplug null e1000e"
 	as_the_schema_has_it "$scratch/events"
 	grep -q "$nic  unbound  8086:100e  e1000" "$scratch/lines"
 	! grep -q $nic "$scratch/events"
+}
+
+number_of_functions()
+{
+	cat /sys/bus/pci/devices/$nvme/sriov_numvfs
+}
+
+vfs@functions-come-and-go-and-restore-takes-them-back()
+{
+	expect_output "0 of 3 virtual functions" usrpci vfs $nvme
+	usrpci -j vfs $nvme 2 --no-driver >"$scratch/2"
+	expect_same "$(number_of_functions)" 2
+	expect_same "$(jq -c '[.result, .vfs, .vfs_most, (.devices | map(.addr, .driver))]' "$scratch/2")" \
+		'["changed",2,3,["0000:02:00.1",null,"0000:02:00.2",null]]'
+	as_the_schema_has_it "$scratch/2"
+	expect_same "$(cat /sys/bus/pci/devices/$nvme/sriov_drivers_autoprobe)" 1
+	expect_fail 6 "2 of 3" usrpci vfs $nvme 2 --exit-code
+	usrpci -q bind 0000:02:00.1 --driver uio_pci_generic --force
+	expect_fail 5 "has 2 virtual functions" usrpci bind $nvme
+	usrpci -q restore 0000:02:00.1
+	expect_fail 2 "at most" usrpci vfs $nvme 4
+	usrpci -q restore $nvme
+	expect_same "$(number_of_functions) $(driver_of $nvme)" "0 nvme"
+	[ ! -e /run/usrpci/journal/$nvme ]
+}
+
+vfs@none-goes-that-is-in-use()
+{
+	usrpci -q vfs $nvme 1 --no-driver
+	usrpci -q bind 0000:02:00.1 --driver uio_pci_generic --force
+	wait_for 5 test -e /dev/uio0
+	sleep 100 8</dev/uio0 &
+	expect_fail 5 "sleep. has /dev/uio0 open" usrpci vfs $nvme 0
+	expect_fail 5 "sleep. has /dev/uio0 open" usrpci restore $nvme
+	expect_same "$(number_of_functions)" 1
+	kill $!
+	wait $! || true
+	usrpci -q restore 0000:02:00.1
+	usrpci -q vfs $nvme 0
+	expect_same "$(number_of_functions)" 0
+	expect_fail 1 "no SR-IOV" usrpci vfs $nic 1
+}
+
+apply@makes-the-host-what-its-files-say-and-once-is-enough()
+{
+	mkdir -p /etc/usrpci
+	cat >/etc/usrpci/50-test.conf <<-EOF
+		[Match]
+		MACAddress=$(cat /sys/class/net/"$(interface_of $nic)"/address)
+		[Device]
+		Driver=auto
+		[Match]
+		Address=$nvme
+		Id=1b36:0010
+		[Device]
+		VirtualFunctions=1
+		[HugePages]
+		Count=12
+	EOF
+	expect_fail 3 "driver_override" usrpci diff
+	usrpci -q apply
+	expect_same "$(driver_of $nic) $(number_of_functions)" "uio_pci_generic 1"
+	[ "$(cat /proc/sys/vm/nr_hugepages)" -ge 12 ]
+	usrpci diff
+	expect_fail 6 "as its files say" usrpci apply --exit-code
+	usrpci capture >"$scratch/captured"
+	mv "$scratch/captured" /etc/usrpci/50-test.conf
+	usrpci diff
+	usrpci -q restore --all
+	expect_fail 3 . usrpci diff --device $nic
+	usrpci -q apply --device $nic
+	expect_same "$(driver_of $nic) $(number_of_functions)" "uio_pci_generic 0"
+	rm /etc/usrpci/50-test.conf
 }

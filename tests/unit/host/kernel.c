@@ -223,6 +223,10 @@ static int write_file(struct kernel *kernel, const char *path, const char *value
 		kernel->scattered = 0;
 		return 0;
 	}
+	if (!strncmp(name, "sriov_", strlen("sriov_"))) {
+		fixture_text(kernel->fixture, path, value);
+		return 0;
+	}
 	return write_driver_file(kernel, path, value);
 }
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * usrpci apply: makes this host what its files say.
+ */
+
+#include "fleet/declared.h"
+
+static const struct option_spec apply_options[] = {DECLARED_OPTIONS, {0}};
+
+static int cmd_apply(struct cli *cli)
+{
+	struct declared declared = {0};
+	int status;
+
+	if (declared_options(cli, &declared))
+		return cli->stopped;
+	status = declared_apply(cli, &declared);
+	if (!status && !cli->change_count)
+		note(cli, NULL, "this host is as its files say");
+	return status;
+}
+
+const struct command command_apply = {
+	.name = "apply",
+	.operands = "",
+	.summary = "make this host what the files in /etc/usrpci say",
+	.options = apply_options,
+	.run = cmd_apply,
+};

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The files that declare this host, see declared.h.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+
+#include "fleet/declared.h"
+
+int declared_options(struct cli *cli, struct declared *declared)
+{
+	int key;
+
+	while ((key = option_next(cli))) {
+		if (key == 'c')
+			declared->options.directory = optarg;
+		else if (key == OPTION_DRIVERCTL)
+			declared->options.driverctl = true;
+		else if (key == OPTION_DEVICE)
+			declared->device = optarg;
+		else
+			return -1;
+	}
+	if (cli->argc == 0)
+		return 0;
+	cli->stopped = unexpected_operand(cli, cli->argv[0]);
+	return -1;
+}
+
+int declared_apply(struct cli *cli, struct declared *declared)
+{
+	struct usrpci_addr addr;
+	int error = open_context(cli);
+
+	if (!error && declared->device)
+		error = usrpci_dev_find(cli->ctx, declared->device, &addr);
+	if (error)
+		return status_of(error);
+	if (open_host_for_changes(cli))
+		return STATUS_FAILED;
+	declared->options.only = declared->device ? &addr : NULL;
+	return status_of_change(usrpci_host_apply(cli->host, &declared->options));
+}

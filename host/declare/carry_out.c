@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Makes the host what its files say: huge pages while memory is whole, then virtual functions, then
+ * drivers, those of the functions that have just come among them. Whatever the files say is checked
+ * before the first change; what the host cannot do is said, and the others are done.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "declare/declare.h"
+#include "file.h"
+
+#define LOG_SUBJECT "declare"
+#include "log.h"
+
+/* How many pages of a size there are, and are free. */
+static int count_pages(struct usrpci_host *host, const struct declared_pages *pages, size_t *total,
+		       size_t *unused)
+{
+	struct usrpci_hugepages *pools;
+	int count = usrpci_host_hugepages(host, &pools);
+
+	*total = *unused = 0;
+	for (int i = 0; i < count; i++)
+		if (pools[i].page_size == pages->page_size &&
+		    (pages->node < 0 || pages->node == pools[i].node)) {
+			*total += pools[i].total;
+			*unused += pools[i].free;
+		}
+	free(pools);
+	return count < 0 ? count : 0;
+}
+
+static int reserve(struct usrpci_host *host, const struct declared_pages *pages)
+{
+	size_t total, unused;
+	int error = count_pages(host, pages, &total, &unused);
+
+	if (error || total >= pages->count)
+		return error;
+	error = usrpci_host_hugepages_reserve(host, pages->count - total + unused, pages->page_size,
+					      pages->node);
+	return error < 0 ? error : 0;
+}
+
+static int set_functions(struct usrpci_host *host, const struct declared_device *device)
+{
+	if (!device->found || !device->has_vfs)
+		return 0;
+	return usrpci_host_vfs_set(host, &device->addr, device->vfs, NULL);
+}
+
+static int bind_device(struct usrpci_host *host, const struct declared_device *device)
+{
+	const struct usrpci_bind_options options = {
+		.driver = strcmp(device->driver, "auto") ? device->driver : NULL,
+		.whole_group = device->whole_group,
+		.user = device->user[0] ? device->user : NULL,
+		.group = device->group[0] ? device->group : NULL,
+	};
+
+	if (!device->found || !device->has_driver)
+		return 0;
+	return usrpci_host_bind(host, &device->addr, 1, &options);
+}
+
+/* The first failure is the answer, unless a later one left something behind. */
+static int worse(int error, int last)
+{
+	return !error || last == -EUCLEAN ? last ? last : error : error;
+}
+
+static bool has_functions(const struct declaration *declaration)
+{
+	for (size_t i = 0; i < declaration->device_count; i++)
+		if (declaration->devices[i].found && declaration->devices[i].has_vfs)
+			return true;
+	return false;
+}
+
+static void keep_only(struct declaration *declaration, const struct usrpci_addr *only)
+{
+	for (size_t i = 0; i < declaration->device_count; i++)
+		if (usrpci_addr_compare(&declaration->devices[i].addr, only))
+			declaration->devices[i].has_driver = declaration->devices[i].has_vfs =
+				false;
+}
+
+static int carry_out(struct usrpci_host *host, struct declaration *all,
+		     const struct usrpci_addr *only)
+{
+	int error = declare_find(host, all);
+
+	if (only)
+		keep_only(all, only);
+	if (declare_check(host, all))
+		return -EBADMSG;
+	for (size_t i = 0; !only && i < all->page_count; i++)
+		error = worse(error, reserve(host, &all->pages[i]));
+	for (size_t i = 0; i < all->device_count; i++)
+		error = worse(error, set_functions(host, &all->devices[i]));
+	if (has_functions(all) && !host->options.dry_run) {
+		error = worse(error, declare_find(host, all));
+		if (declare_check(host, all))
+			return -EBADMSG;
+	}
+	for (size_t i = 0; i < all->device_count; i++)
+		error = worse(error, bind_device(host, &all->devices[i]));
+	return error;
+}
+
+int usrpci_host_apply(struct usrpci_host *host, const struct usrpci_apply_options *options)
+{
+	static const struct usrpci_apply_options defaults;
+	struct declaration all = {0};
+	int error;
+
+	options = options ? options : &defaults;
+	error = declare_read(host, options->directory ? options->directory : DECLARE_DIR, &all);
+	if (!error && options->driverctl)
+		error = declare_read_driverctl(host, &all);
+	if (!error)
+		error = carry_out(host, &all, options->only);
+	declare_free(&all);
+	return error;
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Which device a file means. All that it says must agree: an address alone may be another device's
+ * after a card was moved.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "declare/declare.h"
+#include "file.h"
+#include "state.h"
+
+#define LOG_SUBJECT "declare"
+#include "log.h"
+
+/* The devices of the host and what they provide, read once. */
+struct host_view {
+	struct usrpci_host *host;
+	struct usrpci_dev_info *infos;
+	int count;
+	struct usrpci_interface *provided;
+	int provided_count;
+};
+
+/*
+ * A device that a driver for userspace has shows neither MAC address nor serial number: what it was
+ * found by is remembered, for as long as it is plugged in.
+ */
+static void note_name(char name[64], const struct usrpci_addr *addr)
+{
+	char text[USRPCI_ADDR_STRLEN];
+
+	snprintf(name, 64, "declared/%s", usrpci_addr_format(addr, text));
+}
+
+static bool is_remembered(const struct host_view *view, const struct usrpci_dev_info *info,
+			  const char *key, const char *value)
+{
+	char name[64], text[256], wanted[96];
+
+	note_name(name, &info->addr);
+	snprintf(wanted, sizeof(wanted), "%s %s\n", key, value);
+	return file_read(view->host->ctx, text, sizeof(text) - 1, STATE_DIR "/%s", name) > 0 &&
+	       strstr(strcat(text, "\n"), wanted);
+}
+
+static void remember(const struct host_view *view, const struct declared_device *device,
+		     const struct usrpci_dev_info *info)
+{
+	char name[64], text[256];
+
+	if (info->driver_kind != USRPCI_DRIVER_KERNEL || (!device->mac[0] && !device->serial[0]))
+		return;
+	note_name(name, &info->addr);
+	snprintf(text, sizeof(text), "mac %s\nserial %s\n", device->mac, device->serial);
+	state_write(view->host, name, text);
+}
+
+/* Whether an interface or disk of the device has this in a file of sysfs. */
+static bool provides(const struct host_view *view, const struct usrpci_dev_info *info,
+		     const char *class_name, const char *file, const char *value)
+{
+	char text[96];
+
+	for (int i = 0; i < view->provided_count; i++)
+		if (!usrpci_addr_compare(&view->provided[i].addr, &info->addr) &&
+		    file_read(view->host->ctx, text, sizeof(text), "/sys/class/%s/%s/%s",
+			      class_name, view->provided[i].name, file) >= 0 &&
+		    !strcmp(text, value))
+			return true;
+	return false;
+}
+
+static bool has_mac(const struct host_view *view, const struct declared_device *device,
+		    const struct usrpci_dev_info *info)
+{
+	return provides(view, info, "net", "address", device->mac) ||
+	       is_remembered(view, info, "mac", device->mac);
+}
+
+static bool has_serial(const struct host_view *view, const struct declared_device *device,
+		       const struct usrpci_dev_info *info)
+{
+	return provides(view, info, "block", "device/serial", device->serial) ||
+	       is_remembered(view, info, "serial", device->serial);
+}
+
+/* Returns what does not agree, or NULL. */
+static const char *disagrees(const struct host_view *view, const struct declared_device *device,
+			     const struct usrpci_dev_info *info)
+{
+	if (device->has_addr && usrpci_addr_compare(&device->addr, &info->addr))
+		return "its address";
+	if (device->has_id && (device->vendor != info->vendor || device->device != info->device))
+		return "its vendor and device id";
+	if (device->mac[0] && !has_mac(view, device, info))
+		return "its MAC address";
+	if (device->serial[0] && !has_serial(view, device, info))
+		return "its serial number";
+	return NULL;
+}
+
+static int not_the_one(const struct host_view *view, const struct declared_device *device,
+		       const struct usrpci_dev_info *info, const char *what)
+{
+	char name[USRPCI_ADDR_STRLEN];
+
+	return refuse(view->host->ctx, -ENODEV, usrpci_addr_format(&info->addr, name), NULL,
+		      "another device than %s:%u means, so it is left alone: %s differs",
+		      device->place.file, device->place.line, what);
+}
+
+static int find_one(const struct host_view *view, struct declared_device *device)
+{
+	const struct usrpci_dev_info *found = NULL;
+	char object[160];
+	int matches = 0;
+
+	if (device->found || device->refused)
+		return 0;
+	device->refused = true;
+	snprintf(object, sizeof(object), "%s:%u", device->place.file, device->place.line);
+	for (int i = 0; i < view->count; i++) {
+		const struct usrpci_dev_info *info = &view->infos[i];
+		const char *what = disagrees(view, device, info);
+
+		if (what && device->has_addr && !usrpci_addr_compare(&device->addr, &info->addr))
+			return not_the_one(view, device, info, what);
+		if (!what) {
+			found = info;
+			matches++;
+		}
+	}
+	if (matches > 1)
+		return refuse(view->host->ctx, -ENODEV, object, "say more of it, Address= perhaps",
+			      "%d devices are as this says: all are left alone", matches);
+	device->found = matches;
+	device->refused = false;
+	if (!matches) {
+		log_info(view->host->ctx, object, "this device is not there");
+		return 0;
+	}
+	device->addr = found->addr;
+	remember(view, device, found);
+	return 0;
+}
+
+int declare_find(struct usrpci_host *host, struct declaration *declaration)
+{
+	struct host_view view = {.host = host};
+	int error = 0;
+
+	view.count = usrpci_dev_list(host->ctx, &view.infos);
+	if (view.count < 0)
+		return view.count;
+	view.provided_count = usrpci_host_interfaces(host, &view.provided);
+	for (size_t i = 0; i < declaration->device_count; i++)
+		error = find_one(&view, &declaration->devices[i]) ?: error;
+	free(view.provided);
+	usrpci_dev_list_free(view.infos);
+	return error;
+}
+
+static bool differ(const struct declared_device *one, const struct declared_device *other)
+{
+	return (one->has_driver && other->has_driver && strcmp(one->driver, other->driver) != 0) ||
+	       (one->has_vfs && other->has_vfs && one->vfs != other->vfs) ||
+	       (one->user[0] && other->user[0] && strcmp(one->user, other->user) != 0) ||
+	       (one->group[0] && other->group[0] && strcmp(one->group, other->group) != 0);
+}
+
+int declare_check(struct usrpci_host *host, const struct declaration *declaration)
+{
+	const struct declared_device *list = declaration->devices;
+	char object[160];
+
+	for (size_t i = 0; i < declaration->device_count; i++)
+		for (size_t k = 0; k < i; k++) {
+			if (!list[i].found || !list[k].found ||
+			    usrpci_addr_compare(&list[i].addr, &list[k].addr) ||
+			    !differ(&list[i], &list[k]))
+				continue;
+			snprintf(object, sizeof(object), "%s:%u", list[i].place.file,
+				 list[i].place.line);
+			return refuse(host->ctx, -EBADMSG, object, NULL,
+				      "wants the same device otherwise than %s:%u",
+				      list[k].place.file, list[k].place.line);
+		}
+	return 0;
+}
