@@ -30,6 +30,7 @@ static struct hostile {
 	struct usrpci_ctx *ctx;
 	struct usrpci_dev *dev;
 	uint32_t regs[BAR_SIZE / 4];
+	unsigned int stride; /* CAP.DSTRD, as it was said last */
 	struct ring rings[QUEUES + 1];
 	bool unplugged;
 } device;
@@ -211,16 +212,13 @@ static void io(struct ring *ring, const struct nvme_command *command)
 	answer(ring, (uint16_t)(command->cdw0 >> 16));
 }
 
-static void ring_doorbell(unsigned int number, uint32_t value)
+static void ring_doorbell(size_t offset, uint32_t value)
 {
-	unsigned int qid = number / 2;
-	struct ring *ring = &device.rings[qid <= QUEUES ? qid : 0];
+	size_t number = offset / (4u << device.stride);
+	struct ring *ring = &device.rings[number / 2 <= QUEUES ? number / 2 : 0];
 	struct nvme_command *command;
 
-	/* It may have said that doorbells are far apart. */
-	if (qid > QUEUES)
-		return;
-
+	HOLDS(offset % (4u << device.stride) == 0 && number / 2 <= QUEUES);
 	if (number & 1 || !ring->sq_entries)
 		return;
 	HOLDS(value < ring->sq_entries);
@@ -228,18 +226,17 @@ static void ring_doorbell(unsigned int number, uint32_t value)
 		command = fake_dma(device.dev, ring->sq + ring->tail * sizeof(*command),
 				   sizeof(*command));
 		ring->tail = (ring->tail + 1) % ring->sq_entries;
-		if (command && qid == 0)
+		if (command && ring == device.rings)
 			admin(command);
 		else if (command)
 			io(ring, command);
 	}
 }
 
-static uint64_t read_register(void *data, size_t offset, unsigned int width)
+static uint32_t say_register(size_t offset)
 {
 	uint32_t how = take(&device.input, 1);
 
-	HOLDS(width == 4 && offset % 4 == 0 && offset < BAR_SIZE);
 	if (how & 0x80)
 		scribble();
 	switch (how % 32) {
@@ -253,6 +250,17 @@ static uint64_t read_register(void *data, size_t offset, unsigned int width)
 		return device.regs[offset / 4] | CSTS_CFS;
 	}
 	return device.regs[offset / 4];
+}
+
+static uint64_t read_register(void *data, size_t offset, unsigned int width)
+{
+	uint32_t value;
+
+	HOLDS(width == 4 && offset % 4 == 0 && offset < BAR_SIZE);
+	value = say_register(offset);
+	if (offset == CAP + 4)
+		device.stride = CAP_DSTRD((uint64_t)value << 32);
+	return value;
 }
 
 static void enable(uint32_t value)
@@ -280,7 +288,7 @@ static void write_register(void *data, size_t offset, unsigned int width, uint64
 	HOLDS(width == 4 && offset % 4 == 0 && offset < BAR_SIZE);
 	device.regs[offset / 4] = (uint32_t)value;
 	if (offset >= DOORBELLS)
-		ring_doorbell((unsigned int)(offset - DOORBELLS) / 4, (uint32_t)value);
+		ring_doorbell(offset - DOORBELLS, (uint32_t)value);
 	else if (offset == CC && changed & CC_EN)
 		enable((uint32_t)value);
 	else if (offset == CC && value & CC_SHN_NORMAL)
