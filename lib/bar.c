@@ -8,11 +8,13 @@
 #include <inttypes.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <usrpci/mmio.h>
 
 #include "backend.h"
+#include "bytes.h"
 
 #define LOG_SUBJECT "bar"
 #include "log.h"
@@ -247,6 +249,66 @@ int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, 
 	if (error)
 		return report_access(bar, error, offset, width);
 	return write_any(bar, offset, width, value);
+}
+
+/* The width of the widest access that is aligned at an offset and within what is left. */
+static unsigned int width_at(const struct usrpci_bar *bar, size_t offset, size_t left)
+{
+	unsigned int widest = bar->flags & USRPCI_BAR_IO ? 4 : 8;
+	unsigned int aligned = ((unsigned int)(offset | (bar->offset + offset)) & 7) | widest;
+	unsigned int width = aligned & -aligned;
+
+	while (width > left)
+		width /= 2;
+	return width;
+}
+
+static int check_copy(const struct usrpci_bar *bar, size_t offset, size_t size)
+{
+	if (!bar->dev)
+		return -EINVAL;
+	if (offset <= bar->size && size <= bar->size - offset)
+		return 0;
+	return report(bar->dev->ctx, -ERANGE, bar->dev->name, NULL,
+		      "copy of %zu bytes at 0x%zx of BAR %u, window of %zu bytes", size, offset,
+		      bar->index, bar->size);
+}
+
+int usrpci_bar_copy_to(struct usrpci_bar *bar, size_t offset, const void *from, size_t size)
+{
+	const uint8_t *bytes = from;
+	int error = check_copy(bar, offset, size);
+	unsigned int width;
+
+	for (size_t done = 0; !error && done < size; done += width) {
+		uint64_t value = 0;
+
+		width = width_at(bar, offset + done, size - done);
+		memcpy(&value, bytes + done, width);
+		error = write_any(bar, offset + done, width, usrpci_le64(value));
+	}
+	return error;
+}
+
+int usrpci_bar_copy_from(struct usrpci_bar *bar, size_t offset, void *to, size_t size)
+{
+	uint8_t *bytes = to;
+	int error = check_copy(bar, offset, size);
+	unsigned int width;
+	uint16_t vendor;
+
+	for (size_t done = 0; !error && done < size; done += width) {
+		uint64_t value;
+
+		width = width_at(bar, offset + done, size - done);
+		error = read_any(bar, offset + done, width, &value);
+		value = usrpci_le64(value);
+		if (!error)
+			memcpy(bytes + done, &value, width);
+	}
+	if (error || !size || !all_ones(bytes, size))
+		return error;
+	return usrpci_config_read16(bar->dev, PCI_VENDOR_ID, &vendor);
 }
 
 uint64_t usrpci_mmio_read_slow(struct usrpci_bar *bar, size_t offset, unsigned int width)

@@ -85,6 +85,18 @@ int usrpci_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, u
 int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);
 
 /**
+ * Copies bytes to the memory behind a BAR, or from it, as they lie, by aligned accesses of at most 8
+ * bytes (4 where it is of I/O ports). memcpy(3) and memset(3) on the memory itself end the program
+ * by SIGBUS on arm64, where they use unaligned accesses and clear whole cache lines. Not for
+ * registers: which widths are used is the library's choice.
+ *
+ * Errors: -EINVAL (nothing is mapped); -ERANGE (outside the window; nothing is copied); -ENODEV
+ * (all ones were read, as in usrpci_bar_read()); what the backend says.
+ */
+int usrpci_bar_copy_to(struct usrpci_bar *bar, size_t offset, const void *from, size_t size);
+int usrpci_bar_copy_from(struct usrpci_bar *bar, size_t offset, void *to, size_t size);
+
+/**
  * Waits until the bits of mask in a register of 32 bits equal those of value. Reads the register at
  * once, then about every 50 microseconds, and once more after the deadline.
  *

@@ -248,6 +248,51 @@ static void unmapping_twice_or_nothing_is_harmless(void **state)
 	usrpci_bar_unmap(&other);
 }
 
+static void bytes_are_copied_from_any_offset_to_any_other(void **state)
+{
+	uint8_t from[40], back[48];
+	struct usrpci_bar bar;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(from); i++)
+		from[i] = (uint8_t)(i + 1);
+	assert_int_equal(usrpci_bar_map_range(dev, 0, 4, 0x100, &bar), 0);
+	for (size_t offset = 0; offset < 9; offset++) {
+		for (size_t size = 0; size < sizeof(from); size++) {
+			memset(fake_bar_memory(dev, 0), 0xee, 64);
+			memset(back, 0xaa, sizeof(back));
+			assert_int_equal(usrpci_bar_copy_to(&bar, offset, from, size), 0);
+			assert_memory_equal(fake_bar_memory(dev, 0) + 4 + offset, from, size);
+			assert_int_equal(fake_bar_memory(dev, 0)[3 + offset], 0xee);
+			assert_int_equal(fake_bar_memory(dev, 0)[4 + offset + size], 0xee);
+			assert_int_equal(usrpci_bar_copy_from(&bar, offset, back + 1, size), 0);
+			assert_memory_equal(back + 1, from, size);
+			assert_int_equal(back[size + 1], 0xaa);
+		}
+	}
+	assert_int_equal(usrpci_bar_copy_to(&bar, 0xf8, from, 9), -ERANGE);
+	assert_int_equal(usrpci_bar_copy_from(&bar, 0x101, back, 0), -ERANGE);
+	assert_int_equal(usrpci_bar_copy_from(&bar, SIZE_MAX, back, 2), -ERANGE);
+	usrpci_bar_unmap(&bar);
+	assert_int_equal(usrpci_bar_copy_from(&bar, 0, back, 1), -EINVAL);
+}
+
+static void copies_of_ports_are_calls_of_four_bytes_at_most(void **state)
+{
+	struct usrpci_bar bar;
+	uint8_t bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+
+	(void)state;
+	assert_int_equal(usrpci_bar_map(dev, 3, &bar), 0);
+	assert_int_equal(usrpci_bar_copy_to(&bar, 8, bytes, 8), 0);
+	assert_int_equal(registers.calls, 2);
+	assert_int_equal(registers.width, 4);
+	assert_int_equal(registers.value, 0x08070605);
+	assert_int_equal(usrpci_bar_copy_from(&bar, 2, bytes, 2), 0);
+	assert_int_equal(registers.width, 2);
+	usrpci_bar_unmap(&bar);
+}
+
 static void ones_of_a_device_that_is_there_are_a_value(void **state)
 {
 	struct usrpci_bar bar;
@@ -357,6 +402,8 @@ int main(void)
 		TEST(mapping_switches_decoding_on_and_nothing_else),
 		TEST(a_mapping_that_fails_leaves_nothing_behind),
 		TEST(unmapping_twice_or_nothing_is_harmless),
+		TEST(bytes_are_copied_from_any_offset_to_any_other),
+		TEST(copies_of_ports_are_calls_of_four_bytes_at_most),
 		TEST(ones_of_a_device_that_is_there_are_a_value),
 		TEST(a_register_is_waited_for),
 		TEST(a_register_that_never_changes_has_a_deadline),
