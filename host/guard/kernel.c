@@ -117,6 +117,16 @@ static int guard_channel(struct guard *guard, const struct leaf *leaf)
 				   "remove the module that uses it: async_tx, ntb_transport, ...");
 }
 
+/* AMD's IOMMU is a function itself, and needs no driver; so is that of virtio. */
+static int guard_iommu(struct guard *guard, const struct leaf *leaf)
+{
+	const char *name = tree_function(&guard->tree, leaf);
+
+	return use_add(guard, leaf, USRPCI_USE_HOLDER, leaf->name,
+		       "%s is the IOMMU %s, which translates for other devices", name, leaf->name)
+		       ?: use_cure(guard, "choose another device than %s", name);
+}
+
 static const struct {
 	const char *class_name, *driver; /* NULL: any */
 	int (*part)(struct guard *guard, const struct leaf *leaf);
@@ -130,6 +140,7 @@ static const struct {
 	{"virtio", "virtiofs", guard_share},
 	{"dma", NULL, guard_channel},
 	{"cxl", NULL, guard_cxl},
+	{"iommu", NULL, guard_iommu},
 };
 
 int guard_kernel(struct guard *guard)

@@ -121,13 +121,16 @@ static bool has_name(const struct leaf *leaf, const char *path)
 	return !strncmp(path, directory, strlen(directory)) && !strcmp(name + 1, leaf->name);
 }
 
-/* "/sys/devices/pci0000:00/0000:03:00.0/resource0" */
+/*
+ * "/sys/devices/pci0000:00/0000:03:00.0/resource0"; the bus hangs on other devices where no ACPI
+ * tells of it, or where a hypervisor does.
+ */
 static bool is_register(const struct leaf *leaf, const char *path)
 {
 	char part[NAME_SIZE + 16];
 
 	snprintf(part, sizeof(part), "/%s/resource", leaf->name);
-	return leaf_is(leaf, "pci") && strstr(path, "/devices/pci") && strstr(path, part);
+	return leaf_is(leaf, "pci") && strstr(path, "/devices/") && strstr(path, part);
 }
 
 static bool is_file_of(const struct guard *guard, const struct leaf *leaf,

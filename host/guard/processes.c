@@ -50,7 +50,7 @@ static int keep(const struct search *search, const char *path, const struct stat
 /* "/sys/devices/pci0000:00/0000:03:00.0/resource0" */
 static bool is_register(const char *path)
 {
-	return strstr(path, "/devices/pci") && strstr(path, "/resource");
+	return strstr(path, "/devices/") && strstr(path, "/resource");
 }
 
 /* A server of files that is gone is not waited for. A host made of files has paths alone. */

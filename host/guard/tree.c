@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "array.h"
@@ -104,15 +105,27 @@ static int walk_head(const struct walk *walk, const char *name, size_t function,
 }
 
 /*
+ * The kernel counts a link for each directory below, those that it hides included, and two more;
+ * other file systems count at most those.
+ */
+static bool hides_directories(struct usrpci_host *host, const char *path, int shown)
+{
+	struct stat status;
+	char real[PATH_SIZE];
+
+	return !path_format(host->ctx, real, "%s", path) && !stat(real, &status) &&
+	       status.st_nlink > (nlink_t)shown + 2;
+}
+
+/*
  * The kernel hides the interfaces of other network namespaces, a container's for one; what it
- * cannot hide is the directory that they stood in.
+ * cannot hide is the directory that they stood in, and how many are in it.
  */
 static int add_interfaces(const struct walk *walk, const char *path, size_t function)
 {
 	AUTO_FREE char **names = NULL;
 	char member[PATH_SIZE];
-	int count = dir_list(walk->host->ctx, &names, "%s", path), error = 0;
-	bool shown = false;
+	int count = dir_list(walk->host->ctx, &names, "%s", path), error = 0, shown = 0;
 
 	if (count < 0)
 		return count;
@@ -121,9 +134,11 @@ static int add_interfaces(const struct walk *walk, const char *path, size_t func
 		if (!file_exists(walk->host->ctx, "/sys/class/net/%s", names[i]))
 			continue;
 		error = add_device(walk, member, names[i], "net", function);
-		shown = true;
+		shown++;
 	}
-	return error || shown ? error : add_device(walk, path, "", "net", function);
+	if (!error && (!shown || hides_directories(walk->host, path, shown)))
+		error = add_device(walk, path, "", "net", function);
+	return error;
 }
 
 /* A description of a host may have no "subsystem", but a link in the class or the file "dev". */

@@ -184,6 +184,27 @@ static void an_interface_of_virtio_in_another_namespace_is_noticed(void **state)
 		   TWIN " has an interface in another network namespace");
 }
 
+static void an_interface_in_another_namespace_is_noticed_beside_one_that_is_here(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, "/sys/devices/pci0000:00/" NIC "/net/ib0");
+	assert_use(kernel, NIC, USRPCI_USE_NAMESPACE,
+		   NIC " has an interface in another network namespace");
+}
+
+/* As AMD's IOMMU, which has no driver. */
+static void an_iommu_that_is_a_function_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x080600, NULL, NULL);
+	add_member(kernel, "iommu", "ivhd0", "pci0000:00/" TWIN);
+	assert_use(kernel, TWIN, USRPCI_USE_HOLDER,
+		   TWIN " is the IOMMU ivhd0, which translates for other devices");
+	assert_string_equal(found[0].cure, "choose another device than " TWIN);
+}
+
 #define VMD_DISK "10000:e1:00.0"
 
 /* As behind Intel's VMD, whose class is RAID: a bus of its own, in a domain of its own. */
@@ -400,6 +421,11 @@ static void an_open_resource_file_is_a_use(void **state)
 	assert_int_equal(count_uses(kernel, NIC), 1);
 	assert_int_equal(found[0].kind, USRPCI_USE_OPEN);
 	assert_int_equal(count_uses(kernel, DISK), 0);
+	fixture_remove(kernel->fixture, "/proc/9/fd/3");
+	fixture_link(kernel->fixture, "/proc/9/fd/3",
+		     "/sys/devices/platform/scb/fd500000.pcie/pci0000:00/" NIC "/resource0_wc");
+	assert_int_equal(count_uses(kernel, NIC), 1);
+	assert_int_equal(found[0].kind, USRPCI_USE_OPEN);
 }
 
 static void an_open_disk_is_a_use(void **state)
@@ -756,6 +782,8 @@ int main(void)
 		TEST(an_interface_on_virtio_is_found),
 		TEST(an_interface_in_another_namespace_is_noticed),
 		TEST(an_interface_of_virtio_in_another_namespace_is_noticed),
+		TEST(an_interface_in_another_namespace_is_noticed_beside_one_that_is_here),
+		TEST(an_iommu_that_is_a_function_is_a_use),
 		TEST(what_uses_a_function_below_uses_the_function),
 		TEST(a_partition_of_a_multipath_disk_is_in_use),
 		TEST(a_network_that_cannot_be_read_counts_as_in_use),
