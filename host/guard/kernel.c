@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,41 @@ static int guard_iommu(struct guard *guard, const struct leaf *leaf)
 		       ?: use_cure(guard, "choose another device than %s", name);
 }
 
+/*
+ * Whether an NVMe controller is reached through the port of this name: its address is
+ * "traddr=nn-0x...:pn-0x...,host_traddr=nn-0x...:pn-0x...", of which the host's is our end.
+ */
+static bool is_behind_port(struct usrpci_host *host, const char *controller, uint64_t port)
+{
+	const char *at, *key = "host_traddr=";
+	char text[256];
+	uint64_t name;
+
+	if (file_read(host->ctx, text, sizeof(text), "/sys/class/nvme/%s/address", controller) < 0)
+		return false;
+	at = strstr(text, key);
+	at = at ? strstr(at, "pn-") : NULL;
+	return at && sscanf(at, "pn-%" SCNx64, &name) == 1 && name == port;
+}
+
+/* NVMe over Fibre Channel: the disks hang on no function, unlike those of SCSI. */
+static int guard_fibre_channel(struct guard *guard, const struct leaf *leaf)
+{
+	struct usrpci_host *host = guard->host;
+	AUTO_FREE char **names = NULL;
+	uint64_t port;
+	int count = 0, error = 0;
+
+	if (!file_read_u64(host->ctx, &port, "%s/port_name", leaf->path))
+		count = dir_list(host->ctx, &names, "/sys/class/nvme");
+	for (int i = 0; !error && i < count; i++)
+		if (is_behind_port(host, names[i], port))
+			error = use_add(guard, leaf, USRPCI_USE_HOLDER, names[i],
+					"%s is reached through %s", names[i], leaf->name)
+					?: use_cure(guard, "nvme disconnect -d %s", names[i]);
+	return error;
+}
+
 static const struct {
 	const char *class_name, *driver; /* NULL: any */
 	int (*part)(struct guard *guard, const struct leaf *leaf);
@@ -141,6 +177,7 @@ static const struct {
 	{"dma", NULL, guard_channel},
 	{"cxl", NULL, guard_cxl},
 	{"iommu", NULL, guard_iommu},
+	{"fc_host", NULL, guard_fibre_channel},
 };
 
 int guard_kernel(struct guard *guard)

@@ -33,6 +33,8 @@ struct walk {
 
 static int walk_directory(const struct walk *walk, const char *path, size_t function,
 			  unsigned int depth);
+static int walk_entries(const struct walk *walk, const char *path, size_t function,
+			unsigned int depth);
 
 const char *tree_function(const struct tree *tree, const struct leaf *leaf)
 {
@@ -119,9 +121,11 @@ static bool hides_directories(struct usrpci_host *host, const char *path, int sh
 
 /*
  * The kernel hides the interfaces of other network namespaces, a container's for one; what it
- * cannot hide is the directory that they stood in, and how many are in it.
+ * cannot hide is the directory that they stood in, and how many are in it. Below an interface are
+ * the disks that it reaches by Fibre Channel over Ethernet.
  */
-static int add_interfaces(const struct walk *walk, const char *path, size_t function)
+static int add_interfaces(const struct walk *walk, const char *path, size_t function,
+			  unsigned int depth)
 {
 	AUTO_FREE char **names = NULL;
 	char member[PATH_SIZE];
@@ -133,7 +137,8 @@ static int add_interfaces(const struct walk *walk, const char *path, size_t func
 		snprintf(member, sizeof(member), "%.400s/%s", path, names[i]);
 		if (!file_exists(walk->host->ctx, "/sys/class/net/%s", names[i]))
 			continue;
-		error = add_device(walk, member, names[i], "net", function);
+		error = add_device(walk, member, names[i], "net", function)
+				?: walk_entries(walk, member, function, depth + 1);
 		shown++;
 	}
 	if (!error && (!shown || hides_directories(walk->host, path, shown)))
@@ -172,7 +177,7 @@ static int look_at(const struct walk *walk, const char *path, const char *name, 
 		return add_device(walk, path, name, "pci", *function);
 	}
 	if (!strcmp(name, "net"))
-		return add_interfaces(walk, path, *function) ?: -ENOTDIR;
+		return add_interfaces(walk, path, *function, depth) ?: -ENOTDIR;
 	if (!find_class(walk->host, path, name, class_name))
 		return 0;
 	if (!strcmp(class_name, "block") && member_is_path(name, "nvme", head))
@@ -180,12 +185,17 @@ static int look_at(const struct walk *walk, const char *path, const char *name, 
 	return add_device(walk, path, name, class_name, *function);
 }
 
-/* Power management and the queues of disks have many directories and no devices. */
+/* Power management, queues and statistics have many directories and no devices. */
 static int may_hold_devices(const struct dirent *entry)
 {
-	return (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
-	       entry->d_name[0] != '.' && strcmp(entry->d_name, "power") != 0 &&
-	       strcmp(entry->d_name, "queue") != 0 && strcmp(entry->d_name, "mq") != 0;
+	static const char *const others[] = {"power", "queue", "queues", "mq", "statistics"};
+
+	if ((entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) || entry->d_name[0] == '.')
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (!strcmp(entry->d_name, others[i]))
+			return 0;
+	return 1;
 }
 
 static int walk_entries(const struct walk *walk, const char *path, size_t function,

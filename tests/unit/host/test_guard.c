@@ -205,6 +205,36 @@ static void an_iommu_that_is_a_function_is_a_use(void **state)
 	assert_string_equal(found[0].cure, "choose another device than " TWIN);
 }
 
+/* Fibre Channel over Ethernet needs no address. */
+static void a_disk_below_an_interface_is_seen(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_member(kernel, "block", "sdq",
+		   "pci0000:00/" NIC "/net/eth0/ctlr_0/host5/rport-5:0-0/target5:0:0/5:0:0:0");
+	fixture_text(kernel->fixture, "/sys/class/block/sdq/dev", "65:0\n");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "22 1 65:0 / / rw,relatime - ext4 /dev/sdq rw\n");
+	assert_use(kernel, NIC, USRPCI_USE_MOUNT, "sdq is mounted on /");
+}
+
+/* Its controllers hang below no function. */
+static void a_disk_of_nvme_over_fibre_channel_is_seen(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x0c0400, "lpfc", NULL);
+	add_member(kernel, "fc_host", "host5", "pci0000:00/" TWIN "/host5");
+	fixture_text(kernel->fixture, "/sys/class/fc_host/host5/port_name", "0x10000090fa9427cc\n");
+	fixture_text(kernel->fixture, "/sys/class/nvme/nvme1/address",
+		     "traddr=nn-0x1:pn-0x10000090fa9427cc,host_traddr=nn-0x2:pn-0x3\n");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_text(kernel->fixture, "/sys/class/nvme/nvme2/address",
+		     "traddr=nn-0x1:pn-0x2,host_traddr=nn-0x3:pn-0x10000090fa9427cc\n");
+	assert_use(kernel, TWIN, USRPCI_USE_HOLDER, "nvme2 is reached through host5");
+	assert_string_equal(found[0].cure, "nvme disconnect -d nvme2");
+}
+
 #define VMD_DISK "10000:e1:00.0"
 
 /* As behind Intel's VMD, whose class is RAID: a bus of its own, in a domain of its own. */
@@ -784,6 +814,8 @@ int main(void)
 		TEST(an_interface_of_virtio_in_another_namespace_is_noticed),
 		TEST(an_interface_in_another_namespace_is_noticed_beside_one_that_is_here),
 		TEST(an_iommu_that_is_a_function_is_a_use),
+		TEST(a_disk_below_an_interface_is_seen),
+		TEST(a_disk_of_nvme_over_fibre_channel_is_seen),
 		TEST(what_uses_a_function_below_uses_the_function),
 		TEST(a_partition_of_a_multipath_disk_is_in_use),
 		TEST(a_network_that_cannot_be_read_counts_as_in_use),
