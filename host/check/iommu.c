@@ -91,6 +91,44 @@ void iommu_absence(struct usrpci_host *host, char text[200], char cure[200])
 	}
 }
 
+#define DEVICE_TREE  "/sys/firmware/devicetree/base"
+#define ALLOW_FORGED "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+
+/* Whether a node of the device tree has a GICv2m frame in it. */
+static bool has_v2m(struct usrpci_host *host, const char *node)
+{
+	char **names, text[64];
+	int count = dir_list(host->ctx, &names, DEVICE_TREE "/%s", node);
+	bool found = false;
+
+	for (int i = 0; i < count; i++)
+		found |= file_read(host->ctx, text, sizeof(text), DEVICE_TREE "/%s/%s/compatible",
+				   node, names[i]) > 0 &&
+			 !strcmp(text, "arm,gic-v2m-frame");
+	if (count >= 0)
+		free(names);
+	return found;
+}
+
+/* A message interrupt of GICv2m does not tell which device it is from: vfio wants consent to that. */
+static void check_forged_interrupts(struct usrpci_host *host, struct findings *findings)
+{
+	char **names, allowed[8] = "";
+	int count = dir_list(host->ctx, &names, DEVICE_TREE);
+	bool found = false;
+
+	for (int i = 0; i < count; i++)
+		found |= strchr(names[i], '@') && has_v2m(host, names[i]);
+	if (count >= 0)
+		free(names);
+	file_read(host->ctx, allowed, sizeof(allowed), ALLOW_FORGED);
+	if (found && allowed[0] != 'Y')
+		finding_add(findings, USRPCI_CHECK_MISSING, "iommu",
+			    "modprobe vfio_iommu_type1 && echo Y > " ALLOW_FORGED,
+			    "devices can forge each other's interrupts (GICv2m): vfio-pci wants "
+			    "consent to that");
+}
+
 void check_iommu(struct usrpci_host *host, struct findings *findings)
 {
 	int groups = iommu_groups(host);
@@ -101,6 +139,7 @@ void check_iommu(struct usrpci_host *host, struct findings *findings)
 	if (groups > 0) {
 		finding_add(findings, USRPCI_CHECK_OK, "iommu", NULL,
 			    "an IOMMU confines devices: %d groups", groups);
+		check_forged_interrupts(host, findings);
 		return;
 	}
 	if (group_noiommu(host)) {

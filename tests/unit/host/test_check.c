@@ -234,6 +234,24 @@ static void groups_that_vfio_made_up_are_no_iommu(void **state)
 	assert_finding("iommu", "an IOMMU confines devices: 1 groups", USRPCI_CHECK_OK, "");
 }
 
+static void interrupts_that_can_be_forged_are_told(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/1/type", "DMA\n");
+	fixture_text(kernel->fixture,
+		     "/sys/firmware/devicetree/base/intc@8000000/v2m@8020000/compatible",
+		     "arm,gic-v2m-frame");
+	check(kernel, NULL);
+	assert_finding("iommu", "forge each other's interrupts (GICv2m)", USRPCI_CHECK_MISSING,
+		       "echo Y > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
+	fixture_text(kernel->fixture,
+		     "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n");
+	check(kernel, NULL);
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "GICv2m"));
+}
+
 static void vfio_needs_its_type1(void **state)
 {
 	struct kernel *kernel = *state;
@@ -540,6 +558,7 @@ int main(void)
 		TEST(an_iommu_is_known_by_the_table_of_its_maker),
 		TEST(an_iommu_that_was_switched_off_is_told_from_one_that_was_not),
 		TEST(groups_that_vfio_made_up_are_no_iommu),
+		TEST(interrupts_that_can_be_forged_are_told),
 		TEST(vfio_needs_its_type1),
 		TEST(the_cure_for_huge_pages_names_their_size),
 		TEST(huge_pages_of_other_sizes_are_of_no_use),

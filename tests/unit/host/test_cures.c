@@ -108,6 +108,20 @@ static void load_type1(struct kernel *kernel)
 	fixture_mkdir(kernel->fixture, "/sys/module/vfio_iommu_type1");
 }
 
+#define ALLOW_FORGED "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+
+static void with_gicv2m(struct kernel *kernel)
+{
+	with_iommu(kernel);
+	text(kernel, "/sys/firmware/devicetree/base/intc@8000000/v2m@8020000/compatible",
+	     "arm,gic-v2m-frame");
+}
+
+static void allow_forged(struct kernel *kernel)
+{
+	text(kernel, ALLOW_FORGED, "Y\n");
+}
+
 static void lock_down(struct kernel *kernel)
 {
 	text(kernel, "/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
@@ -356,6 +370,9 @@ static const struct row findings[] = {
 	{"iommu", "the machine has an Intel IOMMU, which is off", "intel_iommu=on", announce_iommu,
 	 with_iommu},
 	{"iommu", "no IOMMU: devices reach all memory", "in the firmware", nothing, with_iommu},
+	{"iommu",
+	 "devices can forge each other's interrupts (GICv2m): vfio-pci wants consent to that",
+	 "echo Y > " ALLOW_FORGED, with_gicv2m, allow_forged},
 	{"hugepages", "the kernel has no huge pages of 2 MiB or 1 GiB, which uio needs",
 	 "CONFIG_HUGETLBFS", without_pools, another_kernel},
 	{"hugepages", " huge pages is free; vfio-pci works with ordinary pages",
