@@ -109,6 +109,7 @@ extern const struct command command_complete, command_apply, command_bar, comman
 	command_capture, command_diff, command_export, command_check, command_config,
 	command_hugepages, command_list, command_monitor, command_nvme, command_ps, command_restore,
 	command_run, command_serve, command_show, command_vfs;
+extern const struct command command_net, command_net_driver;
 
 /* The names that list knows (cmd_list.c), in the form of did_you_mean(). */
 const char *list_column(const void *data, size_t index);

@@ -7,6 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,7 +78,14 @@ static void format_command(char *line, size_t size, const struct change *change)
 		[CHANGE_UP] = {"ip link set", " ", ""},
 		[CHANGE_CONFIG] = {"setpci -s", " ", ""},
 		[CHANGE_RESET] = {"echo"},
+		[CHANGE_TAP] = {"ip tuntap add mode tap"},
+		[CHANGE_TAP_END] = {"ip tuntap del mode tap"},
 	};
+
+	if (change->kind == CHANGE_NETLINK) {
+		snprintf(line, size, "%s", change->value);
+		return;
+	}
 
 	snprintf(line, size, "%s", forms[change->kind].verb);
 	if (change->kind == CHANGE_RESET && !change->path)
@@ -283,6 +294,91 @@ static int change_interface(struct usrpci_host *host, const struct change *chang
 					 : rename_interface(fd, change);
 }
 
+int apply_netlink(struct usrpci_host *host, const char *why, const char *command,
+		  struct nlmsghdr *message)
+{
+	return apply(host,
+		     &(struct change){CHANGE_NETLINK, NULL, command, why, .message = message});
+}
+
+int apply_tap(struct usrpci_host *host, const char *why, char *name)
+{
+	int fd = 0, error;
+
+	strcpy(name, "usrpci%d");
+	error = apply(host,
+		      &(struct change){CHANGE_TAP, NULL, name, why, .tap = &fd, .name = name});
+	return error ? error : fd;
+}
+
+int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int tap)
+{
+	return apply(host, &(struct change){CHANGE_TAP_END, NULL, name, why, .tap = &tap});
+}
+
+/* The kernel acknowledges each request. */
+static int send_netlink(struct nlmsghdr *message)
+{
+	char buffer[8192] __attribute__((aligned(8)));
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	ssize_t size = -1;
+	int state = -1;
+
+	if (!socket)
+		return -errno;
+	message->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+	message->nlmsg_seq = 1;
+	message->nlmsg_pid = 0;
+	if (!mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) &&
+	    mnl_socket_sendto(socket, message, message->nlmsg_len) >= 0)
+		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+	if (size > 0)
+		state = mnl_cb_run(buffer, (size_t)size, 1, mnl_socket_get_portid(socket), NULL,
+				   NULL);
+	state = state < 0 ? -errno : 0;
+	mnl_socket_close(socket);
+	return state;
+}
+
+/* Nobody else may read what is for the driver, so nobody else is given the device's name to open. */
+static int make_tap(const struct change *change)
+{
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	int size = sizeof(struct virtio_net_hdr_v1);
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", change->value);
+	if (ioctl(fd, TUNSETIFF, &request) || ioctl(fd, TUNSETVNETHDRSZ, &size) ||
+	    ioctl(fd, TUNSETPERSIST, 1)) {
+		int error = -errno;
+
+		close(fd);
+		return error;
+	}
+	memcpy(change->name, request.ifr_name, IF_NAMESIZE);
+	*change->tap = fd;
+	return 0;
+}
+
+static int end_tap(const struct change *change)
+{
+	int error = ioctl(*change->tap, TUNSETPERSIST, 0) ? -errno : 0;
+
+	close(*change->tap);
+	return error;
+}
+
+static int change_network(struct usrpci_host *host, const struct change *change)
+{
+	if (!host_is_live(host))
+		return -EOPNOTSUPP;
+	if (change->kind == CHANGE_TAP)
+		return make_tap(change);
+	return change->kind == CHANGE_TAP_END ? end_tap(change) : send_netlink(change->message);
+}
+
 int apply_perform(struct usrpci_host *host, const struct change *change)
 {
 	char path[PATH_SIZE];
@@ -294,6 +390,8 @@ int apply_perform(struct usrpci_host *host, const struct change *change)
 		return module_insert(host, change->value);
 	if (change->kind == CHANGE_RENAME || change->kind == CHANGE_UP)
 		return change_interface(host, change);
+	if (change->kind >= CHANGE_NETLINK)
+		return change_network(host, change);
 	if (change->kind == CHANGE_CONFIG)
 		return usrpci_config_update16(change->dev, change->offset, change->clear,
 					      change->set);

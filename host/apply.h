@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct nlmsghdr;
 struct usrpci_dev;
 struct usrpci_host;
 
@@ -24,6 +25,9 @@ enum change_kind {
 	CHANGE_UP,      /* the interface value */
 	CHANGE_CONFIG,  /* a register of dev's configuration space */
 	CHANGE_RESET,   /* dev, by its function's reset */
+	CHANGE_NETLINK, /* message to rtnetlink(7), as the command value says it */
+	CHANGE_TAP,     /* a TAP device is made; *tap has its descriptor and name its name */
+	CHANGE_TAP_END, /* the TAP device value ends with the descriptor *tap */
 };
 
 /* A write that may block in the kernel, so that a process of its own makes it (errand.h). */
@@ -46,6 +50,9 @@ struct change {
 	unsigned int offset;
 	uint16_t clear, set;       /* bits of the register */
 	struct patience *patience; /* of a write; NULL: this process makes it */
+	struct nlmsghdr *message;
+	int *tap;
+	char *name; /* IF_NAMESIZE */
 };
 
 /* Each returns 0 or a negative errno, and logs no failure: what it means is the caller's to say. */
@@ -67,6 +74,17 @@ int apply_up(struct usrpci_host *host, const char *why, const char *interface);
 int apply_config(struct usrpci_host *host, const char *why, struct usrpci_dev *dev,
 		 unsigned int offset, uint16_t clear, uint16_t set);
 int apply_reset(struct usrpci_host *host, const char *why, struct usrpci_dev *dev);
+
+/* Sends a request of rtnetlink(7), which is what the command says. */
+int apply_netlink(struct usrpci_host *host, const char *why, const char *command,
+		  struct nlmsghdr *message);
+
+/*
+ * Makes a TAP device that lives until apply_tap_end(), with headers for offloads before each frame,
+ * and stores its name. Returns its descriptor, 0 in a dry run, or a negative errno.
+ */
+int apply_tap(struct usrpci_host *host, const char *why, char *name);
+int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int tap);
 
 /* Makes a change of the running kernel: what host_kernel.perform is outside tests. */
 int apply_perform(struct usrpci_host *host, const struct change *change);

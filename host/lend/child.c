@@ -157,6 +157,8 @@ static void run(struct lend *lend, int socket, int failure)
 	if (!error && lend->connection >= 0 &&
 	    (dup2(lend->connection, STDIN_FILENO) < 0 || dup2(lend->connection, STDOUT_FILENO) < 0))
 		error = -errno;
+	if (!error && lend->options->input > 0 && dup2(lend->options->input, STDIN_FILENO) < 0)
+		error = -errno;
 	if (!error) {
 		set_environment(&lend->user, socket);
 		execvp(lend->options->argv[0], lend->options->argv);

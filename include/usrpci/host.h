@@ -334,6 +334,7 @@ struct usrpci_lend_options {
 				DMA; 0: a quarter of the machine's memory */
 	bool keep;         /**< leave the devices with the driver that they were lent through */
 	char *const *argv; /**< the program and its arguments, ends with NULL */
+	int input; /**< a descriptor that the program has as its standard input; 0: the caller's */
 };
 
 /**
@@ -378,6 +379,27 @@ struct usrpci_serve_options {
  * usrpci_host_lend().
  */
 int usrpci_host_serve(struct usrpci_host *host, const struct usrpci_serve_options *options);
+
+struct usrpci_net_options {
+	struct usrpci_addr addr;         /**< the card */
+	struct usrpci_bind_options bind; /**< as for usrpci_host_lend() */
+	const char *user;                /**< as for usrpci_host_lend() */
+	size_t hugepages;                /**< as for usrpci_host_lend() */
+	char *const *argv;               /**< the driver: its standard input is the TAP device */
+};
+
+/**
+ * Lends a network card to a driver, with a TAP device in the place of its interface: the TAP has the
+ * interface's name, MAC address, MTU, state, addresses and routes as long as the driver runs, and
+ * then gives them back as they are by then. Frames on the TAP have a struct virtio_net_hdr_v1 of
+ * 12 bytes before them; the descriptor does not block.
+ *
+ * Returns what usrpci_host_lend() does. Errors: those of usrpci_host_lend(); -ENODEV (the card has
+ * no interface); -ENOTUNIQ (it has several); -EBUSY (something stands on the interface that cannot
+ * move: a bridge, a bond, a VLAN, an XDP program, a packet socket; bind.force passes over it);
+ * -EOPNOTSUPP (the interface is not Ethernet).
+ */
+int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options);
 
 /** A device that is lent. */
 struct usrpci_lent {

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * usrpci net: a network interface whose driver is a process without privileges.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "moves.h"
+
+static const struct option_spec net_options[] = {
+	{'r', "restart", NULL, "start the driver again when it is killed, crashes or hangs"},
+	{'u', "user", "USER", "whom the driver runs as; default: who called sudo, else a new one"},
+	MOVE_OPTIONS,
+	{0},
+};
+
+static void print_notes(void)
+{
+	printf("A TAP device takes the interface's place, with its name, MAC address, MTU, addresses\n"
+	       "and routes, and gives them back when the command ends (SIGINT, SIGTERM).\n\n"
+	       "  usrpci net eth1\n"
+	       "  usrpci net --restart eth1\n");
+}
+
+static int serve(struct cli *cli, struct usrpci_net_options *options, bool restart)
+{
+	char self[PATH_MAX], name[USRPCI_ADDR_STRLEN];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *argv[5] = {self, "net-driver"};
+	unsigned int count = 2;
+	int status;
+
+	if (length < 0) {
+		failed("/proc/self/exe", NULL, "cannot be read: %s", strerror(errno));
+		return STATUS_FAILED;
+	}
+	self[length] = '\0';
+	if (restart)
+		argv[count++] = "--restart";
+	argv[count] = usrpci_addr_format(&options->addr, name);
+	options->argv = (char *const *)argv;
+	status = usrpci_host_net(cli->host, options);
+	return status < 0 ? status_of_change(status) : status;
+}
+
+static int cmd_net(struct cli *cli)
+{
+	struct usrpci_net_options options = {0};
+	struct moves moves = {0};
+	bool restart = false;
+	int key, status;
+
+	while ((key = option_next(cli))) {
+		if (key == 'r')
+			restart = true;
+		else if (key == 'u')
+			options.user = optarg;
+		else if (!move_option(key, &options.bind))
+			return cli->stopped;
+	}
+	if (cli->argc != 1)
+		return usage_error(cli, NULL, "one interface is to be named");
+	if (open_host(cli))
+		return STATUS_FAILED;
+	status = moves_find(cli, &moves);
+	if (!status) {
+		options.addr = moves.addrs[0];
+		status = serve(cli, &options, restart);
+	}
+	moves_free(&moves);
+	return status;
+}
+
+const struct command command_net = {
+	.name = "net",
+	.operands = "INTERFACE",
+	.summary = "drive a network interface by a process without privileges",
+	.options = net_options,
+	.notes = print_notes,
+	.run = cmd_net,
+};

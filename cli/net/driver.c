@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * usrpci net-driver: what "usrpci net" runs without privileges, the TAP device as its standard
+ * input. With --restart a process of its own moves the frames, and another one follows it that was
+ * killed, has crashed, or does not answer any more; the TAP stays meanwhile.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "net/pump.h"
+
+#define BEAT_MS    1000 /* between two questions whether the driver lives */
+#define START_MS   5000 /* until it must say that frames flow */
+#define CARRIER_MS 100  /* without a driver, until the carrier drops */
+#define TAKEN_MS   2000 /* until the device that a dead driver had can be opened */
+#define FAILURES   10   /* one after the other, and no frame between them */
+#define RETRY_US   20000
+
+static const struct option_spec net_driver_options[] = {
+	{'r', "restart", NULL, "start the driver again when it dies"},
+	{0},
+};
+
+static volatile sig_atomic_t ended;
+
+static void end(int signal)
+{
+	ended = signal;
+}
+
+/* What the broker has not yet stopped belongs to the driver before. */
+static int open_device(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev)
+{
+	int error = -EBUSY;
+
+	for (unsigned int us = 0; error == -EBUSY && us < TAKEN_MS * 1000; us += RETRY_US / 4) {
+		error = usrpci_dev_open(ctx, name, dev);
+		if (error == -EBUSY)
+			usleep(RETRY_US / 4);
+	}
+	return error;
+}
+
+static int drive(const char *name, int beat)
+{
+	const struct usrpci_ctx_options options = {.log = usrpci_log_stderr};
+	struct sigaction action = {.sa_handler = end};
+	struct usrpci_dev *dev = NULL;
+	struct usrpci_ctx *ctx;
+	int error;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	error = usrpci_ctx_open(beat < 0 ? &options : NULL, &ctx);
+	if (error)
+		return error;
+	error = open_device(ctx, name, &dev);
+	if (!error)
+		error = pump_run(dev, STDIN_FILENO, beat, &ended);
+	usrpci_dev_close(dev);
+	usrpci_ctx_close(ctx);
+	return error;
+}
+
+struct watch {
+	const char *name;
+	int signals;
+	pid_t driver;
+	int beat;
+	bool flows, asked, dark;
+	unsigned int failures;
+};
+
+static int start_driver(struct watch *watch)
+{
+	int pair[2];
+	sigset_t none;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	watch->driver = fork();
+	if (watch->driver == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, "usrpci-driver");
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		close(pair[0]);
+		exit(drive(watch->name, pair[1]) ? EXIT_FAILURE : EXIT_SUCCESS);
+	}
+	close(pair[1]);
+	watch->beat = pair[0];
+	watch->flows = watch->asked = false;
+	return watch->driver < 0 ? -EAGAIN : 0;
+}
+
+static void take_beat(struct watch *watch)
+{
+	char byte;
+
+	if (read(watch->beat, &byte, 1) != 1)
+		return;
+	watch->asked = false;
+	watch->flows = true;
+	watch->dark = false;
+	watch->failures = 0;
+}
+
+/* A driver that was asked and has not answered hangs. */
+static void ask(struct watch *watch)
+{
+	if (watch->asked || !watch->flows || write(watch->beat, "", 1) != 1)
+		kill(watch->driver, SIGKILL);
+	watch->asked = true;
+}
+
+static void darken(struct watch *watch)
+{
+	if (!watch->dark)
+		pump_set_carrier(STDIN_FILENO, 0);
+	watch->dark = true;
+}
+
+/* Returns whether the driver has ended; *status is how. */
+static bool has_ended(struct watch *watch, int *status)
+{
+	struct signalfd_siginfo info;
+
+	if (read(watch->signals, &info, sizeof(info)) != sizeof(info))
+		return false;
+	if (info.ssi_signo != SIGCHLD) {
+		ended = (int)info.ssi_signo;
+		kill(watch->driver, SIGTERM);
+		return false;
+	}
+	return waitpid(watch->driver, status, WNOHANG) == watch->driver;
+}
+
+/* Watches one driver until it has ended. */
+static int watch_driver(struct watch *watch)
+{
+	int status = 0, left = START_MS;
+
+	for (;;) {
+		struct pollfd polls[] = {
+			{.fd = watch->signals, .events = POLLIN},
+			{.fd = watch->beat, .events = POLLIN},
+		};
+		int wait = watch->flows ? BEAT_MS : watch->dark ? left : CARRIER_MS;
+		int ready = poll(polls, 2, wait);
+
+		if (ready > 0 && polls[0].revents && has_ended(watch, &status))
+			return status;
+		if (ready > 0 && polls[1].revents & POLLIN)
+			take_beat(watch);
+		else if (polls[1].revents & POLLHUP)
+			poll(polls, 1, BEAT_MS); /* its end comes */
+		if (ready == 0 && !watch->flows && !watch->dark)
+			darken(watch);
+		else if (ready == 0)
+			ask(watch);
+	}
+}
+
+/* Whether another driver is to follow: not after an orderly end, nor after many in vain. */
+static bool follows(struct watch *watch, int status)
+{
+	if (ended || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS))
+		return false;
+	if (!watch->flows)
+		watch->failures++;
+	if (watch->failures >= FAILURES) {
+		fprintf(stderr, "usrpci: %s: the driver failed %d times in a row\n", watch->name,
+			FAILURES);
+		return false;
+	}
+	fprintf(stderr, "usrpci: %s: the driver %s %d: the next one follows\n", watch->name,
+		WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (watch->failures > 0)
+		usleep(RETRY_US << watch->failures);
+	return true;
+}
+
+static int watch_drivers(const char *name)
+{
+	struct watch watch = {.name = name};
+	sigset_t signals;
+	int status = 0, error;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	watch.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (watch.signals < 0)
+		return -errno;
+	do {
+		error = start_driver(&watch);
+		if (!error)
+			status = watch_driver(&watch);
+		close(watch.beat);
+	} while (!error && follows(&watch, status));
+	if (error || ended)
+		return error;
+	return status ? -EIO : 0;
+}
+
+static int cmd_net_driver(struct cli *cli)
+{
+	bool restart = false;
+	int error;
+
+	while (option_next(cli))
+		restart = true;
+	if (cli->stopped || cli->argc != 1)
+		return STATUS_USAGE;
+	error = restart ? watch_drivers(cli->argv[0]) : drive(cli->argv[0], -1);
+	if (error)
+		failed(cli->argv[0], NULL, "the driver ends: %s", strerror(-error));
+	return error ? STATUS_FAILED : STATUS_DONE;
+}
+
+const struct command command_net_driver = {
+	.name = "net-driver",
+	.options = net_driver_options,
+	.run = cmd_net_driver,
+};

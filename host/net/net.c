@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A TAP device (Linux: Documentation/networking/tuntap.rst) in the place of an interface, while a
+ * program without privileges drives its card: the interface leaves its place, the TAP takes it, the
+ * card is lent to the program, whose standard input is the TAP. At the end everything goes the other
+ * way, with the addresses and routes that the TAP has by then.
+ *
+ * What stands on the interface and cannot move is refused by name: bridges, bonds, VLANs, XDP
+ * programs, packet sockets.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "net/net.h"
+
+#define LOG_SUBJECT "net"
+#include "log.h"
+
+#define APPEAR_MS 15000
+
+/* Addresses and routes move; a function of the same group is the business of lending. */
+static bool moves(const struct usrpci_use *use, const char *name)
+{
+	if (use->kind == USRPCI_USE_GROUP)
+		return true;
+	return (use->kind == USRPCI_USE_ADDRESS || use->kind == USRPCI_USE_ROUTE) &&
+	       !strcmp(use->object, name);
+}
+
+static int check_uses(struct usrpci_host *host, const struct usrpci_addr *addr, const char *name,
+		      bool force)
+{
+	struct usrpci_use *uses;
+	int count = usrpci_host_uses(host, addr, &uses), error = 0;
+
+	if (count < 0)
+		return count;
+	for (int i = 0; i < count && !force; i++) {
+		if (!moves(&uses[i], name))
+			error = refuse(host->ctx, -EBUSY, name, uses[i].cure,
+				       "cannot be moved to a TAP: %s", uses[i].text);
+	}
+	free(uses);
+	return error;
+}
+
+/* The interface that a device has now. A driver that has just taken it needs a moment. */
+static int find_interface(struct usrpci_host *host, const struct usrpci_addr *addr,
+			  unsigned int wait_ms, char name[IF_NAMESIZE])
+{
+	uint64_t end = clock_ms() + wait_ms;
+	struct usrpci_interface *list;
+	int found = 0;
+
+	for (;;) {
+		int count = usrpci_host_interfaces(host, &list);
+
+		for (int i = 0; i < count; i++) {
+			if (usrpci_addr_compare(&list[i].addr, addr) ||
+			    !if_nametoindex(list[i].name))
+				continue;
+			snprintf(name, IF_NAMESIZE, "%.15s", list[i].name);
+			found++;
+		}
+		free(list);
+		if (count < 0 || found || clock_ms() >= end)
+			break;
+		sleep_ms(10);
+	}
+	if (found == 1)
+		return 0;
+	return refuse(host->ctx, found ? -ENOTUNIQ : -ENODEV, NULL, NULL,
+		      found ? "the device has several interfaces" : "the device has no interface");
+}
+
+/* An address that is gone from the TAP by then is gone; what came since is there. */
+static int give_back(struct usrpci_host *host, const struct net_place *before,
+		     const struct usrpci_addr *addr, int tap)
+{
+	struct net_place now = {0};
+	const struct net_place *place = before;
+	char name[IF_NAMESIZE];
+	int error;
+
+	if (!host->options.dry_run && !net_place_read(host, before->name, &now))
+		place = &now;
+	error = apply_tap_end(host, "the interface comes back", before->name, tap);
+	if (!error && host->options.dry_run)
+		snprintf(name, sizeof(name), "pci%d", before->index);
+	else if (!error)
+		error = find_interface(host, addr, APPEAR_MS, name);
+	if (!error)
+		error = net_place_take(host, place, name);
+	net_place_free(&now);
+	return error;
+}
+
+static int serve(struct usrpci_host *host, const struct usrpci_net_options *options,
+		 const struct net_place *place, int tap, const char *tap_name)
+{
+	struct usrpci_lend_options lend = {
+		.addrs = &options->addr,
+		.count = 1,
+		.bind = options->bind,
+		.user = options->user,
+		.hugepages = options->hugepages,
+		.argv = options->argv,
+		.input = tap,
+	};
+	char aside[IF_NAMESIZE];
+	int status = net_place_leave(host, place, aside);
+
+	lend.bind.force |= host->options.dry_run; /* there the interface has not left its place */
+	if (!status)
+		status = net_place_take(host, place, tap_name);
+	if (!status)
+		status = usrpci_host_lend(host, &lend);
+	return status;
+}
+
+int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options)
+{
+	char name[IF_NAMESIZE], tap_name[IF_NAMESIZE];
+	struct net_place place;
+	int tap, status, error;
+
+	error = find_interface(host, &options->addr, 0, name);
+	if (!error)
+		error = check_uses(host, &options->addr, name, options->bind.force);
+	if (!error)
+		error = net_place_read(host, name, &place);
+	if (error)
+		return error;
+	if (!file_exists(host->ctx, "/sys/class/misc/tun"))
+		apply_module(host, "TAP devices are its", "tun");
+	tap = apply_tap(host, "it takes the interface's place", tap_name);
+	if (tap < 0) {
+		net_place_free(&place);
+		return report(host->ctx, tap, "/dev/net/tun", "modprobe tun",
+			      "cannot make a TAP device");
+	}
+	status = serve(host, options, &place, tap, tap_name);
+	error = give_back(host, &place, &options->addr, tap);
+	net_place_free(&place);
+	return error ? -EUCLEAN : status;
+}

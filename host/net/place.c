@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Moves an interface's place to another interface. Addresses and routes are read as messages of
+ * rtnetlink(7) and sent back with another interface in them, as ip-address(8) and ip-route(8) save
+ * and restore them, so that nothing that the kernel knows of them is lost.
+ *
+ * Left out: rules, neighbours, qdiscs, and what the kernel makes by itself for each address.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+
+#include <linux/rtnetlink.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "array.h"
+#include "net/net.h"
+
+#define LOG_SUBJECT "net"
+#include "log.h"
+
+#define ANSWER_SECONDS 5
+#define ROUTE_PASSES   4 /* a route may need another one first */
+#define TEXT_SIZE      160
+#define MORE_SIZE      16 /* room behind a message for one more attribute */
+
+static struct mnl_socket *open_socket(void)
+{
+	const struct timeval deadline = {.tv_sec = ANSWER_SECONDS};
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+
+	if (!socket)
+		return NULL;
+	if (!mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) &&
+	    !setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &deadline,
+			sizeof(deadline)))
+		return socket;
+	mnl_socket_close(socket);
+	return NULL;
+}
+
+/* Asks for all of a kind, and hands each part of the answer to a function. */
+static int dump(uint16_t type, mnl_cb_t parse, void *data)
+{
+	char buffer[32768] __attribute__((aligned(8))) = {0};
+	struct mnl_socket *socket = open_socket();
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	ssize_t size = -1;
+	int state = -1;
+
+	if (!socket)
+		return -errno;
+	request->nlmsg_type = type;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_seq = 1;
+	mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) >= 0)
+		state = 1;
+	while (state > 0) {
+		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+		state = size > 0 ? mnl_cb_run(buffer, (size_t)size, 1,
+					      mnl_socket_get_portid(socket), parse, data)
+				 : -1;
+	}
+	state = state < 0 ? -(errno ? errno : EPROTO) : 0;
+	mnl_socket_close(socket);
+	return state;
+}
+
+struct link_search {
+	struct net_place *place;
+	const char *name;
+	bool found, is_ethernet;
+};
+
+static int parse_link(const struct nlmsghdr *header, void *data)
+{
+	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
+	struct link_search *search = data;
+	const struct nlattr *attribute, *mac = NULL, *mtu = NULL;
+	bool is_it = false;
+
+	mnl_attr_for_each(attribute, header, sizeof(*message))
+	{
+		if (mnl_attr_get_type(attribute) == IFLA_IFNAME)
+			is_it = !strncmp(mnl_attr_get_str(attribute), search->name,
+					 mnl_attr_get_payload_len(attribute));
+		if (mnl_attr_get_type(attribute) == IFLA_ADDRESS)
+			mac = attribute;
+		if (mnl_attr_get_type(attribute) == IFLA_MTU)
+			mtu = attribute;
+	}
+	if (!is_it)
+		return MNL_CB_OK;
+	search->found = true;
+	search->is_ethernet = message->ifi_type == ARPHRD_ETHER && mac && mtu &&
+			      mnl_attr_get_payload_len(mac) == ETH_ALEN &&
+			      mnl_attr_get_payload_len(mtu) == sizeof(uint32_t);
+	if (!search->is_ethernet)
+		return MNL_CB_OK;
+	memcpy(search->place->mac, mnl_attr_get_payload(mac), ETH_ALEN);
+	search->place->mtu = mnl_attr_get_u32(mtu);
+	search->place->index = message->ifi_index;
+	search->place->up = message->ifi_flags & IFF_UP;
+	return MNL_CB_OK;
+}
+
+static int keep(struct net_place *place, const struct nlmsghdr *header)
+{
+	struct nlmsghdr **longer = array_grow(place->messages, place->count, 1,
+					      sizeof(struct nlmsghdr *));
+	struct nlmsghdr *copy = calloc(1, header->nlmsg_len + MORE_SIZE);
+
+	if (longer)
+		place->messages = longer;
+	if (!longer || !copy) {
+		free(copy);
+		errno = ENOMEM;
+		return MNL_CB_ERROR;
+	}
+	memcpy(copy, header, header->nlmsg_len);
+	longer[place->count++] = copy;
+	return MNL_CB_OK;
+}
+
+/* The kernel gives each interface that is up a link-local IPv6 address by itself. */
+static int parse_address(const struct nlmsghdr *header, void *data)
+{
+	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
+	struct net_place *place = data;
+
+	if ((int)message->ifa_index != place->index ||
+	    (message->ifa_family == AF_INET6 && message->ifa_scope == RT_SCOPE_LINK))
+		return MNL_CB_OK;
+	return keep(place, header);
+}
+
+static const struct nlattr *find_attribute(const struct nlmsghdr *header, size_t offset,
+					   uint16_t type)
+{
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, header, (unsigned int)offset)
+	{
+		if (mnl_attr_get_type(attribute) == type)
+			return attribute;
+	}
+	return NULL;
+}
+
+/*
+ * Calls a function for each interface's index in a route, which may have several next hops. Returns
+ * whether one of them is this.
+ */
+static bool route_leads(struct nlmsghdr *header, int index, int instead)
+{
+	const struct nlattr *out = find_attribute(header, sizeof(struct rtmsg), RTA_OIF);
+	const struct nlattr *hops = find_attribute(header, sizeof(struct rtmsg), RTA_MULTIPATH);
+	struct rtnexthop *hop = hops ? mnl_attr_get_payload(hops) : NULL;
+	struct rtmsg *message = mnl_nlmsg_get_payload(header);
+	int left = hops ? mnl_attr_get_payload_len(hops) : 0;
+	bool leads = false;
+
+	if (out && mnl_attr_get_payload_len(out) == sizeof(uint32_t) &&
+	    (int)mnl_attr_get_u32(out) == index) {
+		*(uint32_t *)mnl_attr_get_payload(out) = (uint32_t)instead;
+		leads = true;
+	}
+	while (hop && RTNH_OK(hop, left)) {
+		if (hop->rtnh_ifindex == index) {
+			hop->rtnh_ifindex = instead;
+			hop->rtnh_flags &= RTNH_F_ONLINK;
+			leads = true;
+		}
+		left -= RTNH_ALIGN(hop->rtnh_len);
+		hop = RTNH_NEXT(hop);
+	}
+	if (leads)
+		message->rtm_flags &= RTNH_F_ONLINK; /* the rest is the link's state */
+	return leads;
+}
+
+/* The kernel says in one attribute how long a route lives, and takes it by another one. */
+static void keep_lifetime(struct nlmsghdr *header)
+{
+	const struct nlattr *info = find_attribute(header, sizeof(struct rtmsg), RTA_CACHEINFO);
+	struct rta_cacheinfo cache;
+	long ticks = sysconf(_SC_CLK_TCK);
+
+	if (!info || mnl_attr_get_payload_len(info) < sizeof(cache) || ticks <= 0)
+		return;
+	memcpy(&cache, mnl_attr_get_payload(info), sizeof(cache));
+	if (cache.rta_expires > 0)
+		mnl_attr_put_u32(header, RTA_EXPIRES, (uint32_t)(cache.rta_expires / ticks) + 1);
+}
+
+/* What the kernel makes for addresses, and what it learns of hosts and routers, it makes again. */
+static int parse_route(const struct nlmsghdr *header, void *data)
+{
+	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
+	struct net_place *place = data;
+	int state;
+
+	if (message->rtm_protocol == RTPROT_KERNEL || message->rtm_protocol == RTPROT_RA ||
+	    message->rtm_flags & RTM_F_CLONED || message->rtm_type != RTN_UNICAST ||
+	    (message->rtm_family != AF_INET && message->rtm_family != AF_INET6))
+		return MNL_CB_OK;
+	state = keep(place, header);
+	if (state != MNL_CB_OK)
+		return state;
+	if (!route_leads(place->messages[place->count - 1], place->index, place->index))
+		free(place->messages[--place->count]);
+	else
+		keep_lifetime(place->messages[place->count - 1]);
+	return MNL_CB_OK;
+}
+
+void net_place_free(struct net_place *place)
+{
+	for (size_t i = 0; i < place->count; i++)
+		free(place->messages[i]);
+	free(place->messages);
+	memset(place, 0, sizeof(*place));
+}
+
+int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place)
+{
+	struct link_search search = {.place = place, .name = name};
+	int error;
+
+	memset(place, 0, sizeof(*place));
+	snprintf(place->name, sizeof(place->name), "%s", name);
+	error = dump(RTM_GETLINK, parse_link, &search);
+	if (!error && !search.found)
+		return refuse(host->ctx, -ENODEV, name, NULL, "there is no such interface");
+	if (!error && !search.is_ethernet)
+		return refuse(host->ctx, -EOPNOTSUPP, name, NULL, "it is no Ethernet interface");
+	if (!error)
+		error = dump(RTM_GETADDR, parse_address, place);
+	if (!error)
+		error = dump(RTM_GETROUTE, parse_route, place);
+	if (!error)
+		return 0;
+	net_place_free(place);
+	return report(host->ctx, error, name, NULL, "cannot read its addresses and routes");
+}
+
+/* "10.0.2.15/24", or "default" for no target. */
+static void format_target(char *text, size_t size, int family, const struct nlattr *attribute,
+			  unsigned int length)
+{
+	char address[INET6_ADDRSTRLEN] = "default";
+
+	if (attribute)
+		inet_ntop(family, mnl_attr_get_payload(attribute), address, sizeof(address));
+	if (attribute)
+		snprintf(text, size, "%s/%u", address, length);
+	else
+		snprintf(text, size, "%s", address);
+}
+
+static void format_address(char text[TEXT_SIZE], const char *verb, const struct nlmsghdr *header,
+			   const char *name)
+{
+	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
+	const struct nlattr *address = find_attribute(header, sizeof(*message), IFA_LOCAL);
+	char target[64];
+
+	if (!address)
+		address = find_attribute(header, sizeof(*message), IFA_ADDRESS);
+	format_target(target, sizeof(target), message->ifa_family, address, message->ifa_prefixlen);
+	snprintf(text, TEXT_SIZE, "ip address %s %s dev %s", verb, target, name);
+}
+
+static void format_route(char text[TEXT_SIZE], const struct nlmsghdr *header, const char *name)
+{
+	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
+	const struct nlattr *gateway = find_attribute(header, sizeof(*message), RTA_GATEWAY);
+	char target[64], via[64] = "";
+
+	format_target(target, sizeof(target), message->rtm_family,
+		      find_attribute(header, sizeof(*message), RTA_DST), message->rtm_dst_len);
+	if (gateway)
+		inet_ntop(message->rtm_family, mnl_attr_get_payload(gateway), via, sizeof(via));
+	snprintf(text, TEXT_SIZE, "ip route replace %s%s%s dev %s table %u", target,
+		 gateway ? " via " : "", via, name, message->rtm_table);
+}
+
+/* A request about one link, to which attributes are added. */
+static struct nlmsghdr *new_link(char buffer[256], int index)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(memset(buffer, 0, 256));
+	struct ifinfomsg *message = mnl_nlmsg_put_extra_header(request, sizeof(*message));
+
+	request->nlmsg_type = RTM_NEWLINK;
+	message->ifi_index = index;
+	return request;
+}
+
+static int set_up(struct usrpci_host *host, const char *why, const char *name, int index, bool up)
+{
+	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE];
+	struct nlmsghdr *request = new_link(buffer, index);
+	struct ifinfomsg *message = mnl_nlmsg_get_payload(request);
+
+	message->ifi_change = IFF_UP;
+	message->ifi_flags = up ? IFF_UP : 0;
+	snprintf(text, sizeof(text), "ip link set %s %s", name, up ? "up" : "down");
+	return apply_netlink(host, why, text, request);
+}
+
+static int set_mac_and_mtu(struct usrpci_host *host, const struct net_place *place, int index)
+{
+	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE];
+	struct nlmsghdr *request = new_link(buffer, index);
+	const uint8_t *mac = place->mac;
+
+	mnl_attr_put(request, IFLA_ADDRESS, ETH_ALEN, mac);
+	mnl_attr_put_u32(request, IFLA_MTU, place->mtu);
+	snprintf(text, sizeof(text), "ip link set %s address %02x:%02x:%02x:%02x:%02x:%02x mtu %u",
+		 place->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], place->mtu);
+	return apply_netlink(host, "as the interface had them", text, request);
+}
+
+static int first_of(int first, int error)
+{
+	return first ? first : error;
+}
+
+int net_place_leave(struct usrpci_host *host, const struct net_place *place, char name[IF_NAMESIZE])
+{
+	int error = set_up(host, "its place is another's now", place->name, place->index, false);
+
+	for (size_t i = 0; i < place->count && !error; i++) {
+		struct nlmsghdr *message = place->messages[i];
+		char text[TEXT_SIZE];
+
+		if (message->nlmsg_type != RTM_NEWADDR)
+			continue;
+		format_address(text, "del", message, place->name);
+		message->nlmsg_type = RTM_DELADDR;
+		message->nlmsg_flags = 0;
+		error = apply_netlink(host, "it moves", text, message);
+		message->nlmsg_type = RTM_NEWADDR;
+		/* The kernel takes IPv6 addresses away when the interface goes down. */
+		error = error == -EADDRNOTAVAIL ? 0 : error;
+	}
+	snprintf(name, IF_NAMESIZE, "pci%d", place->index);
+	if (!error)
+		error = apply_rename(host, "its name moves", place->name, name);
+	return error ? report(host->ctx, error, place->name, NULL, "cannot leave its place") : 0;
+}
+
+/* An address is ours already: nobody need be asked whether it is another's. */
+static int give_address(struct usrpci_host *host, struct nlmsghdr *message, const char *name,
+			int index)
+{
+	struct ifaddrmsg *about = mnl_nlmsg_get_payload(message);
+	const struct nlattr *flags = find_attribute(message, sizeof(*about), IFA_FLAGS);
+	char text[TEXT_SIZE];
+
+	about->ifa_index = (uint32_t)index;
+	if (about->ifa_family == AF_INET6) {
+		about->ifa_flags = (uint8_t)((about->ifa_flags & ~IFA_F_TENTATIVE) | IFA_F_NODAD);
+		if (flags)
+			*(uint32_t *)mnl_attr_get_payload(flags) = (mnl_attr_get_u32(flags) &
+								    ~(uint32_t)IFA_F_TENTATIVE) |
+								   IFA_F_NODAD;
+	}
+	message->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	format_address(text, "replace", message, name);
+	return apply_netlink(host, "it moves", text, message);
+}
+
+static int give_addresses(struct usrpci_host *host, const struct net_place *place, int index)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < place->count; i++) {
+		int error = 0;
+
+		if (place->messages[i]->nlmsg_type == RTM_NEWADDR)
+			error = give_address(host, place->messages[i], place->name, index);
+		if (error)
+			report(host->ctx, error, place->name, NULL, "an address cannot be moved");
+		first = first_of(first, error);
+	}
+	return first;
+}
+
+static int give_route(struct usrpci_host *host, struct nlmsghdr *message, const char *name)
+{
+	char text[TEXT_SIZE];
+
+	message->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	format_route(text, message, name);
+	return apply_netlink(host, "it moves", text, message);
+}
+
+/* Routes through a gateway need the route to that gateway first, in whatever order they came. */
+static int give_routes(struct usrpci_host *host, const struct net_place *place, int index)
+{
+	bool *given = calloc(place->count + 1, sizeof(*given));
+	int error = given ? 0 : -ENOMEM;
+
+	for (unsigned int pass = 0; given && pass < ROUTE_PASSES; pass++) {
+		error = 0;
+		for (size_t i = 0; i < place->count; i++) {
+			struct nlmsghdr *message = place->messages[i];
+			int failed;
+
+			if (message->nlmsg_type != RTM_NEWROUTE || given[i])
+				continue;
+			route_leads(message, place->index, index);
+			failed = give_route(host, message, place->name);
+			given[i] = !failed;
+			error = first_of(error, failed);
+		}
+		if (!error)
+			break;
+	}
+	free(given);
+	return error ? report(host->ctx, error, place->name, NULL, "a route cannot be moved") : 0;
+}
+
+int net_place_take(struct usrpci_host *host, const struct net_place *place, const char *name)
+{
+	int index = (int)if_nametoindex(name), first, error;
+
+	if (!index && !host->options.dry_run)
+		return report(host->ctx, -ENODEV, name, NULL, "the interface is not there");
+	first = set_up(host, "an interface that is up keeps its name", name, index, false);
+	if (strcmp(name, place->name))
+		first = first_of(first, apply_rename(host, "its new place", name, place->name));
+	if (first)
+		return report(host->ctx, first, name, NULL, "cannot be called %s", place->name);
+	error = set_mac_and_mtu(host, place, index);
+	if (error)
+		report(host->ctx, error, place->name, NULL, "its MAC address or MTU is not taken");
+	first = error;
+	if (place->up)
+		first = first_of(first,
+				 set_up(host, "as the interface was", place->name, index, true));
+	first = first_of(first, give_addresses(host, place, index));
+	return first_of(first, give_routes(host, place, index));
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * An interface's place moves to another interface and back: two TAP devices in a network namespace
+ * of the test's own, asked by ip(8) before and after. Skipped where no such namespace can be had.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "net/net.h"
+
+struct bench {
+	struct usrpci_ctx *ctx;
+	struct usrpci_host *host;
+	char changes[16384]; /* what was shown, a line each */
+	int first, second;
+	char first_name[IF_NAMESIZE], second_name[IF_NAMESIZE];
+};
+
+static void show(void *data, const struct usrpci_host_change *change)
+{
+	struct bench *bench = data;
+	size_t at = strlen(bench->changes);
+
+	snprintf(bench->changes + at, sizeof(bench->changes) - at, "%s\n", change->command);
+}
+
+static void run(const char *command)
+{
+	assert_int_equal(system(command), 0);
+}
+
+/* What ip(8) says of an interface but for its index, which differs, and what time changes. */
+static void look(const char *name, char text[4096])
+{
+	char command[1024];
+	FILE *pipe;
+	size_t size;
+
+	snprintf(
+		command, sizeof(command),
+		"cat /sys/class/net/%1$s/address /sys/class/net/%1$s/mtu 2>/dev/null;"
+		"ip -o link show %1$s | grep -o 'mtu [0-9]*\\|ether [0-9a-f:]*\\|[<,]UP[,>]';"
+		"ip -o address show dev %1$s scope global | sed 's/^[0-9]*: //' | sort;"
+		"ip route show table all | grep -A2 '%1$s\\|^10.78' | grep -v 'proto kernel\\|table local' | sort;"
+		"ip -6 route show table all dev %1$s | grep -v 'proto kernel\\|table local\\|fe80' | sed 's/ [0-9]*sec//' | sort",
+		name);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	size = fread(text, 1, 4095, pipe);
+	text[size] = '\0';
+	pclose(pipe);
+}
+
+static int setup(void **state)
+{
+	static struct bench bench;
+	struct usrpci_host_options options = {.change = show, .change_data = &bench};
+
+	memset(&bench, 0, sizeof(bench));
+	*state = &bench;
+	if (usrpci_ctx_open(NULL, &bench.ctx) || usrpci_host_open(bench.ctx, &options, &bench.host))
+		return -1;
+	bench.first = apply_tap(bench.host, "a test", bench.first_name);
+	bench.second = apply_tap(bench.host, "a test", bench.second_name);
+	return bench.first > 0 && bench.second > 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct bench *bench = *state;
+
+	apply_tap_end(bench->host, "a test", bench->first_name, bench->first);
+	apply_tap_end(bench->host, "a test", bench->second_name, bench->second);
+	usrpci_host_close(bench->host);
+	usrpci_ctx_close(bench->ctx);
+	return 0;
+}
+
+static void furnish(const char *name)
+{
+	char command[1024];
+
+	snprintf(
+		command, sizeof(command),
+		"set -e; ip link set lo up; ip link set %1$s name eth7 address 02:00:00:00:00:07 mtu 1400;"
+		"ip link set eth7 up; ip address add 10.1.0.2/24 dev eth7 label eth7:x;"
+		"ip address add 10.9.9.1/32 dev eth7; ip -6 address add fd00:77::1/64 dev eth7 nodad;"
+		"ip route add default via 10.1.0.1 dev eth7 metric 50;"
+		"ip route add 10.77.0.0/16 via 10.1.0.1 dev eth7 table 100 src 10.9.9.1;"
+		"ip route add 10.78.0.0/16 nexthop via 10.1.0.1 dev eth7 nexthop via 10.1.0.3 dev eth7;"
+		"ip -6 route add fd00:88::/64 via fd00:77::2 dev eth7;"
+		"ip -6 route add fd00:99::/64 via fd00:77::3 dev eth7 expires 1000",
+		name);
+	run(command);
+}
+
+static void a_place_moves_and_comes_back(void **state)
+{
+	struct bench *bench = *state;
+	char before[4096], after[4096], aside[IF_NAMESIZE];
+	struct net_place place;
+	int no = 0;
+
+	furnish(bench->first_name);
+	look("eth7", before);
+	assert_non_null(strstr(before, "fd00:88::/64"));
+	assert_non_null(strstr(before, "10.78.0.0/16"));
+	assert_non_null(strstr(before, "expires"));
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), 0);
+	assert_int_equal(net_place_leave(bench->host, &place, aside), 0);
+	look(aside, after);
+	assert_null(strstr(after, "10.")); /* nothing of it is in use any more */
+	assert_null(strstr(after, "fd00"));
+	assert_int_equal(net_place_take(bench->host, &place, bench->second_name), 0);
+	look("eth7", after);
+	assert_string_equal(before, after);
+	net_place_free(&place);
+
+	/* Without a carrier the kernel marks its routes, and takes none that is marked. */
+	assert_int_equal(ioctl(bench->second, TUNSETCARRIER, &no), 0);
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), 0);
+	assert_int_equal(net_place_leave(bench->host, &place, bench->second_name), 0);
+	assert_int_equal(net_place_take(bench->host, &place, aside), 0);
+	look("eth7", after);
+	assert_string_equal(before, after);
+	net_place_free(&place);
+}
+
+static void what_moves_is_shown_as_commands(void **state)
+{
+	static const char *const shown[] = {
+		"ip tuntap add mode tap usrpci%d\n",
+		"ip link set eth7 down\n",
+		"ip address del 10.1.0.2/24 dev eth7\n",
+		"ip link set eth7 address 02:00:00:00:00:07 mtu 1400\n",
+		"ip address replace fd00:77::1/64 dev eth7\n",
+		"ip route replace default via 10.1.0.1 dev eth7 table 254\n",
+	};
+	struct bench *bench = *state;
+	char aside[IF_NAMESIZE];
+	struct net_place place;
+
+	furnish(bench->first_name);
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), 0);
+	assert_int_equal(net_place_leave(bench->host, &place, aside), 0);
+	assert_int_equal(net_place_take(bench->host, &place, bench->second_name), 0);
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		assert_non_null(strstr(bench->changes, shown[i]));
+	net_place_free(&place);
+}
+
+static void an_interface_that_is_down_stays_down(void **state)
+{
+	struct bench *bench = *state;
+	char text[4096], aside[IF_NAMESIZE];
+	struct net_place place;
+
+	assert_int_equal(net_place_read(bench->host, bench->first_name, &place), 0);
+	assert_int_equal(net_place_leave(bench->host, &place, aside), 0);
+	assert_int_equal(net_place_take(bench->host, &place, bench->second_name), 0);
+	look(place.name, text);
+	assert_null(strstr(text, "UP"));
+	net_place_free(&place);
+}
+
+static void what_is_no_ethernet_interface_is_refused(void **state)
+{
+	struct bench *bench = *state;
+	struct net_place place;
+
+	assert_int_equal(net_place_read(bench->host, "lo", &place), -EOPNOTSUPP);
+	assert_int_equal(net_place_read(bench->host, "eth99", &place), -ENODEV);
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+/* A user and a network of its own, in which the test is root. */
+static bool enter_namespace(void)
+{
+	char map[64];
+
+	snprintf(map, sizeof(map), "0 %u 1", getuid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) || !write_text("/proc/self/uid_map", map))
+		return false;
+	return access("/dev/net/tun", R_OK | W_OK) == 0 && system("ip link >/dev/null") == 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_place_moves_and_comes_back),
+		TEST(what_moves_is_shown_as_commands),
+		TEST(an_interface_that_is_down_stays_down),
+		TEST(what_is_no_ethernet_interface_is_refused),
+	};
+
+	if (!enter_namespace()) {
+		puts("1..0 # SKIP no network namespace with TAP devices can be had here");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
