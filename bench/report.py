@@ -23,6 +23,7 @@ ROWS = [
     ("vm_ready", "context + device open to DMA memory, in the VM", "ms", 1e-6, None, ()),
     ("e1000_pages", "huge pages that the e1000 driver holds", "", 1, 1, ()),
     ("e1000_txonly", "send a frame by the e1000 driver, in the VM", "ns", 1, 400, ("dpdk",)),
+    ("virtio_txonly", "send a frame by the virtio-net driver, in the VM", "ns", 1, None, ("dpdk",)),
     ("list", "list devices with names, in the VM", "ms", 1e-6, 50,
      ("lspci", "driverctl", "dpdk-devbind")),
     ("list_many", "list 10 000 functions made of files, processor time", "ms", 1e-6, 1000, ()),

@@ -13,6 +13,7 @@ set -euo pipefail
 
 self=$(readlink -f "$0")
 nic=0000:00:01.0
+virtio=0000:00:02.0
 
 # clock WHO KEY ROUNDS [AFTER] COMMAND...: how long a command takes; AFTER, a function, undoes it.
 clock()
@@ -101,6 +102,7 @@ behind_iommu()
 # dpdk-testpmd prints how many packets a second it sends each time it is asked.
 testpmd()
 {
+	local name=$1 device=$2
 	{
 		sleep 6
 		for ((round = 0; round < 7; round++)); do
@@ -108,25 +110,28 @@ testpmd()
 			sleep 1
 		done
 		echo quit
-	} | dpdk-testpmd -l 0,1 -m 64 --no-telemetry -a "$nic" -- -i --auto-start --forward-mode=txonly \
+	} | dpdk-testpmd -l 0,1 -m 64 --no-telemetry -a "$device" -- -i --auto-start --forward-mode=txonly \
 		--txpkts=60 --total-num-mbufs=2048 2>/dev/null |
-		awk '/Tx-pps:/ && $2 > 0 { printf "dpdk e1000_txonly %.1f\n", 1e9 / $2 }'
+		awk -v name="$name" '/Tx-pps:/ && $2 > 0 { printf "dpdk %s %.1f\n", name, 1e9 / $2 }'
 }
 
-# The frames reach no network: with one behind the card, its host would be measured.
+# The e1000's frames reach no network: with one behind the card, its host would be measured. virtio's
+# wait for somebody who takes them, which here drops them.
 frames()
 {
 	local build=$1
-	"$build/cli/usrpci" -q bind "$nic" >/dev/null
+	"$build/cli/usrpci" -q bind "$nic" "$virtio" >/dev/null
 	for ((round = 0; round < 7; round++)); do
-		"$build/bench/bench_e1000_txonly" "$nic" | sed 's/^/usrpci /'
+		"$build/bench/bench_txonly" e1000_txonly "$nic" | sed 's/^/usrpci /'
+		"$build/bench/bench_txonly" virtio_txonly "$virtio" | sed 's/^/usrpci /'
 	done
 	if command -v dpdk-testpmd >/dev/null; then
-		testpmd
+		testpmd e1000_txonly "$nic"
+		testpmd virtio_txonly "$virtio"
 	else
 		echo "bench: without dpdk-testpmd, which is not installed" >&2
 	fi
-	PATH=$build/cli:$PATH lent "$build/bench/bench_e1000_txonly" "$nic"
+	PATH=$build/cli:$PATH lent "$build/bench/bench_txonly" e1000_txonly "$nic"
 }
 
 case $1 in
@@ -148,4 +153,4 @@ vm=$(dirname "$self")/../tests/qemu/vm
 "$vm" --nic e1000 --append hugepages=16 --deadline 600 -- "$self" --inside "$1" >>"$2"
 "$vm" --iommu --device edu --device edu --append hugepages=16 --deadline 600 \
 	-- "$self" --behind-iommu "$1" >>"$2"
-"$vm" --nic e1000@1 --cpus 2 --append hugepages=64 --deadline 600 -- "$self" --frames "$1" >>"$2"
+"$vm" --nic e1000@1 --nic virtio-net-pci --cpus 2 --append hugepages=64 --deadline 600 -- "$self" --frames "$1" >>"$2"

@@ -301,17 +301,51 @@ unsigned int virtio_net_receive(void *self, unsigned int queue, struct usrpci_ni
 	return total;
 }
 
-/* Frees the descriptors of a chain and stores its buffers. Returns how many. */
-static unsigned int free_chain(struct virtio_net_tx *tx, unsigned int id, void **buffers)
+/*
+ * Takes up to *left used entries and stores their buffers. Returns how many buffers. What the loop
+ * needs is in local variables: the compiler cannot know that the arrays do not lie over it.
+ */
+static unsigned int take_sent(struct virtio_net_tx *tx, unsigned int *left, void **buffers)
 {
-	unsigned int count = 0, next;
+	const volatile struct vring_used_elem *used = tx->ring.used->ring;
+	uint16_t mask = tx->ring.mask, last_used = tx->ring.last_used;
+	uint16_t *next = tx->next, *free = tx->free + tx->free_count;
+	unsigned int count = 0, n = *left;
+	void **own = tx->buffers;
 
-	tx->next[id] &= (uint16_t)~HEAD;
-	for (;; id = next) {
-		next = tx->next[id];
+	for (; n > 0 && count < BATCH; n--) {
+		uint32_t id = usrpci_le32(used[last_used & mask].id);
+
+		if (virtio_unlikely(id > mask || next[id] != (id | HEAD)))
+			break;
+		buffers[count++] = own[id];
+		own[id] = NULL;
+		*free++ = (uint16_t)id;
+		next[id] = 0;
+		last_used++;
+	}
+	tx->free_count = (unsigned int)(free - tx->free);
+	tx->ring.last_used = last_used;
+	*left = n;
+	return count;
+}
+
+/* Takes one used entry, of a chain of any length. Returns how many buffers; 0: it cannot be. */
+static unsigned int take_chain(struct virtio_net_tx *tx, void **buffers)
+{
+	struct virtio_ring *ring = &tx->ring;
+	uint32_t id = usrpci_le32(ring->used->ring[ring->last_used++ & ring->mask].id), next;
+	unsigned int count = 0;
+
+	if (id > ring->mask || !(tx->next[id] & HEAD)) {
+		ring->broken = true;
+		return 0;
+	}
+	for (next = tx->next[id] & ~(uint32_t)HEAD;; id = next, next = tx->next[id]) {
 		buffers[count++] = tx->buffers[id];
 		tx->buffers[id] = NULL;
 		tx->free[tx->free_count++] = (uint16_t)id;
+		tx->next[id] = 0;
 		if (next == id)
 			return count;
 	}
@@ -321,30 +355,23 @@ unsigned int virtio_net_reclaim(void *self, unsigned int queue)
 {
 	struct virtio_net *net = self;
 	struct virtio_net_tx *tx = &net->pairs[queue].tx;
-	struct virtio_ring *ring = &tx->ring;
-	unsigned int pending = net->started ? virtio_ring_pending(ring) : 0, count = 0;
+	unsigned int left = net->started ? virtio_ring_pending(&tx->ring) : 0, count;
 	void *buffers[BATCH + USRPCI_NIC_PIECES_MAX];
 
-	for (; pending > 0; pending--) {
-		uint32_t id = usrpci_le32(ring->used->ring[ring->last_used++ & ring->mask].id);
-
-		if (virtio_unlikely(id > ring->mask || !(tx->next[id] & HEAD))) {
-			ring->broken = true;
-			break;
+	while (left > 0 && !tx->ring.broken) {
+		count = take_sent(tx, &left, buffers);
+		if (left > 0 && count < BATCH) {
+			count += take_chain(tx, buffers + count);
+			left--;
 		}
-		count += free_chain(tx, id, buffers + count);
-		if (count < BATCH)
-			continue;
 		usrpci_pool_put_bulk(tx->pool, buffers, count);
-		count = 0;
 	}
-	usrpci_pool_put_bulk(tx->pool, buffers, count);
-	return ring->mask + 1u - tx->free_count;
+	return tx->ring.mask + 1u - tx->free_count;
 }
 
 /* How many entries the first frame has; 0: it cannot be sent. */
-static unsigned int count_pieces(const struct virtio_net_tx *tx,
-				 const struct usrpci_nic_frame *frames, unsigned int n)
+static inline unsigned int count_pieces(const struct virtio_net_tx *tx,
+					const struct usrpci_nic_frame *frames, unsigned int n)
 {
 	unsigned int pieces = 1;
 
@@ -361,36 +388,53 @@ static unsigned int count_pieces(const struct virtio_net_tx *tx,
 	return 0;
 }
 
-static void describe(struct virtio_net_tx *tx, uint16_t id, const uint8_t *data, uint32_t size,
-		     uint16_t next, bool more)
+static inline void describe(struct virtio_net_tx *tx, uint16_t id, const uint8_t *data,
+			    uint32_t size, uint16_t flags, uint16_t next)
 {
-	struct vring_desc *desc = &tx->ring.desc[id];
+	const struct vring_desc desc = {
+		.addr = usrpci_le64(usrpci_dma_addr(tx->ctx, data)),
+		.len = usrpci_le32(size),
+		.flags = usrpci_le16(flags),
+		.next = usrpci_le16(next),
+	};
 
 	tx->buffers[id] = nic_buffer(data);
-	tx->next[id] = more ? next : id;
-	desc->addr = usrpci_le64(usrpci_dma_addr(tx->ctx, data));
-	desc->len = usrpci_le32(size);
-	desc->flags = usrpci_le16(more ? VRING_DESC_F_NEXT : 0);
-	desc->next = usrpci_le16(next);
+	tx->ring.desc[id] = desc;
+}
+
+/* A frame of one buffer, as nearly all are without offloads. Returns its bytes. */
+static inline unsigned int queue_whole(struct virtio_net_tx *tx,
+				       const struct usrpci_nic_frame *frame)
+{
+	uint8_t *first = (uint8_t *)frame->data - VIRTIO_NET_HEADER;
+	uint16_t id = tx->free[--tx->free_count];
+
+	if (!tx->offload)
+		*(struct virtio_net_hdr_v1 *)(void *)first = (struct virtio_net_hdr_v1){0};
+	virtio_ring_put(&tx->ring, id);
+	tx->next[id] = id | HEAD;
+	describe(tx, id, first, frame->size + (uint32_t)VIRTIO_NET_HEADER, 0, 0);
+	return frame->size;
 }
 
 /* Puts a frame of some pieces in the ring, which has room for them. Returns its bytes. */
-static unsigned int queue_frame(struct virtio_net_tx *tx, const struct usrpci_nic_frame *frames,
-				unsigned int pieces)
+static unsigned int queue_pieces(struct virtio_net_tx *tx, const struct usrpci_nic_frame *frames,
+				 unsigned int pieces)
 {
 	uint8_t *first = (uint8_t *)frames->data - VIRTIO_NET_HEADER;
 	uint16_t head = tx->free[tx->free_count - 1], id = head, next;
 	unsigned int bytes = 0;
 
 	virtio_ring_put(&tx->ring, id);
-	if (!tx->offload)
-		memset(first, 0, VIRTIO_NET_HEADER);
 	for (unsigned int i = 0; i < pieces; i++, id = next) {
+		bool more = i + 1 < pieces;
+
 		tx->free_count--;
-		next = i + 1 < pieces ? tx->free[tx->free_count - 1] : 0;
+		next = more ? tx->free[tx->free_count - 1] : id;
+		tx->next[id] = next;
 		describe(tx, id, i ? frames[i].data : first,
-			 frames[i].size + (i ? 0 : (uint32_t)VIRTIO_NET_HEADER), next,
-			 i + 1 < pieces);
+			 frames[i].size + (i ? 0 : (uint32_t)VIRTIO_NET_HEADER),
+			 more ? VRING_DESC_F_NEXT : 0, more ? next : 0);
 		bytes += frames[i].size;
 	}
 	tx->next[head] |= HEAD;
@@ -413,7 +457,10 @@ unsigned int virtio_net_transmit(void *self, unsigned int queue,
 		pieces = count_pieces(tx, frames + i, n - i);
 		if (pieces == 0 || pieces > tx->free_count)
 			break;
-		bytes += queue_frame(tx, frames + i, pieces);
+		if (pieces == 1)
+			bytes += queue_whole(tx, frames + i);
+		else
+			bytes += queue_pieces(tx, frames + i, pieces);
 		whole++;
 	}
 	virtio_ring_publish(&tx->ring);
