@@ -23,7 +23,7 @@ enum { OPTION_LONG = 256 };
 struct option_spec {
 	int key;              /* its letter, or a number from OPTION_LONG */
 	const char *name;     /* without the dashes */
-	const char *argument; /* "DIR"; NULL when it takes none */
+	const char *argument; /* "DIR"; NULL when it takes none; "[=N]" when it need not have one */
 	const char *help;     /* one line */
 };
 
@@ -83,6 +83,7 @@ int option_next_global(struct cli *cli, const struct command *program);
 
 void help_command(const struct command *command);
 void help_options(const struct option_spec *options);
+bool option_needs_argument(const struct option_spec *spec);
 extern const struct option_spec global_options[];
 
 /* The candidate that a mistyped word is nearest to, or NULL. next() returns NULL after the last. */

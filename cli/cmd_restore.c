@@ -42,9 +42,12 @@ static int restore_all(struct cli *cli, struct moves *moves)
 
 	if (count < 0)
 		return STATUS_FAILED;
-	/* A damaged record is passed over, yet its device is not where it was. */
+	/*
+	 * A damaged record is passed over, yet its device is not where it was. What a killed broker
+	 * left may be somebody's still.
+	 */
 	if (cli->errors)
-		status = STATUS_FAILED;
+		status = cli->recovered < 0 ? status_of_change(cli->recovered) : STATUS_FAILED;
 	if (count == 0 && !status && cli->recovered == 0)
 		note(cli, NULL, "nothing to restore");
 	for (int i = 0; i < count; i++) {

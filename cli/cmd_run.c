@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,14 @@
 #include "program.h"
 #include "fleet/wait.h"
 
-enum { OPTION_HUGEPAGES = OPTION_LONG, OPTION_MEMLOCK, OPTION_KEEP };
+enum {
+	OPTION_HUGEPAGES = OPTION_LONG,
+	OPTION_MEMLOCK,
+	OPTION_KEEP,
+	OPTION_NODES,
+	OPTION_BROKER,
+	OPTION_RESTART,
+};
 
 /* As a shell and env(1) say it, and the library of a program that could not be started. */
 enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
@@ -23,18 +31,22 @@ static const struct option_spec run_options[] = {
 	{'u', "user", "USER", "whom the program runs as; default: who called sudo, else a new one"},
 	MOVE_OPTIONS,
 	{OPTION_HUGEPAGES, "hugepages", "N",
-	 "uio: how many pages of 2 MiB are reserved, and lent at most"},
+	 "how many pages of 2 MiB are reserved, and lent at most"},
 	{OPTION_MEMLOCK, "memlock", "MIB",
 	 "vfio: what each process may pin; default: 1/4 of memory"},
 	WAIT_OPTION,
 	{OPTION_KEEP, "keep", NULL, "leave the devices with that driver afterwards"},
+	{OPTION_NODES, "nodes", NULL, "vfio: the program opens /dev/vfio by itself (QEMU, DPDK)"},
+	{OPTION_BROKER, "broker", NULL, "it does not: only programs of libusrpci get the devices"},
+	{OPTION_RESTART, "restart", "[=N]", "start a program that crashed again, N times at most"},
 	{0},
 };
 
 static void print_notes(void)
 {
 	printf("The program has no capability and no other way to the hardware; its devices open\n"
-	       "by usrpci_dev_open() as if it were root. When it ends in any way, they are stopped\n"
+	       "by usrpci_dev_open() as if it were root, and under vfio, unless it is a program of\n"
+	       "libusrpci, by the files in /dev/vfio. When it ends in any way, they are stopped\n"
 	       "before their memory is freed, and the host is put back as it was.\n");
 }
 
@@ -47,6 +59,17 @@ static int read_size(struct cli *cli, const char *unit, uint64_t most, size_t *s
 		return cli->stopped = usage_error(cli, NULL, "%s is not a number of %s", optarg,
 						  unit);
 	*size = number;
+	return 0;
+}
+
+/* Without a number, always. */
+static int read_restarts(struct cli *cli, struct usrpci_lend_options *options)
+{
+	uint64_t number = UINT_MAX;
+
+	if (optarg && !parse_number(optarg, 10, UINT_MAX, &number))
+		return cli->stopped = usage_error(cli, NULL, "%s is not a number", optarg);
+	options->restarts = (unsigned int)number;
 	return 0;
 }
 
@@ -74,6 +97,16 @@ static int read_options(struct cli *cli, struct usrpci_lend_options *options)
 			break;
 		case OPTION_KEEP:
 			options->keep = true;
+			break;
+		case OPTION_NODES:
+			options->way = USRPCI_LEND_NODES;
+			break;
+		case OPTION_BROKER:
+			options->way = USRPCI_LEND_BROKER;
+			break;
+		case OPTION_RESTART:
+			if (read_restarts(cli, options))
+				return -1;
 			break;
 		default:
 			if (!move_option(key, &options->bind))

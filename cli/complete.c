@@ -243,7 +243,7 @@ static const struct option_spec *read_words(struct completion *c, int count, cha
 			option = NULL;
 		} else if (words[i][0] == '-') {
 			option = strchr(words[i], '=') ? NULL : find_option(c, words[i]);
-			option = option && option->argument ? option : NULL;
+			option = option && option_needs_argument(option) ? option : NULL;
 		} else if (!c->command && !c->operands) {
 			c->command = find_command(c->cli, words[i]);
 			c->operands = !c->command;

@@ -39,13 +39,22 @@ struct getopt_tables {
 	size_t count;
 };
 
+bool option_needs_argument(const struct option_spec *spec)
+{
+	return spec->argument && *spec->argument != '[';
+}
+
 static void add_options(struct getopt_tables *tables, const struct option_spec *spec)
 {
 	char *end = tables->letters + strlen(tables->letters);
 
 	for (; spec && spec->key && tables->count < OPTIONS_MAX; spec++) {
-		tables->longs[tables->count++] = (struct option){spec->name, !!spec->argument, NULL,
-								 spec->key};
+		tables->longs[tables->count++] =
+			(struct option){spec->name,
+					option_needs_argument(spec) ? required_argument
+					: spec->argument            ? optional_argument
+								    : no_argument,
+					NULL, spec->key};
 		if (spec->key >= OPTION_LONG)
 			continue;
 		*end++ = (char)spec->key;
@@ -118,7 +127,8 @@ void help_options(const struct option_spec *spec)
 	for (; spec && spec->key; spec++) {
 		char text[48];
 
-		snprintf(text, sizeof(text), "--%s%s%s", spec->name, spec->argument ? " " : "",
+		snprintf(text, sizeof(text), "--%s%s%s", spec->name,
+			 option_needs_argument(spec) ? " " : "",
 			 spec->argument ? spec->argument : "");
 		if (spec->key < OPTION_LONG)
 			printf("  -%c, %-20s %s\n", spec->key, text, spec->help);

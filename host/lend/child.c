@@ -138,6 +138,7 @@ static int prepare(const struct lend *lend)
 	return close_from(lend->host->ctx, STDERR_FILENO + 1, true) ?:
 	       limit_memory(lend) ?:
 	       hide_others() ?:
+	       (lend->nodes ? lend_nodes_make(lend) : 0) ?:
 	       join_new_session() ?:
 	       become(&lend->user);
 }
@@ -291,6 +292,10 @@ void lend_child_end_all(struct lend *lend)
 	}
 	lend->outlived = !wait_for_all();
 	sched_setscheduler(0, SCHED_OTHER, &usual);
+	if (lend->lives >= 0)
+		close(lend->lives);
+	lend->lives = -1;
+	lend->first = lend->server = 0;
 	if (lend->outlived)
 		log_warning(lend->host->ctx, NULL, "usrpci restore --all when they have ended",
 			    "processes of the program do not end: its devices are not given back");

@@ -83,6 +83,10 @@ static void list_files(struct search *search, const struct usrpci_dev_info *info
 
 	usrpci_addr_format(&info->addr, device);
 	add_entries(search, device, "uio", "/dev");
+	if (info->iommu_group >= 0) {
+		snprintf(path, sizeof(path), "/dev/vfio/%d", info->iommu_group);
+		add(search, path);
+	}
 	add_entries(search, device, "vfio-dev", "/dev/vfio/devices");
 	for (unsigned int bar = 0; bar < USRPCI_BARS; bar++) {
 		snprintf(path, sizeof(path), PCI_DEVICES "/%s/resource%u", device, bar);

@@ -28,6 +28,9 @@
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
+#define HUGEPAGES_DEFAULT 8
+#define RESTART_MS        1000 /* between a crash and the next start */
+
 /* A dry run has changed nothing: there the driver is the one that bind would have chosen. */
 static int look_again(struct lend *lend, struct lend_device *device)
 {
@@ -241,9 +244,47 @@ static int prepare(struct lend *lend)
 
 	for (size_t i = 0; !error && i < options->count; i++)
 		error = take(lend, &lend->devices[i], &options->addrs[i]);
+	lend->page_limit = options->hugepages ? options->hugepages : HUGEPAGES_DEFAULT;
+	if (!error)
+		error = lend_nodes_choose(lend);
 	if (!error && needs_memory(lend))
 		error = lend_memory_open(lend);
+	else if (!error && lend->nodes && options->hugepages)
+		error = lend_memory_reserve(lend);
 	return error || lend->host->options.dry_run ? error : lend_files_open(lend);
+}
+
+/*
+ * Whether the program is to be started again: it has crashed, and its devices are stopped and
+ * reset, as they are for a new loan. When they cannot be, *error says so.
+ */
+static bool starts_again(struct lend *lend, int status, int *error)
+{
+	if (!lend->crashed || lend->starts++ >= lend->options->restarts)
+		return false;
+	*error = stop_all(lend);
+	if (!*error)
+		*error = lend->outlived ? -EBUSY : wait_all_unheld(lend);
+	if (!*error && lend->memory)
+		*error = lend_memory_renew(lend);
+	if (*error)
+		return false;
+	log_warning(lend->host->ctx, NULL, NULL,
+		    "%s was ended by signal %d; its devices were reset, and it is started again",
+		    lend->options->argv[0], status - 128);
+	lend->program = 0;
+	sleep_ms(RESTART_MS);
+	return true;
+}
+
+static int run(struct lend *lend)
+{
+	int status, error = 0;
+
+	do
+		status = lend_run(lend);
+	while (starts_again(lend, status, &error));
+	return error ? error : status;
 }
 
 int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options, int connection)
@@ -256,6 +297,7 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 		.registered = -1,
 		.pins = {-1, -1},
 		.pages = {.base = -1},
+		.lives = -1,
 	};
 	int status, error;
 
@@ -269,7 +311,7 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	status = prepare(&lend);
 	error = status;
 	if (!error && !host->options.dry_run)
-		status = lend_run(&lend);
+		status = run(&lend);
 	host->waits_for_lock = true; /* nobody else would give the devices back */
 	error = host->options.dry_run ? 0 : finish(&lend, !error);
 	host->waits_for_lock = false;

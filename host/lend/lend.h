@@ -14,6 +14,7 @@
  *	memory.c   DMA memory where there is no IOMMU
  *	holders.c  who still has a device at the end
  *	filter.c   what the program, and who serves it, may ask of the kernel
+ *	nodes.c    files of vfio that the program opens by itself
  *	note.c     what is lent, for others to see, and what a killed broker left behind
  *	irq.c      counts interrupts, for usrpci ps
  */
@@ -104,12 +105,15 @@ struct lend {
 	struct lend_pages pages;
 	int pins[2]; /* a pipe that has a byte of each page that was lent; -1: none */
 	struct lend_user user;
-	int registered; /* a descriptor with the lock of this broker; -1: not yet */
-	pid_t first;    /* of the program's namespace; 0: there is none yet */
-	int lives;      /* a pipe that is closed when this process has ended */
-	pid_t program;  /* 0: not started yet */
-	pid_t server;   /* answers it; 0: there is none */
-	bool outlived;  /* processes of the run do not end */
+	int registered;      /* a descriptor with the lock of this broker; -1: not yet */
+	pid_t first;         /* of the program's namespace; 0: there is none yet */
+	int lives;           /* a pipe that is closed when this process has ended */
+	pid_t program;       /* 0: not started yet */
+	pid_t server;        /* answers it; 0: there is none */
+	bool nodes;          /* the program opens vfio's files by itself */
+	bool crashed;        /* it was ended by a signal that nobody sent through this process */
+	unsigned int starts; /* of the program */
+	bool outlived;       /* processes of the run do not end */
 	time_t since;
 	sigset_t signals_before;
 };
@@ -135,6 +139,18 @@ int lend_file_reset(struct lend *lend, const struct lend_file *file);
  * such user), -EPERM (root), -EUSERS (none is unused).
  */
 int lend_user_find(struct lend *lend);
+
+/*
+ * nodes.c: decides which way the program gets its devices, and says so. -EOPNOTSUPP, logged, where
+ * it cannot be the one that is asked for.
+ */
+int lend_nodes_choose(struct lend *lend);
+
+/*
+ * In the program's process, which is still root's and has mounts of its own: makes the nodes.
+ * Returns 0 or a negative errno.
+ */
+int lend_nodes_make(const struct lend *lend);
 
 /*
  * child.c: starts the program with the socket that it asks the broker on. Returns its process,
@@ -225,6 +241,10 @@ int lend_wait_unheld(struct usrpci_host *host, const struct usrpci_addr *addr);
  * Errors are logged.
  */
 int lend_memory_open(struct lend *lend);
+/* Huge pages for a program that takes them by itself. */
+int lend_memory_reserve(struct lend *lend);
+/* Memory without a page of the program that has ended, for the next one. Errors are logged. */
+int lend_memory_renew(struct lend *lend);
 /*
  * Keeps the kernel from giving a page to anybody else until lend_memory_unpin(): the program can
  * punch it out of the file, and its device goes on writing to it. Returns 0 or a negative errno.

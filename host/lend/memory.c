@@ -25,8 +25,7 @@
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
-#define HUGEPAGES_DEFAULT 8
-#define DIRECTORY         STATE_DIR "/memory-%s"
+#define DIRECTORY STATE_DIR "/memory-%s"
 
 static int mount_own(struct lend *lend)
 {
@@ -82,7 +81,7 @@ static int reserve_noted(struct lend *lend)
 	return error < 0 ? error : lend_notes_write(lend);
 }
 
-static int reserve_pages(struct lend *lend)
+int lend_memory_reserve(struct lend *lend)
 {
 	int error = state_lock(lend->host);
 
@@ -93,7 +92,7 @@ static int reserve_pages(struct lend *lend)
 	return error;
 }
 
-int lend_memory_open(struct lend *lend)
+static int open_pages(struct lend *lend)
 {
 	const struct ctx_base *base = ctx_base(lend->host->ctx);
 	struct usrpci_ctx_options options = {
@@ -103,18 +102,17 @@ int lend_memory_open(struct lend *lend)
 		.page_size = LEND_PAGE_SIZE,
 		.dma_directory = lend->memory_directory,
 	};
-	int error;
 
-	lend->page_limit = lend->options->hugepages ? lend->options->hugepages : HUGEPAGES_DEFAULT;
-	error = mount_own(lend);
-	if (error)
-		return error;
-	error = reserve_pages(lend);
-	if (error || lend->host->options.dry_run)
-		return error;
 	if (pipe2(lend->pins, O_CLOEXEC))
 		return -errno;
 	return usrpci_ctx_open(&options, &lend->memory) ?: usrpci_dma_physical(lend->memory);
+}
+
+int lend_memory_open(struct lend *lend)
+{
+	int error = mount_own(lend) ?: lend_memory_reserve(lend);
+
+	return error || lend->host->options.dry_run ? error : open_pages(lend);
 }
 
 static int give_back_above(struct usrpci_host *host, struct lend_pages *pages,
@@ -201,6 +199,20 @@ static int remove_files(struct usrpci_host *host, const char *directory)
 		first = first ? first : error;
 	}
 	return count < 0 && count != -ENOENT ? count : first;
+}
+
+int lend_memory_renew(struct lend *lend)
+{
+	int error;
+
+	usrpci_ctx_close(lend->memory);
+	lend->memory = NULL;
+	lend_memory_unpin(lend);
+	error = remove_files(lend->host, lend->memory_directory);
+	if (!error && lend_memory_used(lend->host, lend->memory_directory))
+		error = refuse(lend->host->ctx, -EBUSY, lend->memory_directory, NULL,
+			       "a process has some of the DMA memory still");
+	return error ?: open_pages(lend);
 }
 
 int lend_memory_free(struct usrpci_host *host, const char *directory)

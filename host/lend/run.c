@@ -25,7 +25,8 @@ struct watch {
 	struct lend *lend;
 	int signals;
 	bool ended;
-	bool lost; /* the process that serves has not ended by itself */
+	bool asked; /* somebody has sent it a signal that ends programs */
+	bool lost;  /* the process that serves has not ended by itself */
 	int wait_status;
 };
 
@@ -49,6 +50,17 @@ static void reap(struct watch *watch)
 	}
 }
 
+static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+static bool is_ending(int signal)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++) {
+		if (ending[i] == signal)
+			return true;
+	}
+	return false;
+}
+
 /* What the terminal sends goes to the whole foreground group, the program included. */
 static void pass_signal(struct watch *watch)
 {
@@ -56,6 +68,8 @@ static void pass_signal(struct watch *watch)
 
 	if (read(watch->signals, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (is_ending((int)info.ssi_signo))
+		watch->asked = true;
 	if (info.ssi_signo == SIGCHLD)
 		reap(watch);
 	else if (info.ssi_code <= 0 || info.ssi_signo == SIGHUP)
@@ -93,7 +107,6 @@ void lend_signals_restore(const struct lend *lend)
 /* A signal that ends programs and came before there was one; 0: none. */
 static int early_signal(void)
 {
-	static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 	sigset_t pending;
 
 	sigpending(&pending);
@@ -178,6 +191,7 @@ static int watch_program(struct watch *watch)
 		return refuse(watch->lend->host->ctx, -EPIPE, NULL, NULL,
 			      "the process that answers the program was killed, so the program "
 			      "is ended");
+	watch->lend->crashed = WIFSIGNALED(watch->wait_status) && !watch->asked;
 	return WIFSIGNALED(watch->wait_status) ? 128 + WTERMSIG(watch->wait_status)
 					       : WEXITSTATUS(watch->wait_status);
 }
@@ -187,6 +201,7 @@ int lend_run(struct lend *lend)
 	struct watch watch = {.lend = lend};
 	int status = early_signal();
 
+	lend->crashed = false;
 	if (status)
 		return 128 + status;
 	watch.signals = open_signals();

@@ -80,6 +80,7 @@ static int lend_to_nbdkit(struct server *server, int socket)
 		.count = 1,
 		.bind = options->bind,
 		.user = options->user,
+		.way = USRPCI_LEND_BROKER,
 		.argv = (char *const *)argv,
 	};
 	unsigned int count = options->queues ? options->queues : QUEUES_DEFAULT;

@@ -323,13 +323,25 @@ int usrpci_host_check(struct usrpci_host *host, const struct usrpci_addr *addr,
  * Lending: a device for as long as a program runs.
  */
 
+/** How a program gets at the devices that are lent to it. */
+enum usrpci_lend_way {
+	USRPCI_LEND_AUTO,   /**< by nodes where every device is on vfio and the program is not one
+				 of libusrpci, else by the broker alone */
+	USRPCI_LEND_BROKER, /**< only through usrpci_dev_open(), which asks the broker */
+	USRPCI_LEND_NODES, /**< it can also open vfio's files by itself, as QEMU and DPDK do: it has
+				 a /dev/vfio of its own, with those files and no others */
+};
+
 struct usrpci_lend_options {
 	const struct usrpci_addr *addrs; /**< the devices */
 	size_t count;
 	struct usrpci_bind_options bind; /**< how they are taken; user and group are not used */
-	const char *user;  /**< whom the program runs as, name or number; NULL: who called sudo,
+	const char *user; /**< whom the program runs as, name or number; NULL: who called sudo,
 				or an unused number from 70000 to 70999 */
-	size_t hugepages;  /**< uio: pages of 2 MiB to reserve, and to lend at most; 0: 8 */
+	enum usrpci_lend_way way;
+	unsigned int restarts; /**< how often a program that crashed is started again */
+	size_t hugepages;  /**< pages of 2 MiB to reserve, and to lend at most; 0: 8 under uio, none
+				under vfio. With nodes they are mounted at /dev/hugepages. */
 	size_t memlock;    /**< bytes that each process may lock, which is what vfio can use for
 				DMA; 0: a quarter of the machine's memory */
 	bool keep;         /**< leave the devices with the driver that they were lent through */
@@ -343,11 +355,14 @@ struct usrpci_lend_options {
  * and whoever it starts, has no capability; its devices open by usrpci_dev_open() as if it were
  * root. Signals sent to the caller are passed on to it meanwhile.
  *
+ * A program that a signal has ended, which was not sent through the caller, has crashed: its devices
+ * are stopped and reset before it is started again.
+ *
  * Returns the program's exit status, 128 + N when signal N ended it, 126 or 127 when it could not
  * be started. Errors: those of usrpci_host_bind() and usrpci_host_hugepages_reserve(); -EBUSY (a
  * device is lent, another program has it open, or what a killed broker left of it could not be
  * cleaned up); -EBADMSG (a device's note is damaged); -EOPNOTSUPP (its driver is neither
- * uio_pci_generic nor vfio's); -ENOENT (no such user); -ENOMEM; -E2BIG (too many devices at once);
+ * uio_pci_generic nor vfio's, or nodes are asked for and it is not vfio's); -ENOENT (no such user); -ENOMEM; -E2BIG (too many devices at once);
  * -EUSERS (no user of those numbers is unused); -EPERM; -EUCLEAN (something was left behind,
  * because a device does not stop or a process has it or its memory still: whatever the program's
  * exit status was).

@@ -10,8 +10,10 @@
  *        lend_keep pass PATH		the program: passes a file of a device on
  *        lend_keep pass page		... of its DMA memory
  *        lend_keep pass GROUP DEVICE	... a device's own descriptor, under vfio
+ *        lend_keep own GROUP DEVICE	... which it has opened by itself, without the broker
+ *        lend_keep open GROUP DEVICE	the program: opens a device by itself and keeps it
  *
- * /tmp/lend_keep exists once the older process listens, and is gone once it has what it keeps.
+ * /tmp/lend_open exists once the program has opened its device. /tmp/lend_keep exists once the older process listens, and is gone once it has what it keeps.
  */
 
 #include <errno.h>
@@ -31,6 +33,7 @@
 #include "broker.h"
 
 #define READY "/tmp/lend_keep"
+#define OPEN  "/tmp/lend_open"
 
 static const struct sockaddr_un address = {AF_UNIX, "\0lend_keep"};
 
@@ -102,14 +105,22 @@ static int ask(int socket, enum broker_op op, const char *path, int *fd)
 	return error ? error : reply.error;
 }
 
+/* By itself when there is no socket. */
+static int get(int socket, const char *path)
+{
+	int fd;
+
+	if (socket < 0)
+		return open(path, O_RDWR);
+	return ask(socket, BROKER_OPEN, path, &fd) ? -1 : fd;
+}
+
 /* The group and the container are closed: the device's descriptor is all that is left. */
 static int device_of_group(int socket, const char *group, const char *device)
 {
-	int container, fd;
+	int container = get(socket, "/dev/vfio/vfio"), fd = get(socket, group);
 
-	if (ask(socket, BROKER_OPEN, "/dev/vfio/vfio", &container) ||
-	    ask(socket, BROKER_OPEN, group, &fd) ||
-	    ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container) ||
+	if (container < 0 || fd < 0 || ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container) ||
 	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		return -1;
 	return ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, device);
@@ -119,6 +130,8 @@ static int get_file(int argc, char **argv)
 {
 	int socket, fd;
 
+	if (!strcmp(argv[1], "own"))
+		return device_of_group(-1, argv[2], argv[3]);
 	if (ask(atoi(getenv(BROKER_ENV)), BROKER_HELLO, "", &socket))
 		return -1;
 	if (argc == 4)
@@ -146,8 +159,32 @@ static int pass(int argc, char **argv)
 	return 0;
 }
 
+/* Its number is read from the device, so that it is the one that is meant. */
+static int open_and_keep(const char *group, const char *device)
+{
+	struct vfio_region_info region = {
+		.argsz = sizeof(region),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	int fd = device_of_group(-1, group, device);
+	uint16_t vendor;
+
+	if (fd < 0 || ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region) ||
+	    pread(fd, &vendor, sizeof(vendor), (off_t)region.offset) != sizeof(vendor)) {
+		perror("lend_keep");
+		return 1;
+	}
+	printf("vendor 0x%04x\n", vendor);
+	fflush(stdout);
+	close(open(OPEN, O_CREAT | O_WRONLY, 0666));
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 4 && !strcmp(argv[1], "open"))
+		return open_and_keep(argv[2], argv[3]);
 	if (argc == 3 && !strcmp(argv[1], "keep"))
 		return keep(argv[2]);
 	return argc >= 3 && getenv(BROKER_ENV) ? pass(argc, argv) : 2;
