@@ -237,10 +237,13 @@ static pid_t start_program(struct lend *lend, int socket, int *status)
 		      lend->user.name);
 }
 
-/* What this process starts later is to be in its own namespace again. */
+/*
+ * What this process starts later is to be in its own namespace again. A program that is started
+ * again is the same user.
+ */
 pid_t lend_child_start(struct lend *lend, int socket, int *status)
 {
-	int own, error = lend_user_find(lend);
+	int own, error = lend->user.name[0] ? 0 : lend_user_find(lend);
 	pid_t program;
 
 	*status = 0;
