@@ -14,11 +14,12 @@ wire=0000:00:03.0
 
 group=/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
 
-# Lends edu to a program that opens it by itself; sets broker.
+# Lends edu to a program that opens it by itself; sets broker. The shell is no program of libusrpci, which
+# lend_keep looks like.
 lend_opener()
 {
 	rm -f /tmp/lend_open
-	usrpci -q run "$@" "$edu" -- "$keep" open "$group" "$edu" >"$scratch/opener" &
+	usrpci -q run "$@" "$edu" -- sh -c "exec '$keep' open $group $edu" >"$scratch/opener" &
 	broker=$!
 	wait_for 20 test -e /tmp/lend_open
 	grep -q "vendor 0x1234" "$scratch/opener"
@@ -74,7 +75,7 @@ lend_nodes@waits-for-who-has-the-device-and-names-it()
 	for how in hold unread; do
 		keeper $how
 		expect_fail 4 "lend_keep. has a device of vfio|unread in a socket" \
-			usrpci -q run "$edu" -- "$keep" own "$group" "$edu"
+			usrpci -q run --nodes "$edu" -- "$keep" own "$group" "$edu"
 		expect_same "$(driver_of "$edu")" vfio-pci
 		end_keeper
 		usrpci -q restore --all
