@@ -126,19 +126,29 @@ int path_format(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *
 	return length < 0 || root + length >= PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
+static int open_file(const char *path)
+{
+	const struct fake_file *file = find(path);
+
+	return file && file->fd >= 0 ? fcntl(file->fd, F_DUPFD_CLOEXEC, 0) : -ENOENT;
+}
+
 int file_open(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
 {
-	const struct fake_file *file;
 	char path[PATH_SIZE];
 	int error;
 
 	FORMAT_PATH(path, error);
-	if (error)
-		return error;
-	file = find(path);
-	if (!file || file->fd < 0)
-		return -ENOENT;
-	return fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+	return error ?: open_file(path);
+}
+
+int file_open_regular(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	FORMAT_PATH(path, error);
+	return error ?: open_file(path);
 }
 
 static int read_file(const char *path, char *text, size_t size)

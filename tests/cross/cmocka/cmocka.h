@@ -157,6 +157,7 @@ static inline int cmocka_run_tests(const struct CMUnitTest *tests, size_t count)
 }
 
 /* The tests have neither a setup nor a teardown of a group. */
+#define _cmocka_run_group_tests(name, tests, count, setup, teardown) cmocka_run_tests(tests, count)
 #define cmocka_run_group_tests(tests, setup, teardown) \
 	cmocka_run_tests(tests, sizeof(tests) / sizeof((tests)[0]))
 #define cmocka_run_group_tests_name(name, tests, setup, teardown) \
