@@ -151,15 +151,17 @@ vfs@functions-come-and-go-and-restore-takes-them-back()
 
 vfs@none-goes-that-is-in-use()
 {
+	local sleeper
 	usrpci -q vfs $nvme 1 --no-driver
 	usrpci -q bind 0000:02:00.1 --driver uio_pci_generic --force
 	wait_for 5 test -e /dev/uio0
 	sleep 100 8</dev/uio0 &
+	sleeper=$!
 	expect_fail 5 "sleep. has /dev/uio0 open" usrpci vfs $nvme 0
 	expect_fail 5 "sleep. has /dev/uio0 open" usrpci restore $nvme
 	expect_same "$(number_of_functions)" 1
-	kill $!
-	wait $! || true
+	kill $sleeper
+	wait $sleeper || true
 	usrpci -q restore 0000:02:00.1
 	usrpci -q vfs $nvme 0
 	expect_same "$(number_of_functions)" 0
