@@ -356,8 +356,8 @@ uptime_ms()
 	echo "${seconds/./}0"
 }
 
-# Two seconds, and what a machine takes longer that a plain run shows to be slow.
-lend_run@ends-a-fork-storm()
+# Whether a storm ends in two seconds, and what a machine takes longer that a plain run shows to be slow.
+storm_ends_in_time()
 {
 	local begin plain end
 	begin=$(uptime_ms)
@@ -366,8 +366,14 @@ lend_run@ends-a-fork-storm()
 	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_storm" 96 >"$scratch/end"
 	end=$(($(uptime_ms) - $(cat "$scratch/end")))
 	echo "the end took $end ms, a plain run $plain ms"
+	no_process lend_storm || fail "some of it is left"
 	((end <= 4 * plain + 2000))
-	no_process lend_storm
+}
+
+# One of three, since the machine that this one runs on may have other work in between.
+lend_run@ends-a-fork-storm()
+{
+	storm_ends_in_time || storm_ends_in_time || storm_ends_in_time
 }
 
 lend_run@hides-other-processes-from-the-program()
