@@ -554,8 +554,7 @@ static int cmd_list(struct cli *cli)
 		status = table_print(&list.table);
 	else
 		scols_unref_table(list.table.scols);
-	if (list.journal_count >= 0)
-		free(list.journal);
+	free(list.journal);
 	free(list.interfaces);
 	return !status && list.lacking ? STATUS_FAILED : status;
 }

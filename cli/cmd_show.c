@@ -426,10 +426,8 @@ static void print(const struct show *show, bool more, struct json *json)
 
 static void release(struct show *show)
 {
-	if (show->use_count >= 0)
-		usrpci_host_uses_free(show->uses);
-	if (show->all_count >= 0)
-		usrpci_dev_list_free(show->all);
+	usrpci_host_uses_free(show->uses);
+	usrpci_dev_list_free(show->all);
 	free(show->caps);
 	usrpci_dev_close(show->dev);
 }

@@ -98,8 +98,7 @@ static void offer_drivers(const struct completion *c)
 	for (int i = 0; i < count; i++)
 		if (infos[i].driver_kind == USRPCI_DRIVER_KERNEL)
 			offer(c, infos[i].driver, "");
-	if (count >= 0)
-		usrpci_dev_list_free(infos);
+	usrpci_dev_list_free(infos);
 }
 
 static void offer_users(const struct completion *c)

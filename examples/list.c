@@ -23,8 +23,7 @@ int main(void)
 		printf("%s  %04x:%04x  class %06x  %s\n", usrpci_addr_format(&list[i].addr, text),
 		       list[i].vendor, list[i].device, list[i].class_code,
 		       list[i].driver[0] ? list[i].driver : "-");
-	if (count >= 0)
-		usrpci_dev_list_free(list);
+	usrpci_dev_list_free(list);
 	usrpci_ctx_close(ctx);
 	return count < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

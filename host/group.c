@@ -62,8 +62,7 @@ bool group_may_come(struct usrpci_host *host, const struct usrpci_dev_info *info
 	count = dir_list(host->ctx, &names, "/sys/class/iommu");
 	for (int i = 0; i < count; i++)
 		late += groups_come_late(names[i]);
-	if (count >= 0)
-		free(names);
+	free(names);
 	return late > 0;
 }
 

@@ -98,8 +98,7 @@ static int print_present(const struct watch *watch)
 		if (is_wanted(watch, &event.addr))
 			print(watch, "present", &event);
 	}
-	if (count >= 0)
-		usrpci_dev_list_free(infos);
+	usrpci_dev_list_free(infos);
 	return count < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 

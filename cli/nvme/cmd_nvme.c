@@ -261,8 +261,7 @@ static int check_unused(struct cmd_nvme *nvme)
 	for (int i = 0; i < count && !status; i++)
 		if (uses[i].kind != USRPCI_USE_OPEN) /* this program has it open */
 			status = failed(nvme->name, uses[i].cure, "it is in use: %s", uses[i].text);
-	if (count > 0)
-		usrpci_host_uses_free(uses);
+	usrpci_host_uses_free(uses);
 	return count < 0 ? STATUS_FAILED : status;
 }
 

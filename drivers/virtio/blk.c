@@ -104,16 +104,11 @@ static int read_limits(struct usrpci_vblk *vblk)
 {
 	uint64_t size = UINT32_MAX, discard = 0, zeroes = 0, block = USRPCI_VBLK_SECTOR;
 	struct usrpci_vblk_info *info = &vblk->info;
-	int error = read_field(vblk, VIRTIO_BLK_F_SIZE_MAX, CONFIG(size_max), 4, &size);
+	int error = read_field(vblk, VIRTIO_BLK_F_SIZE_MAX, CONFIG(size_max), 4, &size) ?:
+		read_field(vblk, VIRTIO_BLK_F_BLK_SIZE, CONFIG(blk_size), 4, &block) ?:
+		read_field(vblk, VIRTIO_BLK_F_DISCARD, CONFIG(max_discard_sectors), 4, &discard) ?:
+		read_field(vblk, VIRTIO_BLK_F_WRITE_ZEROES, CONFIG(max_write_zeroes_sectors), 4, &zeroes);
 
-	if (!error)
-		error = read_field(vblk, VIRTIO_BLK_F_BLK_SIZE, CONFIG(blk_size), 4, &block);
-	if (!error)
-		error = read_field(vblk, VIRTIO_BLK_F_DISCARD, CONFIG(max_discard_sectors), 4,
-				   &discard);
-	if (!error)
-		error = read_field(vblk, VIRTIO_BLK_F_WRITE_ZEROES,
-				   CONFIG(max_write_zeroes_sectors), 4, &zeroes);
 	if (error)
 		return error;
 	if (block < USRPCI_VBLK_SECTOR || block > 65536 || (block & (block - 1)))
@@ -129,10 +124,9 @@ static int read_info(struct usrpci_vblk *vblk)
 {
 	uint64_t queues = 1, capacity = 0;
 	int vectors = usrpci_irq_count(vblk->v.dev, USRPCI_IRQ_MSIX);
-	int error = virtio_config_read(&vblk->v, CONFIG(capacity), 8, &capacity);
+	int error = virtio_config_read(&vblk->v, CONFIG(capacity), 8, &capacity)
+			    ?: read_limits(vblk);
 
-	if (!error)
-		error = read_limits(vblk);
 	if (!error && vblk->options.queues > 1)
 		error = read_field(vblk, VIRTIO_BLK_F_MQ, CONFIG(num_queues), 2, &queues);
 	if (error)
@@ -175,9 +169,8 @@ static int alloc_queue(struct usrpci_vblk *vblk, struct queue *queue, unsigned i
 	queue->free = calloc(depth, sizeof(*queue->free));
 	if (!queue->slots || !queue->free)
 		return -ENOMEM;
-	error = usrpci_dma_block_alloc(vblk->v.ctx, &request, &queue->block);
-	if (!error)
-		error = virtio_ring_alloc(&vblk->v, size, &queue->ring);
+	error = usrpci_dma_block_alloc(vblk->v.ctx, &request, &queue->block)
+			?: virtio_ring_alloc(&vblk->v, size, &queue->ring);
 	queue->memory = queue->block.va;
 	return error;
 }
@@ -255,12 +248,10 @@ static int enable_irq(struct usrpci_vblk *vblk)
 
 static int start(struct usrpci_vblk *vblk)
 {
-	int error = usrpci_dev_set_bus_master(vblk->v.dev, true);
+	int error = usrpci_dev_set_bus_master(vblk->v.dev, true) ?:
+		virtio_negotiate(&vblk->v, vblk->wanted) ?:
+		enable_irq(vblk);
 
-	if (!error)
-		error = virtio_negotiate(&vblk->v, vblk->wanted);
-	if (!error)
-		error = enable_irq(vblk);
 	for (unsigned int i = 0; i < vblk->info.queues && !error; i++)
 		error = start_queue(vblk, i);
 	return error ? error : virtio_ready(&vblk->v);
@@ -288,11 +279,7 @@ int usrpci_vblk_open(struct usrpci_dev *dev, const struct usrpci_vblk_options *o
 		free(vblk);
 		return error;
 	}
-	error = read_info(vblk);
-	if (!error)
-		error = alloc_queues(vblk);
-	if (!error)
-		error = start(vblk);
+	error = read_info(vblk) ?: alloc_queues(vblk) ?: start(vblk);
 	if (error) {
 		free_all(vblk);
 		return error;

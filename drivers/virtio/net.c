@@ -169,11 +169,9 @@ static int limit_rings(struct virtio_net *net)
 {
 	int error = 0;
 
-	for (unsigned int i = 0; i < net->count && !error; i++) {
-		error = limit(net, (uint16_t)(2 * i), &net->options.rx_descriptors);
-		if (!error)
-			error = limit(net, (uint16_t)(2 * i + 1), &net->options.tx_descriptors);
-	}
+	for (unsigned int i = 0; i < net->count && !error; i++)
+		error = limit(net, (uint16_t)(2 * i), &net->options.rx_descriptors)
+				?: limit(net, (uint16_t)(2 * i + 1), &net->options.tx_descriptors);
 	return error;
 }
 
@@ -219,15 +217,11 @@ static void free_all(struct virtio_net *net)
 
 static int prepare(struct virtio_net *net, struct usrpci_nic_info *info)
 {
-	int error = choose_features(net);
-
-	if (!error)
-		error = limit_rings(net);
-	if (!error)
-		error = read_mac(net, info->mac);
-	if (!error)
-		error = virtio_net_rings_alloc(net);
-	return error ? error : alloc_control(net);
+	return choose_features(net) ?:
+		limit_rings(net) ?:
+		read_mac(net, info->mac) ?:
+		virtio_net_rings_alloc(net) ?:
+		alloc_control(net);
 }
 
 static void describe(const struct virtio_net *net, struct usrpci_nic_info *info)
@@ -256,9 +250,7 @@ static int net_open(struct usrpci_dev *dev, const struct usrpci_nic_options *opt
 	memset(net, 0, sizeof(*net));
 	net->poll = -1;
 	net->v.why = options->why;
-	error = set_options(net, options);
-	if (!error)
-		error = virtio_open(&net->v, dev);
+	error = set_options(net, options) ?: virtio_open(&net->v, dev);
 	if (error) {
 		free(net);
 		return error;
@@ -375,19 +367,13 @@ static int start_control(struct virtio_net *net)
 /* 3.1.1, 5.1.5 */
 static int bring_up(struct virtio_net *net)
 {
-	int error = virtio_negotiate(&net->v, net->wanted);
-
-	if (!error)
-		error = enable_irq(net);
-	if (!error)
-		error = virtio_net_rings_start(net);
-	if (!error)
-		error = start_control(net);
-	if (!error)
-		error = virtio_ready(&net->v);
-	if (!error)
-		error = set_up(net);
-	return error ? error : virtio_net_rings_fill(net);
+	return virtio_negotiate(&net->v, net->wanted) ?:
+		enable_irq(net) ?:
+		virtio_net_rings_start(net) ?:
+		start_control(net) ?:
+		virtio_ready(&net->v) ?:
+		set_up(net) ?:
+		virtio_net_rings_fill(net);
 }
 
 static int net_stop(void *self);
@@ -399,9 +385,7 @@ static int net_start(void *self)
 
 	if (net->started)
 		return 0;
-	error = usrpci_dev_set_bus_master(net->v.dev, true);
-	if (!error)
-		error = bring_up(net);
+	error = usrpci_dev_set_bus_master(net->v.dev, true) ?: bring_up(net);
 	net->started = true;
 	if (error)
 		net_stop(net);
@@ -477,9 +461,8 @@ static int wait_intx(struct virtio_net *net, int timeout_ms)
 	if (error < 0)
 		return error;
 	isr = virtio_isr(&net->v);
-	error = isr == 0xff ? virtio_check(&net->v) : 0;
-	if (!error)
-		error = usrpci_irq_done(net->v.dev, USRPCI_IRQ_INTX, 0);
+	error = (isr == 0xff ? virtio_check(&net->v) : 0)
+			?: usrpci_irq_done(net->v.dev, USRPCI_IRQ_INTX, 0);
 	if (error)
 		return error;
 	return (isr & 1 ? USRPCI_NIC_RECEIVE : 0) | (isr & 2 ? USRPCI_NIC_LINK : 0);

@@ -73,11 +73,8 @@ int virtio_net_rings_alloc(struct virtio_net *net)
 		return -ENOMEM;
 	memset(net->pairs, 0, net->count * sizeof(*net->pairs));
 	error = usrpci_pool_create(net->v.ctx, &options, &net->pool);
-	for (unsigned int i = 0; i < net->count && !error; i++) {
-		error = alloc_rx(net, &net->pairs[i].rx);
-		if (!error)
-			error = alloc_tx(net, &net->pairs[i].tx);
-	}
+	for (unsigned int i = 0; i < net->count && !error; i++)
+		error = alloc_rx(net, &net->pairs[i].rx) ?: alloc_tx(net, &net->pairs[i].tx);
 	if (error)
 		virtio_net_rings_free(net);
 	return error;
@@ -110,10 +107,9 @@ int virtio_net_rings_start(struct virtio_net *net)
 
 		net->pairs[i].rx.merges = virtio_has(&net->v, VIRTIO_NET_F_MRG_RXBUF);
 		error = virtio_ring_start(&net->v, &net->pairs[i].rx.ring, (uint16_t)(2 * i),
-					  (uint16_t)(1 + i));
-		if (!error)
-			error = virtio_ring_start(&net->v, &tx->ring, (uint16_t)(2 * i + 1),
-						  VIRTIO_NO_VECTOR);
+					  (uint16_t)(1 + i))
+				?: virtio_ring_start(&net->v, &tx->ring, (uint16_t)(2 * i + 1),
+						     VIRTIO_NO_VECTOR);
 		tx->free_count = tx->ring.mask + 1u;
 		for (unsigned int k = 0; k < tx->free_count; k++)
 			tx->free[k] = (uint16_t)k;

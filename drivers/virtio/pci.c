@@ -35,15 +35,10 @@ struct place {
 
 static int read_place(struct usrpci_dev *dev, unsigned int cap, struct place *place)
 {
-	int error = usrpci_config_read8(dev, cap + VIRTIO_PCI_CAP_CFG_TYPE, &place->type);
-
-	if (!error)
-		error = usrpci_config_read8(dev, cap + VIRTIO_PCI_CAP_BAR, &place->bar);
-	if (!error)
-		error = usrpci_config_read32(dev, cap + VIRTIO_PCI_CAP_OFFSET, &place->offset);
-	if (!error)
-		error = usrpci_config_read32(dev, cap + VIRTIO_PCI_CAP_LENGTH, &place->length);
-	return error;
+	return usrpci_config_read8(dev, cap + VIRTIO_PCI_CAP_CFG_TYPE, &place->type) ?:
+		usrpci_config_read8(dev, cap + VIRTIO_PCI_CAP_BAR, &place->bar) ?:
+		usrpci_config_read32(dev, cap + VIRTIO_PCI_CAP_OFFSET, &place->offset) ?:
+		usrpci_config_read32(dev, cap + VIRTIO_PCI_CAP_LENGTH, &place->length);
 }
 
 static struct usrpci_bar *window(struct virtio *v, uint8_t type)
@@ -163,9 +158,7 @@ int virtio_open(struct virtio *v, struct usrpci_dev *dev)
 
 	v->dev = dev;
 	v->ctx = usrpci_dev_ctx(dev);
-	error = map_windows(v);
-	if (!error)
-		error = virtio_reset(v);
+	error = map_windows(v) ?: virtio_reset(v);
 	if (!error) {
 		v->offered = read_offered(v);
 		error = check_offered(v);
@@ -196,12 +189,10 @@ static int add_status(struct virtio *v, uint8_t bits)
 
 int virtio_negotiate(struct virtio *v, uint64_t wanted)
 {
-	int error = virtio_reset(v);
+	int error = virtio_reset(v) ?:
+		add_status(v, VIRTIO_CONFIG_S_ACKNOWLEDGE) ?:
+		add_status(v, VIRTIO_CONFIG_S_DRIVER);
 
-	if (!error)
-		error = add_status(v, VIRTIO_CONFIG_S_ACKNOWLEDGE);
-	if (!error)
-		error = add_status(v, VIRTIO_CONFIG_S_DRIVER);
 	if (error)
 		return error;
 	wanted |= VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) |

@@ -101,8 +101,7 @@ static int guard_cxl(struct guard *guard, const struct leaf *leaf)
 					   "daxctl offline-memory -r all; cxl destroy-region -f %s",
 					   names[i]);
 	}
-	if (count >= 0)
-		free(names);
+	free(names);
 	return error;
 }
 

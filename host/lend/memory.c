@@ -73,10 +73,9 @@ static int reserve_noted(struct lend *lend)
 	if (error)
 		return error;
 	lend->pages = (struct lend_pages){lend->page_limit, (int64_t)ours};
-	error = lend_notes_write(lend);
-	if (!error)
-		error = usrpci_host_hugepages_reserve(lend->host, lend->page_limit, LEND_PAGE_SIZE,
-						      -1);
+	error = lend_notes_write(lend)
+			?: usrpci_host_hugepages_reserve(lend->host, lend->page_limit,
+							 LEND_PAGE_SIZE, -1);
 	lend->pages = (struct lend_pages){error > 0 ? (size_t)error : 0, -1};
 	return error < 0 ? error : lend_notes_write(lend);
 }

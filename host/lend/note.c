@@ -228,8 +228,7 @@ bool lend_note_has_user(struct usrpci_host *host, uid_t uid)
 
 	for (int i = 0; i < count; i++)
 		found = found || notes[i].user == uid;
-	if (count >= 0)
-		free(notes);
+	free(notes);
 	return found;
 }
 
@@ -511,8 +510,7 @@ int usrpci_host_recover(struct usrpci_host *host)
 	count = read_notes(host, &notes);
 	result = count < 0 ? count : recover(host, notes, count);
 	host->lends = false;
-	if (count >= 0)
-		free(notes);
+	free(notes);
 	forget_brokers(host);
 	state_unlock(host);
 	return result;

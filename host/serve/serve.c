@@ -246,9 +246,7 @@ static int serve_until_the_end(struct server *server)
 	int mark = -1, error, status;
 	char name[64];
 
-	error = start_lender(server);
-	if (!error)
-		error = serve(server, &mark);
+	error = start_lender(server) ?: serve(server, &mark);
 	block_close(&server->block);
 	if (server->socket >= 0)
 		close(server->socket);
