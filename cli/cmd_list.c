@@ -291,35 +291,13 @@ static void fill_id(enum column_id id, struct libscols_line *line, size_t column
 		table_cell(line, column, "%02x", info->revision);
 }
 
+/* A device's names ascend, with their numbers as numbers. */
 static int by_device(const void *a, const void *b)
 {
-	const struct usrpci_interface *const *first = a, *const *second = b;
-	int order = usrpci_addr_compare(&(*first)->addr, &(*second)->addr);
+	const struct usrpci_interface *first = a, *second = b;
+	int order = usrpci_addr_compare(&first->addr, &second->addr);
 
-	return order ? order : (*first > *second) - (*first < *second);
-}
-
-/* Sorts them by their devices, of which there may be thousands; those of one keep their order. */
-static int sort_interfaces(struct list *list)
-{
-	size_t count = list->interface_count > 0 ? (size_t)list->interface_count : 0;
-	struct usrpci_interface *sorted = calloc(count + 1, sizeof(*sorted));
-	const struct usrpci_interface **order = calloc(count + 1, sizeof(*order));
-
-	for (size_t i = 0; sorted && order && i < count; i++)
-		order[i] = &list->interfaces[i];
-	if (sorted && order)
-		qsort(order, count, sizeof(*order), by_device);
-	for (size_t i = 0; sorted && order && i < count; i++)
-		sorted[i] = *order[i];
-	if (!order) {
-		free(sorted);
-		sorted = NULL;
-	}
-	free(order);
-	free(list->interfaces);
-	list->interfaces = sorted;
-	return sorted ? STATUS_DONE : out_of_memory();
+	return order ? order : strverscmp(first->name, second->name);
 }
 
 /* The first of them that is this device's, or of one behind it. */
@@ -546,10 +524,11 @@ static int cmd_list(struct cli *cli)
 		list.interface_count = usrpci_host_interfaces(cli->host, &list.interfaces);
 	list.lacking = list.journal_count < 0 || list.interface_count < 0;
 	list.named = is_shown(&list, COLUMN_CLASS) || is_shown(&list, COLUMN_NAME);
-	status = sort_interfaces(&list);
+	if (list.interface_count > 0)
+		qsort(list.interfaces, (size_t)list.interface_count, sizeof(*list.interfaces),
+		      by_device);
 	open_table(&list);
-	if (!status)
-		status = fill_table(&list);
+	status = fill_table(&list);
 	if (!status)
 		status = table_print(&list.table);
 	else

@@ -4,14 +4,20 @@
  * needed, because most commands need few of them.
  */
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libudev.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base.h"
+#include "file.h"
 #include "host.h"
 #include "libraries.h"
+#include "unread.h"
 
 static const struct host_kernel running_kernel = {
 	.perform = apply_perform,
@@ -68,4 +74,24 @@ void sleep_ms(unsigned int ms)
 
 	while (nanosleep(&time, &time) && errno == EINTR)
 		;
+}
+
+int host_each_process(struct usrpci_host *host, int (*visit)(void *data, const char *pid),
+		      void *data)
+{
+	int fd = file_open(host->ctx, O_RDONLY | O_DIRECTORY, "/proc"), result = 0;
+	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (fd >= 0 && !proc)
+		close(fd);
+	if (!proc)
+		return fd < 0 ? fd : -ENOMEM;
+	while (errno = 0, !result && (entry = readdir(proc)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			result = visit(data, entry->d_name);
+	if (!result)
+		result = note_unread(host->ctx, "/proc", -errno);
+	closedir(proc);
+	return result;
 }

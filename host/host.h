@@ -64,3 +64,10 @@ int hugepages_give_back(struct usrpci_host *host, size_t most, size_t page_size,
 uint64_t clock_ms(void);
 
 void sleep_ms(unsigned int ms);
+
+/*
+ * Calls visit() with the number of each process, until it returns a value other than 0, which is
+ * returned then. Otherwise returns 0, or the negative errno of reading /proc, which is not logged.
+ */
+int host_each_process(struct usrpci_host *host, int (*visit)(void *data, const char *pid),
+		      void *data);

@@ -156,6 +156,19 @@ bool quirk_has_reset(const struct usrpci_dev_info *info);
 /* Resets the device by its own registers. Call it only where quirk_has_reset() is true. */
 int quirk_reset(struct usrpci_dev *dev);
 
+/*
+ * For a backend that stands before another one, whose operations are inner. bar_wrap_map() maps a
+ * window by inner and keeps it; the driver's window has no direct part, so that each access comes
+ * to the operations before, which pass it on by the last two.
+ */
+int bar_wrap_map(const struct backend_ops *inner, struct usrpci_dev *dev, struct usrpci_bar *bar);
+void bar_wrap_unmap(const struct backend_ops *inner, struct usrpci_dev *dev,
+		    struct usrpci_bar *bar);
+int bar_wrap_read(const struct backend_ops *inner, struct usrpci_bar *bar, size_t offset,
+		  unsigned int width, uint64_t *value);
+int bar_wrap_write(const struct backend_ops *inner, struct usrpci_bar *bar, size_t offset,
+		   unsigned int width, uint64_t value);
+
 /* A plain access to mapped memory, for what the inline accessors do not cover: width 1, 2, 4, 8. */
 uint64_t mmio_load(const volatile uint8_t *address, unsigned int width);
 void mmio_store(volatile uint8_t *address, unsigned int width, uint64_t value);

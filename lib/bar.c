@@ -201,22 +201,57 @@ static uint64_t ones(unsigned int width)
 }
 
 /* The offset and width were checked. */
-static int read_any(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value)
+static int read_any(const struct backend_ops *ops, struct usrpci_bar *bar, size_t offset,
+		    unsigned int width, uint64_t *value)
 {
-	if (offset < bar->direct_size) {
-		*value = mmio_load(bar->base + offset, width);
-		return 0;
-	}
-	return bar->dev->ops->bar_read(bar, offset, width, value);
+	if (offset >= bar->direct_size)
+		return ops->bar_read(bar, offset, width, value);
+	*value = mmio_load(bar->base + offset, width);
+	return 0;
 }
 
-static int write_any(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value)
+static int write_any(const struct backend_ops *ops, struct usrpci_bar *bar, size_t offset,
+		     unsigned int width, uint64_t value)
 {
-	if (offset < bar->direct_size) {
-		mmio_store(bar->base + offset, width, value);
-		return 0;
-	}
-	return bar->dev->ops->bar_write(bar, offset, width, value);
+	if (offset >= bar->direct_size)
+		return ops->bar_write(bar, offset, width, value);
+	mmio_store(bar->base + offset, width, value);
+	return 0;
+}
+
+int bar_wrap_map(const struct backend_ops *inner, struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	struct usrpci_bar *window = malloc(sizeof(*window));
+	int error;
+
+	if (!window)
+		return -ENOMEM;
+	*window = *bar;
+	error = inner->bar_map(dev, window);
+	if (error)
+		free(window);
+	else
+		bar->handle = window;
+	return error;
+}
+
+void bar_wrap_unmap(const struct backend_ops *inner, struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	if (inner->bar_unmap)
+		inner->bar_unmap(dev, bar->handle);
+	free(bar->handle);
+}
+
+int bar_wrap_read(const struct backend_ops *inner, struct usrpci_bar *bar, size_t offset,
+		  unsigned int width, uint64_t *value)
+{
+	return read_any(inner, bar->handle, offset, width, value);
+}
+
+int bar_wrap_write(const struct backend_ops *inner, struct usrpci_bar *bar, size_t offset,
+		   unsigned int width, uint64_t value)
+{
+	return write_any(inner, bar->handle, offset, width, value);
 }
 
 static int report_access(const struct usrpci_bar *bar, int error, size_t offset, unsigned int width)
@@ -235,7 +270,7 @@ int usrpci_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, u
 
 	if (error)
 		return report_access(bar, error, offset, width);
-	error = read_any(bar, offset, width, value);
+	error = read_any(bar->dev->ops, bar, offset, width, value);
 	if (error || *value != ones(width))
 		return error;
 	/* Fails with -ENODEV when configuration space is all ones too. */
@@ -248,7 +283,7 @@ int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, 
 
 	if (error)
 		return report_access(bar, error, offset, width);
-	return write_any(bar, offset, width, value);
+	return write_any(bar->dev->ops, bar, offset, width, value);
 }
 
 /* The width of the widest access that is aligned at an offset and within what is left. */
@@ -285,7 +320,7 @@ int usrpci_bar_copy_to(struct usrpci_bar *bar, size_t offset, const void *from, 
 
 		width = width_at(bar, offset + done, size - done);
 		memcpy(&value, bytes + done, width);
-		error = write_any(bar, offset + done, width, usrpci_le64(value));
+		error = write_any(bar->dev->ops, bar, offset + done, width, usrpci_le64(value));
 	}
 	return error;
 }
@@ -301,7 +336,7 @@ int usrpci_bar_copy_from(struct usrpci_bar *bar, size_t offset, void *to, size_t
 		uint64_t value;
 
 		width = width_at(bar, offset + done, size - done);
-		error = read_any(bar, offset + done, width, &value);
+		error = read_any(bar->dev->ops, bar, offset + done, width, &value);
 		value = usrpci_le64(value);
 		if (!error)
 			memcpy(bytes + done, &value, width);
@@ -319,7 +354,7 @@ uint64_t usrpci_mmio_read_slow(struct usrpci_bar *bar, size_t offset, unsigned i
 	if (error)
 		report_access(bar, error, offset, width);
 	else
-		error = read_any(bar, offset, width, &value);
+		error = read_any(bar->dev->ops, bar, offset, width, &value);
 	return error ? ones(width) : value;
 }
 
@@ -331,7 +366,7 @@ void usrpci_mmio_write_slow(struct usrpci_bar *bar, size_t offset, unsigned int 
 	if (error)
 		report_access(bar, error, offset, width);
 	else
-		write_any(bar, offset, width, value);
+		write_any(bar->dev->ops, bar, offset, width, value);
 }
 
 static uint64_t now_us(void)

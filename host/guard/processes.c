@@ -5,7 +5,6 @@
  * registers in sysfs, which are known by their paths (proc_pid_fd(5)).
  */
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +25,7 @@ struct search {
 	struct usrpci_host *host;
 	struct open_files *files;
 	bool live;
-	int proc, fds; /* directories: /proc, and the descriptors of the process */
+	int fds; /* the directory of the process's descriptors */
 	const char *pid;
 };
 
@@ -97,17 +96,17 @@ static void note_hidden(const struct search *search, int error)
  * Most processes have no file (the kernel's threads): readdir(3) would ask the kernel twice as
  * often.
  */
-static int look_at_process(struct search *search)
+static int look_at_process(void *data, const char *pid)
 {
 	_Alignas(struct dirent64) char entries[4096];
+	struct search *search = data;
 	ssize_t size = 1;
-	char path[32];
 	int error = 0;
 
-	snprintf(path, sizeof(path), "%.10s/fd", search->pid);
-	search->fds = openat(search->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	search->pid = pid;
+	search->fds = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s/fd", pid);
 	if (search->fds < 0) {
-		note_hidden(search, errno);
+		note_hidden(search, -search->fds);
 		return 0;
 	}
 	while (!error && size > 0) {
@@ -120,43 +119,19 @@ static int look_at_process(struct search *search)
 	return error;
 }
 
-static int look_at_processes(struct search *search, DIR *proc)
-{
-	struct dirent *entry;
-	int error = 0;
-
-	search->proc = dirfd(proc);
-	while (errno = 0, !error && (entry = readdir(proc))) {
-		search->pid = entry->d_name;
-		if (isdigit((unsigned char)entry->d_name[0]))
-			error = look_at_process(search);
-	}
-	if (!error && errno)
-		note_hidden(search, errno);
-	return error;
-}
-
 int open_files_read(struct usrpci_host *host, struct open_files *files)
 {
 	struct search search = {.host = host, .files = files, .live = host_is_live(host)};
-	int fd = file_open(host->ctx, O_RDONLY | O_DIRECTORY, "/proc"), error;
-	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	int error = -ENOENT;
 
-	if (fd >= 0 && !proc) {
-		close(fd);
-		return -ENOMEM;
-	}
 	files->read = true;
 	/* An empty /proc shows no process, not that there is none. */
-	if (!proc || (search.live && !file_exists(host->ctx, "/proc/self/fd"))) {
-		files->error = fd < 0 ? fd : -ENOENT;
-		error = 0;
-	} else {
-		error = look_at_processes(&search, proc);
-	}
-	if (proc)
-		closedir(proc);
-	return error;
+	if (!search.live || file_exists(host->ctx, "/proc/self/fd"))
+		error = host_each_process(host, look_at_process, &search);
+	if (error == -ENOMEM)
+		return error;
+	files->error = error;
+	return 0;
 }
 
 void open_files_free(struct open_files *files)

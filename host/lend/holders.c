@@ -201,34 +201,22 @@ static bool shares_files(const char *pid, const char *thread)
 }
 
 /* A thread may have files of its own, and outlive the one that the process is named after. */
-static void search_process(struct search *search, const char *pid)
+static int search_process(void *data, const char *pid)
 {
+	struct search *search = data;
 	AUTO_FREE char **threads = NULL;
-	int count = dir_list(search->host->ctx, &threads, "/proc/%s/task", pid);
+	int count = 0;
 	bool mapped = false;
 
+	if (atoi(pid) != getpid())
+		count = dir_list(search->host->ctx, &threads, "/proc/%s/task", pid);
 	for (int i = 0; i < count && !search->holder[0]; i++) {
 		if (!shares_files(pid, threads[i]))
 			search_open(search, pid, threads[i]);
 		if (!mapped && !search->holder[0])
 			mapped = search_mapped(search, pid, threads[i]);
 	}
-}
-
-static int search_processes(struct search *search)
-{
-	int fd = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc");
-	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	if (!proc)
-		return fd < 0 ? fd : -ENOMEM;
-	while (errno = 0, !search->holder[0] && (entry = readdir(proc)))
-		if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid())
-			search_process(search, entry->d_name);
-	note_unread(search->host->ctx, "/proc", -errno);
-	closedir(proc);
-	return 0;
+	return search->holder[0] != '\0';
 }
 
 /* 0 when nobody has the device; -EBUSY, and who has it. */
@@ -241,10 +229,10 @@ static int search_device(struct usrpci_host *host, const struct usrpci_dev_info 
 
 	search.vfio = info->iommu_group >= 0 && vfio_node_is_open(host, info->iommu_group);
 	list_files(&search, info);
-	error = search_processes(&search);
+	error = host_each_process(host, search_process, &search);
 	if (!error && !search.holder[0] && unread_count(host->ctx) != before)
 		error = -EIO;
-	if (error)
+	if (error < 0)
 		return report(host->ctx, error, NULL, NULL, "cannot read /proc");
 	if (!search.holder[0] && search.vfio)
 		snprintf(search.holder, sizeof(search.holder),

@@ -11,6 +11,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <usrpci/dma.h>
 
 #include "driver.h"
+#include "file.h"
 #include "journal.h"
 #include "lend/lend.h"
 #include "target.h"
@@ -30,6 +32,58 @@
 
 #define HUGEPAGES_DEFAULT 8
 #define RESTART_MS        1000 /* between a crash and the next start */
+
+static uint64_t uio_events(struct usrpci_host *host, const char *device)
+{
+	uint64_t events = 0;
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/uio", device);
+
+	if (count > 0)
+		file_read_u64(host->ctx, &events, PCI_DEVICES "/%s/uio/%s/event", device, names[0]);
+	return events;
+}
+
+/* The sum of a line's columns, one a processor: "  20:   12   0   IO-APIC ...". */
+static uint64_t sum_line(const char *line)
+{
+	const char *at = strchr(line, ':');
+	uint64_t sum = 0, one;
+	int length;
+
+	for (at = at ? at + 1 : ""; sscanf(at, "%" SCNu64 "%n", &one, &length) == 1; at += length)
+		sum += one;
+	return sum;
+}
+
+/* drivers/vfio/pci/vfio_pci_intrs.c: lines carry the device's name while interrupts are enabled. */
+static uint64_t vfio_interrupts(struct usrpci_host *host, const char *device)
+{
+	char name[USRPCI_ADDR_STRLEN + 2], path[PATH_SIZE], *line = NULL;
+	uint64_t sum = 0;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(name, sizeof(name), "(%s)", device);
+	if (path_format(host->ctx, path, "/proc/interrupts"))
+		return 0;
+	file = fopen(path, "re");
+	while (file && getline(&line, &size, file) > 0)
+		if (strstr(line, " vfio-") && strstr(line, name))
+			sum += sum_line(line);
+	free(line);
+	if (file)
+		fclose(file);
+	return sum;
+}
+
+uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio)
+{
+	char device[USRPCI_ADDR_STRLEN];
+
+	usrpci_addr_format(addr, device);
+	return vfio ? vfio_interrupts(host, device) : uio_events(host, device);
+}
 
 /* A dry run has changed nothing: there the driver is the one that bind would have chosen. */
 static int look_again(struct lend *lend, struct lend_device *device)

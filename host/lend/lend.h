@@ -16,7 +16,6 @@
  *	filter.c   what the program, and who serves it, may ask of the kernel
  *	nodes.c    files of vfio that the program opens by itself
  *	note.c     what is lent, for others to see, and what a killed broker left behind
- *	irq.c      counts interrupts, for usrpci ps
  */
 
 #include <limits.h>
@@ -269,5 +268,5 @@ bool lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint
 int lend_pages_give_back(struct usrpci_host *host, struct lend_pages *pages,
 			 int (*write_note)(void *note, struct usrpci_host *host), void *note);
 
-/* irq.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
+/* lend.c: interrupts of a device that the kernel has counted; 0 when it doesn't say. */
 uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *addr, bool vfio);

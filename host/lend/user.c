@@ -5,8 +5,6 @@
  * one user can reach each other.
  */
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -60,22 +58,20 @@ static int find_named(struct usrpci_host *host, const char *name, struct lend_us
 	return 0;
 }
 
-/* Marks the users of the range that have a process. */
-static int mark_running(struct usrpci_host *host, bool taken[COUNT])
+struct running {
+	struct usrpci_host *host;
+	bool taken[COUNT]; /* users of the range that have a process */
+};
+
+static int mark_running(void *data, const char *pid)
 {
-	int fd = file_open(host->ctx, O_RDONLY | O_DIRECTORY, "/proc");
-	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	struct running *running = data;
+	char path[PATH_SIZE];
 	struct stat status;
 
-	if (!proc)
-		return report(host->ctx, fd < 0 ? fd : -ENOMEM, NULL, NULL, "cannot read /proc");
-	while ((entry = readdir(proc)))
-		if (isdigit((unsigned char)entry->d_name[0]) &&
-		    !fstatat(dirfd(proc), entry->d_name, &status, 0) && status.st_uid >= FIRST &&
-		    status.st_uid - FIRST < COUNT)
-			taken[status.st_uid - FIRST] = true;
-	closedir(proc);
+	if (!path_format(running->host->ctx, path, "/proc/%s", pid) && !stat(path, &status) &&
+	    status.st_uid >= FIRST && status.st_uid - FIRST < COUNT)
+		running->taken[status.st_uid - FIRST] = true;
 	return 0;
 }
 
@@ -87,16 +83,17 @@ static bool is_known(unsigned int id)
 /* With the lock held, until a note says whose the user is. One that was used lately comes last. */
 static int find_unused(struct usrpci_host *host, struct lend_user *user)
 {
-	bool taken[COUNT] = {0};
+	struct running running = {.host = host};
 	char name[16];
-	int error = mark_running(host, taken);
+	int error = host_each_process(host, mark_running, &running);
 
 	if (error)
-		return error;
+		return report(host->ctx, error, NULL, NULL, "cannot read /proc");
 	for (unsigned int i = 0; i < COUNT; i++) {
 		unsigned int at = ((unsigned int)getpid() + i) % COUNT;
 
-		if (taken[at] || lend_note_has_user(host, FIRST + at) || is_known(FIRST + at))
+		if (running.taken[at] || lend_note_has_user(host, FIRST + at) ||
+		    is_known(FIRST + at))
 			continue;
 		snprintf(name, sizeof(name), "%u", FIRST + at);
 		set_user(user, FIRST + at, FIRST + at, name, "/");

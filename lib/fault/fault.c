@@ -193,61 +193,31 @@ static int fault_config_write(struct usrpci_dev *dev, unsigned int offset, const
 	return gone(dev) ? 0 : device_of(dev)->inner->config_write(dev, offset, buffer, size);
 }
 
-/*
- * Keeps the window that the backend made. The driver gets one without a direct part, so that each
- * access is counted.
- */
 static int fault_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
 {
-	struct usrpci_bar *inner = malloc(sizeof(*inner));
-	int error;
-
-	if (!inner)
-		return -ENOMEM;
-	*inner = *bar;
-	error = device_of(dev)->inner->bar_map(dev, inner);
-	if (error)
-		free(inner);
-	else
-		bar->handle = inner;
-	return error;
+	return bar_wrap_map(device_of(dev)->inner, dev, bar);
 }
 
 static void fault_bar_unmap(struct usrpci_dev *dev, struct usrpci_bar *bar)
 {
-	struct usrpci_bar *inner = bar->handle;
-
-	if (device_of(dev)->inner->bar_unmap)
-		device_of(dev)->inner->bar_unmap(dev, inner);
-	free(inner);
+	bar_wrap_unmap(device_of(dev)->inner, dev, bar);
 }
 
 static int fault_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width,
 			  uint64_t *value)
 {
-	struct usrpci_bar *inner = bar->handle;
-
-	if (gone(bar->dev)) {
-		*value = UINT64_MAX >> (64 - 8 * width);
-		return 0;
-	}
-	if (offset >= inner->direct_size)
-		return device_of(bar->dev)->inner->bar_read(inner, offset, width, value);
-	*value = mmio_load(inner->base + offset, width);
+	if (!gone(bar->dev))
+		return bar_wrap_read(device_of(bar->dev)->inner, bar, offset, width, value);
+	*value = UINT64_MAX >> (64 - 8 * width);
 	return 0;
 }
 
 static int fault_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width,
 			   uint64_t value)
 {
-	struct usrpci_bar *inner = bar->handle;
-
-	if (gone(bar->dev))
-		return 0;
-	if (offset >= inner->direct_size)
-		return device_of(bar->dev)->inner->bar_write(inner, offset, width, value);
-	mmio_store(inner->base + offset, width, value);
-	return 0;
+	return gone(bar->dev)
+		       ? 0
+		       : bar_wrap_write(device_of(bar->dev)->inner, bar, offset, width, value);
 }
 
 /* Interrupts */

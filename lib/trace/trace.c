@@ -81,27 +81,12 @@ static int trace_config_write(struct usrpci_dev *dev, unsigned int offset, const
 
 static int trace_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
 {
-	struct usrpci_bar *inner = malloc(sizeof(*inner));
-	int error;
-
-	if (!inner)
-		return -ENOMEM;
-	*inner = *bar;
-	error = dev->traced->bar_map(dev, inner);
-	if (error)
-		free(inner);
-	else
-		bar->handle = inner;
-	return error;
+	return bar_wrap_map(dev->traced, dev, bar);
 }
 
 static void trace_bar_unmap(struct usrpci_dev *dev, struct usrpci_bar *bar)
 {
-	struct usrpci_bar *inner = bar->handle;
-
-	if (dev->traced->bar_unmap)
-		dev->traced->bar_unmap(dev, inner);
-	free(inner);
+	bar_wrap_unmap(dev->traced, dev, bar);
 }
 
 static void trace_access(const struct usrpci_bar *bar, const char *verb, size_t offset,
@@ -114,13 +99,8 @@ static void trace_access(const struct usrpci_bar *bar, const char *verb, size_t 
 static int trace_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width,
 			  uint64_t *value)
 {
-	struct usrpci_bar *inner = bar->handle;
-	int error = 0;
+	int error = bar_wrap_read(bar->dev->traced, bar, offset, width, value);
 
-	if (offset < inner->direct_size)
-		*value = mmio_load(inner->base + offset, width);
-	else
-		error = bar->dev->traced->bar_read(inner, offset, width, value);
 	if (!error)
 		trace_access(bar, "read", offset, width, *value);
 	return error;
@@ -129,13 +109,8 @@ static int trace_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int wi
 static int trace_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width,
 			   uint64_t value)
 {
-	struct usrpci_bar *inner = bar->handle;
-
 	trace_access(bar, "write", offset, width, value);
-	if (offset >= inner->direct_size)
-		return bar->dev->traced->bar_write(inner, offset, width, value);
-	mmio_store(inner->base + offset, width, value);
-	return 0;
+	return bar_wrap_write(bar->dev->traced, bar, offset, width, value);
 }
 
 static const char *type_name(enum usrpci_irq_type type)

@@ -14,8 +14,10 @@
  */
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/mempolicy.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +25,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "numbers.h"
 #include "vfio/domain.h"
 
@@ -34,6 +37,56 @@
 #define CALLER_BELOW  (UINT64_C(4) << 30)
 #define WINDOW_MAX    (UINT64_C(64) << 30)
 #define WINDOW_MIN    (UINT64_C(64) << 20)
+
+/* RLIMIT_MEMLOCK in bytes; RLIM_INFINITY too where it does not hold. */
+static rlim_t memlock_of(const struct vfio_domain *domain)
+{
+	struct rlimit limit;
+
+	if (domain->privileged || getrlimit(RLIMIT_MEMLOCK, &limit))
+		return RLIM_INFINITY;
+	return limit.rlim_cur;
+}
+
+/* Logs that the kernel refused to pin memory for no reason but the limit; returns -ENOMEM. */
+static int report_memlock(struct vfio_domain *domain, size_t size)
+{
+	size_t need = domain->pinned + size;
+	rlim_t limit = memlock_of(domain);
+	char hint[256];
+
+	if (need <= limit) /* others of the process or the user have pinned the rest */
+		need = limit + size;
+	snprintf(hint, sizeof(hint),
+		 "prlimit --pid %d --memlock=%zu:%zu; or LimitMEMLOCK=%zu in its systemd unit; or "
+		 "\"* - memlock %zu\" in /etc/security/limits.conf and a new login",
+		 getpid(), need, need, need, need / 1024);
+	return report(domain->base.ctx, -ENOMEM, NULL,
+		      domain->base.ctx->broker ? "usrpci run --memlock MIB raises it" : hint,
+		      "%zu bytes more cannot be pinned: %zu are, and RLIMIT_MEMLOCK is %llu", size,
+		      domain->pinned, (unsigned long long)limit);
+}
+
+/*
+ * Whether one more mapping of this size is allowed; otherwise logs -ENOSPC or -ENOMEM, how much is
+ * missing and what raises the limit. Type 1 counts pinned pages against the process, iommufd against
+ * the user; here only those of the context are counted, and where others' make the difference the
+ * kernel's refusal is explained.
+ */
+static int check_limits(struct vfio_domain *domain, size_t size)
+{
+	rlim_t limit = memlock_of(domain);
+
+	if (domain->count >= domain->limit)
+		return report(
+			domain->base.ctx, -ENOSPC, NULL,
+			"fewer and larger mappings; or, as root before the device is opened: "
+			"echo NUMBER > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
+			"all %zu mappings of the container are in use", domain->limit);
+	if (limit == RLIM_INFINITY || (size <= limit && domain->pinned <= limit - size))
+		return 0;
+	return report_memlock(domain, size);
+}
 
 /* Ranges that overlap compare equal, so a search finds whatever is in the way. */
 static int compare_mappings(const void *a, const void *b)
@@ -208,8 +261,8 @@ static int report_refusal(struct vfio_domain *domain, size_t size, usrpci_dma_t 
 		return report(domain->base.ctx, -ENOMEM, NULL, NULL,
 			      "no %zu device addresses up to %#llx are free", size,
 			      (unsigned long long)limit);
-	if (error == -ENOMEM && vfio_limits_memlock(domain) != RLIM_INFINITY)
-		return vfio_limits_report_memlock(domain, size);
+	if (error == -ENOMEM && memlock_of(domain) != RLIM_INFINITY)
+		return report_memlock(domain, size);
 	return report(domain->base.ctx, error, NULL,
 		      error == -EFAULT ? "all of it must be memory that can be read and written"
 				       : NULL,
@@ -224,7 +277,7 @@ static int vfio_domain_grow(struct dma_domain *base, const struct dma_chunk_requ
 	int error;
 
 	pthread_mutex_lock(&domain->lock);
-	error = vfio_limits_check(domain, align_up(request->size, CHUNK_MIN));
+	error = check_limits(domain, align_up(request->size, CHUNK_MIN));
 	if (error)
 		goto unlock;
 	error = grow_by(domain, request, huge_size, true, add);
@@ -280,7 +333,7 @@ static int map_caller(struct vfio_domain *domain, char *va, size_t size, usrpci_
 	if (find_mapping(domain, va, size))
 		return report(domain->base.ctx, -EEXIST, NULL, NULL,
 			      "some of the %zu bytes at %p are mapped already", size, (void *)va);
-	error = vfio_limits_check(domain, size);
+	error = check_limits(domain, size);
 	if (error)
 		return error;
 	error = take_caller_address(domain, size, large ? CHUNK_MIN : domain->page, &iova);
@@ -449,7 +502,7 @@ static int open_domain(struct usrpci_ctx *ctx, const struct vfio_iommu_ops *way,
 		return error;
 	}
 	pthread_mutex_init(&domain->lock, NULL);
-	vfio_limits_read(domain);
+	domain->privileged = has_capability(ctx, CAP_IPC_LOCK);
 	*result = domain;
 	return 0;
 }

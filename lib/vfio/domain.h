@@ -2,11 +2,10 @@
 #pragma once
 
 /*
- * The vfio domain of a context, and the limits that the kernel sets it.
+ * The vfio domain of a context.
  */
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include "vfio/vfio.h"
 
@@ -38,15 +37,3 @@ struct vfio_domain {
 #define VFIO_CHUNK_MIN (UINT64_C(2) << 20)
 
 extern const struct dma_domain_ops vfio_domain_ops;
-
-/* Finds out what holds for this process. */
-void vfio_limits_read(struct vfio_domain *domain);
-
-/* Whether one more mapping of this size is allowed. Logs and returns -ENOSPC or -ENOMEM if not. */
-int vfio_limits_check(struct vfio_domain *domain, size_t size);
-
-/* RLIMIT_MEMLOCK in bytes; RLIM_INFINITY too where it does not hold. */
-rlim_t vfio_limits_memlock(const struct vfio_domain *domain);
-
-/* Logs that the kernel refused to pin memory for no reason but the limit; returns -ENOMEM. */
-int vfio_limits_report_memlock(struct vfio_domain *domain, size_t size);

@@ -12,7 +12,6 @@
  *	group.c      a device's file by way of its group and a container: type1, no-IOMMU
  *	iommufd.c    a device's file by way of its own node and iommufd
  *	domain.c     devices join the context's DMA domain; its memory
- *	limits.c     what the kernel lets it map and pin
  */
 
 #include <linux/vfio.h>
