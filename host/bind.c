@@ -104,9 +104,10 @@ static int roll_back(struct usrpci_host *host, struct target *target)
 		error = restore_target(host, target, &target->before, target->new_record);
 	if (error)
 		log_error(host->ctx, target->name, "usrpci restore tries again",
-			  "could not be rolled back: it was with %s", driver);
+			  "it could not be rolled back: %s held it before", driver);
 	else
-		log_info(host->ctx, target->name, "rolled back: with %s as before", driver);
+		log_info(host->ctx, target->name, "it was rolled back: %s holds it as before",
+			 driver);
 	return error ? -EUCLEAN : 0;
 }
 
@@ -225,7 +226,8 @@ static int choose_driver(struct usrpci_host *host, const struct plan *plan, stru
 	driver_spell(host, target->wanted);
 	if (gives_node(plan) && usrpci_driver_kind(target->wanted) != USRPCI_DRIVER_VFIO)
 		return refuse(host->ctx, -EINVAL, target->name, "--driver vfio-pci",
-			      "%s cannot be given to a user, only vfio can", target->wanted);
+			      "a device of %s cannot be given to a user: only vfio can do that",
+			      target->wanted);
 	return driver_exists(host, target->wanted);
 }
 

@@ -88,8 +88,8 @@ static void tell_disk(struct usrpci_dev *dev)
 	if (error && error != -ENODEV)
 		log_warning(
 			usrpci_dev_ctx(dev), usrpci_dev_name(dev), NULL,
-			"the disk could not be told of a shutdown: what its cache holds is lost "
-			"if it loses its power now: %s",
+			"the disk was not told to shut down, so data in its cache is lost if it "
+			"loses power now: %s",
 			strerror(-error));
 }
 

@@ -53,10 +53,10 @@ static int restore_functions(struct usrpci_host *host, const struct target *targ
 	    file_read_u64(host->ctx, &now, PCI_DEVICES "/%s/sriov_numvfs", target->name) || now)
 		return 0;
 	snprintf(number, sizeof(number), "%u", record->functions);
-	error = apply_write(host, "make its virtual functions anew", number, NULL,
+	error = apply_write(host, "create its virtual functions again", number, NULL,
 			    PCI_DEVICES "/%s/sriov_numvfs", target->name);
 	return error ? report(host->ctx, error, target->name, "dmesg | tail",
-			      "its driver does not make its %s virtual functions anew", number)
+			      "its driver did not create its %s virtual functions again", number)
 		     : 0;
 }
 

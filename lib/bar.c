@@ -49,7 +49,7 @@ static int check_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_b
 			      "pci=realloc",
 			      "firmware and kernel gave BAR %u no address", index);
 	if (!dev->ops->bar_map)
-		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL, "no BARs through %s",
+		return report(dev->ctx, -EOPNOTSUPP, dev->name, NULL, "%s gives no access to BARs",
 			      dev->ops->name);
 	return 0;
 }

@@ -41,7 +41,7 @@ static int explain_no_backend(struct usrpci_ctx *ctx, const struct usrpci_dev_in
 	snprintf(hint, sizeof(hint), "usrpci bind %s", name);
 	if (!*info->driver)
 		return report(ctx, -ENXIO, name, hint,
-			      "no driver holds it that would give it to userspace");
+			      "it has no driver that gives it to userspace");
 	if (info->driver_kind != USRPCI_DRIVER_KERNEL)
 		return report(ctx, -EBUSY, name, hint,
 			      "this library does not drive devices of the driver %s", info->driver);

@@ -91,7 +91,7 @@ static int start(struct disk *disk, const struct disk_options *options)
 	if (error)
 		return fail(options, "it has no such namespace", error);
 	error = alloc_lanes(disk);
-	return error ? fail(options, "its queues", error) : 0;
+	return error ? fail(options, "its queues cannot be created", error) : 0;
 }
 
 int disk_open(const struct disk_options *options, struct disk **result)

@@ -84,7 +84,7 @@ static int nvme_config_complete(void)
 {
 	if (plugin.options.device)
 		return 0;
-	nbdkit_error("which device? Name one: 03:00.0, or qemu:nvme,...");
+	nbdkit_error("no device is named; hint: device=03:00.0, or device=qemu:nvme,...");
 	return -1;
 }
 
@@ -185,8 +185,8 @@ static bool is_aligned(uint32_t count, uint64_t offset)
 {
 	if (((count | offset) & (plugin.about->ns.block_size - 1)) == 0)
 		return true;
-	nbdkit_error("%s: %u bytes at %" PRIu64 " are no whole blocks of %u bytes; hint: "
-		     "--filter=blocksize makes them some",
+	nbdkit_error("%s: %u bytes at %" PRIu64 " are not whole blocks of %u bytes; hint: "
+		     "use --filter=blocksize",
 		     plugin.options.device, count, offset, plugin.about->ns.block_size);
 	nbdkit_set_error(EINVAL);
 	return false;

@@ -55,8 +55,8 @@ static void check_module(struct usrpci_host *host, const char *name, bool needed
 		finding_add(findings, USRPCI_CHECK_OK, "module", NULL, "%s is loaded", name);
 		break;
 	case MODULE_PRESENT:
-		finding_add(findings, USRPCI_CHECK_OK, "module", NULL, "%s is there, bind loads it",
-			    name);
+		finding_add(findings, USRPCI_CHECK_OK, "module", NULL,
+			    "%s is available, and usrpci bind loads it", name);
 		break;
 	case MODULE_BARRED:
 		finding_add(findings, absent, "module", MODULE_BARRED_CURE,

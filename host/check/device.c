@@ -24,14 +24,14 @@ static void check_driver(const struct usrpci_dev_info *info, const char *name,
 
 	snprintf(cure, sizeof(cure), "usrpci bind %s", name);
 	if (driver_is_userspace(info->driver_kind))
-		finding_add(findings, USRPCI_CHECK_OK, "driver", NULL, "%s is with %s", name,
+		finding_add(findings, USRPCI_CHECK_OK, "driver", NULL, "%s is bound to %s", name,
 			    info->driver);
 	else if (is_bridge(info))
 		finding_add(findings, USRPCI_CHECK_MISSING, "driver", "none: choose another device",
 			    "%s is a bridge: it cannot be driven from userspace", name);
 	else if (info->driver[0])
-		finding_add(findings, USRPCI_CHECK_MISSING, "driver", cure, "%s is with %s", name,
-			    info->driver);
+		finding_add(findings, USRPCI_CHECK_MISSING, "driver", cure, "%s is bound to %s",
+			    name, info->driver);
 	else
 		finding_add(findings, USRPCI_CHECK_MISSING, "driver", cure, "%s has no driver",
 			    name);

@@ -71,7 +71,8 @@ static void check_interrupt(const struct hardware *hardware)
 			 'A' + info->irq_pin - 1);
 	if (group_translates(hardware->host, info))
 		finding_add(hardware->findings, USRPCI_CHECK_NOTE, "interrupt", NULL,
-			    "%s has %s: MSI through vfio-pci alone", hardware->name, what);
+			    "%s has %s: its interrupts are MSI, which only vfio-pci delivers",
+			    hardware->name, what);
 	else
 		finding_add(hardware->findings,
 			    driver_is_userspace(info->driver_kind) ? USRPCI_CHECK_NOTE

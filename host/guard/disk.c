@@ -106,7 +106,7 @@ static int read_tables(struct disk_tables *tables)
 	tables->lib = library_load_mount();
 	if (!tables->lib)
 		return use_unknown(tables->guard, -ELIBACC, "apt install libmount1",
-				   "what is mounted cannot be read");
+				   "the list of mounted file systems cannot be read");
 	tables->mounts = tables->lib->mnt_new_table();
 	tables->swaps = tables->lib->mnt_new_table();
 	if (!tables->mounts || !tables->swaps)
@@ -115,7 +115,7 @@ static int read_tables(struct disk_tables *tables)
 	tables->lib->mnt_table_set_parser_errcb(tables->swaps, refuse_swap);
 	error = read_mounts(tables) ?: read_swaps(tables);
 	return error ? use_unknown(tables->guard, error, "mount -t proc proc /proc",
-				   "what is mounted cannot be read")
+				   "the list of mounted file systems cannot be read")
 		     : 0;
 }
 
@@ -209,7 +209,7 @@ static int guard_holders(const struct disk_tables *tables, const struct leaf *di
 		return count == -ENOENT
 			       ? 0
 			       : use_unknown(tables->guard, count, "run on the host itself",
-					     "what holds %s cannot be read", disk->name);
+					     "the holders of %s cannot be read", disk->name);
 	for (int i = 0; !error && i < count; i++) {
 		snprintf(above.name, sizeof(above.name), "%s", names[i]);
 		snprintf(above.path, sizeof(above.path), "/sys/class/block/%s", names[i]);
@@ -257,7 +257,7 @@ static int guard_exclusive(struct guard *guard, const struct leaf *disk)
 		return 0;
 	return use_unknown(guard, fd < 0 ? fd : -ENODEV,
 			   fd == -EACCES || fd == -EPERM ? "run as root" : "run on the host itself",
-			   "whether %s is held cannot be found out, for /dev/%s does not open",
+			   "it is unknown whether %s is held, because /dev/%s cannot be opened",
 			   disk->name, name);
 }
 

@@ -115,7 +115,7 @@ static int guard_target(struct guard *guard, const char *module, const char *dir
 	if (file_exists(guard->host->ctx, "/sys/module/%s", module) &&
 	    !file_exists(guard->host->ctx, "%s", directory))
 		return use_unknown(guard, 0, "mount -t configfs none " CONFIGFS,
-				   "what the kernel's %s exports cannot be found out", module);
+				   "it is unknown what the kernel's %s exports", module);
 	return each_entry(guard, directory, ask);
 }
 

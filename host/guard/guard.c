@@ -184,7 +184,7 @@ static int look(struct guard *guard)
 		return error ?: -ENODEV;
 	if (error)
 		error = use_unknown(guard, error, "run on the host itself",
-				    "what is below it cannot be read");
+				    "the devices below it cannot be read");
 	for (size_t i = 0; !error && i < ARRAY_SIZE(parts); i++)
 		error = parts[i](guard);
 	return error;

@@ -53,7 +53,7 @@ static int guard_mediated(struct guard *guard, const struct leaf *leaf)
 static int guard_memory(struct guard *guard, const struct leaf *leaf)
 {
 	int error = use_add(guard, leaf, USRPCI_USE_MEMORY, leaf->name,
-			    "memory of %s is the system's (%s)", leaf->name, leaf->driver);
+			    "memory of %s is used as system memory (%s)", leaf->name, leaf->driver);
 
 	if (!error && leaf_is(leaf, "dax"))
 		return use_cure(guard, "daxctl reconfigure-device --mode=devdax --force %s",
@@ -207,7 +207,7 @@ static int note_keyboard(struct guard *guard, const struct leaf *leaf)
 	if (file_read(guard->host->ctx, name, sizeof(name), "%s/name", leaf->path) < 0)
 		snprintf(name, sizeof(name), "%s", leaf->name);
 	return use_add(guard, leaf, USRPCI_USE_OPEN, leaf->name,
-		       "the keyboard \"%s\" hangs on this controller", name);
+		       "the keyboard \"%s\" is connected to this controller", name);
 }
 
 static int note_carrier(struct guard *guard, const struct leaf *leaf)

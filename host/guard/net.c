@@ -52,9 +52,10 @@ static int guard_uppers(struct guard *guard, const struct leaf *leaf, const char
 	int error = 0;
 
 	if (count < 0)
-		return count == -ENOENT ? 0
-					: use_unknown(guard, count, "run on the host itself",
-						      "what is above %s cannot be read", interface);
+		return count == -ENOENT
+			       ? 0
+			       : use_unknown(guard, count, "run on the host itself",
+					     "the interfaces above %s cannot be read", interface);
 	for (int i = 0; !error && i < count; i++) {
 		const char *upper = names[i] + strlen("upper_");
 
@@ -169,7 +170,7 @@ int guard_network(struct guard *guard)
 	table.count = host->kernel->read_net(host, &table.items);
 	if (table.count < 0)
 		return use_unknown(guard, table.count, "run as root on the host itself",
-				   "the use of the network cannot be read");
+				   "the configuration of the network cannot be read");
 	for (size_t i = 0; !error && i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "net"))
 			error = guard_leaf(guard, &guard->tree.leaves[i], &table);

@@ -127,8 +127,8 @@ static int check_group(struct lend *lend, const struct lend_device *device)
 			error = refuse(
 				lend->host->ctx, -EBUSY, device->name,
 				"lend it too, or bind it to another driver",
-				"whoever has it can open %s too, which %s holds and which is "
-				"of the same IOMMU group",
+				"the program could also open %s of the same IOMMU group, which %s "
+				"holds",
 				usrpci_addr_format(&members[i].addr, name), members[i].driver);
 	free(members);
 	return error;

@@ -222,7 +222,7 @@ int lend_memory_free(struct usrpci_host *host, const char *directory)
 	if (!error && lend_memory_used(host, directory))
 		error = -EBUSY;
 	if (!error)
-		error = apply_unmount(host, "no place for DMA memory any more", directory);
+		error = apply_unmount(host, "remove the file system of DMA memory", directory);
 	if (error == -EBUSY)
 		return refuse(host->ctx, error, directory, hint,
 			      "a process has some of the DMA memory still");

@@ -306,7 +306,7 @@ int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
 		return 0;
 	if (is_abandoned(host, &note))
 		return refuse(host->ctx, -EBUSY, device, "usrpci restore --all tries again",
-			      "what a killed broker left of it is not cleaned up");
+			      "a killed broker had it, and it is not cleaned up yet");
 	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
 		      "it is lent to %s (broker %d)", note.command, note.broker);
 }

@@ -65,7 +65,7 @@ int block_attach(struct usrpci_host *host, const struct nbd_export *export, int 
 			"nbd-client -d frees one; the module's parameter nbds_max allows more",
 			"all network block devices are in use");
 	return error ? report(host->ctx, error, block->name, NULL,
-			      "cannot become a disk with blocks of %u bytes", export->block_size)
+			      "it cannot be set up with blocks of %u bytes", export->block_size)
 		     : 0;
 }
 

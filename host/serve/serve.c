@@ -160,11 +160,12 @@ static void end(struct server *server)
 	server->wanted = !error;
 	if (error == -EBUSY)
 		log_warning(server->host->ctx, server->block.name,
-			    "unmount it, then end this again", "it is in use, so %s is served on",
-			    server->device);
+			    "unmount it, then end this again",
+			    "it is in use, so the server of %s goes on", server->device);
 	else if (error)
 		report(server->host->ctx, error, server->block.name, NULL,
-		       "cannot be written out, so %s is served on", server->device);
+		       "its data cannot be written to the disk, so the server of %s goes on",
+		       server->device);
 }
 
 /* The second thread, since the first is in the kernel. */

@@ -164,7 +164,8 @@ static int rename_back(struct usrpci_host *host, struct provided_of *of, const c
 		return 0;
 	if (is_interface(host, name)) {
 		log_warning(host->ctx, other->name, NULL,
-			    "it was called %s before, as another interface is now", name);
+			    "its name was %s before, and another interface has that name now",
+			    name);
 		return 0;
 	}
 	error = apply_rename(host, "give the interface its name back", other->name, name);
@@ -176,9 +177,9 @@ static int rename_back(struct usrpci_host *host, struct provided_of *of, const c
 
 static int take_up(struct usrpci_host *host, const char *name)
 {
-	int error = apply_up(host, "take the interface up, as it was", name);
+	int error = apply_up(host, "bring the interface up, as it was before", name);
 
-	return error ? report(host->ctx, error, name, NULL, "cannot take it up") : 0;
+	return error ? report(host->ctx, error, name, NULL, "cannot bring the interface up") : 0;
 }
 
 int provided_wait(struct usrpci_host *host, const struct usrpci_addr *addr, const char *driver,

@@ -387,7 +387,7 @@ struct usrpci_serve_options {
  * Serves a namespace of an NVMe controller as a block device of the kernel's, /dev/nbdN, until
  * SIGINT, SIGTERM or SIGHUP, or usrpci_host_restore() of another program, then puts the host back
  * as it was. The controller is lent to nbdkit, as usrpci_host_lend() does, with the plugin
- * usrpci-nvme. A block device that is mounted does not end: that is said, and it is served on.
+ * usrpci-nvme. A block device that is mounted does not end: that is logged, and the server goes on.
  *
  * Returns 0. Errors: -EINVAL (so many queues); -ENOENT (there is no module nbd); -EBUSY (also: all
  * its devices are in use); -EIO (nbdkit has ended, or could not be run: it says why); those of

@@ -517,7 +517,7 @@ int dma_attach(struct usrpci_ctx *ctx, struct dma_domain *domain, uintptr_t delt
 
 	if (error) {
 		free(heap);
-		return report(ctx, error, NULL, NULL, "cannot keep books of DMA memory");
+		return report(ctx, error, NULL, NULL, "cannot allocate the records of DMA memory");
 	}
 	pthread_mutex_init(&heap->growing, NULL);
 	domain->heap = heap;

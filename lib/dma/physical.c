@@ -97,7 +97,7 @@ static int open_named(struct usrpci_ctx *ctx, struct page_file *file)
 		return error;
 	/* A hugetlbfs has pages of one size. */
 	if (statfs(ctx->dma_directory, &status))
-		return report(ctx, -errno, ctx->dma_directory, NULL, "no place for DMA memory");
+		return report(ctx, -errno, ctx->dma_directory, NULL, "it cannot hold DMA memory");
 	if ((uint64_t)status.f_bsize != file->page_size)
 		return -ENOMEM;
 	file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -158,7 +158,7 @@ bool fault_alloc(struct usrpci_ctx *ctx)
 
 	if (!reached(ctx->fault, ALLOC, number))
 		return false;
-	log_error(ctx, "DMA memory", NULL, "injected: allocation %u has no memory", number);
+	log_error(ctx, "DMA memory", NULL, "injected: allocation %u fails", number);
 	return true;
 }
 
@@ -175,7 +175,8 @@ static bool gone(struct usrpci_dev *dev)
 	if (!reached(fault, ONES, number))
 		return false;
 	if (number == fault->at[ONES])
-		log_info(fault->ctx, dev->name, "injected: gone from access %u on", number);
+		log_info(fault->ctx, dev->name, "injected: the device is gone from access %u on",
+			 number);
 	return true;
 }
 

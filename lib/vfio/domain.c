@@ -61,10 +61,11 @@ static int report_memlock(struct vfio_domain *domain, size_t size)
 		 "prlimit --pid %d --memlock=%zu:%zu; or LimitMEMLOCK=%zu in its systemd unit; or "
 		 "\"* - memlock %zu\" in /etc/security/limits.conf and a new login",
 		 getpid(), need, need, need, need / 1024);
-	return report(domain->base.ctx, -ENOMEM, NULL,
-		      domain->base.ctx->broker ? "usrpci run --memlock MIB raises it" : hint,
-		      "%zu bytes more cannot be pinned: %zu are, and RLIMIT_MEMLOCK is %llu", size,
-		      domain->pinned, (unsigned long long)limit);
+	return report(
+		domain->base.ctx, -ENOMEM, NULL,
+		domain->base.ctx->broker ? "usrpci run --memlock MIB raises it" : hint,
+		"%zu more bytes cannot be pinned: %zu bytes are pinned, and RLIMIT_MEMLOCK is %llu",
+		size, domain->pinned, (unsigned long long)limit);
 }
 
 /*
@@ -259,7 +260,7 @@ static int report_refusal(struct vfio_domain *domain, size_t size, usrpci_dma_t 
 {
 	if (error == -ENOSPC)
 		return report(domain->base.ctx, -ENOMEM, NULL, NULL,
-			      "no %zu device addresses up to %#llx are free", size,
+			      "there are no %zu free device addresses up to %#llx", size,
 			      (unsigned long long)limit);
 	if (error == -ENOMEM && memlock_of(domain) != RLIM_INFINITY)
 		return report_memlock(domain, size);
@@ -422,7 +423,7 @@ static int reserve_window(struct vfio_domain *domain, uint64_t top)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (va == MAP_FAILED)
 		return report(domain->base.ctx, -ENOMEM, NULL, "ulimit -v unlimited",
-			      "no address space for DMA memory");
+			      "cannot reserve address space for DMA memory");
 	size *= 2; /* the loop halved it once more */
 	start = (char *)align_up((uintptr_t)va, align);
 	if (start > va)

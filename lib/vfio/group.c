@@ -82,8 +82,7 @@ static int report_not_viable(struct usrpci_dev *dev, int number)
 	if (vfio_group_has_strangers(dev))
 		return -EBUSY;
 	return report(dev->ctx, -EBUSY, dev->name, NULL,
-		      "IOMMU group %d is in use otherwise, the kernel does not say by whom",
-		      number);
+		      "IOMMU group %d is in use, and the kernel does not say by whom", number);
 }
 
 static int report_open(struct usrpci_dev *dev, int error, const char *path)
@@ -139,7 +138,7 @@ static int enter_container(struct vfio_iommu *iommu, struct usrpci_dev *dev, int
 		error = -errno;
 		return report(dev->ctx, error, dev->name,
 			      error == -EPERM ? VFIO_UNSAFE_HINT("vfio_iommu_type1") : NULL,
-			      "no %s IOMMU for group %d", iommu->ops->name, number);
+			      "cannot set up the %s IOMMU for group %d", iommu->ops->name, number);
 	}
 	return 0;
 }

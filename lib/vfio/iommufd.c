@@ -74,7 +74,8 @@ static int iommufd_open(struct vfio_iommu *iommu)
 		iommu->ioas = alloc.ioas;
 		return 0;
 	}
-	error = report(iommu->ctx, -errno, NULL, NULL, "iommufd gives no address space");
+	error = report(iommu->ctx, -errno, NULL, NULL,
+		       "iommufd does not allocate an address space");
 	close(iommu->fd);
 	return error;
 }

@@ -100,14 +100,15 @@ int vfio_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 	if (error)
 		return report(dev->ctx, error, dev->name,
 			      error == -EMFILE ? "ulimit -n raises the limit" : NULL,
-			      "no descriptors for %u interrupts", count);
+			      "cannot create descriptors for %u interrupts", count);
 	result = set_triggers(dev, type, 0, count, vectors->fds);
 	if (result == 0)
 		return type == USRPCI_IRQ_ERROR ? report_errors(dev) : 0;
 	free_fds(vectors);
 	if (result > 0)
 		return report(dev->ctx, -ENOSPC, dev->name, "ask for fewer",
-			      "of %u vectors the machine has %d left", count, result);
+			      "%u vectors were asked for, and the machine has %d left", count,
+			      result);
 	return report(dev->ctx, result, dev->name, NULL, "cannot enable %u interrupts", count);
 }
 

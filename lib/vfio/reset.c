@@ -44,7 +44,7 @@ static int read_affected(struct usrpci_dev *dev, struct vfio_pci_hot_reset_info 
 		error = errno == ENODEV ? -EOPNOTSUPP : -errno;
 		free(info);
 		return report(dev->ctx, error, dev->name, NULL,
-			      "which functions a bus reset takes along cannot be found out");
+			      "it is unknown which other functions a bus reset resets");
 	}
 	*result = info;
 	return 0;
@@ -76,7 +76,7 @@ static int check_owned(struct usrpci_dev *dev, const struct vfio_pci_hot_reset_i
 					   device->devfn & 7};
 
 		usrpci_addr_format(&addr, name);
-		log_info(dev->ctx, dev->name, "the bus reset takes along %s", name);
+		log_info(dev->ctx, dev->name, "the bus reset also resets %s", name);
 		if (!is_ours(iommu, info, device) && used < sizeof(strangers))
 			used += (size_t)snprintf(strangers + used, sizeof(strangers) - used, "%s%s",
 						 used ? ", " : "", name);
@@ -85,7 +85,8 @@ static int check_owned(struct usrpci_dev *dev, const struct vfio_pci_hot_reset_i
 		return 0;
 	return report(dev->ctx, -EPERM, dev->name,
 		      "bind them to vfio-pci and open them in the same context",
-		      "the bus reset would take along what is not the program's: %s", strangers);
+		      "the bus reset would also reset functions that the program does not have: %s",
+		      strangers);
 }
 
 static int reset_bus(struct usrpci_dev *dev)
@@ -113,7 +114,7 @@ static int reset_bus(struct usrpci_dev *dev)
 		reset->group_fds[reset->count++] = group->fd;
 	if (ioctl(vfio->fd, VFIO_DEVICE_PCI_HOT_RESET, reset))
 		error = report(dev->ctx, -errno, dev->name,
-			       "every function that goes along must be bound to vfio-pci",
+			       "every function that the bus reset resets must be bound to vfio-pci",
 			       "the bus reset failed");
 	free(reset);
 	return error;

@@ -229,7 +229,7 @@ guard@a-container-does-not-guess-who-uses-a-disk()
 		usrpci check $nvme
 		usrpci bind $nvme"
 	! grep -q 'nobody uses' "$scratch/log"
-	grep -q "in use: whether $disk is held cannot be found out" "$scratch/log"
+	grep -q "in use: it is unknown whether $disk is held" "$scratch/log"
 	grep -q 'in use: the files that other programs have open cannot be seen' "$scratch/log"
 	[ "$(driver_of $nvme)" = nvme ]
 	umount /mnt

@@ -196,7 +196,7 @@ vfio@the-limit-of-locked-memory-is-reported-with-its-cure()
 	local output
 	output=$(as_user "$cases" limit-of-locked-memory $edu 2>&1)
 	echo "$output"
-	grep -q '67108864 bytes more cannot be pinned: 2097152 are, and RLIMIT_MEMLOCK is 8388608' <<<"$output"
+	grep -q '67108864 more bytes cannot be pinned: 2097152 bytes are pinned, and RLIMIT_MEMLOCK is 8388608' <<<"$output"
 	grep -q "prlimit --pid [0-9]* --memlock=69206016:69206016; or LimitMEMLOCK=69206016" <<<"$output"
 }
 
@@ -262,7 +262,7 @@ vfio@the-function-is-reset()
 
 vfio@the-bus-is-reset-with-a-list-of-what-goes-along()
 {
-	expect_output "the bus reset takes along $e1000e" "$cases" reset-bus $e1000e
+	expect_output "the bus reset also resets $e1000e" "$cases" reset-bus $e1000e
 	as_user "$cases" reset-bus $e1000e
 }
 

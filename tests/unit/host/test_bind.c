@@ -341,7 +341,7 @@ static void a_driver_that_refuses_leads_to_a_rollback(void **state)
 	kernel->unwilling = "uio_pci_generic";
 	assert_int_equal(bind_to(kernel, NIC, NULL), -EIO);
 	assert_logged(kernel->fixture, "uio_pci_generic did not take it: Invalid argument");
-	assert_logged(kernel->fixture, "rolled back: with e1000 as before");
+	assert_logged(kernel->fixture, "it was rolled back: e1000 holds it as before");
 	assert_driver(kernel, NIC, "e1000");
 	assert_override(kernel, NIC, "");
 }
@@ -971,7 +971,7 @@ static void a_device_in_use_is_refused_unless_forced(void **state)
 	assert_int_equal(kernel->changes, 0);
 	kernel->item_count = -EIO;
 	assert_int_equal(bind_to(kernel, NIC, NULL), -EBUSY);
-	assert_logged(kernel->fixture, "in use: the use of the network cannot be read");
+	assert_logged(kernel->fixture, "in use: the configuration of the network cannot be read");
 	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), 0);
 }
 

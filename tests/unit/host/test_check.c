@@ -367,7 +367,7 @@ static void a_device_with_a_kernel_driver_is_not_ready(void **state)
 	kernel->items = &item;
 	kernel->item_count = 1;
 	check(kernel, NIC);
-	assert_finding("driver", "is with e1000", USRPCI_CHECK_MISSING, "usrpci bind " NIC);
+	assert_finding("driver", "is bound to e1000", USRPCI_CHECK_MISSING, "usrpci bind " NIC);
 	assert_finding("use", "eth0 carries 192.0.2.1/24", USRPCI_CHECK_MISSING,
 		       "ip address flush dev eth0");
 	assert_finding("interrupt", "has the pin INTA", USRPCI_CHECK_OK, "");
@@ -408,7 +408,7 @@ static void a_group_without_its_node_is_told(void **state)
 	fixture_text(kernel->fixture, "/dev/vfio/5", "");
 	check(kernel, VF);
 	assert_finding("node", "/dev/vfio/5 can be opened", USRPCI_CHECK_OK, "");
-	assert_finding("driver", "is with vfio-pci", USRPCI_CHECK_OK, "");
+	assert_finding("driver", "is bound to vfio-pci", USRPCI_CHECK_OK, "");
 }
 
 static void a_device_that_does_not_answer_is_no_bridge(void **state)
@@ -519,7 +519,7 @@ static void what_is_worth_knowing_is_a_note(void **state)
 	snprintf(path, sizeof(path), "%s/name", input);
 	fixture_text(kernel->fixture, path, "Logitech K120\n");
 	check(kernel, VF);
-	assert_finding("use", "the keyboard \"Logitech K120\" hangs on this controller",
+	assert_finding("use", "the keyboard \"Logitech K120\" is connected to this controller",
 		       USRPCI_CHECK_NOTE, "");
 	assert_finding("use", "nobody uses " VF, USRPCI_CHECK_OK, "");
 	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/carrier", "1\n");
@@ -536,8 +536,8 @@ static void what_cannot_be_found_out_is_never_nobody(void **state)
 	fixture_mkdir(kernel->fixture, "/sys/class/net/eth0");
 	kernel->item_count = -EPERM;
 	check(kernel, NIC);
-	assert_finding("use", "the use of the network cannot be read", USRPCI_CHECK_MISSING,
-		       "run as root on the host itself");
+	assert_finding("use", "the configuration of the network cannot be read",
+		       USRPCI_CHECK_MISSING, "run as root on the host itself");
 	for (int i = 0; i < found_count; i++)
 		assert_null(strstr(found[i].text, "nobody"));
 }

@@ -382,7 +382,7 @@ static const struct row findings[] = {
 	{"memlock", " KiB may be pinned: little for DMA memory through vfio", "limits.d",
 	 limit_memory, raise_memory},
 	{"driver", " is a bridge: it cannot be driven from userspace", "none: ", add_port},
-	{"driver", CARD " is with e1000", "usrpci bind " CARD, with_driver},
+	{"driver", CARD " is bound to e1000", "usrpci bind " CARD, with_driver},
 	{"driver", " has no driver", "usrpci bind " CARD, without_driver},
 	{"iommu", "an IOMMU translates for " CARD ": DMA under uio_pci_generic would fault (DMAR)",
 	 "usrpci bind --driver vfio-pci " CARD, uio_behind_iommu},
@@ -399,7 +399,8 @@ static const struct row findings[] = {
 	{"power", " does not answer: powered off (", "echo on > ", power_off, power_on},
 	{"interrupt", ", and uio_pci_generic knows no MSI", "use an IOMMU", without_pin,
 	 enable_iommu},
-	{"interrupt", ": MSI through vfio-pci alone", "", without_pin_on_vfio},
+	{"interrupt", ": its interrupts are MSI, which only vfio-pci delivers", "",
+	 without_pin_on_vfio},
 	{"bar", ") has no address", "Above 4G", without_address, decode_above_4g},
 };
 
@@ -658,10 +659,10 @@ static const struct row uses[] = {
 	    detach_loop),
 	USE(USRPCI_USE_GUEST, "is a mediated device of it",
 	    "echo 1 > /sys/bus/mdev/devices/c0ffee00-1111/remove", mediate, remove_mediated),
-	USE(USRPCI_USE_MEMORY, "memory of dax0.0 is the system's",
+	USE(USRPCI_USE_MEMORY, "memory of dax0.0 is used as system memory",
 	    "daxctl reconfigure-device --mode=devdax --force dax0.0", lend_memory,
 	    take_memory_back),
-	USE(USRPCI_USE_UNKNOWN, "the use of the network cannot be read",
+	USE(USRPCI_USE_UNKNOWN, "the configuration of the network cannot be read",
 	    "run as root on the host itself", hide_network, leave_network),
 };
 

@@ -277,7 +277,7 @@ static void a_network_that_cannot_be_read_counts_as_in_use(void **state)
 
 	set_net(kernel, NULL, -EPERM);
 	assert_use(kernel, NIC, USRPCI_USE_UNKNOWN,
-		   "the use of the network cannot be read: Operation not permitted");
+		   "the configuration of the network cannot be read: Operation not permitted");
 	assert_int_equal(count_uses(kernel, DISK), 0);
 }
 
@@ -367,7 +367,7 @@ static void mounts_that_cannot_be_read_count_as_in_use(void **state)
 
 	fixture_remove(kernel->fixture, "/proc/self/mountinfo");
 	assert_use(kernel, DISK, USRPCI_USE_UNKNOWN,
-		   "what is mounted cannot be read: No such file or directory");
+		   "the list of mounted file systems cannot be read: No such file or directory");
 }
 
 /*
@@ -567,7 +567,7 @@ static void a_disk_that_is_a_target_is_in_use(void **state)
 
 	fixture_mkdir(kernel->fixture, "/sys/module/nvmet");
 	assert_use(kernel, DISK, USRPCI_USE_UNKNOWN,
-		   "what the kernel's nvmet exports cannot be found out");
+		   "it is unknown what the kernel's nvmet exports");
 	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/device_path", "/dev/nvme0n1\n");
 	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/enable", "0\n");
 	assert_int_equal(count_uses(kernel, DISK), 0);
@@ -606,7 +606,8 @@ static void memory_of_the_system_is_in_use(void **state)
 	assert_int_equal(count_uses(kernel, TWIN), 0);
 	fixture_remove(kernel->fixture, PCI_DEVICES "/" TWIN "/dax0.0/driver");
 	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/dax0.0/driver", "kmem");
-	assert_use(kernel, TWIN, USRPCI_USE_MEMORY, "memory of dax0.0 is the system's (kmem)");
+	assert_use(kernel, TWIN, USRPCI_USE_MEMORY,
+		   "memory of dax0.0 is used as system memory (kmem)");
 }
 
 static void memory_in_a_region_of_cxl_is_in_use(void **state)

@@ -95,7 +95,7 @@ static void the_device_is_gone_from_an_access_on(void **state)
 	assert_int_equal(usrpci_read32(&m.bar, EDU_ID), UINT32_MAX);
 	assert_int_equal(usrpci_bar_read(&m.bar, EDU_ID, 4, &value), -ENODEV);
 	assert_int_equal(usrpci_dev_set_bus_master(m.dev, true), -ENODEV);
-	assert_logged(m.fixture, "injected: gone from access 5 on");
+	assert_logged(m.fixture, "injected: the device is gone from access 5 on");
 	close_device(&m);
 }
 

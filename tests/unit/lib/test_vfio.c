@@ -289,8 +289,9 @@ static void the_limit_of_locked_memory_is_reported_with_its_cure(void **state)
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
 	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), 0);
 	assert_int_equal(vfio_domain_ops.grow(&domain->base, &request, add), -ENOMEM);
-	assert_non_null(strstr(message, "2097152 bytes more cannot be pinned: 2097152 are, and "
-					"RLIMIT_MEMLOCK is 3145728: "));
+	assert_non_null(strstr(message,
+			       "2097152 more bytes cannot be pinned: 2097152 bytes are pinned, and "
+			       "RLIMIT_MEMLOCK is 3145728: "));
 	snprintf(want, sizeof(want), "prlimit --pid %d --memlock=4194304:4194304", getpid());
 	assert_non_null(strstr(cure, want));
 	limit.rlim_cur = 4 * MIB;
