@@ -35,7 +35,7 @@
 #define SLOT_SIZE    (256u << 10) /* data of a request, at most */
 #define TRIES_MAX    20           /* drivers in a row that did nothing */
 #define PAUSE_MAX_MS 500
-#define LOOK_MS      1000 /* how often who waits looks whether there is still a keeper */
+#define LOOK_MS      1000 /* how often a waiting thread checks that there is still a keeper */
 
 #define EXIT_GONE 3 /* of the driver: the disk is not there any more */
 
@@ -47,7 +47,7 @@ struct slot {
 };
 
 struct shared {
-	uint32_t ready;  /* the disk has been open once; sleeps on it who starts the keeper */
+	uint32_t ready;  /* the disk has been open once; whoever starts the keeper sleeps on it */
 	uint32_t failed; /* no driver will come any more */
 	int error;       /* why the first one could not open the disk */
 	uint32_t open;   /* the driver that lives has the disk open */
@@ -254,7 +254,7 @@ static void keep(struct keeper *keeper)
 	_exit(EXIT_FAILURE);
 }
 
-/* What ends the first process by a terminal is not for these: they follow it. */
+/* Signals of a terminal are for the first process alone; these processes end after it. */
 static void start_second(struct keeper *keeper)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -268,7 +268,7 @@ static void start_second(struct keeper *keeper)
 
 /* The first process. */
 
-/* Whether there is nobody to wait for. */
+/* Whether no driver will answer any more. */
 static bool is_lost(struct keeper *keeper)
 {
 	if (!load(&keeper->shared->failed) && waitpid(keeper->pid, NULL, WNOHANG) != 0)

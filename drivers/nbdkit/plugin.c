@@ -226,7 +226,7 @@ static uint8_t fua(uint32_t flags)
 static int nvme_pwrite(void *handle, const void *buffer, uint32_t count, uint64_t offset,
 		       uint32_t flags)
 {
-	/* Of a write it is read alone. */
+	/* A write only reads the buffer. */
 	return transfer(USRPCI_NVME_OP_WRITE, fua(flags), (uint8_t *)buffer, count, offset);
 }
 
@@ -255,7 +255,7 @@ static int nvme_flush(void *handle, uint32_t flags)
 	return error;
 }
 
-/* It is a wish: blocks that are there in part alone keep what they have. */
+/* Trim is a hint: blocks that are covered only in part keep their data. */
 static int nvme_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
 	uint32_t size = plugin.about->ns.block_size;

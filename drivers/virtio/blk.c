@@ -31,7 +31,7 @@
 
 #define CONFIG(name) offsetof(struct virtio_blk_config, name)
 
-/* What the device reads and writes of a slot beside the data. */
+/* What the device reads and writes of a slot, apart from the data. */
 struct slot_memory {
 	struct virtio_blk_outhdr header;
 	struct virtio_blk_discard_write_zeroes range;
@@ -84,7 +84,7 @@ static bool offered(const struct usrpci_vblk *vblk, unsigned int feature)
 	return vblk->v.offered >> feature & 1;
 }
 
-/* Reads a field that a feature stands for; without the feature it is as it was. */
+/* Reads a field that exists with a feature; without the feature the value stays as it was. */
 static int read_field(struct usrpci_vblk *vblk, unsigned int feature, size_t offset,
 		      unsigned int width, uint64_t *value)
 {
@@ -99,7 +99,7 @@ static uint32_t at_most(uint64_t value, uint32_t most)
 	return value < most ? (uint32_t)value : most;
 }
 
-/* A command has one segment and one range at most: what asks for more room is of no use. */
+/* A command has at most one segment and one range, so larger limits are of no use. */
 static int read_limits(struct usrpci_vblk *vblk)
 {
 	uint64_t size = UINT32_MAX, discard = 0, zeroes = 0, block = USRPCI_VBLK_SECTOR;
@@ -206,7 +206,7 @@ static void free_all(struct usrpci_vblk *vblk)
 	free(vblk);
 }
 
-/* What of a slot's descriptors never changes. */
+/* Sets the parts of a slot's descriptors that never change. */
 static void describe_slot(struct queue *queue, unsigned int slot)
 {
 	struct vring_desc *desc = &queue->ring.desc[slot * PER_SLOT];

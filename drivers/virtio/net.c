@@ -59,7 +59,7 @@ static uint64_t offered(const struct virtio_net *net, unsigned int feature)
 	return net->v.offered & VIRTIO_BIT(feature);
 }
 
-/* What depends on each other is taken together: 5.1.3.1. */
+/* Features that depend on each other are taken together: 5.1.3.1. */
 static void want_offloads(struct virtio_net *net)
 {
 	const uint64_t segments = VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) |
@@ -75,7 +75,7 @@ static void want_offloads(struct virtio_net *net)
 		net->wanted |= merged;
 }
 
-/* A frame of the MTU must fit in what we give: 5.1.4.2. */
+/* A frame of the MTU must fit in the buffers that we give: 5.1.4.2. */
 static int want_mtu(struct virtio_net *net)
 {
 	bool pieces = net->offload && offered(net, VIRTIO_NET_F_MRG_RXBUF);
@@ -175,7 +175,7 @@ static int limit_rings(struct virtio_net *net)
 	return error;
 }
 
-/* One without an address gets one, as 5.1.5 asks for. */
+/* A device without an address gets one, as 5.1.5 asks for. */
 static int read_mac(struct virtio_net *net, uint8_t mac[ETH_ALEN])
 {
 	uint64_t byte = 0;
@@ -279,7 +279,7 @@ static bool await_command(struct virtio_net *net)
 	return true;
 }
 
-/* 5.1.6.5: what is asked in the first 64 bytes of a block, the answer behind them. */
+/* 5.1.6.5: the request is in the first 64 bytes of a block, and the answer follows. */
 static int command(struct virtio_net *net, uint8_t class, uint8_t cmd, const void *data,
 		   size_t size)
 {
