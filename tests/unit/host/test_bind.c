@@ -636,6 +636,8 @@ static void an_interface_gets_its_name_back_and_is_taken_up(void **state)
 	add_interface(kernel, "lan0", "0x1003\n");
 	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
 	fixture_remove(kernel->fixture, "/sys/class/net/lan0");
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" NIC "/net/lan0/flags");
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" NIC "/net/lan0");
 	add_interface(kernel, "eth0", "0x1002\n");
 	kernel_host(kernel, false);
 	assert_int_equal(restore(kernel, NIC), 0);
