@@ -17,6 +17,24 @@ static const struct option_spec restore_options[] = {
 	{0},
 };
 
+/* Whether there is a record of the device. One that is damaged is one: restore says so. */
+static bool is_recorded(struct cli *cli, const struct usrpci_addr *addr)
+{
+	struct usrpci_journal_entry *entries = NULL;
+	int errors = cli->errors, count;
+	bool found;
+
+	hold_messages();
+	count = usrpci_host_journal(cli->host, &entries);
+	forget_held_messages();
+	found = count < 0 || cli->errors > errors;
+	for (int i = 0; i < count; i++)
+		found |= !usrpci_addr_compare(&entries[i].addr, addr);
+	free(entries);
+	cli->errors = errors;
+	return found;
+}
+
 /* The time to wait is that of all devices together. */
 static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
 {
@@ -30,6 +48,8 @@ static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves
 	while (wait_and_try_again(cli, error));
 	if (error == -ENODEV)
 		return STATUS_DONE; /* gone for good, which was said */
+	if (error == -ENOENT && !is_recorded(cli, addr))
+		error = 0; /* another program has given it back meanwhile */
 	if (error)
 		return status_of_change(error);
 	return exists ? moves_add(moves, &was) : STATUS_DONE;
@@ -57,24 +77,6 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	}
 	free(entries);
 	return status;
-}
-
-/* Whether there is a record of the device. One that is damaged is one: restore says so. */
-static bool is_recorded(struct cli *cli, const struct usrpci_addr *addr)
-{
-	struct usrpci_journal_entry *entries = NULL;
-	int errors = cli->errors, count;
-	bool found;
-
-	hold_messages();
-	count = usrpci_host_journal(cli->host, &entries);
-	forget_held_messages();
-	found = count < 0 || cli->errors > errors;
-	for (int i = 0; i < count; i++)
-		found |= !usrpci_addr_compare(&entries[i].addr, addr);
-	free(entries);
-	cli->errors = errors;
-	return found;
 }
 
 /* What usrpci does not hold is where it should be; the recovery may just have brought it there. */

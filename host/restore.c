@@ -113,8 +113,8 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 	int error = journal_read(host, addr, &record);
 
 	if (error == -ENOENT)
-		return refuse(host->ctx, error, usrpci_addr_format(addr, target.name), NULL,
-			      "usrpci never touched it: there is nothing to restore");
+		log_info(host->ctx, usrpci_addr_format(addr, target.name),
+			 "usrpci never touched it: there is nothing to restore");
 	if (error)
 		return error;
 	if (!device_exists(host, addr))

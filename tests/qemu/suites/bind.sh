@@ -257,7 +257,9 @@ bind@two-at-once-both-come-through()
 	wait $!
 	[ "$(driver_of $nic)" = uio_pci_generic ]
 	[ "$(driver_of $twin)" = uio_pci_generic ]
+	usrpci restore --all &
 	usrpci restore --all
+	wait $!
 	[ "$(driver_of $nic)" = e1000 ]
 	[ "$(driver_of $twin)" = e1000 ]
 }
