@@ -70,11 +70,14 @@ static int guard_uppers(struct guard *guard, const struct leaf *leaf, const char
 
 static int add_frames(struct guard *guard, const struct leaf *leaf, const struct net_item *item)
 {
+	char queue[16];
 	int error = use_add(guard, leaf, USRPCI_USE_FRAMES, item->interface,
 			    "%s carries frames of %s", item->interface, item->text);
 
 	if (!error && !strcmp(item->text, "an XDP program"))
 		return use_cure(guard, "ip link set dev %s xdp off", item->interface);
+	if (!error && sscanf(item->text, "filters of tc (%15[^)])", queue) == 1)
+		return use_cure(guard, "tc qdisc del dev %s %s", item->interface, queue);
 	if (!error && !strcmp(item->text, "a packet socket"))
 		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s",
 				item->interface);

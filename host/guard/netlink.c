@@ -179,6 +179,24 @@ static int parse_link(const struct nlmsghdr *header, void *list)
 	return result_of(error);
 }
 
+/* Frames that come in may go elsewhere there, before anybody else sees them. */
+static int parse_queue(const struct nlmsghdr *header, void *list)
+{
+	const struct tcmsg *message = mnl_nlmsg_get_payload(header);
+	struct attributes found = {0};
+	char interface[IF_NAMESIZE];
+	const char *kind;
+
+	mnl_attr_parse(header, sizeof(*message), keep_attribute, &found);
+	if (!found.of[TCA_KIND] || mnl_attr_validate(found.of[TCA_KIND], MNL_TYPE_NUL_STRING))
+		return MNL_CB_OK;
+	kind = mnl_attr_get_str(found.of[TCA_KIND]);
+	if ((strcmp(kind, "clsact") != 0 && strcmp(kind, "ingress") != 0) ||
+	    !if_indextoname((unsigned int)message->tcm_ifindex, interface))
+		return MNL_CB_OK;
+	return result_of(net_add(list, interface, NET_FRAMES, "filters of tc (%s)", kind));
+}
+
 static struct mnl_socket *open_socket(void)
 {
 	const struct timeval deadline = {.tv_sec = ANSWER_SECONDS};
@@ -218,22 +236,30 @@ static int ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t par
 	return errno > 0 && errno <= ERRNO_MAX ? -errno : -EPROTO;
 }
 
-static struct nlmsghdr *new_request(char buffer[256], uint16_t type, uint16_t flags)
+static struct nlmsghdr *new_request(char buffer[256], uint16_t type, uint16_t flags, size_t size)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(memset(buffer, 0, 256));
 
 	request->nlmsg_type = type;
 	request->nlmsg_flags = NLM_F_REQUEST | flags;
 	request->nlmsg_seq = 1;
-	mnl_nlmsg_put_extra_header(request, sizeof(struct rtgenmsg));
+	mnl_nlmsg_put_extra_header(request, size);
 	return request;
 }
 
-static int dump(struct mnl_socket *socket, uint16_t type, mnl_cb_t parse, void *data)
+static int dump(struct mnl_socket *socket, uint16_t type, size_t size, mnl_cb_t parse, void *data)
 {
 	char buffer[256];
 
-	return ask(socket, new_request(buffer, type, NLM_F_DUMP), parse, data);
+	return ask(socket, new_request(buffer, type, NLM_F_DUMP, size), parse, data);
+}
+
+/* A kernel without traffic control knows no such request. */
+static int dump_queues(struct mnl_socket *socket, struct net_list *list)
+{
+	int error = dump(socket, RTM_GETQDISC, sizeof(struct tcmsg), parse_queue, list);
+
+	return error == -EOPNOTSUPP ? 0 : error;
 }
 
 int netlink_read(struct net_list *list)
@@ -243,9 +269,10 @@ int netlink_read(struct net_list *list)
 
 	if (!socket)
 		return -errno;
-	error = dump(socket, RTM_GETLINK, parse_link, list) ?:
-		dump(socket, RTM_GETADDR, parse_address, list) ?:
-		dump(socket, RTM_GETROUTE, parse_route, list);
+	error = dump(socket, RTM_GETLINK, sizeof(struct rtgenmsg), parse_link, list) ?:
+		dump(socket, RTM_GETADDR, sizeof(struct rtgenmsg), parse_address, list) ?:
+		dump(socket, RTM_GETROUTE, sizeof(struct rtgenmsg), parse_route, list) ?:
+		dump_queues(socket, list);
 	mnl_socket_close(socket);
 	return error;
 }
@@ -292,7 +319,7 @@ static int parse_upper(const struct nlmsghdr *header, void *data)
 static int read_elsewhere(struct elsewhere *elsewhere, struct mnl_socket *socket)
 {
 	char buffer[256];
-	struct nlmsghdr *request = new_request(buffer, RTM_GETNSID, 0);
+	struct nlmsghdr *request = new_request(buffer, RTM_GETNSID, 0, sizeof(struct rtgenmsg));
 	int error;
 
 	elsewhere->own_id = -1;
@@ -300,7 +327,7 @@ static int read_elsewhere(struct elsewhere *elsewhere, struct mnl_socket *socket
 	error = ask(socket, request, parse_id, elsewhere);
 	if (error || elsewhere->own_id < 0)
 		return error;
-	return dump(socket, RTM_GETLINK, parse_upper, elsewhere);
+	return dump(socket, RTM_GETLINK, sizeof(struct rtgenmsg), parse_upper, elsewhere);
 }
 
 /* A thread can go to another namespace alone, and needs no way back. */

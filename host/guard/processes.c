@@ -8,11 +8,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "array.h"
@@ -119,14 +121,26 @@ static int look_at_process(void *data, const char *pid)
 	return error;
 }
 
+/*
+ * An empty /proc shows no process, not that there is none; one that is not the kernel's, as in a
+ * copy of a system, shows nothing at all.
+ */
+static bool is_of_kernel(struct usrpci_host *host)
+{
+	struct statfs status;
+	char proc[PATH_SIZE];
+
+	return !path_format(host->ctx, proc, "/proc") && !statfs(proc, &status) &&
+	       status.f_type == PROC_SUPER_MAGIC && file_exists(host->ctx, "/proc/self/fd");
+}
+
 int open_files_read(struct usrpci_host *host, struct open_files *files)
 {
 	struct search search = {.host = host, .files = files, .live = host_is_live(host)};
 	int error = -ENOENT;
 
 	files->read = true;
-	/* An empty /proc shows no process, not that there is none. */
-	if (!search.live || file_exists(host->ctx, "/proc/self/fd"))
+	if (!search.live || is_of_kernel(host))
 		error = host_each_process(host, look_at_process, &search);
 	if (error == -ENOMEM)
 		return error;

@@ -208,6 +208,15 @@ guard@a-nic-with-an-xdp-program()
 	expect_fail 3 "nobody uses $nic" usrpci check $nic
 }
 
+guard@a-nic-whose-frames-tc-sends-elsewhere()
+{
+	tc qdisc add dev "$eth" clsact
+	refused $nic e1000 "$eth carries frames of filters of tc \(clsact\)"
+	expect_fail 3 "tc qdisc del dev $eth clsact" usrpci check $nic
+	tc qdisc del dev "$eth" clsact
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
+}
+
 # sysfs still shows the host's interfaces to it, but netlink another network.
 guard@a-program-in-a-network-namespace-of-its-own-does-not-guess()
 {
@@ -358,6 +367,18 @@ guard@show-says-who-uses-a-device()
 {
 	ip address add 192.0.2.1/24 dev "$eth"
 	expect_output "$eth carries 192.0.2.1/24" usrpci show $nic
+}
+
+# As in a copy of a system that somebody works in.
+guard@a-proc-that-is-not-the-kernels-shows-nothing()
+{
+	unshare -m bash -c "
+		mount -t tmpfs none /proc
+		mkdir -p /proc/self/fd /proc/1/fd
+		LD_LIBRARY_PATH=$USRPCI_BUILD/lib:$USRPCI_BUILD/host usrpci bind $nic 2>$scratch/log" && fail "it was not refused"
+	cat "$scratch/log"
+	grep -q '/proc is not mounted: open files cannot be seen' "$scratch/log"
+	[ "$(driver_of $nic)" = e1000 ]
 }
 
 guard@without-proc-everything-counts-as-in-use()
