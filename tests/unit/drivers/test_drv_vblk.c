@@ -35,11 +35,11 @@ struct bench {
 static void execute(struct bench *bench, const struct model_piece *pieces, unsigned int count)
 {
 	const struct virtio_blk_outhdr *header = (const void *)pieces[0].bytes;
-	size_t offset = header->sector * USRPCI_VBLK_SECTOR;
+	size_t offset = usrpci_le64(header->sector) * USRPCI_VBLK_SECTOR;
 
 	assert_int_equal(pieces[0].size, sizeof(*header));
 	assert_true(pieces[count - 1].writable && pieces[count - 1].size == 1);
-	switch (header->type) {
+	switch (usrpci_le32(header->type)) {
 	case VIRTIO_BLK_T_IN:
 		assert_true(count == 3 && pieces[1].writable);
 		assert_true(offset + pieces[1].size <= DISK);
@@ -80,8 +80,8 @@ static void notify(struct model *model, uint16_t queue)
 static int setup(void **state)
 {
 	static struct bench bench;
-	uint64_t sectors = SECTORS;
-	uint32_t most = 1024;
+	uint64_t sectors = usrpci_le64(SECTORS);
+	uint32_t most = usrpci_le32(1024);
 
 	memset(&bench, 0, sizeof(bench));
 	if (fixture_setup(state))

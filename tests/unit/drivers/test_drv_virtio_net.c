@@ -131,7 +131,7 @@ static const struct usrpci_nic_options by_default, with_offload = {.offload = tr
 static void receive_raw(struct bench *bench, uint16_t queue, size_t size, uint16_t buffers,
 			uint32_t length)
 {
-	struct virtio_net_hdr_v1 header = {.num_buffers = buffers};
+	struct virtio_net_hdr_v1 header = {.num_buffers = usrpci_le16(buffers)};
 	struct model_piece pieces[256];
 	unsigned int count;
 	int head = model_fetch(&bench->model, queue, pieces, &count);

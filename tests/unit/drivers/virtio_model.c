@@ -58,7 +58,8 @@ static uint64_t model_read(void *data, size_t offset, unsigned int width)
 	if (offset == MODEL_ISR)
 		return take_isr(model);
 	assert_in_range(offset, MODEL_CONFIG, MODEL_CONFIG + sizeof(model->config) - width);
-	memcpy(&value, model->config + offset - MODEL_CONFIG, width);
+	for (unsigned int i = 0; i < width; i++)
+		value |= (uint64_t)model->config[offset - MODEL_CONFIG + i] << 8 * i;
 	return value;
 }
 
@@ -174,8 +175,10 @@ static void model_write(void *data, size_t offset, unsigned int width, uint64_t 
 static void add_cap(uint8_t *config, uint8_t at, uint8_t next, uint8_t type, uint32_t offset,
 		    uint32_t length)
 {
-	uint32_t multiplier = 4;
+	uint32_t multiplier = usrpci_le32(4);
 
+	offset = usrpci_le32(offset);
+	length = usrpci_le32(length);
 	config[at] = USRPCI_CAP_VENDOR;
 	config[at + 1] = next;
 	config[at + 2] = 20;
@@ -232,7 +235,7 @@ unsigned int model_available(struct model *model, uint16_t queue)
 {
 	struct model_queue *q = &model->queues[queue];
 
-	return q->enable ? (uint16_t)(avail_of(model, q)->idx - q->next_avail) : 0;
+	return q->enable ? (uint16_t)(usrpci_le16(avail_of(model, q)->idx) - q->next_avail) : 0;
 }
 
 int model_fetch(struct model *model, uint16_t queue, struct model_piece *pieces,
@@ -246,19 +249,20 @@ int model_fetch(struct model *model, uint16_t queue, struct model_piece *pieces,
 	if (model_available(model, queue) == 0)
 		return -1;
 	assert_true(model_available(model, queue) <= q->size);
-	head = id = avail_of(model, q)->ring[q->next_avail++ % q->size];
+	head = id = usrpci_le16(avail_of(model, q)->ring[q->next_avail++ % q->size]);
 	/* With event indices: the device wants to know of the next one. */
-	used_of(model, q)->ring[q->size].id = q->next_avail;
+	used_of(model, q)->ring[q->size].id = usrpci_le32(q->next_avail);
 	for (;;) {
 		assert_true(id < q->size && *count < q->size);
 		pieces[(*count)++] = (struct model_piece){
-			.bytes = reach(model, desc[id].addr, desc[id].len),
-			.size = desc[id].len,
-			.writable = desc[id].flags & VRING_DESC_F_WRITE,
+			.bytes = reach(model, usrpci_le64(desc[id].addr),
+				       usrpci_le32(desc[id].len)),
+			.size = usrpci_le32(desc[id].len),
+			.writable = usrpci_le16(desc[id].flags) & VRING_DESC_F_WRITE,
 		};
-		if (!(desc[id].flags & VRING_DESC_F_NEXT))
+		if (!(usrpci_le16(desc[id].flags) & VRING_DESC_F_NEXT))
 			return head;
-		id = desc[id].next;
+		id = usrpci_le16(desc[id].next);
 	}
 }
 
@@ -266,8 +270,8 @@ void model_use(struct model *model, uint16_t queue, uint32_t id, uint32_t length
 {
 	struct model_queue *q = &model->queues[queue];
 
-	used_of(model, q)->ring[q->next_used++ % q->size] = (struct vring_used_elem){.id = id,
-										     .len = length};
+	used_of(model, q)->ring[q->next_used++ % q->size] =
+		(struct vring_used_elem){.id = usrpci_le32(id), .len = usrpci_le32(length)};
 }
 
 static void interrupt(struct model *model, uint16_t vector, uint8_t cause)
@@ -286,12 +290,12 @@ void model_tell(struct model *model, uint16_t queue)
 	struct model_queue *q = &model->queues[queue];
 	struct vring_avail *avail = avail_of(model, q);
 	struct vring_used *used = used_of(model, q);
-	uint16_t before = used->idx;
-	bool wanted = !(avail->flags & VRING_AVAIL_F_NO_INTERRUPT);
+	uint16_t before = usrpci_le16(used->idx);
+	bool wanted = !(usrpci_le16(avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 
-	used->idx = q->next_used;
+	used->idx = usrpci_le16(q->next_used);
 	if (model->taken >> VIRTIO_RING_F_EVENT_IDX & 1)
-		wanted = vring_need_event(avail->ring[q->size], used->idx, before);
+		wanted = vring_need_event(usrpci_le16(avail->ring[q->size]), q->next_used, before);
 	if (wanted)
 		interrupt(model, q->vector, 1);
 }
