@@ -85,7 +85,7 @@ static int wait_for_kernel(struct usrpci_host *host, const struct target *target
 	while (state_is_held(host, name, text, sizeof(text))) {
 		if (clock_ms() >= end)
 			return refuse(host->ctx, -EBUSY, target->name,
-				      "end whoever uses it, or reboot", "%s",
+				      "end the program that uses it, or reboot", "%s",
 				      text[0] ? text : "another process is moving it");
 		sleep_ms(20);
 	}
@@ -179,8 +179,8 @@ static void log_stuck(struct usrpci_host *host, const struct target *target, con
 
 	file_read(host->ctx, wchan, sizeof(wchan), "/proc/%d/wchan", pid);
 	log_error(host->ctx, target->name,
-		  "end whoever uses it; then usrpci restore brings it back", "%s%s%s", text,
-		  wchan[0] ? " in " : "", wchan);
+		  "end the program that uses it; then usrpci restore brings it back", "%s%s%s",
+		  text, wchan[0] ? " in " : "", wchan);
 }
 
 /* The file that is held tells every program, also after this one has ended, what goes on. */
@@ -225,8 +225,7 @@ static int unbind(struct usrpci_host *host, struct target *target)
 		return refused(host, target, error, "take it from its driver", "driver/unbind");
 	if (settle(host, target, "", host->settle_ms))
 		return 0;
-	return report(host->ctx, -EIO, target->name, "dmesg | tail", "%s does not let go of it",
-		      old);
+	return report(host->ctx, -EIO, target->name, "dmesg | tail", "%s does not release it", old);
 }
 
 /* vfio-pci refuses devices that are known to harm the host, and says so in the kernel's log alone. */

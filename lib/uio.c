@@ -238,7 +238,7 @@ static int forget_earlier(struct usrpci_dev *dev)
 		if (error != -EIO)
 			return error;
 		return answers(dev) ? report(dev->ctx, -EOPNOTSUPP, dev->name, NULL,
-					     "the kernel delivers no interrupt of it")
+					     "the kernel delivers no interrupts of the device")
 				    : dev_gone(dev);
 	}
 	error = file_read_u64(dev->ctx, &event, "/sys/class/uio/uio%u/event", uio->number);

@@ -135,7 +135,8 @@ static int find_one(const struct host_view *view, struct declared_device *device
 		}
 	}
 	if (matches > 1)
-		return refuse(view->host->ctx, -ENODEV, object, "say more of it, Address= perhaps",
+		return refuse(view->host->ctx, -ENODEV, object,
+			      "add another condition, Address= for example",
 			      "%d devices are as this says: all are left alone", matches);
 	device->found = matches;
 	device->refused = false;

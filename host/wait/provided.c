@@ -134,7 +134,7 @@ static int wait_for_all(struct usrpci_host *host, struct provided_of *of, const 
 	do {
 		if (!is_held(host, of->name, driver))
 			return refuse(host->ctx, -EIO, of->name, "dmesg | tail",
-				      "%s took it and let go of it again", driver);
+				      "%s took it and released it again", driver);
 		of->now_count = provided_list(host, of->addr, of->now);
 		waited = clock_ms() - start;
 		if (nvme_is_live(host, of->name) && is_back(of, waited < host->settle_ms / 3))

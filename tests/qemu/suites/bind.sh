@@ -363,7 +363,7 @@ bind@a-driver-that-lets-go-again-keeps-the-record()
 	monitor device_add nvme,id=double,bus=rp0,serial=disk0
 	wait_for 20 test -e /sys/bus/pci/devices/$hotplug/nvme
 	wait_for 20 grep -q live /sys/bus/pci/devices/$hotplug/nvme/nvme*/state
-	expect_fail 1 'nvme (took it and let go of it again|did not take it)' usrpci restore $nvme
+	expect_fail 1 'nvme (took it and released it again|did not take it)' usrpci restore $nvme
 	[ -z "$(driver_of $nvme)" ]
 	[ -e /run/usrpci/journal/$nvme ]
 	monitor device_del double

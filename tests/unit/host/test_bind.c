@@ -611,7 +611,7 @@ static void a_driver_that_lets_go_again_keeps_the_record(void **state)
 	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
 	kernel->fickle = "e1000";
 	assert_int_equal(restore(kernel, NIC), -EIO);
-	assert_logged(kernel->fixture, "e1000 took it and let go of it again");
+	assert_logged(kernel->fixture, "e1000 took it and released it again");
 	assert_int_equal(journal_count(kernel), 1);
 	kernel->fickle = NULL;
 	assert_int_equal(restore(kernel, NIC), 0);

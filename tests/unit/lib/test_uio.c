@@ -137,7 +137,7 @@ static void an_interrupt_that_uio_does_not_have_is_no_unplugging(void **state)
 	fixture_link(*state, "/dev/uio2", "/proc/self/mem");
 	assert_int_equal(usrpci_dev_open(ctx, ADDR, &dev), 0);
 	assert_int_equal(usrpci_irq_enable(dev, USRPCI_IRQ_INTX, 1), -EOPNOTSUPP);
-	assert_logged(*state, "the kernel delivers no interrupt of it");
+	assert_logged(*state, "the kernel delivers no interrupts of the device");
 	assert_int_equal(usrpci_config_read16(dev, PCI_VENDOR_ID, &vendor), 0);
 	usrpci_dev_close(dev);
 }
