@@ -182,6 +182,7 @@ static int add_holder(const struct disk_tables *tables, const struct leaf *disk,
 {
 	struct guard *guard = tables->guard;
 	char title[128];
+	const char *quote;
 	int error;
 
 	if (file_read(guard->host->ctx, title, sizeof(title), "/sys/class/block/%s/dm/name",
@@ -189,8 +190,11 @@ static int add_holder(const struct disk_tables *tables, const struct leaf *disk,
 		title[0] = '\0';
 	error = use_add(guard, disk, USRPCI_USE_HOLDER, disk->name, "%s is held by %s%s%s%s",
 			disk->name, holder, title[0] ? " (" : "", title, title[0] ? ")" : "");
+	/* The kernel's names have "\x20" for a blank, which a shell would take apart. */
+	quote = strchr(title, '\\') || strchr(title, ' ') ? "'" : "";
 	if (!error && title[0])
-		return use_cure(guard, "dmsetup remove %s # LVM: vgchange -a n", title);
+		return use_cure(guard, "dmsetup remove %s%s%s # LVM: vgchange -a n", quote, title,
+				quote);
 	if (!error && file_exists(guard->host->ctx, "/sys/class/block/%s/md", holder))
 		return use_cure(guard, "mdadm --stop /dev/%s", holder);
 	return error;

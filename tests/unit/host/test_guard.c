@@ -346,6 +346,9 @@ static void a_holder_and_what_is_mounted_above_it_are_found(void **state)
 	assert_int_equal(found[0].kind, USRPCI_USE_HOLDER);
 	assert_string_equal(found[0].text, "nvme0n1 is held by dm-0 (vg-root)");
 	assert_string_equal(found[1].text, "dm-0 is mounted on /");
+	fixture_text(kernel->fixture, "/sys/class/block/dm-0/dm/name", "odd\\x20name\n");
+	count_uses(kernel, DISK);
+	assert_string_equal(found[0].cure, "dmsetup remove 'odd\\x20name' # LVM: vgchange -a n");
 }
 
 static void the_head_of_a_multipath_disk_is_found(void **state)
