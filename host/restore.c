@@ -88,6 +88,7 @@ static int bring_back(struct usrpci_host *host, struct target *target,
 	struct binding was;
 	int error = 0;
 
+	target->returns = true;
 	strcpy(was.driver, entry->driver);
 	strcpy(was.driver_override, entry->driver_override);
 	if (strcmp(target->now.driver, was.driver)) {

@@ -22,6 +22,7 @@ struct target {
 	bool tentative;         /* bind.c: no error is logged when wanted does not take it */
 	bool stuck;             /* the kernel has not answered: it must not be touched */
 	bool released;          /* bind.c: a bridge of the group, taken from its driver alone */
+	bool returns;           /* restore gives it back, and knows no force */
 	bool new_record;        /* bind.c: the journal's record of it is this call's */
 };
 

@@ -989,6 +989,7 @@ static void a_program_on_vfio_is_not_torn_off_even_by_force(void **state)
 	fixture_link(kernel->fixture, "/proc/4711/fd/3", "/dev/vfio/7");
 	fixture_text(kernel->fixture, "/proc/4711/comm", "driver\n");
 	assert_int_equal(restore(kernel, VF), -EBUSY);
+	assert_null(strstr(kernel->fixture->log, "--force"));
 	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), -EBUSY);
 	assert_logged(kernel->fixture, "pid 4711 (driver) has /dev/vfio/7 open");
 	assert_driver(kernel, VF, "vfio-pci");
