@@ -17,10 +17,10 @@ peer=0000:00:05.0
 lend_end@gives-back-late-rather-than-never()
 {
 	expect_output "waiting for .* which has been changing this host" usrpci run "$edu" -- \
-		sh -c 'touch /tmp/ready; sleep 2' &
+		sh -c 'touch /tmp/ready; sleep 1' &
 	local run=$!
 	wait_for 20 test -e /tmp/ready
-	flock /run/usrpci/lock sleep 12
+	flock /run/usrpci/lock sleep 16 # it says so after 10
 	wait "$run"
 	rm /tmp/ready
 }
