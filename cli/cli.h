@@ -112,6 +112,6 @@ extern const struct command command_complete, command_apply, command_bar, comman
 	command_run, command_serve, command_show, command_vfs;
 extern const struct command command_net, command_net_driver;
 
-/* The names that list knows (cmd_list.c), in the form of did_you_mean(). */
+/* The names that list knows (commands/cmd_list.c), in the form of did_you_mean(). */
 const char *list_column(const void *data, size_t index);
 const char *list_class(const void *data, size_t index);

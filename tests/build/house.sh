@@ -222,10 +222,10 @@ every_command_has_a_man_page()
 	local command
 	cd "$1" || return
 	compgen -G "man/usrpci-*" >/dev/null || skip "no command has a page yet"
-	compgen -G 'cli/cmd_*.c' >/dev/null || skip "there is no cli/cmd_*.c"
+	compgen -G 'cli/commands/cmd_*.c' >/dev/null || skip "there is no cli/commands/cmd_*.c"
 	sources cli | sed -n 's|.*/cmd_\(.*\)\.c$|\1|p' | while read -r command; do
 		compgen -G "man/usrpci-$command.[18]*" >/dev/null ||
-			echo "cli/cmd_$command.c: no man/usrpci-$command.8.scd"
+			echo "cli/commands/cmd_$command.c: no man/usrpci-$command.8.scd"
 	done
 }
 
@@ -316,7 +316,7 @@ rule "nothing is left to do" nothing_is_left_to_do 1 lib/a.c "/* TO""DO: all */\
 rule "each public header has a man page" every_header_has_a_man_page 1 \
 	include/usrpci/dma.h '' include/usrpci/host.h '' man/usrpci_host.3.scd ''
 rule "each command has a man page" every_command_has_a_man_page 1 \
-	cli/cmd_bind.c '' cli/cmd_list.c '' man/usrpci-bind.1.scd ''
+	cli/commands/cmd_bind.c '' cli/commands/cmd_list.c '' man/usrpci-bind.1.scd ''
 rule "each environment variable is in the table of HACKING.md" environment_variables_are_listed 1 \
 	HACKING.md '| `USRPCI_A`, `_B` |\n' lib/a.c 'getenv("USRPCI_A");\nsecure_getenv("USRPCI_A_B");\ngetenv("USRPCI_C");\n'
 finish

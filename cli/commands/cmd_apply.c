@@ -3,7 +3,7 @@
  * usrpci apply: makes this host what its files say.
  */
 
-#include "fleet/declared.h"
+#include "commands/declared.h"
 
 static const struct option_spec apply_options[] = {DECLARED_OPTIONS, {0}};
 

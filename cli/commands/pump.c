@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "net/pump.h"
+#include "commands/pump.h"
 
 #define HEADER  ((size_t)sizeof(struct virtio_net_hdr_v1))
 #define BATCH   32

@@ -15,7 +15,7 @@
 #include <strings.h>
 
 #include "device.h"
-#include "registers.h"
+#include "commands/registers.h"
 
 struct completion {
 	struct cli *cli;

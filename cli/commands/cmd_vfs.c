@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "device.h"
-#include "fleet/wait.h"
+#include "wait.h"
 #include "number.h"
 
 enum { OPTION_NO_DRIVER = OPTION_LONG };

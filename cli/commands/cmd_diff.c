@@ -3,7 +3,7 @@
  * usrpci diff: what apply would do, which is a dry run of it, with an exit status that tells.
  */
 
-#include "fleet/declared.h"
+#include "commands/declared.h"
 
 static const struct option_spec diff_options[] = {DECLARED_OPTIONS, {0}};
 

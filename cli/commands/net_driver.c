@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "net/pump.h"
+#include "commands/pump.h"
 
 #define BEAT_MS    1000 /* between two questions whether the driver lives */
 #define START_MS   5000 /* until it must say that frames flow */

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "number.h"
-#include "fleet/wait.h"
+#include "wait.h"
 
 enum { TRIES_APART_MS = 250, LONGEST_WAIT_S = 1000000 };
 

@@ -6,7 +6,7 @@
 #include <getopt.h>
 
 #include "moves.h"
-#include "fleet/wait.h"
+#include "wait.h"
 
 enum { OPTION_USER = OPTION_LONG, OPTION_GROUP };
 

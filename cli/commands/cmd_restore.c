@@ -9,7 +9,7 @@
 
 #include "device.h"
 #include "moves.h"
-#include "fleet/wait.h"
+#include "wait.h"
 
 static const struct option_spec restore_options[] = {
 	{'a', "all", NULL, "all devices that usrpci has taken"},

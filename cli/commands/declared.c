@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 
-#include "fleet/declared.h"
+#include "commands/declared.h"
 
 int declared_options(struct cli *cli, struct declared *declared)
 {

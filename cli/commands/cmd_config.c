@@ -12,7 +12,7 @@
 
 #include "device.h"
 #include "output.h"
-#include "registers.h"
+#include "commands/registers.h"
 
 static const struct option_spec config_options[] = {
 	{'f', "force", NULL, "write although a kernel driver holds the device"},

@@ -13,7 +13,7 @@
 #include "moves.h"
 #include "number.h"
 #include "program.h"
-#include "fleet/wait.h"
+#include "wait.h"
 
 enum {
 	OPTION_HUGEPAGES = OPTION_LONG,

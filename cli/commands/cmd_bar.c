@@ -12,7 +12,7 @@
 #include "device.h"
 #include "number.h"
 #include "output.h"
-#include "registers.h"
+#include "commands/registers.h"
 
 static const struct option_spec bar_options[] = {
 	{'f', "force", NULL, "access it although a kernel driver holds the device"},

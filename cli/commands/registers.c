@@ -14,7 +14,7 @@
 
 #include "device.h"
 #include "number.h"
-#include "registers.h"
+#include "commands/registers.h"
 
 static const struct {
 	uint8_t offset, width;
