@@ -3,13 +3,14 @@
  * The guard's part for open files: which process has a file of the device, or of anything below it,
  * open. Besides breaking that process, taking the device from its driver may wait for it in the
  * kernel, unkillably. Files are known by their device numbers, whatever they are called in whose
- * /dev; those of sysfs by their paths.
+ * /dev; those of sysfs and /proc/bus/pci by their paths.
  *
  * Files that were mapped and then closed are not seen, nor those on their way through a socket.
  */
 
 #include <errno.h>
 #include <linux/major.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,9 @@
 
 /* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCu
+
+/* And that of users: PROC_USER_INIT_INO. */
+#define FIRST_USER_NAMESPACE 0xEFFFFFFDu
 
 /* Of /dev/watchdog: WATCHDOG_MINOR of the kernel's linux/miscdevice.h. */
 #define WATCHDOG_MINOR 130
@@ -130,13 +134,37 @@ static bool is_register(const struct leaf *leaf, const char *path)
 	char part[NAME_SIZE + 16];
 
 	snprintf(part, sizeof(part), "/%s/resource", leaf->name);
-	return leaf_is(leaf, "pci") && strstr(path, "/devices/") && strstr(path, part);
+	return strstr(path, "/devices/") && strstr(path, part);
+}
+
+static bool ends_with(const char *path, const char *end)
+{
+	size_t length = strlen(path), size = strlen(end);
+
+	return length >= size && !strcmp(path + length - size, end);
+}
+
+/*
+ * "/proc/bus/pci/03/00.0", and "/proc/bus/pci/0001:03/00.0" in other domains than 0: whoever has
+ * this file open may map the BARs by it (drivers/pci/proc.c of the kernel).
+ */
+static bool is_of_proc(const struct leaf *leaf, const char *path)
+{
+	struct usrpci_addr addr;
+	char domain[16] = "", end[64];
+
+	if (usrpci_addr_parse(leaf->name, &addr))
+		return false;
+	if (addr.domain)
+		snprintf(domain, sizeof(domain), "%04x:", addr.domain);
+	snprintf(end, sizeof(end), "/bus/pci/%s%02x/%02x.%x", domain, addr.bus, addr.dev, addr.fn);
+	return ends_with(path, end);
 }
 
 static bool is_file_of(const struct guard *guard, const struct leaf *leaf,
 		       const struct open_file *file)
 {
-	if (is_register(leaf, file->path))
+	if (leaf_is(leaf, "pci") && (is_register(leaf, file->path) || is_of_proc(leaf, file->path)))
 		return true;
 	if (!host_is_live(guard->host))
 		return has_name(leaf, file->path);
@@ -179,11 +207,29 @@ static int add_processes(struct guard *guard, const struct open_files *files)
 	return error;
 }
 
+/* Root there sees no file of the host's root, and without an error. */
+static bool is_user_namespace(struct usrpci_host *host)
+{
+	unsigned int first, below, count;
+	struct stat status;
+	char map[64];
+
+	if (host_is_live(host) && !stat("/proc/self/ns/user", &status) &&
+	    status.st_ino != FIRST_USER_NAMESPACE)
+		return true;
+	if (file_read(host->ctx, map, sizeof(map), "/proc/self/uid_map") < 0)
+		return false;
+	return sscanf(map, "%u %u %u", &first, &below, &count) != 3 || first || below ||
+	       count != UINT32_MAX;
+}
+
 /* Whoever may not look into other processes, even root in a container, must not guess. */
 static const char *blindness(struct usrpci_host *host, bool hidden)
 {
 	struct stat status;
 
+	if (is_user_namespace(host))
+		return "run on the host itself: this user namespace hides what the host's processes hold";
 	if (!host_is_live(host))
 		return hidden ? "run as root" : NULL;
 	if (!stat("/proc/self/ns/pid", &status) && status.st_ino != FIRST_PID_NAMESPACE)

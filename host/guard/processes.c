@@ -2,7 +2,7 @@
 /*
  * Reads which files processes have open, see processes.h. Only those are kept that may be a
  * device's: character and block devices, whatever they are called in whose /dev, and the files of
- * registers in sysfs, which are known by their paths (proc_pid_fd(5)).
+ * registers in sysfs and /proc/bus/pci, which are known by their paths (proc_pid_fd(5)).
  */
 
 #include <dirent.h>
@@ -48,10 +48,11 @@ static int keep(const struct search *search, const char *path, const struct stat
 	return file->path ? 0 : -ENOMEM;
 }
 
-/* "/sys/devices/pci0000:00/0000:03:00.0/resource0" */
+/* "/sys/devices/pci0000:00/0000:03:00.0/resource0", "/proc/bus/pci/03/00.0" */
 static bool is_register(const char *path)
 {
-	return strstr(path, "/devices/") && strstr(path, "/resource");
+	return (strstr(path, "/devices/") && strstr(path, "/resource")) ||
+	       strstr(path, "/bus/pci/");
 }
 
 /* A server of files that is gone is not waited for. A host made of files has paths alone. */

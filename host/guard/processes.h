@@ -14,7 +14,7 @@ struct usrpci_host;
 
 struct open_file {
 	char pid[12];
-	mode_t type;  /* S_IFCHR, S_IFBLK; 0: the file of a register in sysfs, or not known */
+	mode_t type;  /* S_IFCHR, S_IFBLK; 0: the file of a register, or not known */
 	dev_t number; /* of the device */
 	char *path;   /* as the process knows it */
 };

@@ -461,6 +461,38 @@ static void an_open_resource_file_is_a_use(void **state)
 	assert_int_equal(found[0].kind, USRPCI_USE_OPEN);
 }
 
+static void an_open_file_of_the_bus_in_proc_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+	const char *far = "0001:00:03.0";
+
+	add_device(kernel, far, 0x020000, "e1000", NULL);
+	fixture_link(kernel->fixture, "/proc/9/fd/7", "/proc/bus/pci/00/03.0");
+	fixture_text(kernel->fixture, "/proc/9/comm", "sleep\n");
+	assert_use(kernel, NIC, USRPCI_USE_OPEN, "pid 9 (sleep) has /proc/bus/pci/00/03.0 open");
+	assert_int_equal(count_uses(kernel, far), 0);
+	assert_int_equal(count_uses(kernel, DISK), 0);
+	fixture_remove(kernel->fixture, "/proc/9/fd/7");
+	fixture_link(kernel->fixture, "/proc/9/fd/7", "/proc/bus/pci/0001:00/03.0");
+	assert_use(kernel, far, USRPCI_USE_OPEN,
+		   "pid 9 (sleep) has /proc/bus/pci/0001:00/03.0 open");
+	assert_int_equal(count_uses(kernel, NIC), 0);
+}
+
+static void a_user_namespace_hides_who_uses_a_device(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/self/uid_map", "         0          0 4294967295\n");
+	assert_int_equal(count_uses(kernel, NIC), 0);
+	fixture_text(kernel->fixture, "/proc/self/uid_map", "         0          0          1\n");
+	assert_use(kernel, NIC, USRPCI_USE_UNKNOWN,
+		   "the files that other programs have open cannot be seen");
+	assert_non_null(strstr(found[0].cure, "user namespace"));
+	fixture_text(kernel->fixture, "/proc/self/uid_map", "");
+	assert_int_equal(count_uses(kernel, NIC), 1);
+}
+
 static void an_open_disk_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -838,6 +870,8 @@ int main(void)
 		TEST(virtual_functions_hang_on_their_parent),
 		TEST(open_files_name_their_process),
 		TEST(an_open_resource_file_is_a_use),
+		TEST(an_open_file_of_the_bus_in_proc_is_a_use),
+		TEST(a_user_namespace_hides_who_uses_a_device),
 		TEST(an_open_disk_is_a_use),
 		TEST(files_of_all_classes_below_a_device_count),
 		TEST(a_vfio_group_that_is_open_is_a_use),
