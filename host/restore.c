@@ -82,18 +82,30 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 	return vfio_node_return(host, &record) ?: journal_drop(host, &target->info.addr);
 }
 
+/* A device is not stopped, nor robbed of its functions, for a driver that cannot be had. */
+static int load_former_driver(struct usrpci_host *host, const struct target *target,
+			      const struct journal_record *record)
+{
+	char driver[NAME_SIZE];
+
+	strcpy(driver, record->entry.driver);
+	return strcmp(target->now.driver, driver) ? driver_load(host, driver, record->module) : 0;
+}
+
 static int bring_back(struct usrpci_host *host, struct target *target,
-		      const struct usrpci_journal_entry *entry, bool stopped)
+		      const struct journal_record *record, bool stopped)
 {
 	struct binding was;
 	int error = 0;
 
 	target->returns = true;
-	strcpy(was.driver, entry->driver);
-	strcpy(was.driver_override, entry->driver_override);
+	strcpy(was.driver, record->entry.driver);
+	strcpy(was.driver_override, record->entry.driver_override);
 	if (strcmp(target->now.driver, was.driver)) {
 		if (target->now.driver[0])
 			error = target_is_free(host, target, NULL, false);
+		if (!error)
+			error = load_former_driver(host, target, record);
 		if (!error && !stopped)
 			target_stop(host, target);
 	}
@@ -127,9 +139,12 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 		return gone(host, addr,
 			    "another device is in its place, or the same one was plugged in "
 			    "anew; its record is dropped");
-	error = vfs_put_back(host, &target, &record);
+	if (record.functions_changed)
+		error = load_former_driver(host, &target, &record);
 	if (!error)
-		error = bring_back(host, &target, &record.entry, stopped);
+		error = vfs_put_back(host, &target, &record);
+	if (!error)
+		error = bring_back(host, &target, &record, stopped);
 	if (!error || error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
 	    error == -EROFS || error == -EUCLEAN)
 		return error;

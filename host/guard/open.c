@@ -229,7 +229,8 @@ static const char *blindness(struct usrpci_host *host, bool hidden)
 	struct stat status;
 
 	if (is_user_namespace(host))
-		return "run on the host itself: this user namespace hides what the host's processes hold";
+		return "run on the host itself: this user namespace hides what the host's "
+		       "processes hold";
 	if (!host_is_live(host))
 		return hidden ? "run as root" : NULL;
 	if (!stat("/proc/self/ns/pid", &status) && status.st_ino != FIRST_PID_NAMESPACE)

@@ -480,6 +480,24 @@ static void a_driver_comes_back_whose_module_is_called_otherwise(void **state)
 	assert_driver(kernel, TWIN, "i801_smbus");
 }
 
+static void nothing_is_changed_for_a_driver_that_is_forbidden(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	fixture_remove(kernel->fixture, PCI_DRIVERS "/e1000");
+	fixture_text(kernel->fixture, "/etc/modprobe.d/e1000.conf", "install e1000 /bin/false\n");
+	kernel_module(kernel, "e1000");
+	kernel_host(kernel, false);
+	kernel->changes = 0;
+	assert_int_equal(restore(kernel, NIC), -EPERM);
+	assert_logged(kernel->fixture, "loading the module is forbidden on this host");
+	assert_string_equal(kernel->shown, "");
+	assert_int_equal(kernel->changes, 0);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+	assert_int_equal(journal_count(kernel), 1);
+}
+
 static void the_variant_that_was_made_for_a_device_is_the_default(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1088,6 +1106,7 @@ int main(void)
 		TEST(another_device_in_its_place_is_not_restored),
 		TEST(a_twin_that_was_plugged_into_its_place_is_not_restored),
 		TEST(a_driver_comes_back_whose_module_is_called_otherwise),
+		TEST(nothing_is_changed_for_a_driver_that_is_forbidden),
 		TEST(the_variant_that_was_made_for_a_device_is_the_default),
 		TEST(a_driver_of_vfio_that_has_the_device_stays),
 		TEST(a_driver_with_a_blank_in_its_name_is_like_any_other),
