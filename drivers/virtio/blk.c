@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * virtio-blk: Virtio 1.2, 5.2. Each command has a slot of three descriptors for good: its header,
- * its data, its status. Header and status lie in the slot's own memory, so that only the data's
- * address changes.
+ * virtio-blk: Virtio 1.2, 5.2. Each command uses a slot, which owns three descriptors: for the
+ * header, the data and the status. Header and status lie in the slot's own memory, so that only the
+ * data's address changes.
  *
  * The device is not trusted: a used entry must name the head of a slot that is under way. The
- * status of a command is the device's word, and is no more than an error for the program.
+ * driver cannot check the status of a command: it only passes it to the program.
  *
- * Left out: secure erase, zones, lifetime, several segments, changes of the capacity.
+ * Not supported: secure erase, zones, lifetime, several segments, changes of the capacity.
  */
 
 #include <errno.h>
@@ -23,15 +23,15 @@
 
 #define QUEUES_MAX  16
 #define DEPTH_MAX   256
-#define PER_SLOT    3    /* descriptors */
-#define SECTORS_MAX 8192 /* of a read or a write: 4 MiB */
+#define PER_SLOT    3    /* descriptors that a slot has */
+#define SECTORS_MAX 8192 /* the largest read or write: 4 MiB */
 #define LOOK_MS     1000 /* how long a wait sleeps before it looks at deadlines */
-#define LOOK_CALLS  1024 /* reaps in vain before one looks at them */
+#define LOOK_CALLS  1024 /* after so many reaps without a command, one checks deadlines */
 #define POLL_US     5
 
 #define CONFIG(name) offsetof(struct virtio_blk_config, name)
 
-/* What the device reads and writes of a slot, apart from the data. */
+/* The part of a slot that the device reads and writes, without the data. */
 struct slot_memory {
 	struct virtio_blk_outhdr header;
 	struct virtio_blk_discard_write_zeroes range;
@@ -62,7 +62,7 @@ struct usrpci_vblk {
 	struct usrpci_vblk_options options;
 	struct queue *queues;
 	uint64_t wanted;
-	int error; /* why its use has ended; any thread may set it */
+	int error; /* the error that ended the disk's use; any thread may set it */
 };
 
 static int check_options(struct usrpci_vblk_options *options)
@@ -141,7 +141,7 @@ static int read_info(struct usrpci_vblk *vblk)
 	return capacity > UINT64_MAX / USRPCI_VBLK_SECTOR || !queues ? -EPROTO : 0;
 }
 
-/* A power of two that holds three descriptors a slot, as far as the device has so many. */
+/* Chooses a power of two that holds three descriptors for each slot, if the device has so many. */
 static int choose_ring(struct usrpci_vblk *vblk, unsigned int *size)
 {
 	*size = 4;
@@ -446,7 +446,7 @@ static struct usrpci_vblk_io *finish(struct queue *queue, unsigned int slot, int
 	return io;
 }
 
-/* The slot that a used entry names; -EPROTO: it names none that is under way. */
+/* Returns the slot that a used entry names, or -EPROTO when that slot is not under way. */
 static int take_used(const struct usrpci_vblk *vblk, struct queue *queue)
 {
 	struct virtio_ring *ring = &queue->ring;
@@ -467,7 +467,7 @@ static void look_at_deadlines(struct usrpci_vblk *vblk, const struct queue *queu
 	}
 }
 
-/* Gives everything back with the error that has ended the disk's use. */
+/* Gives all commands back with the error that ended the disk's use. */
 static int reap_ended(struct usrpci_vblk *vblk, struct queue *queue, struct usrpci_vblk_io **done,
 		      unsigned int budget)
 {

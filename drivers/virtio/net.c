@@ -3,7 +3,7 @@
  * Control of virtio-net devices: features, MAC address, MTU, link, control queue, start and stop,
  * interrupts: Virtio 1.2, 5.1.
  *
- * Left out: packed virtqueues, receive-side scaling and hash reports, notification coalescing,
+ * Not supported: packed virtqueues, receive-side scaling and hash reports, notification coalescing,
  * VLAN and MAC filters, fragmentation of UDP.
  */
 
@@ -153,7 +153,9 @@ static int choose_features(struct virtio_net *net)
 	return error ? error : want_queues(net);
 }
 
-/* A ring is as large as the device has it at most; -EPROTO: it has none, or an odd one. */
+/*
+ * Limits the size of a ring to that of the device. -EPROTO: there is no ring, or its size is wrong.
+ */
 static int limit(struct virtio_net *net, uint16_t index, unsigned int *descriptors)
 {
 	unsigned int most = virtio_ring_max(&net->v, index);
@@ -175,7 +177,7 @@ static int limit_rings(struct virtio_net *net)
 	return error;
 }
 
-/* A device without an address gets one, as 5.1.5 asks for. */
+/* A device without an address gets a random one, as 5.1.5 requires. */
 static int read_mac(struct virtio_net *net, uint8_t mac[ETH_ALEN])
 {
 	uint64_t byte = 0;
@@ -325,7 +327,7 @@ static int watch(int poll, int fd)
 	return fd < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) ? -EINVAL : 0;
 }
 
-/* Queue 0 is waited for together with the configuration, which tells of the link. */
+/* One descriptor waits for queue 0 and for changes of the configuration, which report the link. */
 static int make_poll(struct virtio_net *net)
 {
 	int error;
@@ -468,7 +470,7 @@ static int wait_intx(struct virtio_net *net, int timeout_ms)
 	return (isr & 1 ? USRPCI_NIC_RECEIVE : 0) | (isr & 2 ? USRPCI_NIC_LINK : 0);
 }
 
-/* Takes the interrupt of a vector without waiting: events, 0 or a negative errno. */
+/* Takes the interrupt of a vector without waiting. Returns events, 0 or a negative errno. */
 static int take_vector(struct virtio_net *net, unsigned int vector, int events)
 {
 	int got = usrpci_irq_wait(net->v.dev, USRPCI_IRQ_MSIX, vector, 0);

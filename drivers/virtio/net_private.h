@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/*
- * The device as its two halves, net.c (control) and net_queue.c (data), see it.
- */
+/* The device as net.c (control) and net_queue.c (data) share it. */
 
 #include <linux/virtio_net.h>
 
@@ -15,7 +13,7 @@
 #define VIRTIO_NET_HEADER sizeof(struct virtio_net_hdr_v1)
 #define VIRTIO_NET_PAIRS  16
 
-/* Each descriptor is one buffer, and is under way as long as the device has the ring. */
+/* Each descriptor has one buffer. All of them are with the device while the ring is in use. */
 struct virtio_net_rx {
 	struct virtio_ring ring;
 	void **buffers;    /* by descriptor */
@@ -30,13 +28,13 @@ struct virtio_net_rx {
 struct virtio_net_tx {
 	struct virtio_ring ring;
 	void **buffers; /* by descriptor; NULL: it is free */
-	uint16_t *next; /* of a chain */
-	uint16_t *free; /* a stack */
+	uint16_t *next; /* the next descriptor of a chain */
+	uint16_t *free; /* a stack of free descriptors */
 	unsigned int free_count;
 	struct usrpci_pool *pool;
 	const struct usrpci_ctx *ctx;
 	bool offload;           /* the program writes the header */
-	unsigned int frame_max; /* of one buffer */
+	unsigned int frame_max; /* the longest frame in one buffer */
 	uint64_t frames, bytes;
 };
 
@@ -49,8 +47,8 @@ struct virtio_net {
 	struct virtio v;
 	struct usrpci_pool *pool;
 	struct virtio_net_pair *pairs;
-	unsigned int count;     /* of pairs */
-	unsigned int pairs_max; /* of the device: the control queue is behind them */
+	unsigned int count;     /* how many pairs are in use */
+	unsigned int pairs_max; /* how many pairs the device has; the control queue follows them */
 	struct virtio_ring control;
 	struct usrpci_dma_block command;
 	struct usrpci_nic_options options;
@@ -65,7 +63,7 @@ struct virtio_net {
 int virtio_net_rings_alloc(struct virtio_net *net);
 void virtio_net_rings_free(struct virtio_net *net);
 
-/* Tells the device of all rings of pairs. */
+/* Tells the device about the rings of all pairs. */
 int virtio_net_rings_start(struct virtio_net *net);
 
 /* Fills the receive rings. Errors: -ENOMEM. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * virtio-net's receive and transmit queues: Virtio 1.2, 5.1.6. The header lies before the frame in
- * the same buffer, so that a frame takes one descriptor.
+ * virtio-net's receive and transmit queues: Virtio 1.2, 5.1.6. The header lies in the same buffer
+ * before the frame, so a frame takes one descriptor.
  *
  * A used entry is read once and checked: its descriptor must exist and be under way, its length
- * must fit in the buffer. What the device may have written to, the header included, decides about
- * nothing else than how many pieces the frame has.
+ * must fit in the buffer. The buffers and the header may change at any time, so only the number of
+ * pieces is taken from them, once.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #define BATCH     32 /* buffers exchanged with the pool at once */
 #define ARM_TRIES 4
-#define HEAD      0x8000 /* in next: the first descriptor of a chain that is under way */
+#define HEAD      0x8000 /* marks in next the first descriptor of a chain that is under way */
 
 static unsigned int min(unsigned int a, unsigned int b)
 {
@@ -179,7 +179,7 @@ static unsigned int get_buffers(struct usrpci_pool *pool, void **buffers, unsign
 	return got;
 }
 
-/* Whether a buffer begins a frame that can be; rx->left is how many pieces follow. */
+/* Returns whether a buffer begins a valid frame. Stores in rx->left how many pieces follow. */
 static bool begin_frame(struct virtio_net_rx *rx, uint8_t *buffer, uint32_t length,
 			struct usrpci_nic_frame *frame)
 {
@@ -197,7 +197,7 @@ static bool begin_frame(struct virtio_net_rx *rx, uint8_t *buffer, uint32_t leng
 	return true;
 }
 
-/* The program has the frame's beginning already: a piece that cannot be is handed out empty. */
+/* The program already has the frame's beginning, so an invalid piece is handed out empty. */
 static bool continue_frame(struct virtio_net_rx *rx, uint8_t *buffer, uint32_t length,
 			   struct usrpci_nic_frame *frame)
 {
@@ -213,8 +213,8 @@ static bool continue_frame(struct virtio_net_rx *rx, uint8_t *buffer, uint32_t l
 }
 
 /*
- * Takes n used entries and gives their descriptors back to the device, those that are handed out
- * with new buffers. Returns how many, and so new buffers, that were.
+ * Takes n used entries and gives their descriptors back to the device. Those whose buffers go to
+ * the program get new buffers. Returns how many new buffers were used.
  */
 static unsigned int exchange(struct virtio_net_rx *rx, unsigned int n, void **fresh,
 			     struct usrpci_nic_frame *frames)
@@ -286,7 +286,10 @@ unsigned int virtio_net_receive(void *self, unsigned int queue, struct usrpci_ni
 
 	if (!net->started)
 		return 0;
-	/* What comes while it is armed may come without an interrupt; a device can always be faster. */
+	/*
+	 * Entries that arrive while the interrupt is being armed may raise none, and this can go on
+	 * for ever.
+	 */
 	for (unsigned int tries = 0; tries < ARM_TRIES; tries++) {
 		total += take(rx, frames + total, n - total);
 		if (total == n || net->v.vectors == 0 || rx->ring.armed)
@@ -298,8 +301,8 @@ unsigned int virtio_net_receive(void *self, unsigned int queue, struct usrpci_ni
 }
 
 /*
- * Takes up to *left used entries and stores their buffers. Returns how many buffers. What the loop
- * needs is in local variables: the compiler cannot know that the arrays do not lie over it.
+ * Takes up to *left used entries and stores their buffers. Returns how many buffers. The loop uses
+ * local variables because the compiler cannot know that the arrays do not alias the members.
  */
 static unsigned int take_sent(struct virtio_net_tx *tx, unsigned int *left, void **buffers)
 {
@@ -326,7 +329,7 @@ static unsigned int take_sent(struct virtio_net_tx *tx, unsigned int *left, void
 	return count;
 }
 
-/* Takes one used entry, of a chain of any length. Returns how many buffers; 0: it cannot be. */
+/* Takes one used entry with a chain of any length. Returns how many buffers; 0: it is invalid. */
 static unsigned int take_chain(struct virtio_net_tx *tx, void **buffers)
 {
 	struct virtio_ring *ring = &tx->ring;
@@ -365,7 +368,7 @@ unsigned int virtio_net_reclaim(void *self, unsigned int queue)
 	return tx->ring.mask + 1u - tx->free_count;
 }
 
-/* How many entries the first frame has; 0: it cannot be sent. */
+/* Returns how many entries the first frame has; 0: it cannot be sent. */
 static inline unsigned int count_pieces(const struct virtio_net_tx *tx,
 					const struct usrpci_nic_frame *frames, unsigned int n)
 {
@@ -398,7 +401,7 @@ static inline void describe(struct virtio_net_tx *tx, uint16_t id, const uint8_t
 	tx->ring.desc[id] = desc;
 }
 
-/* A frame of one buffer, as nearly all are without offloads. Returns its bytes. */
+/* Queues a frame of one buffer, the usual case without offloads. Returns its bytes. */
 static inline unsigned int queue_whole(struct virtio_net_tx *tx,
 				       const struct usrpci_nic_frame *frame)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Virtio over PCI, the modern interface: Virtio 1.2, 3.1 and 4.1. A transitional device is driven
- * by its modern face; one that has the legacy interface alone is refused.
+ * by its modern interface; a device that has only the legacy interface is refused.
  *
- * The device chooses where its registers are, so each window is checked against what is read and
- * written in it. Each wait has a deadline.
+ * The device chooses where its registers are, so the driver checks that each window is large enough
+ * for the registers in it. Each wait has a deadline.
  */
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #define RESET_MS       1000
 #define COMMON_SIZE    (VIRTIO_PCI_COMMON_Q_USEDHI + 4)
-#define GENERATION_MAX 16 /* tries to read a configuration that does not change meanwhile */
+#define GENERATION_MAX 16 /* how often a configuration is read that changes meanwhile */
 #define GONE           0xff
 
 bool virtio_matches(const struct usrpci_dev_info *info, unsigned int type)
@@ -27,7 +27,7 @@ bool virtio_matches(const struct usrpci_dev_info *info, unsigned int type)
 	return info->device >= 0x1000 && info->device <= 0x103f && info->subsystem_device == type;
 }
 
-/* A structure's place, as its capability says: 4.1.4. */
+/* The place of a structure, from its capability: 4.1.4. */
 struct place {
 	uint8_t type, bar;
 	uint32_t offset, length;
@@ -134,8 +134,8 @@ static uint64_t read_offered(struct virtio *v)
 }
 
 /*
- * Without VIRTIO_F_ACCESS_PLATFORM (6.1) the device goes around the IOMMU: it would take the
- * addresses that are ours behind it for physical ones.
+ * Without VIRTIO_F_ACCESS_PLATFORM (6.1) the device bypasses the IOMMU and would use our IOMMU
+ * addresses as physical addresses.
  */
 static int check_offered(struct virtio *v)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Split virtqueues with event indices: Virtio 1.2, 2.7. Left out: indirect descriptors and packed
- * virtqueues, which save reads of memory to devices that are hardware.
+ * Split virtqueues with event indices: Virtio 1.2, 2.7. Not supported: indirect descriptors and
+ * packed virtqueues. They only save memory reads for devices in hardware.
  */
 
 #include <errno.h>
@@ -23,7 +23,7 @@ uint16_t virtio_ring_max(struct virtio *v, uint16_t index)
 	return usrpci_read16(&v->common, VIRTIO_PCI_COMMON_Q_SIZE);
 }
 
-/* 2.7.1. The two event fields are there in any case. */
+/* 2.7.1. The ring always has the two event fields. */
 int virtio_ring_alloc(struct virtio *v, unsigned int size, struct virtio_ring *ring)
 {
 	size_t avail = align(size * sizeof(struct vring_desc));
@@ -113,7 +113,7 @@ int virtio_ring_start(struct virtio *v, struct virtio_ring *ring, uint16_t index
 	return 0;
 }
 
-/* 2.7.10: with event indices the device says from which entry on it wants to know. */
+/* 2.7.10: with event indices the device says at which entry it wants a notification. */
 static bool wants_doorbell(const struct virtio_ring *ring, uint16_t before)
 {
 	if (ring->event_idx)
@@ -130,7 +130,7 @@ void virtio_ring_publish(struct virtio_ring *ring)
 	usrpci_dma_wmb(); /* entries are seen before the index */
 	*(volatile __virtio16 *)&ring->avail->idx = usrpci_le16(ring->head);
 	ring->published = ring->head;
-	usrpci_dma_mb(); /* the index is seen before it is asked whether the device slept */
+	usrpci_dma_mb(); /* the device sees the index before we read whether it wants a notification */
 	if (wants_doorbell(ring, before))
 		usrpci_write16(ring->notify, ring->doorbell, ring->index);
 }
@@ -142,7 +142,7 @@ bool virtio_ring_arm(struct virtio_ring *ring)
 		*ring->used_event = usrpci_le16(ring->last_used);
 	else
 		*(volatile __virtio16 *)&ring->avail->flags = 0;
-	usrpci_dma_mb(); /* the wish is seen before it is asked whether it came too late */
+	usrpci_dma_mb(); /* the device sees the request before we check whether it came too late */
 	return usrpci_le16(ring->used->idx) == ring->last_used;
 }
 

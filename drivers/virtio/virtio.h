@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * What drivers of virtio devices share; sections are those of Virtual I/O Device (VIRTIO)
- * Version 1.2.
+ * What drivers of virtio devices share; sections are those of Virtual I/O Device (VIRTIO) Version
+ * 1.2.
  *
- *	pci.c   the transport: where registers are, negotiation, interrupts, 3.1 and 4.1
- *	ring.c  split virtqueues, 2.7
+ * 	pci.c   the transport: where registers are, negotiation, interrupts, 3.1 and 4.1
+ * 	ring.c  split virtqueues, 2.7
  *
- * What the device can write to are the used rings and the buffers alone; what a driver decides by
+ * The device can write only to the used rings and the buffers. What a driver bases its decisions on
  * is kept elsewhere.
  */
 
@@ -36,13 +36,13 @@ struct virtio {
 	uint32_t notify_multiplier;
 	uint64_t offered, features; /* sets of VIRTIO_BIT() */
 	enum usrpci_irq_type irq;
-	unsigned int vectors; /* that are enabled; 0: polling */
-	const char **why;     /* what a refusal says */
+	unsigned int vectors; /* how many are enabled; 0: polling */
+	const char **why;     /* stores the reason of a refusal */
 };
 
 /* pci.c */
 
-/* Whether this is a device of a type, with its own id or with a transitional one: 4.1.2. */
+/* Returns whether this is a device of a type, with a modern or a transitional id: 4.1.2. */
 bool virtio_matches(const struct usrpci_dev_info *info, unsigned int type);
 
 /*
@@ -58,15 +58,15 @@ void virtio_close(struct virtio *v);
 int virtio_reset(struct virtio *v);
 
 /*
- * Resets the device and negotiates what is wanted of what is offered, steps 1 to 6 of 3.1.1.
- * v->features is what came of it.
+ * Resets the device and negotiates the wanted features among those offered: steps 1 to 6 of 3.1.1.
+ * Stores the result in v->features.
  */
 int virtio_negotiate(struct virtio *v, uint64_t wanted);
 
-/* The device is ready to be used: step 8. */
+/* Tells the device that the driver is ready: step 8. */
 int virtio_ready(struct virtio *v);
 
-/* -ENODEV: it is gone; -EPROTO: it asks for a reset, 2.1.1. */
+/* Checks the device. Errors: -ENODEV (it is gone); -EPROTO (it asks for a reset, 2.1.1). */
 int virtio_check(struct virtio *v);
 
 /*
@@ -101,11 +101,11 @@ struct virtio_ring {
 	const volatile __virtio16 *avail_event; /* behind the used ring */
 	uint16_t mask;                          /* size - 1 */
 	uint16_t head;                          /* the available ring's next index */
-	uint16_t published;                     /* ... that the device knows of */
+	uint16_t published;                     /* the part of head that the device knows */
 	uint16_t last_used;                     /* the used ring's next index */
 	bool event_idx;
 	bool armed;
-	bool broken; /* the device said what cannot be */
+	bool broken; /* the device wrote something invalid */
 	uint16_t index;
 	size_t doorbell;
 	struct usrpci_bar *notify;
@@ -114,7 +114,7 @@ struct virtio_ring {
 
 #define VIRTIO_NO_VECTOR 0xffff
 
-/* How many entries a queue can have, 0: there is no such queue: 4.1.4.3. */
+/* Returns how many entries a queue can have, 0 when there is no such queue: 4.1.4.3. */
 uint16_t virtio_ring_max(struct virtio *v, uint16_t index);
 
 /* Allocates a ring of size entries, a power of two. Errors: those of usrpci_dma_alloc(). */
@@ -128,8 +128,8 @@ void virtio_ring_free(struct virtio *v, struct virtio_ring *ring);
 int virtio_ring_start(struct virtio *v, struct virtio_ring *ring, uint16_t index, uint16_t vector);
 
 /*
- * How many used entries there are. More than are under way cannot be: the ring is broken from then
- * on, and has none.
+ * Returns how many used entries there are. If there are more than are under way, the ring is marked
+ * as broken, and has no entries from then on.
  */
 static inline unsigned int virtio_ring_pending(struct virtio_ring *ring)
 {
@@ -139,7 +139,7 @@ static inline unsigned int virtio_ring_pending(struct virtio_ring *ring)
 		ring->broken = true;
 	if (virtio_unlikely(ring->broken))
 		return 0;
-	usrpci_dma_rmb(); /* the index is seen before what it stands for is read */
+	usrpci_dma_rmb(); /* the index is read before the entries that it counts */
 	return pending;
 }
 
@@ -157,5 +157,7 @@ void virtio_ring_publish(struct virtio_ring *ring);
  * which may come without an interrupt.
  */
 bool virtio_ring_arm(struct virtio_ring *ring);
-/* Asks for none, as far as the device cares; needed again after each 32768 entries. */
+/*
+ * Asks for no interrupts, which the device may ignore. Must be repeated after every 32768 entries.
+ */
 void virtio_ring_disarm(struct virtio_ring *ring);

@@ -27,15 +27,15 @@
 extern "C" {
 #endif
 
-#define USRPCI_NIC_BUFFER_SIZE 2048 /**< of a buffer of the pool, bytes, headroom included */
-#define USRPCI_NIC_FRAME_MIN   14   /**< shortest frame to transmit, bytes; the card pads it */
-#define USRPCI_NIC_PIECES_MAX  40   /**< buffers that a frame has at most */
+#define USRPCI_NIC_BUFFER_SIZE 2048 /**< size of a buffer in bytes, headroom included */
+#define USRPCI_NIC_FRAME_MIN   14   /**< shortest frame to transmit, in bytes; the card pads it */
+#define USRPCI_NIC_PIECES_MAX  40   /**< most buffers that one frame can have */
 
 /** A network card. */
 struct usrpci_nic;
 
 enum usrpci_nic_irq {
-	USRPCI_NIC_IRQ_AUTO, /**< the best that card and backend have */
+	USRPCI_NIC_IRQ_AUTO, /**< the best type that card and backend have */
 	USRPCI_NIC_IRQ_NONE, /**< polling: no interrupt is enabled */
 	USRPCI_NIC_IRQ_INTX,
 	USRPCI_NIC_IRQ_MSI,
@@ -46,32 +46,33 @@ enum usrpci_nic_irq {
 struct usrpci_nic_options {
 	unsigned int rx_descriptors; /**< a power of two, 8..4096; default 256 */
 	unsigned int tx_descriptors; /**< as above */
-	unsigned int spare_buffers;  /**< in the pool beside one a descriptor; default 64 */
-	unsigned int queues;         /**< that are of use, 1..16; there may be fewer; default 1 */
+	unsigned int
+		spare_buffers; /**< buffers in the pool besides one for each descriptor; default 64 */
+	unsigned int
+		queues; /**< how many the program can use, 1..16; the card may have fewer; default 1 */
 	enum usrpci_nic_irq irq;
-	unsigned int irq_gap_us; /**< least time between two interrupts, 1..16000, where the card
-				      can do that; default: none */
-	bool promiscuous;        /**< receive frames that are addressed to others too */
-	bool offload; /**< leave checksums and segmentation to the card where it can do them, see
-			       usrpci_nic_info.offload */
-	const char **why; /**< stores why the card is refused, words that stay; may be NULL */
+	unsigned int
+		irq_gap_us; /**< shortest time between two interrupts, 1..16000, on cards that can limit it; default: no limit */
+	bool promiscuous;   /**< receive frames that are addressed to others too */
+	bool offload; /**< let the card do checksums and segmentation, if it can; see usrpci_nic_info.offload */
+	const char **why; /**< stores the reason of a refusal, a static string; may be NULL */
 };
 
 /** A frame without its frame check sequence, or a piece of one. */
 struct usrpci_nic_frame {
-	void *data; /**< in a buffer of the pool; that of a first piece behind its headroom */
+	void *data; /**< lies in a buffer of the pool; a first piece lies behind the headroom */
 	uint16_t size;
-	bool more; /**< the frame goes on in the next entry; with info.offload only */
+	bool more; /**< the next entry continues the frame; only with info.offload */
 };
 
-/** What is known of a card. */
+/** What the driver knows about a card. */
 struct usrpci_nic_info {
 	const char *name; /**< "82540EM", "virtio-net" */
 	uint8_t mac[6];
-	uint16_t mtu;           /**< what the card says, or 1500 */
-	uint16_t frame_max;     /**< longest frame of one buffer to transmit, bytes */
+	uint16_t mtu;           /**< what the card reports, or 1500 */
+	uint16_t frame_max;     /**< longest frame to transmit in one buffer, in bytes */
 	unsigned int queues;    /**< receive and transmit queues, one pair each */
-	unsigned int headroom;  /**< bytes before a frame that are in its buffer */
+	unsigned int headroom;  /**< bytes in the buffer before the frame's data */
 	bool offload;           /**< frames carry a header, and may have several pieces */
 	bool offload_checksum;  /**< the card fills in checksums */
 	bool offload_segments4; /**< the card cuts TCP segments of IPv4 */
@@ -79,33 +80,34 @@ struct usrpci_nic_info {
 };
 
 /**
- * Takes an open device: resets it, reads its MAC address, allocates rings and buffers. The device
- * is silent until usrpci_nic_start(), and stays the caller's, who closes it after
- * usrpci_nic_close().
+ * Takes over an open device: resets it, reads its MAC address, and allocates rings and buffers. The
+ * device sends and receives nothing before usrpci_nic_start(). It still belongs to the caller, who
+ * closes it after usrpci_nic_close().
  *
- * With info.offload the 12 bytes before the data of a frame's first piece are a struct
- * virtio_net_hdr_v1 (<linux/virtio_net.h>; Virtio 1.2, 5.1.6), as a TAP device with IFF_VNET_HDR
- * has it: the card writes it when it receives, the program when it transmits. Without, the program
- * leaves them alone.
+ * With info.offload, the 12 bytes before the data of a frame's first piece are a struct
+ * virtio_net_hdr_v1 (<linux/virtio_net.h>; Virtio 1.2, 5.1.6), as on a TAP device with
+ * IFF_VNET_HDR. The card writes it when it receives; the program writes it when it transmits.
+ * Without info.offload, the program does not touch these bytes.
  *
  * @options	may be NULL for the defaults
  *
  * Errors: -ENOTSUP (no driver knows this card, or it lacks something: *options->why says what);
  * -EINVAL (an option is out of range); -EPROTO (the card contradicts itself); -ENODEV (gone);
- * -ETIMEDOUT (the reset does not end); -EIO (no MAC address to be found); those of
- * usrpci_bar_map() and usrpci_dma_alloc().
+ * -ETIMEDOUT (the reset does not end); -EIO (no MAC address to be found); those of usrpci_bar_map()
+ * and usrpci_dma_alloc().
  */
 int usrpci_nic_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
 		    struct usrpci_nic **nic);
 
-/** Stops, resets and frees everything, frames in the rings included. */
+/** Stops and resets the card, and frees everything, including the frames in the rings. */
 void usrpci_nic_close(struct usrpci_nic *nic);
 
-/** Valid until usrpci_nic_close(). */
+/** Returns what is known about the card. The result is valid until usrpci_nic_close(). */
 const struct usrpci_nic_info *usrpci_nic_info(const struct usrpci_nic *nic);
 
 /**
- * Switches on bus mastering, the rings and the interrupts. Does nothing when started already.
+ * Switches on bus mastering, the rings and the interrupts. Does nothing if the card is already
+ * started.
  *
  * Errors: those of usrpci_irq_enable() and usrpci_dev_set_bus_master(); -ENOMEM (the program holds
  * so many buffers that the receive rings can't be filled); -EPROTO (the card does not take its
@@ -115,58 +117,64 @@ int usrpci_nic_start(struct usrpci_nic *nic);
 
 /**
  * Stops receiving, waits until what was given to usrpci_nic_transmit() is sent (100 ms at most),
- * and forbids the device to access memory. All buffers but those that the program holds are in the
- * pool again. The device can be started again.
+ * and forbids the device to access memory. Afterwards, all buffers except those that the program
+ * holds are in the pool again. The card can be started again.
  *
- * Errors: -ETIMEDOUT (frames were dropped); -ENODEV (gone). It is stopped in any case.
+ * Errors: -ETIMEDOUT (frames were dropped); -ENODEV (gone). The card is stopped in any case.
  */
 int usrpci_nic_stop(struct usrpci_nic *nic);
 
-/** Takes a buffer: where a frame's data begins. NULL when none is left. */
+/**
+ * Takes a buffer from the pool. Returns where a frame's data begins in it; NULL: the pool is empty.
+ */
 void *usrpci_nic_get(struct usrpci_nic *nic);
 
-/** Puts a buffer back, by any address in it; NULL does nothing. */
+/** Puts the buffer that contains the address data back in the pool; NULL does nothing. */
 void usrpci_nic_put(struct usrpci_nic *nic, void *data);
 
-/** How many buffers are free; a snapshot while other threads work. */
+/**
+ * Returns how many buffers are free. The number may be outdated when other threads use the pool.
+ */
 size_t usrpci_nic_available(const struct usrpci_nic *nic);
 
 /**
- * Takes up to n received frames, or pieces; never waits. The buffers are the caller's from now on.
- * Frames with errors are dropped and counted. While the pool is empty frames stay in the ring. A
- * frame whose last entry has more set goes on in the next call. When fewer than n come, the queue's
- * interrupt is armed.
+ * Takes up to n received frames, or pieces of frames; never waits. Their buffers then belong to the
+ * caller. Frames with errors are dropped and counted. While the pool is empty, frames stay in the
+ * ring. If the last entry has more set, the next call continues that frame. When the call returns
+ * fewer than n entries, it also arms the queue's interrupt.
  *
- * Returns how many: none while stopped.
+ * Returns how many entries it stored; 0 while the card is stopped.
  */
 unsigned int usrpci_nic_receive(struct usrpci_nic *nic, unsigned int queue,
 				struct usrpci_nic_frame *frames, unsigned int n);
 
 /**
- * Puts up to n frames, or pieces, in the transmit ring; never waits. Buffers of frames that were
- * taken belong to the driver from now on, the others stay the caller's. A frame is taken as a
- * whole. One of a size out of range is not taken, nor is any after it.
+ * Puts up to n frames, or pieces of frames, in the transmit ring; never waits. Buffers of frames
+ * that were taken then belong to the driver; the others still belong to the caller. A frame is
+ * taken as a whole or not at all. If the size of a frame is out of range, neither this frame nor
+ * any frame after it is taken.
  *
- * Returns how many entries: less than n when the ring is full, none while stopped.
+ * Returns how many entries it took; fewer than n when the ring is full, and 0 while the card is
+ * stopped.
  */
 unsigned int usrpci_nic_transmit(struct usrpci_nic *nic, unsigned int queue,
 				 const struct usrpci_nic_frame *frames, unsigned int n);
 
 /**
- * Puts buffers of frames that are sent back in the pool. Returns how many are not sent yet.
- * usrpci_nic_transmit() calls it when the ring gets short.
+ * Puts the buffers of sent frames back in the pool. Returns how many buffers are not sent yet.
+ * usrpci_nic_transmit() calls it when the ring is nearly full.
  */
 unsigned int usrpci_nic_reclaim(struct usrpci_nic *nic, unsigned int queue);
 
 /** Why an interrupt came. */
 enum usrpci_nic_event {
 	USRPCI_NIC_RECEIVE = 1 << 0, /**< frames may have come */
-	USRPCI_NIC_LINK = 1 << 1,    /**< usrpci_nic_link() says how it is; of queue 0 only */
+	USRPCI_NIC_LINK = 1 << 1,    /**< the link may have changed; only queue 0 reports it */
 };
 
 /**
- * Waits for a queue's interrupt and acknowledges it. Receive until fewer than were asked for come
- * before waiting again.
+ * Waits for a queue's interrupt and acknowledges it. Before the program waits again, it must
+ * receive until a call returns fewer entries than it asked for.
  *
  * @timeout_ms	milliseconds; 0 only looks; negative waits without limit
  *
@@ -177,7 +185,7 @@ enum usrpci_nic_event {
 int usrpci_nic_wait(struct usrpci_nic *nic, unsigned int queue, int timeout_ms);
 
 /**
- * The descriptor for poll(2), valid until the card is stopped. When it is readable,
+ * Returns a descriptor for poll(2), which is valid until the card is stopped. When it is readable,
  * usrpci_nic_wait(nic, queue, 0) takes the interrupt. Errors: -EINVAL (no interrupt).
  */
 int usrpci_nic_irq_fd(struct usrpci_nic *nic, unsigned int queue);
@@ -185,32 +193,36 @@ int usrpci_nic_irq_fd(struct usrpci_nic *nic, unsigned int queue);
 struct usrpci_nic_link {
 	bool up;
 	bool full_duplex;
-	unsigned int speed; /**< Mb/s; 0 while the link is down or where it is not known */
-};
-
-/** Errors: -ENODEV (gone); -EPROTO (as usrpci_nic_wait()); link then is down. */
-int usrpci_nic_link(struct usrpci_nic *nic, struct usrpci_nic_link *link);
-
-/** Waits for the link. Errors: -ETIMEDOUT; those of usrpci_nic_link(). */
-int usrpci_nic_link_wait(struct usrpci_nic *nic, unsigned int timeout_ms);
-
-/** Since usrpci_nic_open(). What a card does not count is 0. */
-struct usrpci_nic_stats {
-	uint64_t rx_frames; /**< received without error */
-	uint64_t rx_bytes;  /**< as the card counts them: Intel's count the FCS too */
-	uint64_t tx_frames;
-	uint64_t tx_bytes;
-	uint64_t rx_missed;     /**< there was no room in the card */
-	uint64_t rx_no_buffer;  /**< waited for a descriptor; not lost yet */
-	uint64_t rx_crc_errors; /**< and alignment */
-	uint64_t rx_errors;     /**< of symbols and lengths */
-	uint64_t rx_dropped;    /**< by the driver: erroneous or impossible descriptors */
+	unsigned int speed; /**< Mb/s; 0 while the link is down, and when the speed is not known */
 };
 
 /**
- * Reads the statistics. Intel's counters have 32 bits: call it at least every 30 minutes.
+ * Reads the state of the link. Errors: -ENODEV (gone); -EPROTO (as usrpci_nic_wait()). After an
+ * error, *link says that the link is down.
+ */
+int usrpci_nic_link(struct usrpci_nic *nic, struct usrpci_nic_link *link);
+
+/** Waits until the link is up. Errors: -ETIMEDOUT; those of usrpci_nic_link(). */
+int usrpci_nic_link_wait(struct usrpci_nic *nic, unsigned int timeout_ms);
+
+/** Counters since usrpci_nic_open(). A counter that the card does not have is 0. */
+struct usrpci_nic_stats {
+	uint64_t rx_frames; /**< received without error */
+	uint64_t rx_bytes;  /**< as the card counts them; Intel's cards also count the FCS */
+	uint64_t tx_frames;
+	uint64_t tx_bytes;
+	uint64_t rx_missed;     /**< frames that were lost because the card had no room */
+	uint64_t rx_no_buffer;  /**< frames that waited for a descriptor and are not lost yet */
+	uint64_t rx_crc_errors; /**< errors of the checksum or of the alignment */
+	uint64_t rx_errors;     /**< errors of symbols or of lengths */
+	uint64_t
+		rx_dropped; /**< frames that the driver dropped because of errors or wrong descriptors */
+};
+
+/**
+ * Reads the statistics. Intel's counters have 32 bits, so call this at least every 30 minutes.
  *
- * Errors: -ENODEV (gone); stats then is what was known before.
+ * Errors: -ENODEV (gone). After an error, *stats has the last values that were read.
  */
 int usrpci_nic_stats(struct usrpci_nic *nic, struct usrpci_nic_stats *stats);
 

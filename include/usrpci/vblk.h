@@ -4,17 +4,16 @@
 #define USRPCI_VBLK_H
 
 /*
- * virtio-blk: a driver of virtio's disks, in a library of its own, libusrpci-vblk (Virtio 1.2,
- * 5.2).
+ * virtio-blk: a driver for virtio disks in its own library, libusrpci-vblk (Virtio 1.2, 5.2).
  *
- * Commands are structures of the program: usrpci_vblk_submit() hands a batch of them to the device
- * with one register write at most, usrpci_vblk_reap() takes those back that are complete. Neither
- * makes a system call nor reads a register. When a command comes back, in whatever way, the device
- * does not access its buffer any more.
+ * Commands are structures of the program: usrpci_vblk_submit() gives a batch of them to the device
+ * with at most one register write, and usrpci_vblk_reap() returns those that are complete. Neither
+ * makes a system call nor reads a register. Once a command has come back, with or without an error,
+ * the device no longer accesses its buffer.
  *
- * A command that is not complete at its deadline, or a device that contradicts itself, ends the
- * device's use: it is reset, all commands come back with that error, and the program closes it; it
- * can be opened again.
+ * When a command is not complete at its deadline, or the device contradicts itself, the device can
+ * no longer be used: it is reset, all commands come back with that error, and the program must
+ * close it. It can then be opened again.
  *
  * Threads: a queue is used by one thread at a time; usrpci_vblk_close() is called while no other
  * function runs.
@@ -31,37 +30,39 @@
 extern "C" {
 #endif
 
-#define USRPCI_VBLK_SECTOR 512 /**< bytes; positions and sizes are in it, whatever the block size */
+#define USRPCI_VBLK_SECTOR \
+	512 /**< bytes; the unit of positions and sizes, whatever the block size is */
 
 /** A disk. */
 struct usrpci_vblk;
 
 /** Zero in any member means its default. */
 struct usrpci_vblk_options {
-	unsigned int queues;     /**< that are of use, 1..16; there may be fewer; default 1 */
+	unsigned int
+		queues; /**< how many the program can use, 1..16; the disk may have fewer; default 1 */
 	unsigned int depth;      /**< commands under way in a queue, 1..256; default 64 */
-	unsigned int timeout_ms; /**< of each command, 50 and more; default 10000 */
+	unsigned int timeout_ms; /**< time that each command has, at least 50; default 10000 */
 	bool poll;               /**< use no interrupts */
-	const char **why; /**< stores why the disk is refused, words that stay; may be NULL */
+	const char **why; /**< stores the reason of a refusal, a static string; may be NULL */
 };
 
-/** What is known of a disk. */
+/** What the driver knows about a disk. */
 struct usrpci_vblk_info {
-	uint64_t sectors;     /**< how many it has */
-	uint32_t block_size;  /**< bytes, a power of two from 512: what is read and written is a
-				   multiple of it */
-	uint32_t max_sectors; /**< of a read or a write */
-	uint32_t max_discard; /**< sectors of a discard; 0: the disk has none */
-	uint32_t max_zeroes;  /**< sectors of writing zeroes; 0: the disk has none */
+	uint64_t sectors; /**< size of the disk, in sectors */
+	uint32_t
+		block_size; /**< bytes, a power of two from 512; reads and writes are multiples of it */
+	uint32_t max_sectors; /**< most sectors of one read or write */
+	uint32_t max_discard; /**< most sectors of one discard; 0: the disk cannot discard */
+	uint32_t max_zeroes;  /**< most sectors of one write of zeroes; 0: the disk cannot do it */
 	bool read_only;
-	bool write_cache;    /**< what is written is safe after a flush only */
-	unsigned int queues; /**< that can be used */
+	bool write_cache;    /**< written data is safe only after a flush */
+	unsigned int queues; /**< how many can be used */
 	unsigned int depth;  /**< commands under way in each */
 };
 
 /**
- * Takes an open device: resets it, negotiates, allocates its queues and starts it. The device stays
- * the caller's, who closes it after usrpci_vblk_close().
+ * Takes over an open device: resets it, negotiates features, allocates its queues and starts it.
+ * The device still belongs to the caller, who closes it after usrpci_vblk_close().
  *
  * @options	may be NULL for the defaults
  *
@@ -75,50 +76,51 @@ int usrpci_vblk_open(struct usrpci_dev *dev, const struct usrpci_vblk_options *o
 /** Resets the device, forbids it to access memory, and frees everything. */
 void usrpci_vblk_close(struct usrpci_vblk *vblk);
 
-/** Valid until usrpci_vblk_close(). */
+/** Returns what is known about the disk. The result is valid until usrpci_vblk_close(). */
 const struct usrpci_vblk_info *usrpci_vblk_info(const struct usrpci_vblk *vblk);
 
 enum usrpci_vblk_op {
-	USRPCI_VBLK_READ,  /**< to the buffer */
-	USRPCI_VBLK_WRITE, /**< from the buffer */
-	USRPCI_VBLK_FLUSH, /**< what was written before is safe; no sectors */
+	USRPCI_VBLK_READ,  /**< reads into the buffer */
+	USRPCI_VBLK_WRITE, /**< writes from the buffer */
+	USRPCI_VBLK_FLUSH, /**< makes earlier writes safe; has no sectors */
 	USRPCI_VBLK_DISCARD,
 	USRPCI_VBLK_WRITE_ZEROES,
 };
 
-/** A command. It stays the caller's, who changes nothing in it until it is reaped. */
+/** A command. It belongs to the caller, who must not change it until it is reaped. */
 struct usrpci_vblk_io {
 	enum usrpci_vblk_op op;
-	int error;         /**< stored: 0; -EIO; -EOPNOTSUPP; or why the disk's use has ended */
-	uint64_t sector;   /**< first one */
-	uint32_t sectors;  /**< how many */
-	usrpci_dma_t addr; /**< device address of the buffer: usrpci_dma_addr() of DMA memory, or
-				what usrpci_dma_map() stored */
-	void *user;        /**< the caller's own */
+	int error; /**< result: 0, -EIO, -EOPNOTSUPP, or the error that ended the disk's use */
+	uint64_t sector;  /**< first one */
+	uint32_t sectors; /**< how many */
+	usrpci_dma_t
+		addr; /**< device address of the buffer, from usrpci_dma_addr() or usrpci_dma_map() */
+	void *user;   /**< for the caller; the driver does not use it */
 };
 
 /**
- * Submits up to n commands; never waits. Those that follow one that is out of range are not taken.
+ * Submits up to n commands; never waits. When a command is invalid, neither this command nor any
+ * command after it is taken.
  *
- * Returns how many were taken: less than n when the queue is full. Errors, when the first one is
- * not taken: -EINVAL (no such queue or command); -ERANGE (not on the disk, no whole blocks, or
- * larger than a command can be); -EOPNOTSUPP (the disk lacks the command); -EROFS; why the disk's
- * use has ended.
+ * Returns how many commands were taken; fewer than n when the queue is full. Errors, when the first
+ * command is not taken: -EINVAL (no such queue or command); -ERANGE (not on the disk, no whole
+ * blocks, or larger than a command can be); -EOPNOTSUPP (the disk lacks the command); -EROFS; the
+ * error that ended the disk's use.
  */
 int usrpci_vblk_submit(struct usrpci_vblk *vblk, unsigned int queue,
 		       struct usrpci_vblk_io *const *ios, unsigned int n);
 
 /**
- * Takes up to budget commands that are complete; never waits.
+ * Takes back up to budget commands that are complete; never waits.
  *
- * Returns how many. Errors, when none is under way any more: -ETIMEDOUT, -EPROTO or -ENODEV (why
- * the disk's use has ended); -EINVAL (no such queue).
+ * Returns how many commands it stored. Errors, when no command is under way any more: -ETIMEDOUT,
+ * -EPROTO or -ENODEV (the error that ended the disk's use); -EINVAL (no such queue).
  */
 int usrpci_vblk_reap(struct usrpci_vblk *vblk, unsigned int queue, struct usrpci_vblk_io **done,
 		     unsigned int budget);
 
 /**
- * Waits until a command is complete, by interrupt or by looking again and again.
+ * Waits until a command is complete, by interrupt or by polling.
  *
  * @timeout_ms	milliseconds; 0 only looks; negative waits without limit
  *
@@ -127,14 +129,14 @@ int usrpci_vblk_reap(struct usrpci_vblk *vblk, unsigned int queue, struct usrpci
 int usrpci_vblk_wait(struct usrpci_vblk *vblk, unsigned int queue, int timeout_ms);
 
 /**
- * The descriptor for poll(2), until the disk is closed. When it is readable, usrpci_vblk_wait(vblk,
- * queue, 0) takes the interrupt. Errors: -EINVAL (polled, or no such queue).
+ * Returns a descriptor for poll(2), which is valid until the disk is closed. When it is readable,
+ * usrpci_vblk_wait(vblk, queue, 0) takes the interrupt. Errors: -EINVAL (polled, or no such queue).
  */
 int usrpci_vblk_irq_fd(struct usrpci_vblk *vblk, unsigned int queue);
 
 /**
- * Executes one command and waits for it; no other may be under way in the queue. Returns its error;
- * -EBUSY (others are under way); those of usrpci_vblk_submit().
+ * Executes one command and waits for it; no other command may be under way in the queue. Returns
+ * the command's error. Errors: -EBUSY (others are under way); those of usrpci_vblk_submit().
  */
 int usrpci_vblk_run(struct usrpci_vblk *vblk, unsigned int queue, struct usrpci_vblk_io *io);
 
