@@ -24,7 +24,7 @@ static inline deadline_t deadline_in_ms(unsigned int ms)
 	return now_us() + (uint64_t)ms * 1000;
 }
 
-/* Milliseconds that are left, rounded up, for poll(2) and its like; 0 when the time is over. */
+/* Returns how many milliseconds are left, rounded up, for poll(2) and similar calls; 0: none. */
 static inline int deadline_left_ms(deadline_t deadline)
 {
 	uint64_t now = now_us();

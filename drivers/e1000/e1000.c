@@ -3,8 +3,8 @@
  * Control of the controllers 82540EM, 82545EM and 82574L: reset, MAC address, link, start and stop,
  * interrupts, statistics. The order of initialization is that of [SDM] 14.3 to 14.5.
  *
- * Each wait has a deadline, and registers that read as all ones mean that the device is gone. Left
- * out: fiber links, forced speeds, wake-up, flow control, multicast filters.
+ * Each wait has a deadline, and registers that read as all ones mean that the device is gone. Not
+ * supported: fiber links, forced speeds, wake-up, flow control, multicast filters.
  */
 
 #include <errno.h>
@@ -23,7 +23,10 @@
 #define IRQ_GAP_NS  256  /* unit of ITR */
 #define THROTTLE_US 1000 /* QEMU's EITR is never less than 128 us */
 
-/* The parallel PCI controllers are held below 4 GiB: not all of their buses carry more. */
+/*
+ * Controllers of parallel PCI use memory below 4 GiB, because not all of their buses carry longer
+ * addresses.
+ */
 static const struct e1000_model models[] = {
 	{"82540EM", E1000_82540EM, 8, 4, UINT32_MAX, false},
 	{"82545EM", E1000_82545EM, 8, 4, UINT32_MAX, false},
@@ -82,8 +85,8 @@ static int read_status(struct e1000 *nic, uint32_t *status)
 }
 
 /*
- * A reset in the middle of a transfer can hang the 82574L: [82574] 5.5.3. One that can't stop is
- * reset all the same.
+ * A reset in the middle of a transfer can hang the 82574L: [82574] 5.5.3. A controller that does
+ * not stop is reset nevertheless.
  */
 static void disable_master(struct e1000 *nic)
 {
@@ -152,7 +155,9 @@ static int read_mac_from_eeprom(struct e1000 *nic)
 	return is_station_address(nic->mac) ? 0 : -EIO;
 }
 
-/* The controller loads receive address 0 from its EEPROM at reset; where it did not, we do. */
+/*
+ * The controller loads receive address 0 from its EEPROM at reset. If it has not, the driver does.
+ */
 static int read_mac(struct e1000 *nic)
 {
 	uint32_t low = reg_read(nic, RAL), high = reg_read(nic, RAH);
@@ -235,7 +240,7 @@ int e1000_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
 		goto free_nic;
 	error = reset(nic) ?: read_mac(nic);
 	if (!error)
-		error = read_stats(nic, &before); /* clears what a last user counted */
+		error = read_stats(nic, &before); /* clears what was counted for an earlier user */
 	if (error)
 		goto unmap_bar;
 	error = e1000_rings_alloc(nic);
@@ -308,8 +313,8 @@ static int enable_irq(struct e1000 *nic)
 }
 
 /*
- * What the controller throttles it still sends when its timer has run out, and its vectors must be
- * there until then (QEMU 7.2 aborts when MSI-X is off by that time).
+ * The controller sends a delayed interrupt when its throttling timer ends. Its vectors must stay
+ * enabled until then: QEMU 7.2 aborts if MSI-X is already off.
  */
 static void disable_irq(struct e1000 *nic)
 {
@@ -454,7 +459,7 @@ int e1000_wait(struct e1000 *nic, int timeout_ms)
 	if (causes == ALL_ONES)
 		return -ENODEV;
 	if (nic->irq == USRPCI_IRQ_MSIX)
-		reg_write(nic, ICR, causes); /* reading does not clear them then */
+		reg_write(nic, ICR, causes); /* reading does not clear the causes with MSI-X */
 	error = usrpci_irq_done(nic->dev, nic->irq, 0);
 	if (error)
 		return error;

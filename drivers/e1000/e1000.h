@@ -2,13 +2,14 @@
 #pragma once
 
 /*
- * Driver of Intel's gigabit Ethernet controllers 82540EM, 82545EM and 82574L, behind the face of
- * <usrpci/nic.h>, whose types it has. It has one queue, one vector, no headroom and no offloads.
+ * Driver of Intel's gigabit Ethernet controllers 82540EM, 82545EM and 82574L. It uses the types of
+ * <usrpci/nic.h> and is also available through that interface. It has one queue, one vector, no
+ * headroom and no offloads.
  *
- * Frames lie in buffers of the driver's pool and are never copied: e1000_receive() hands buffers
- * out, the program puts them back (usrpci_pool_put()) or transmits them; e1000_transmit() takes
- * buffers of the pool and puts them back when they are sent. Neither makes a system call, nor reads
- * a register; each writes one, the ring's tail, for a whole batch.
+ * Frames lie in buffers of the driver's pool and are never copied: e1000_receive() hands out
+ * buffers, and the program puts them back (usrpci_pool_put()) or transmits them; e1000_transmit()
+ * takes buffers of the pool and puts them back when they are sent. Neither makes a system call, nor
+ * reads a register; each writes one, the ring's tail, for a whole batch.
  *
  * Threads: one receives, one transmits, one does the rest; e1000_start(), e1000_stop() and
  * e1000_close() are called while no other function runs.
@@ -17,31 +18,33 @@
 #include <usrpci/nic.h>
 #include <usrpci/usrpci.h>
 
-#define E1000_FRAME_MAX 1518 /**< longest frame, one VLAN tag included and without its FCS */
+#define E1000_FRAME_MAX 1518 /**< longest frame, with one VLAN tag and without the FCS */
 
 struct e1000;
 struct nic_driver;
 
 /**
- * Takes an open device: resets it, reads its MAC address, allocates rings and buffers. The device
- * is silent until e1000_start(), and stays the caller's, who closes it after e1000_close().
+ * Takes over an open device: resets it, reads its MAC address, and allocates rings and buffers. The
+ * device sends and receives nothing before e1000_start(). It still belongs to the caller, who
+ * closes it after e1000_close().
  *
  * With the default numbers all DMA memory fits in one huge page of 2 MiB.
  *
  * @options	may be NULL for the defaults
  *
- * Errors: -ENOTSUP (not one of the three controllers); -EINVAL (an option is out of range);
- * -ENODEV (gone); -ETIMEDOUT (the reset does not end); -EIO (no MAC address to be found); those of
+ * Errors: -ENOTSUP (not one of the three controllers); -EINVAL (an option is out of range); -ENODEV
+ * (gone); -ETIMEDOUT (the reset does not end); -EIO (no MAC address to be found); those of
  * usrpci_bar_map() and usrpci_dma_alloc().
  */
 int e1000_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
 	       struct e1000 **nic);
 
-/** Stops, resets and frees everything, frames in the rings included. */
+/** Stops and resets the controller, and frees everything, including the frames in the rings. */
 void e1000_close(struct e1000 *nic);
 
 /**
- * Switches on bus mastering, both rings and the interrupt. Does nothing when started already.
+ * Switches on bus mastering, both rings and the interrupt. Does nothing if the controller is
+ * already started.
  *
  * Errors: those of usrpci_irq_enable() and usrpci_dev_set_bus_master(); -ENOMEM (the program holds
  * so many buffers that the receive ring can't be filled).
@@ -50,70 +53,77 @@ int e1000_start(struct e1000 *nic);
 
 /**
  * Stops receiving, waits until what was given to e1000_transmit() is sent (while there is a link,
- * and 100 ms at most), stops transmitting, and forbids the device to access memory. All buffers
- * but those that the program holds are in the pool again. The device can be started again.
+ * and 100 ms at most), stops transmitting, and forbids the device to access memory. Afterwards, all
+ * buffers except those that the program holds are in the pool again. The controller can be started
+ * again.
  *
  * Errors: -ETIMEDOUT (frames were dropped); -ENODEV (gone). It is stopped in any case.
  */
 int e1000_stop(struct e1000 *nic);
 
-/** Where buffers come from. Valid until e1000_close(). */
+/** Returns the pool that buffers come from. The result is valid until e1000_close(). */
 struct usrpci_pool *e1000_pool(struct e1000 *nic);
 
-/** The controller's name, "82540EM". */
+/** Returns the controller's name, for example "82540EM". */
 const char *e1000_name(const struct e1000 *nic);
 
-/** Its MAC address, 6 bytes. */
+/** Returns the controller's MAC address, 6 bytes. */
 const uint8_t *e1000_mac(const struct e1000 *nic);
 
-/** What the program waits with: the descriptor for poll(2). Errors: -EINVAL (no interrupt). */
+/** Returns the descriptor for poll(2), to wait for an interrupt. Errors: -EINVAL (no interrupt). */
 int e1000_irq_fd(struct e1000 *nic);
 
-/** Errors: -ENODEV (gone); link then is down. */
+/**
+ * Reads the state of the link. Errors: -ENODEV (gone). After an error, *link says that the link is
+ * down.
+ */
 int e1000_link(struct e1000 *nic, struct usrpci_nic_link *link);
 
-/** Waits for the link. Errors: -ETIMEDOUT; -ENODEV. */
+/** Waits until the link is up. Errors: -ETIMEDOUT; -ENODEV. */
 int e1000_link_wait(struct e1000 *nic, unsigned int timeout_ms);
 
 /**
- * Takes up to n received frames; never waits. The buffers are the caller's from now on. Frames with
- * errors are dropped and counted. While the pool is empty frames stay in the ring.
+ * Takes up to n received frames; never waits. Their buffers then belong to the caller. Frames with
+ * errors are dropped and counted. While the pool is empty, frames stay in the ring.
  *
- * Returns how many: none while stopped.
+ * Returns how many frames it stored; 0 while the controller is stopped.
  */
 unsigned int e1000_receive(struct e1000 *nic, struct usrpci_nic_frame *frames, unsigned int n);
 
 /**
- * Puts up to n frames in the transmit ring; never waits. Buffers of frames that were taken belong
- * to the driver from now on, the others stay the caller's. A frame of a size out of range
- * is not taken, nor is any after it.
+ * Puts up to n frames in the transmit ring; never waits. Buffers of frames that were taken then
+ * belong to the driver; the others still belong to the caller. If the size of a frame is out of
+ * range, neither this frame nor any frame after it is taken.
  *
- * Returns how many: less than n when the ring is full, none while stopped.
+ * Returns how many frames it took; fewer than n when the ring is full, and 0 while the controller
+ * is stopped.
  */
 unsigned int e1000_transmit(struct e1000 *nic, const struct usrpci_nic_frame *frames,
 			    unsigned int n);
 
 /**
- * Puts buffers of frames that are sent back in the pool. Returns how many frames are not sent
- * yet. e1000_transmit() calls it when the ring gets short.
+ * Puts the buffers of sent frames back in the pool. Returns how many frames are not sent yet.
+ * e1000_transmit() calls it when the ring is nearly full.
  */
 unsigned int e1000_transmit_reclaim(struct e1000 *nic);
 
 /**
- * Waits for an interrupt and acknowledges it. Receive until nothing is left before waiting again.
+ * Waits for an interrupt and acknowledges it. Before the program waits again, it must receive until
+ * nothing is left.
  *
  * @timeout_ms	milliseconds; 0 only looks; negative waits without limit
  *
- * Returns enum usrpci_nic_event bits, 0 for an interrupt without a cause. Errors: -ETIMEDOUT; -EINTR;
- * -ENODEV (gone); -EINVAL (no interrupt is enabled).
+ * Returns enum usrpci_nic_event bits, 0 for an interrupt without a cause. Errors: -ETIMEDOUT;
+ * -EINTR; -ENODEV (gone); -EINVAL (no interrupt is enabled).
  */
 int e1000_wait(struct e1000 *nic, int timeout_ms);
 
 /**
- * Adds the controller's counters, which this clears, to ours, since e1000_open(). They have 32 bits: call it at least
- * every 30 minutes (a counter of 2^32 minimal frames fills in 48 minutes).
+ * Reads the statistics since e1000_open(): adds the controller's counters to the driver's own and
+ * clears the controller's. Those have 32 bits, so call this at least every 30 minutes (2^32 frames
+ * of the smallest size take 48 minutes).
  *
- * Errors: -ENODEV (gone); stats then is what was known before.
+ * Errors: -ENODEV (gone). After an error, *stats has the last values that were read.
  */
 int e1000_stats(struct e1000 *nic, struct usrpci_nic_stats *stats);
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * The driver behind the face of network cards: one queue, one vector, no headroom.
- */
+/* Connects the driver to the interface of <usrpci/nic.h>: one queue, one vector, no headroom. */
 
 #include <string.h>
 

@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * The controller as its two halves, e1000.c (control) and e1000_ring.c (data), see it. What the
- * device can write to are desc and the buffers alone; everything the driver decides by is kept
- * elsewhere.
+ * The controller as e1000.c (control) and e1000_ring.c (data) share it. The device can write only
+ * to desc and the buffers. What the driver bases its decisions on is kept elsewhere.
  */
 
 #include "e1000.h"
@@ -20,13 +19,13 @@ struct e1000_model {
 	bool express; /* the 82574L */
 };
 
-/* Written by one thread on each packet, and by no other: a cache line of its own. */
+/* One thread alone writes this, for each packet, so it has its own cache line. */
 struct e1000_rx_ring {
 	struct usrpci_dma_block block;
 	volatile struct e1000_rx_desc *desc; /* in block */
 	void **buffers;                      /* buffers[i] is what desc[i] was given */
 	unsigned int mask;                   /* descriptors - 1 */
-	unsigned int next;                   /* looked at next */
+	unsigned int next;                   /* the descriptor that is checked next */
 	bool in_frame;                       /* the last descriptor was not the end of its frame */
 	uint64_t dropped;                    /* e1000_stats() of another thread reads it */
 } __attribute__((aligned(64)));
@@ -37,8 +36,8 @@ struct e1000_tx_ring {
 	void **buffers;
 	uint16_t *report; /* report[i]: which descriptor tells that the group from i is sent */
 	unsigned int mask;
-	unsigned int next;  /* filled next */
-	unsigned int clean; /* first one that is not known to be sent */
+	unsigned int next;  /* the descriptor that is filled next */
+	unsigned int clean; /* the first descriptor that is not known to be sent */
 } __attribute__((aligned(64)));
 
 struct e1000 {
@@ -75,7 +74,7 @@ bool e1000_matches(const struct usrpci_dev_info *info);
 int e1000_rings_alloc(struct e1000 *nic);
 void e1000_rings_free(struct e1000 *nic);
 
-/* Fills the receive ring and tells the controller of both, which must be disabled. */
+/* Fills the receive ring and tells the controller about both rings, which must be disabled. */
 int e1000_rings_start(struct e1000 *nic);
 
 /* Puts all buffers back in the pool; the controller must not access memory any more. */

@@ -2,10 +2,10 @@
 /*
  * The receive and the transmit ring, legacy descriptors: [SDM] 3.2 to 3.4, 14.4, 14.5.
  *
- * Progress is seen in the descriptors' DD bits alone, so no register is read here. Whatever the
- * device writes to a descriptor is read once, checked, and used for nothing but that frame: buffers
- * and positions are kept in memory that it cannot reach. Offloads, VLAN tags, frames of more than
- * one buffer and several queues are left out.
+ * The driver sees progress only in the DD bits of the descriptors, so it reads no register here.
+ * Whatever the device writes to a descriptor is read once, checked, and used for nothing but that
+ * frame: buffers and positions are kept in memory that it cannot reach. Offloads, VLAN tags, frames
+ * of more than one buffer and several queues are not supported.
  */
 
 #include <errno.h>
@@ -13,7 +13,8 @@
 
 #include "e1000_private.h"
 
-#define BATCH 32 /* buffers exchanged with the pool at once; frames a status report */
+#define BATCH \
+	32 /* buffers that are exchanged with the pool at once, and frames for each status report */
 
 static unsigned int min(unsigned int a, unsigned int b)
 {
@@ -140,7 +141,7 @@ static unsigned int count_received(const struct e1000_rx_ring *ring, unsigned in
 
 	while (i < n && ring->desc[(ring->next + i) & ring->mask].status & RXD_STATUS_DD)
 		i++;
-	usrpci_dma_rmb(); /* DD is seen before what it stands for is read */
+	usrpci_dma_rmb(); /* DD is read before the rest of the descriptor */
 	return i;
 }
 
@@ -169,8 +170,9 @@ static bool check_received(struct e1000_rx_ring *ring, const volatile struct e10
 }
 
 /*
- * Takes n filled descriptors and gives them back to the device, those of frames with new buffers.
- * Returns how many frames, and so new buffers, that were.
+ * Takes n filled descriptors and gives them back to the device. Descriptors whose buffers go to the
+ * program get new buffers. Returns how many frames there were, which is how many new buffers were
+ * used.
  */
 static unsigned int exchange(struct e1000 *nic, unsigned int n, void **fresh,
 			     struct usrpci_nic_frame *frames)
@@ -201,7 +203,10 @@ unsigned int e1000_receive(struct e1000 *nic, struct usrpci_nic_frame *frames, u
 
 	if (!nic->started)
 		return 0;
-	/* Not more than one round, however fast the device fills what it is given back. */
+	/*
+	 * It takes at most one round of the ring, even if the device fills descriptors again
+	 * meanwhile.
+	 */
 	while (total < n && seen < ring->mask) {
 		ready = count_received(ring, min(min(n - total, ring->mask - seen), BATCH));
 		ready = get_buffers(nic->pool, fresh, ready);

@@ -4,7 +4,7 @@
  *
  * An operation is started by a register write, ends with an interrupt (or, when polling, with a bit
  * that falls), and has one second for it. The device is not trusted: what it answers is compared
- * with what it may answer. Several operations at once are left out, as the device can't do them.
+ * with what it may answer. The device cannot do several operations at once.
  */
 
 #include <errno.h>
@@ -71,7 +71,7 @@ int edu_wait(struct edu *edu, int timeout_ms, uint32_t *causes)
 	if (*causes == ALL_ONES)
 		return -ENODEV;
 	usrpci_write32(&edu->bar, EDU_IRQ_ACK, *causes);
-	/* Only now that the line has fallen: unmasked before, it would fire once more. */
+	/* The interrupt is unmasked after the line has fallen; before that, it would fire again. */
 	return usrpci_irq_done(edu->dev, edu->irq, 0);
 }
 
@@ -115,7 +115,8 @@ int edu_open(struct usrpci_dev *dev, const struct edu_options *options, struct e
 	error = check_identity(edu);
 	if (error)
 		goto unmap_bar;
-	error = wait_idle(edu, EDU_DMA_COMMAND, EDU_DMA_START, true); /* a last user's */
+	error = wait_idle(edu, EDU_DMA_COMMAND, EDU_DMA_START,
+			  true); /* a transfer of an earlier user */
 	if (error)
 		goto unmap_bar;
 	usrpci_write32(&edu->bar, EDU_IRQ_ACK, ALL_ONES);
@@ -128,7 +129,7 @@ int edu_open(struct usrpci_dev *dev, const struct edu_options *options, struct e
 	*result = edu;
 	return 0;
 
-clear_master: /* it may have been set for all that */
+clear_master: /* bus mastering may have been switched on in spite of the error */
 	usrpci_dev_set_bus_master(dev, false);
 	if (!edu->poll)
 		usrpci_irq_disable(dev, edu->irq);

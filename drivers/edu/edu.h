@@ -16,8 +16,8 @@ struct edu_options {
 struct edu;
 
 /**
- * Takes an open device: maps its registers, enables its interrupt and bus mastering. The device
- * stays the caller's, who closes it after edu_close().
+ * Takes over an open device: maps its registers, and enables its interrupt and bus mastering. The
+ * device still belongs to the caller, who closes it after edu_close().
  *
  * @options	may be NULL for the defaults
  *

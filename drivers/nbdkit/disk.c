@@ -47,7 +47,9 @@ static int fail(const struct disk_options *options, const char *what, int error)
 	return error;
 }
 
-/* With its first request, so that the first of all does not wait for as many queues. */
+/*
+ * A lane is opened with its first request, so the very first request does not wait for all queues.
+ */
 static int open_lane(struct disk *disk, struct lane *lane)
 {
 	struct usrpci_nvme_queue_options options = {.depth = 1};

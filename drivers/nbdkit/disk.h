@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/*
- * A namespace that several threads do I/O on, each in a lane of its own.
- */
+/* A namespace that several threads use at the same time, each with its own lane. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,11 +12,11 @@
 struct disk_options {
 	const char *device;
 	unsigned int nsid;
-	unsigned int lanes; /* most of them */
+	unsigned int lanes; /* how many lanes there are at most */
 	bool poll;
 };
 
-/* What a client may know, without pointers: it is shared between processes. */
+/* What a client may know. It has no pointers, because processes share it. */
 struct disk_about {
 	struct usrpci_nvme_ns ns;
 	uint32_t features; /* enum usrpci_nvme_feature */
@@ -26,7 +24,7 @@ struct disk_about {
 	unsigned int lanes;
 };
 
-/* Returned by those who do requests. */
+/* A request, and the result of whoever does it. */
 struct disk_request {
 	uint8_t op, flags; /* as struct usrpci_nvme_io has them */
 	uint16_t status;
@@ -37,7 +35,7 @@ struct disk_request {
 
 struct disk;
 
-/* Opens it, with messages for nbdkit. Returns 0 or a negative errno. */
+/* Opens the disk; messages go to nbdkit. Returns 0 or a negative errno. */
 int disk_open(const struct disk_options *options, struct disk **disk);
 
 /* Tells the disk of a shutdown. */

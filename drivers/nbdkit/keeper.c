@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Three processes. The first has the clients and asks; the third drives the disk and answers; the
- * second has but one thread, and starts the third again when that ends. Requests are in memory that
- * all share: one that was asked for and is not done is what a new driver begins with, so nothing is
- * lost, and the worst that happens to a request is that the disk does it twice.
+ * Three processes. The first talks to the clients and makes requests; the third drives the disk and
+ * answers them; the second has only one thread, and starts the third again when it ends. Requests
+ * are in shared memory. A new driver begins with the requests that are not done, so none is lost;
+ * at worst the disk does a request twice.
  *
- * The driver ends by itself when the first process does, however that ends, because it reads from a
- * pipe whose other end is there alone.
+ * The driver always ends when the first process ends, because it reads from a pipe whose other end
+ * only the first process has.
  */
 
 #define NBDKIT_API_VERSION 2
@@ -33,38 +33,39 @@
 
 #define LANES_MAX    64
 #define SLOT_SIZE    (256u << 10) /* data of a request, at most */
-#define TRIES_MAX    20           /* drivers in a row that did nothing */
+#define TRIES_MAX    20           /* how many drivers in a row may end without doing anything */
 #define PAUSE_MAX_MS 500
 #define LOOK_MS      1000 /* how often a waiting thread checks that there is still a keeper */
 
-#define EXIT_GONE 3 /* of the driver: the disk is not there any more */
+#define EXIT_GONE 3 /* exit status of the driver: the disk is gone */
 
 enum slot_state { SLOT_IDLE, SLOT_ASKED, SLOT_DONE };
 
 struct slot {
-	uint32_t state; /* enum slot_state; whoever waits sleeps on it */
+	uint32_t state; /* enum slot_state, and the futex that a waiting thread sleeps on */
 	struct disk_request request;
 };
 
 struct shared {
-	uint32_t ready;  /* the disk has been open once; whoever starts the keeper sleeps on it */
+	uint32_t
+		ready; /* the disk was opened once; the process that starts the keeper sleeps on it */
 	uint32_t failed; /* no driver will come any more */
 	int error;       /* why the first one could not open the disk */
-	uint32_t open;   /* the driver that lives has the disk open */
-	uint32_t done;   /* requests, by all drivers */
+	uint32_t open;   /* the current driver has the disk open */
+	uint32_t done;   /* how many requests all drivers have done */
 	struct disk_about about;
 	struct slot slots[LANES_MAX];
 };
 
 struct keeper {
 	const struct disk_options *options;
-	struct disk_about about; /* of the first driver; others cannot change it */
+	struct disk_about about; /* what the first driver found; later drivers cannot change it */
 	struct shared *shared;
 	uint8_t *data; /* SLOT_SIZE for each slot, behind what is shared */
 	size_t size;
 	pid_t pid; /* the second process */
-	int lives; /* the pipe's end that the driver waits for */
-	int waits; /* its other end */
+	int lives; /* the end of the pipe that the first process keeps open */
+	int waits; /* the other end, which the driver reads */
 };
 
 /* Held for writing when the driver ends. */
@@ -133,7 +134,7 @@ static bool is_same(const struct disk_about *old, const struct disk_about *new)
 	       old->buffer == new->buffer && old->lanes <= new->lanes;
 }
 
-/* A disk that is another one now must not get the requests of before. */
+/* If the disk was replaced by another one, it must not get the old requests. */
 static int introduce(struct keeper *keeper, const struct disk *disk)
 {
 	struct shared *shared = keeper->shared;
@@ -160,7 +161,7 @@ static int start_workers(struct keeper *keeper, struct disk *disk)
 	return error;
 }
 
-/* Does not return. No request begins once the first process has ended, or wants no more. */
+/* Does not return. Begins no request after the first process has ended or asks for the end. */
 static void drive(struct keeper *keeper)
 {
 	struct disk *disk = NULL;
@@ -227,7 +228,9 @@ static void complain(const struct keeper *keeper, int status)
 			     keeper->options->device, WTERMSIG(status));
 }
 
-/* Does not return. A driver that was killed while nobody asked for anything has done its work. */
+/*
+ * Does not return. A driver that is killed while there are no requests does not count as a failure.
+ */
 static void keep(struct keeper *keeper)
 {
 	struct shared *shared = keeper->shared;
@@ -254,7 +257,7 @@ static void keep(struct keeper *keeper)
 	_exit(EXIT_FAILURE);
 }
 
-/* Signals of a terminal are for the first process alone; these processes end after it. */
+/* Signals of a terminal must reach only the first process; the other two end after it. */
 static void start_second(struct keeper *keeper)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -268,7 +271,7 @@ static void start_second(struct keeper *keeper)
 
 /* The first process. */
 
-/* Whether no driver will answer any more. */
+/* Returns whether no driver will ever answer again. */
 static bool is_lost(struct keeper *keeper)
 {
 	if (!load(&keeper->shared->failed) && waitpid(keeper->pid, NULL, WNOHANG) != 0)

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A disk whose driver is a process of its own and is started again whenever it ends: whoever waits
- * for a request learns nothing of that.
+ * A disk whose driver is a separate process, which is started again whenever it ends. A caller that
+ * waits for a request does not notice that.
  */
 
 #include "disk.h"
@@ -11,8 +11,8 @@
 struct keeper;
 
 /*
- * Starts the driver, and waits until the disk is open. To be called by the only thread of a
- * process. Returns 0 or a negative errno, after a message.
+ * Starts the driver, and waits until the disk is open. The process must have only one thread.
+ * Returns 0 or a negative errno, after a message.
  */
 int keeper_start(const struct disk_options *options, struct keeper **keeper);
 
@@ -21,5 +21,5 @@ void keeper_stop(struct keeper *keeper);
 
 const struct disk_about *keeper_about(const struct keeper *keeper);
 
-/* As disk_do(). -EIO when the driver has ended too often without doing anything. */
+/* Works as disk_do(). The result is -EIO when the driver has ended too often without progress. */
 void keeper_do(struct keeper *keeper, unsigned int lane, struct disk_request *request, void *data);

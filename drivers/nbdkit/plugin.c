@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A namespace of an NVMe controller as a network block device: a plugin of nbdkit, see
- * nbdkit-plugin(3). Each request takes one of several queues for itself and waits there, so as many
- * are under way as there are queues. disk.c has the disk; keeper.c too, in another process.
+ * nbdkit-plugin(3). Each request uses one of several queues alone and waits there, so there can be
+ * one request for each queue. disk.c drives the disk; keeper.c does so in another process.
  *
  * The device is opened after nbdkit has gone to the background, because DMA memory does not pass to
  * a child, and closed before it ends, so that the disk is told of a shutdown. It is opened once
- * before, for a moment: nobody would hear of an error later. Extents are left out: few controllers
- * can say which blocks are in use.
+ * before that, for a moment, because a later error would reach nobody. Extents are not supported,
+ * because few controllers can report which blocks are in use.
  */
 
 #define NBDKIT_API_VERSION 2
@@ -25,12 +25,12 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 #define LANES_DEFAULT 16
-#define ZEROES_MAX    65536 /* blocks a command */
+#define ZEROES_MAX    65536 /* most blocks of one command */
 
-/* What a request takes for itself. */
+/* What one request uses alone. */
 struct lane {
 	unsigned int index;
-	struct lane *next; /* that is free too */
+	struct lane *next; /* the next free lane */
 };
 
 static struct {
@@ -38,7 +38,7 @@ static struct {
 	struct disk_options options;
 	bool restart;
 
-	/* One of the two, and what it says of itself. */
+	/* One of these two is used; about describes it. */
 	struct disk *disk;
 	struct keeper *keeper;
 	const struct disk_about *about;
@@ -162,7 +162,7 @@ static void put_lane(struct lane *lane)
 	pthread_mutex_unlock(&plugin.lock);
 }
 
-/* Does one request; says what is wrong with it. */
+/* Does one request, and reports its error. */
 static int run(const struct lane *lane, struct disk_request *request, void *data)
 {
 	uint16_t status;
@@ -230,7 +230,7 @@ static int nvme_pwrite(void *handle, const void *buffer, uint32_t count, uint64_
 	return transfer(USRPCI_NVME_OP_WRITE, fua(flags), (uint8_t *)buffer, count, offset);
 }
 
-/* A command of blocks without data, most of them at a time. */
+/* Does a command without data for a range of blocks, at most "most" blocks at a time. */
 static int apply(uint8_t op, uint8_t flags, uint64_t lba, uint64_t blocks, uint32_t most)
 {
 	struct disk_request io = {.op = op, .flags = flags, .lba = lba};
@@ -381,7 +381,7 @@ static struct nbdkit_plugin description = {
 	.zero = nvme_zero,
 };
 
-/* The macro defines it, and declares it nowhere. */
+/* The macro defines this function but does not declare it. */
 struct nbdkit_plugin *plugin_init(void);
 
 NBDKIT_REGISTER_PLUGIN(description)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The one face of network cards: finds the driver and passes on. A queue that the card does not
- * have is the caller's error, caught here for all drivers.
+ * The common interface of network cards: finds the driver and calls it. A queue number that the
+ * card does not have is the caller's error, and is caught here for all drivers.
  */
 
 #include <errno.h>

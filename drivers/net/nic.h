@@ -2,25 +2,25 @@
 #pragma once
 
 /*
- * What a driver of network cards gives to the face of <usrpci/nic.h>, whose comments say what each
- * operation does.
+ * What a driver of network cards implements. The comments in <usrpci/nic.h> say what each operation
+ * does.
  */
 
 #include <usrpci/nic.h>
 #include <usrpci/usrpci.h>
 
-/* The buffer that data lies in: all are aligned to their size. */
+/* Returns the buffer that contains data. All buffers are aligned to their size. */
 static inline void *nic_buffer(const void *data)
 {
 	return (void *)((uintptr_t)data & ~(uintptr_t)(USRPCI_NIC_BUFFER_SIZE - 1));
 }
 
 struct nic_driver {
-	/* Whether the driver is for this device. */
+	/* Returns whether the driver is for this device. */
 	bool (*matches)(const struct usrpci_dev_info *info);
 	/*
-	 * Stores in *self what the other operations get, in *info what is known, and in *pool where
-	 * buffers come from, of USRPCI_NIC_BUFFER_SIZE and aligned to it.
+	 * Stores in *self what the other operations get, in *info what is known about the card, and
+	 * in *pool the pool of buffers, which have USRPCI_NIC_BUFFER_SIZE bytes and that alignment.
 	 */
 	int (*open)(struct usrpci_dev *dev, const struct usrpci_nic_options *options, void **self,
 		    struct usrpci_nic_info *info, struct usrpci_pool **pool);

@@ -10,11 +10,11 @@
 #include "deadline.h"
 #include "nvme_private.h"
 
-#define EVENT_CID  0x8000 /* others are less */
-#define SPINS      64     /* looks without a pause */
+#define EVENT_CID  0x8000 /* other identifiers are smaller */
+#define SPINS      64     /* how often it polls without a pause */
 #define NAP_US     50
 #define LIST_PAGES 1
-#define LIST_MAX   1024 /* namespaces a list */
+#define LIST_MAX   1024 /* how many namespaces a list has */
 
 #define BLOCK_SHIFT_MAX 20
 
@@ -48,11 +48,11 @@ static void ask_for_event(struct usrpci_nvme *nvme)
 	put(nvme, &command, EVENT_CID);
 }
 
-/* A full list drops the newest event: those that wait name the log pages already. */
+/* A full list drops the newest event, because the older ones already name the log pages. */
 static void take_event(struct usrpci_nvme *nvme, const struct nvme_completion *completion)
 {
 	if (STATUS_CODE(CQE_STATUS(completion->dw3)))
-		return; /* it takes none, or is about to be reset */
+		return; /* the controller takes no event, or is about to be reset */
 	if (nvme->event_count < NVME_EVENTS)
 		nvme->events[(nvme->event_first + nvme->event_count++) % NVME_EVENTS] =
 			completion->dw0;
@@ -166,13 +166,16 @@ int nvme_admin_start(struct usrpci_nvme *nvme, unsigned int *queues)
 	if (*queues > wanted)
 		*queues = wanted;
 	++*queues;
-	/* Controllers of before 1.2 have fewer kinds; without any there is nothing to miss. */
+	/*
+	 * Controllers before 1.2 have fewer kinds of events. One that refuses them all sends none
+	 * to miss.
+	 */
 	status = nvme_admin_execute(nvme, &events, nvme->options.timeout_ms, NULL);
 	ask_for_event(nvme);
 	return status < 0 ? status : 0;
 }
 
-/* A block for data, and behind it a list of its pages where it has more than two. */
+/* Allocates a block for data, followed by a list of its pages when there are more than two. */
 static int alloc_data(struct usrpci_nvme *nvme, const struct usrpci_nvme_admin *admin,
 		      struct usrpci_dma_block *block)
 {
@@ -309,7 +312,7 @@ static int identify(struct usrpci_nvme *nvme, uint8_t cns, uint32_t nsid, uint8_
 	return error;
 }
 
-/* ASCII, padded with blanks, [NVMe] 1.5; whatever else is there becomes a question mark. */
+/* ASCII, padded with blanks, [NVMe] 1.5; any other byte becomes a question mark. */
 static void get_string(char *to, const uint8_t *from, size_t size)
 {
 	while (size > 0 && (from[size - 1] == ' ' || from[size - 1] == '\0'))
@@ -368,7 +371,10 @@ int nvme_identify(struct usrpci_nvme *nvme)
 	return error;
 }
 
-/* Takes what is new in a list. Returns how many: less than LIST_MAX at its end. */
+/*
+ * Takes the new entries of a list. Returns how many there were; fewer than LIST_MAX: the list has
+ * ended.
+ */
 static int take_list(const uint8_t *list, uint32_t *last, uint32_t *nsids, unsigned int max)
 {
 	unsigned int n = 0;

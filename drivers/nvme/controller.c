@@ -19,7 +19,7 @@
 #define TIMEOUT_MIN     50
 #define TICK_MAX_US     100000
 #define TICKS_MIN       8
-#define SHUTDOWN_MS     5000 /* if the controller names no longer time */
+#define SHUTDOWN_MS     5000 /* used unless the controller reports a longer time */
 #define PAGE_SHIFT_MAX  16
 
 int nvme_ring_alloc(struct usrpci_nvme *nvme, unsigned int qid, unsigned int entries,
@@ -77,7 +77,7 @@ static int disable(struct usrpci_nvme *nvme)
 	return usrpci_bar_wait32(&nvme->bar, CSTS, CSTS_RDY, 0, nvme->ready_ms, NULL);
 }
 
-/* [NVMe] 7.6.2. Disabled afterwards, so that the next driver does not find it shut down. */
+/* [NVMe] 7.6.2. The controller is disabled afterwards, so that the next driver can start it. */
 static void shut_down(struct usrpci_nvme *nvme)
 {
 	uint32_t cc = nvme_read(nvme, CC);
@@ -180,7 +180,7 @@ static int set_options(struct usrpci_nvme *nvme, const struct usrpci_nvme_option
 	return 0;
 }
 
-/* How many I/O queues have their doorbells in the BAR. */
+/* Returns how many I/O queues have their doorbells inside the BAR. */
 static unsigned int count_doorbells(const struct usrpci_nvme *nvme)
 {
 	size_t pair = (size_t)8 << CAP_DSTRD(nvme->cap);
@@ -214,7 +214,7 @@ static int read_capabilities(struct usrpci_nvme *nvme)
 	return 0;
 }
 
-/* One vector is the admin queue's, as long as there are two. */
+/* If there are at least two vectors, one belongs to the admin queue. */
 static int enable_irqs(struct usrpci_nvme *nvme)
 {
 	int count;
@@ -228,7 +228,7 @@ static int enable_irqs(struct usrpci_nvme *nvme)
 	return 0;
 }
 
-/* The program may have it enabled for itself. */
+/* The program may have enabled this event itself. */
 static int enable_request(struct usrpci_nvme *nvme)
 {
 	int error = 0;

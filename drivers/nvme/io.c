@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The hot path: commands into the submission queue, completions out of the other one. Follows
- * [NVMe] 4.1, 4.3, 4.4 and 6.
+ * The hot path: puts commands in the submission queue and takes completions from the completion
+ * queue. Follows [NVMe] 4.1, 4.3, 4.4 and 6.
  *
- * A completion counts only when its identifier is that of a command under way: the slot's number
- * and how often the slot was used before. So one that comes twice, late, or for nothing is dropped.
+ * A completion counts only if its identifier is that of a command under way. The identifier has the
+ * slot's number and how often the slot was used, so a completion that comes twice, too late, or
+ * without a command is dropped.
  */
 
 #include <errno.h>
 
 #include "nvme_private.h"
 
-#define CALLS_PER_TICK 256 /* looks at the clock cost more than a command */
-#define BLOCKS_MAX     65536
+#define CALLS_PER_TICK \
+	256 /* reading the clock costs more than a command, so it is read only once in so many calls */
+#define BLOCKS_MAX 65536
 
-/* Buffers that are not in the first two pages: a list of pages, [NVMe] 4.3. */
+/* Makes a list of pages for a buffer that has more than two pages, [NVMe] 4.3. */
 static __attribute__((noinline)) void put_list(struct usrpci_nvme_queue *queue, unsigned int index,
 					       struct nvme_command *command, uint64_t size)
 {
@@ -49,7 +51,7 @@ static inline void put_buffer(struct usrpci_nvme_queue *queue, unsigned int inde
 		put_list(queue, index, command, size);
 }
 
-/* One range, [NVMe] 6.7, where a list of pages would be. */
+/* Writes one range, [NVMe] 6.7, to the place of the list of pages. */
 static __attribute__((noinline)) void put_range(struct usrpci_nvme_queue *queue, unsigned int index,
 						struct nvme_command *command)
 {
@@ -101,7 +103,7 @@ void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index)
 	nvme_ring_advance_tail(&queue->ring);
 }
 
-/* What a command without a buffer needs: a feature, and how many blocks it may have. */
+/* Checks a command without a buffer: the feature that it needs, and its number of blocks. */
 static __attribute__((noinline)) int check_other(const struct usrpci_nvme *nvme,
 						 const struct usrpci_nvme_io *io)
 {
@@ -230,7 +232,7 @@ static inline struct usrpci_nvme_io *complete(struct usrpci_nvme_queue *queue, u
 	return release(queue, slot);
 }
 
-/* Commands that no completion will come for. */
+/* Reaps commands that will get no completion. */
 static __attribute__((noinline)) unsigned int
 reap_ended(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io **done, unsigned int budget)
 {
@@ -249,7 +251,7 @@ reap_ended(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io **done, unsign
 	return n;
 }
 
-/* Not more than one round, whatever the device writes. */
+/* Takes at most one round of the queue, whatever the device writes. */
 static inline unsigned int reap_completed(struct usrpci_nvme_queue *queue,
 					  struct usrpci_nvme_io **done, unsigned int budget)
 {
@@ -266,7 +268,7 @@ static inline unsigned int reap_completed(struct usrpci_nvme_queue *queue,
 		done[n] = complete(queue, dw3);
 		n += done[n] != NULL;
 	}
-	usrpci_dma_rmb(); /* completions are seen before the data that they stand for */
+	usrpci_dma_rmb(); /* completions are read before the data that they report */
 	if (seen > 0)
 		nvme_write(queue->nvme, ring->cq_doorbell, ring->head);
 	return n;

@@ -4,17 +4,17 @@
 /*
  * The controller as the driver's files see it:
  *
- *	controller.c  opens, resets, recovers and closes it
- *	admin.c       the admin queue, and what is asked through it
- *	queue.c       makes I/O queues, sets them up again after a reset, waits, looks at deadlines
- *	io.c          the hot path: submitting and reaping
- *	status.c      what a status means
+ * 	controller.c  opens, resets, recovers and closes it
+ * 	admin.c       the admin queue, and what is asked through it
+ * 	queue.c       makes I/O queues, sets them up again after a reset, waits, looks at deadlines
+ * 	io.c          the hot path: submitting and reaping
+ * 	status.c      what a status means
  *
- * What the device can write to are the completion queues and the data alone; everything that the
- * driver decides by is kept elsewhere.
+ * The device can write only to the completion queues and the data. What the driver bases its
+ * decisions on is kept elsewhere.
  *
- * A reset of the controller, or its loss, raises its generation. Each queue compares that with its
- * own in its next call, and is set up again, or ended, by the thread that uses it.
+ * When the controller is reset or lost, its generation grows. Each queue compares it with its own
+ * generation in its next call; the thread that uses the queue then sets it up again or ends it.
  */
 
 #include <pthread.h>
@@ -34,26 +34,26 @@
 #define nvme_likely(condition)   __builtin_expect(!!(condition), 1)
 #define nvme_unlikely(condition) __builtin_expect(!!(condition), 0)
 
-/* A submission and a completion queue of equally many entries. */
+/* A submission queue and a completion queue with the same number of entries. */
 struct nvme_ring {
-	struct usrpci_dma_block block; /* both */
+	struct usrpci_dma_block block; /* memory of both queues */
 	struct nvme_command *sq;
 	volatile struct nvme_completion *cq;
 	size_t sq_doorbell, cq_doorbell;
 	unsigned int entries;
-	unsigned int tail;  /* of sq: filled next */
-	unsigned int head;  /* of cq: looked at next */
-	unsigned int phase; /* that a new completion has */
+	unsigned int tail;  /* the entry of sq that is filled next */
+	unsigned int head;  /* the entry of cq that is checked next */
+	unsigned int phase; /* the phase bit of a new completion */
 	unsigned int qid;
 };
 
 /* A command under way. */
 struct nvme_slot {
 	struct usrpci_nvme_io *io; /* NULL: the slot is free */
-	uint32_t tick;             /* of the queue, when it was submitted or aborted */
-	int error;                 /* not 0: it is to be reaped with this */
+	uint32_t tick;             /* the queue's tick when it was submitted or aborted */
+	int error;                 /* not 0: it will be reaped with this error */
 	uint16_t cid;
-	uint8_t strikes; /* resets while it was under way; those that it caused count twice */
+	uint8_t strikes; /* how many resets it has seen; one that it caused counts twice */
 	bool aborted;
 };
 
@@ -66,12 +66,12 @@ struct usrpci_nvme_queue {
 	unsigned int depth;
 	unsigned int generation;
 	unsigned int ended; /* slots with an error */
-	int error;          /* why there is no more I/O */
+	int error;          /* the error that ended I/O */
 	uint32_t tick;
 	uint32_t calls;
-	bool shared; /* its interrupt is others' too */
+	bool shared; /* other queues share its interrupt */
 
-	struct usrpci_dma_block lists; /* one of list_size bytes a slot */
+	struct usrpci_dma_block lists; /* a list of list_size bytes for each slot */
 	unsigned int list_size;
 	uint64_t next_tick; /* on the monotonic clock, microseconds */
 	bool irq;
@@ -100,7 +100,7 @@ struct usrpci_nvme {
 
 	/* Guards everything below, and the controller's reset. */
 	pthread_mutex_t lock;
-	int error; /* why it is of no use any more */
+	int error; /* the error that made the controller unusable */
 	struct nvme_ring admin;
 	uint16_t admin_cid;
 	bool admin_done;
@@ -114,8 +114,8 @@ struct usrpci_nvme {
 	pthread_mutex_t irq_lock;
 	struct usrpci_nvme_queue *queues;
 	enum usrpci_irq_type irq;
-	bool irq_taken;   /* atomic: it is to be armed again */
-	bool has_request; /* the kernel's wish to have the device back is an interrupt of ours */
+	bool irq_taken;   /* atomic: the interrupt must be armed again */
+	bool has_request; /* an interrupt tells when the kernel wants the device back */
 };
 
 static inline uint32_t nvme_read(struct usrpci_nvme *nvme, size_t reg)
@@ -147,31 +147,31 @@ static inline void nvme_ring_advance_tail(struct nvme_ring *ring)
 		ring->tail = 0;
 }
 
-/* Allocates both queues. Their doorbells follow from the number. */
+/* Allocates both queues. qid determines their doorbells. */
 int nvme_ring_alloc(struct usrpci_nvme *nvme, unsigned int qid, unsigned int entries,
 		    struct nvme_ring *ring);
 
 /* Resets both queues to the state in which the controller expects new ones. */
 void nvme_ring_clear(struct nvme_ring *ring);
 
-/* controller.c; the lock is held. */
+/* controller.c; the caller holds the lock. */
 
-/* Resets the controller and raises the generation; afterwards error says whether it works. */
+/* Resets the controller and raises the generation. Afterwards, error says whether it works. */
 void nvme_reset(struct usrpci_nvme *nvme);
 
-/* Gives the controller up, for good: it does not access memory any more. */
+/* Gives the controller up for good. Afterwards it no longer accesses memory. */
 void nvme_give_up(struct usrpci_nvme *nvme, int error);
 
-/* Whether the device is gone: -ENODEV; or has failed, or is not ready any more: -EIO. No lock. */
+/* Returns 0, -ENODEV (gone), or -EIO (it failed or is not ready). Takes no lock. */
 int nvme_check_alive(struct usrpci_nvme *nvme);
 
-/* Ends all use of a device that the kernel wants back, as for an unplug. No lock. */
+/* Ends all use of a device that the kernel wants back, as before an unplug. Takes no lock. */
 void nvme_look_at_request(struct usrpci_nvme *nvme);
 
-/* Wakes the other queues of a vector. irq_lock is held. */
+/* Wakes the other queues of a vector. The caller holds irq_lock. */
 void nvme_kick(struct usrpci_nvme *nvme, const struct usrpci_nvme_queue *but);
 
-/* admin.c; the lock is held. */
+/* admin.c; the caller holds the lock. */
 
 /*
  * Executes a command. Returns its status. Errors: -ETIMEDOUT and -EIO (the controller has to be
@@ -180,7 +180,7 @@ void nvme_kick(struct usrpci_nvme *nvme, const struct usrpci_nvme_queue *but);
 int nvme_admin_execute(struct usrpci_nvme *nvme, struct nvme_command *command,
 		       unsigned int timeout_ms, uint32_t *result);
 
-/* The same after a reset, or another failure, was dealt with. Errors: also error. */
+/* Executes a command. After a failure, resets the controller or gives it up. Errors: also error. */
 int nvme_admin_try(struct usrpci_nvme *nvme, struct nvme_command *command, unsigned int timeout_ms,
 		   uint32_t *result);
 
@@ -197,14 +197,14 @@ int nvme_identify(struct usrpci_nvme *nvme);
 /* Called by the queue's thread when the generations differ. */
 void nvme_queue_attend(struct usrpci_nvme_queue *queue);
 
-/* Looks at the deadlines, when it is time. */
+/* Checks the deadlines when it is time. */
 void nvme_queue_tick(struct usrpci_nvme_queue *queue);
 
-/* Lets a shared interrupt come again. */
+/* Allows a shared interrupt to come again. */
 void nvme_queue_arm(struct usrpci_nvme_queue *queue);
 
 /* io.c: writes a slot's command to the submission queue, without ringing the doorbell. */
 void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index);
 
-/* status.c: the negative errno of a status that is not 0. */
+/* status.c: returns the negative errno for a status that is not 0. */
 int nvme_status_errno(uint16_t status);

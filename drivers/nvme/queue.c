@@ -3,9 +3,9 @@
  * Queues for I/O: making them, waiting, deadlines, and setting them up again after the controller
  * was reset. Follows [NVMe] 5.1, 5.3 to 5.6 and 7.6.1.
  *
- * A queue has an interrupt vector of its own where there are enough. Where it shares one, as INTx,
- * the queue that takes the interrupt tells the others by their eventfds, and the first that finds
- * nothing left to reap lets it come again.
+ * A queue has an interrupt vector of its own where there are enough. Where queues share a vector,
+ * as with INTx, the queue that takes the interrupt tells the others through their eventfds, and the
+ * first queue that has nothing left to reap arms it again.
  */
 
 #include <errno.h>
@@ -23,7 +23,7 @@
 #define ABORT_MS      1000
 #define IDLE_MS       1000
 #define STRIKES_MAX   3
-#define POLL_US       5 /* between two looks of a queue without an interrupt */
+#define POLL_US       5 /* pause between two polls of a queue without an interrupt */
 
 /* The lock is held. */
 static int create_rings(struct usrpci_nvme_queue *queue)
@@ -52,7 +52,10 @@ static int create_rings(struct usrpci_nvme_queue *queue)
 	return status <= 0 ? status : -EIO;
 }
 
-/* A controller that does not delete is reset, or forbidden to access memory. The lock is held. */
+/*
+ * A controller that does not delete them is reset, or forbidden to access memory. The caller holds
+ * the lock.
+ */
 static void delete_rings(struct usrpci_nvme_queue *queue)
 {
 	static const uint8_t opcodes[] = {ADMIN_DELETE_SQ, ADMIN_DELETE_CQ};
@@ -71,7 +74,7 @@ static void delete_rings(struct usrpci_nvme_queue *queue)
 	}
 }
 
-/* Submits again what was under way, but gives up a command that has seen too many resets. */
+/* Submits the commands under way again, but gives up those that have seen too many resets. */
 static void repeat(struct usrpci_nvme_queue *queue)
 {
 	bool any = false;
@@ -103,7 +106,7 @@ void nvme_queue_attend(struct usrpci_nvme_queue *queue)
 	int error;
 
 	pthread_mutex_lock(&nvme->lock);
-	/* Creating can end in another reset. */
+	/* Creating the queues can lead to another reset. */
 	do {
 		queue->generation = nvme->generation;
 		error = nvme->error ?: create_rings(queue);
@@ -151,7 +154,8 @@ static void abort_command(struct usrpci_nvme_queue *queue, struct nvme_slot *slo
 }
 
 /*
- * A late command is aborted; one that is not back a quarter of its time after that costs a reset.
+ * Aborts late commands. If one is not back after another quarter of its time, resets the
+ * controller.
  */
 static void look_at_deadlines(struct usrpci_nvme_queue *queue)
 {
@@ -202,7 +206,7 @@ void nvme_queue_arm(struct usrpci_nvme_queue *queue)
 		usrpci_irq_done(nvme->dev, nvme->irq, queue->vector);
 }
 
-/* The admin queue's completions hold INTx up too. */
+/* Completions of the admin queue also keep INTx raised. */
 static void take_shared(struct usrpci_nvme_queue *queue)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
@@ -238,7 +242,7 @@ static int rest_shared(struct usrpci_nvme_queue *queue, int timeout_ms)
 	return 0;
 }
 
-/* Sleeps until an interrupt comes or the time is over; without one, a moment. */
+/* Sleeps until an interrupt comes or the time is over. Without an interrupt it sleeps a moment. */
 static int rest(struct usrpci_nvme_queue *queue, int timeout_ms)
 {
 	int got = 0;
@@ -253,7 +257,7 @@ static int rest(struct usrpci_nvme_queue *queue, int timeout_ms)
 	return got == -EINTR ? got : 0;
 }
 
-/* How long it may sleep: until the next look at the deadlines, or whether the device is there. */
+/* Returns how long it may sleep before it must check the deadlines and the device again. */
 static int choose_rest(const struct usrpci_nvme_queue *queue, int timeout_ms, deadline_t deadline)
 {
 	int left = timeout_ms < 0 ? INT_MAX : deadline_left_ms(deadline);
@@ -318,7 +322,7 @@ static int share_irq(struct usrpci_nvme_queue *queue)
 		       ?: watch(queue->poll, usrpci_irq_fd(nvme->dev, nvme->irq, queue->vector));
 }
 
-/* Vector 0 is the admin queue's; each queue has one of the others, or all share. */
+/* Vector 0 belongs to the admin queue. Each queue has one of the others, or all share one. */
 static int choose_irq(struct usrpci_nvme_queue *queue, bool poll)
 {
 	const struct usrpci_nvme *nvme = queue->nvme;
@@ -350,7 +354,7 @@ static int alloc_slots(struct usrpci_nvme_queue *queue)
 	return 0;
 }
 
-/* Lists are of a power of two, so that none crosses a page. */
+/* The size of a list is a power of two, so that no list crosses a page. */
 static int alloc_lists(struct usrpci_nvme_queue *queue)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
@@ -386,7 +390,7 @@ static void unlink_queue(struct usrpci_nvme_queue *queue)
 	pthread_mutex_unlock(&queue->nvme->irq_lock);
 }
 
-/* The lock is held, and the controller does not know of the queue any more. */
+/* The caller holds the lock, and the controller does not know the queue any more. */
 static void free_queue(struct usrpci_nvme_queue *queue)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
