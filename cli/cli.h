@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/*
- * What every command is and works with: its options, and the context and host that it opens.
- */
+/* What a command consists of: its options, and the context and host that it opens. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +15,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Keys of options without a letter. */
+/* Options without a letter have keys from here on. */
 enum { OPTION_LONG = 256 };
 
 struct option_spec {
@@ -30,18 +28,19 @@ struct option_spec {
 struct cli;
 
 struct command {
-	const char *name;                  /* NULL: the program itself, which has notes alone */
-	const char *operands;              /* "ADDR..." */
-	const char *summary;               /* one line; NULL: it is not for people */
-	const struct option_spec *options; /* ends with a key of 0; NULL: none of its own */
-	void (*notes)(void);               /* prints more for --help; NULL: nothing */
-	int (*run)(struct cli *cli);       /* returns an enum status */
+	const char *name;     /* NULL: the program itself, which only has notes */
+	const char *operands; /* "ADDR..." */
+	const char *summary;  /* one line; NULL: the help does not list the command */
+	const struct option_spec
+		*options;            /* ends with a key of 0; NULL: it has no options of its own */
+	void (*notes)(void);         /* prints more for --help; NULL: nothing */
+	int (*run)(struct cli *cli); /* returns an enum status */
 };
 
 struct cli {
 	const struct command *const *commands; /* ends with NULL */
 	const struct command *command;
-	int argc; /* operands that are left */
+	int argc; /* number of operands that are left */
 	char **argv;
 	int stopped; /* status with which option_next() ended the command */
 
@@ -53,18 +52,18 @@ struct cli {
 
 	struct usrpci_ctx *ctx;
 	struct usrpci_host *host;
-	bool exit_code;      /* STATUS_SAME is wanted where nothing had to be changed */
-	bool differs;        /* what makes a command not ready is a difference */
-	bool may_change;     /* the command is one that changes the host */
-	bool lent;           /* the status is that of a program that was run */
-	size_t change_count; /* changes that were made, or that a dry run showed */
+	bool exit_code;      /* return STATUS_SAME when nothing had to be changed */
+	bool differs;        /* "not ready" means for this command that there are differences */
+	bool may_change;     /* the command may change the host */
+	bool lent;           /* the status comes from a program that was run */
+	size_t change_count; /* how many changes were made, or shown by a dry run */
 	uint64_t wait_s;     /* --wait */
 	uint64_t wait_until_ms;
 	bool wait_said;
-	int errors;          /* that the libraries have logged */
-	int recovered;       /* devices taken back by open_host_for_changes() */
+	int errors;          /* how many errors the libraries have logged */
+	int recovered;       /* how many devices open_host_for_changes() took back */
 	char why[128];       /* reason of the change that was printed last */
-	struct json changes; /* of a dry run */
+	struct json changes; /* the changes that a dry run shows */
 
 	struct usrpci_addr *named; /* see named_before() */
 	size_t named_count;
@@ -73,12 +72,13 @@ struct cli {
 /* Options (options.c). */
 
 /*
- * Returns the key of the next option of the command, its argument in optarg; 0 when all are read,
- * and cli->argv then holds the operands; negative when the command is to end with cli->stopped.
+ * Returns the key of the command's next option, with its argument in optarg. Returns 0 after the
+ * last one; cli->argv then holds the operands. A negative value means that the command must end
+ * with the status cli->stopped.
  */
 int option_next(struct cli *cli);
 
-/* Reads the program's own options, which stand before the command's name. As option_next(). */
+/* Works as option_next() for the program's own options, which come before the command's name. */
 int option_next_global(struct cli *cli, const struct command *program);
 
 void help_command(const struct command *command);
@@ -86,16 +86,16 @@ void help_options(const struct option_spec *options);
 bool option_needs_argument(const struct option_spec *spec);
 extern const struct option_spec global_options[];
 
-/* The candidate that a mistyped word is nearest to, or NULL. next() returns NULL after the last. */
+/* Returns the candidate nearest to a mistyped word, or NULL. next() returns NULL after the last. */
 const char *did_you_mean(const char *word, const char *(*next)(const void *data, size_t index),
 			 const void *data);
 
-/* The context and the host (context.c): opened when the first of a command needs them. */
+/* The context and the host (context.c). Each is opened at its first use. */
 
 int open_context(struct cli *cli);
 int open_host(struct cli *cli);
 
-/* As open_host(), and first cleans up after brokers that were killed. */
+/* Works as open_host(), but first cleans up after brokers that were killed. */
 int open_host_for_changes(struct cli *cli);
 
 /* Closes what was opened, and ends the JSON of a dry run. */
@@ -112,6 +112,6 @@ extern const struct command command_complete, command_apply, command_bar, comman
 	command_run, command_serve, command_show, command_vfs;
 extern const struct command command_net, command_net_driver;
 
-/* The names that list knows (commands/cmd_list.c), in the form of did_you_mean(). */
+/* Returns the columns of "usrpci list" (commands/cmd_list.c) for did_you_mean(). */
 const char *list_column(const void *data, size_t index);
 const char *list_class(const void *data, size_t index);

@@ -69,7 +69,7 @@ static void print_change_json(struct cli *cli, const struct usrpci_host_change *
 	json_close(&cli->changes, '}');
 }
 
-/* A dry run is a script on standard output; otherwise the writes are a trace, as of sh -x. */
+/* A dry run prints a script to standard output; otherwise the changes are a trace as of sh -x. */
 static void print_change(void *data, const struct usrpci_host_change *change)
 {
 	struct cli *cli = data;
@@ -129,6 +129,6 @@ int open_host_for_changes(struct cli *cli)
 	if (cli->recovered > 0)
 		note(cli, NULL, "took %d device%s back from a usrpci run that was killed",
 		     cli->recovered, cli->recovered > 1 ? "s" : "");
-	/* What could not be cleaned up was said, and keeps nobody from other devices. */
+	/* A failed recovery was reported, and must not keep the user from other devices. */
 	return 0;
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Devices by the names that people give, and the names that people read.
- */
+/* Finds devices by the names that users type, and makes the names that users read. */
 
 #include <errno.h>
 #include <inttypes.h>

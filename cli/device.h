@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/*
- * Devices by the names that people give, and the names that people read.
- */
+/* Finds devices by the names that users type, and makes the names that users read. */
 
 #include "cli.h"
 
@@ -12,21 +10,26 @@ bool is_emulated(const char *name);
 /* Looks up a device of the host by any of its names. */
 int find_device(struct cli *cli, const char *name, struct usrpci_dev_info *info);
 
-/* Whether the device exists, and its state now; says nothing when it does not. */
+/*
+ * Returns whether the device exists, and stores its current state. Prints no message if it does
+ * not.
+ */
 bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci_dev_info *info);
 
-/* Opens a device, emulated ones included, to look at it. */
+/* Opens a device, or an emulated one, to look at it. */
 int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev);
 
-/* Whether an earlier operand named this device already: no device is worked on twice. */
+/* Returns whether an earlier operand named this device, so that no device is handled twice. */
 bool named_before(struct cli *cli, const struct usrpci_addr *addr);
 
-/* The kernel driver that has the device, which nobody else must touch then; NULL: there is none. */
+/*
+ * Returns the kernel driver that holds the device, or NULL. Nobody else must touch a held device.
+ */
 const char *kernel_driver(const struct usrpci_dev_info *info);
 
 /*
- * A device's name, "Intel Corporation 82540EM Gigabit Ethernet Controller", and its class's; ""
- * where there is none.
+ * The name of a device, "Intel Corporation 82540EM Gigabit Ethernet Controller", and of its class;
+ * "" if there is none.
  */
 enum { NAME_SIZE = 160 };
 int device_names(struct cli *cli, const struct usrpci_dev_info *info, char name[2 * NAME_SIZE],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci: finds the command, runs it, and makes its exit status tell the truth, which includes
- * output that could not be written.
+ * usrpci: finds the command and runs it. The exit status also reports output that could not be
+ * written.
  */
 
 #include <errno.h>
@@ -76,8 +76,8 @@ static int help(struct cli *cli)
 }
 
 /*
- * The libraries go on without what they cannot read, and so what a command printed or did then may
- * be wrong. Where it failed because of that, it has said so.
+ * The libraries go on when they cannot read something, so the result of the command may be wrong. A
+ * command that failed because of that has already reported it.
  */
 static int admit_unread(const struct cli *cli, int status)
 {
@@ -128,7 +128,7 @@ static int end_command(struct cli *cli, int status)
 	return status;
 }
 
-/* Whether the reader of our output has gone, as head(1) does. */
+/* Returns whether the reader of our output has ended, as head(1) does. */
 static bool reader_is_gone(void)
 {
 	struct pollfd out = {.fd = STDOUT_FILENO};
@@ -137,9 +137,9 @@ static bool reader_is_gone(void)
 }
 
 /*
- * A table that did not reach its reader is a failure, except where the reader wanted no more: then
- * this ends as a program does that SIGPIPE ends. That signal was ignored so far because it must not
- * come between the steps of a change.
+ * A table that did not reach its reader is a failure. If the reader wanted no more, the program
+ * ends by SIGPIPE, as others do. The signal was ignored before, because it must not interrupt a
+ * change.
  */
 static int flush_output(int status)
 {
@@ -154,10 +154,10 @@ static int flush_output(int status)
 }
 
 /*
- * A caller may have closed some of the first three files. The next to be opened, a device's
- * configuration space perhaps, would get such a number and then all that is printed. A pipe without
- * a writer can be read, to its end at once; writing to it fails as if it were closed. It needs no
- * /dev, which a container may lack.
+ * A caller may have closed some of the first three descriptors. The next file to be opened, perhaps
+ * a device's configuration space, would get such a number, and then receive all output. The end of
+ * a pipe without a writer takes the number instead: reading it ends at once, and writing to it
+ * fails. It needs no /dev, which a container may lack.
  */
 static bool hold_standard_files(void)
 {

@@ -16,7 +16,7 @@ struct message {
 	bool has_object, has_hint;
 };
 
-/* Those that were printed, for JSON, and those that wait to be printed or forgotten. */
+/* Messages that were printed, for JSON, and messages that wait to be printed or forgotten. */
 static struct {
 	struct message *list;
 	size_t count;
@@ -38,7 +38,7 @@ static void print(const struct message *message)
 		fprintf(stderr, "  hint: %s\n", message->hint);
 }
 
-/* Where memory is short the message is printed at least. */
+/* When memory is short, the message is at least printed. */
 static bool append(struct message **list, size_t *count, const struct message *message)
 {
 	struct message *longer = reallocarray(*list, *count + 1, sizeof(*longer));
@@ -50,7 +50,7 @@ static bool append(struct message **list, size_t *count, const struct message *m
 	return true;
 }
 
-/* What is no trouble is not said twice. */
+/* Notes and debug messages that the JSON will contain are not printed as well. */
 static void emit(const struct message *message)
 {
 	if (!keeps || message->level < MESSAGE_NOTE)

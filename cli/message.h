@@ -21,10 +21,10 @@ enum status {
 struct cli;
 struct json;
 
-/* What a message is worth; in JSON its "level". */
+/* How important a message is; "level" in JSON. */
 enum message_level { MESSAGE_ERROR, MESSAGE_WARNING, MESSAGE_NOTE, MESSAGE_DEBUG };
 
-/* "usrpci: object: text", and the hint on a line of its own, behind all results so far. */
+/* Prints "usrpci: object: text" and the hint on its own line, after all results so far. */
 void print_message(enum message_level level, const char *object, const char *text,
 		   const char *hint);
 
@@ -43,23 +43,23 @@ bool first_held_message(char *object, size_t object_size, char *text, size_t tex
 __attribute__((format(printf, 3, 4))) int failed(const char *object, const char *hint,
 						 const char *format, ...);
 
-/* Says something that is no failure, unless --quiet was given. */
+/* Prints a message that is not a failure, unless --quiet was given. */
 __attribute__((format(printf, 3, 4))) void note(const struct cli *cli, const char *object,
 						const char *format, ...);
 int out_of_memory(void);
 
-/* Without a hint the message points to the help of the command. */
+/* If hint is NULL, the message points to the help of the command. */
 __attribute__((format(printf, 3, 4))) int usage_error(const struct cli *cli, const char *hint,
 						      const char *format, ...);
 
-/* For a command that was given operands it does not know. */
+/* Reports an operand that the command does not know. */
 int unexpected_operand(const struct cli *cli, const char *operand);
 
-/* The status for a negative errno of the library, which has already logged what happened. */
+/* Returns the status for a negative errno of the library, which has already logged the failure. */
 int status_of(int error);
 
 /*
- * The same, of a change to the host: -EUCLEAN says that something was left behind, -EBUSY that
+ * The same for a change to the host: -EUCLEAN says that something was left behind, -EBUSY that
  * nothing was touched because it is in use.
  */
 int status_of_change(int error);

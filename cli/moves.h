@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What bind, run and restore share: options that say how devices are taken, devices that are named
- * as operands, and the list of who held a device before and who holds it now.
+ * What bind, run and restore share: options that say how to take devices, the devices that the
+ * operands name, and the list of old and new drivers of each device.
  */
 
 #include "cli.h"
@@ -19,7 +19,7 @@ enum { OPTION_WHOLE_GROUP = OPTION_LONG + 64 };
 			"take the endpoints of its IOMMU group along"                         \
 	}
 
-/* Reads one of these options, its argument in optarg. Returns false when it is another one. */
+/* Reads one of these options, with its argument in optarg. Returns false for another option. */
 bool move_option(int key, struct usrpci_bind_options *options);
 
 /* Devices and their state before the command changed it. */
@@ -30,8 +30,8 @@ struct moves {
 };
 
 /*
- * Finds the devices that the operands name, each once, before the first is touched. Returns an
- * enum status; says what failed. The lists are freed by moves_free(), also after a failure.
+ * Finds the devices that the operands name, each once, before the first one is touched. Returns an
+ * enum status and reports failures. The lists are freed by moves_free(), also after a failure.
  */
 int moves_find(struct cli *cli, struct moves *moves);
 int moves_add(struct moves *moves, const struct usrpci_dev_info *was);

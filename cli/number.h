@@ -14,6 +14,6 @@ bool parse_number(const char *text, int base, uint64_t max, uint64_t *value);
 /* Accepts 2M, 1G, 64K, 4096. */
 bool parse_size(const char *text, uint64_t *bytes);
 
-/* "64 KiB": exact, in the largest unit that divides it. */
+/* Writes a size as "64 KiB": exactly, in the largest unit that divides it. */
 enum { SIZE_TEXT = 32 };
 const char *size_text(uint64_t bytes, char text[SIZE_TEXT]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Options: one table a command, from which getopt_long(3) gets what it wants and --help its text.
- * The program's own options may stand before the command's name or after it.
+ * Options: each command has one table, for getopt_long(3) and for --help. The program's own options
+ * may stand before the command's name or after it.
  */
 
 #include <ctype.h>
@@ -198,7 +198,7 @@ static int next(struct cli *cli, const struct command *command, const char *mode
 	struct getopt_tables tables = {0};
 	int key;
 
-	/* A letter or name that a command has of its own comes first and wins. */
+	/* A command's own letter or name comes first, so it wins. */
 	strcpy(tables.letters, mode);
 	add_options(&tables, command->options);
 	add_options(&tables, global_options);

@@ -15,7 +15,9 @@
 #include "cli.h"
 #include "output.h"
 
-/* Where the command's object goes, whether it has begun, and whether one line is to hold it. */
+/*
+ * Where the command's object is written, whether it has begun, and whether it must fit on one line.
+ */
 static struct {
 	FILE *file; /* NULL: standard output */
 	bool open;
@@ -77,7 +79,7 @@ void json_open(struct json *json, const char *key, char bracket)
 	json->filled = false;
 }
 
-/* The outermost object stays open for what others have to add. */
+/* The outermost object stays open, so that others can add members. */
 void json_close(struct json *json, char bracket)
 {
 	if (!--json->depth)
@@ -230,7 +232,7 @@ static void write_cell(struct json *json, const struct column *column, const cha
 		json_text(json, key, data);
 }
 
-/* Writes the rows below a row, or those below none. */
+/* Writes the rows below a row; NULL: those at the top. */
 static void write_rows(const struct table *table, struct json *json, const char *key,
 		       struct libscols_line *parent)
 {
@@ -269,7 +271,7 @@ int table_print(struct table *table)
 {
 	int error = -ENOMEM;
 
-	/* The library prints less when memory is short, and calls it success. */
+	/* When memory is short, the library prints only a part and reports success. */
 	errno = 0;
 	if (table->scols && !table->incomplete)
 		error = print(table) ?: errno == ENOMEM ? -ENOMEM : 0;

@@ -15,7 +15,7 @@
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_NUMBER,
-	COLUMN_LINES, /* an array in JSON: each line of a cell is a member */
+	COLUMN_LINES, /* in JSON an array, with one member for each line of a cell */
 };
 
 struct column {
@@ -23,14 +23,14 @@ struct column {
 	const char *help;
 	int flags; /* SCOLS_FL_* */
 	enum column_kind kind;
-	const char *key; /* in JSON; NULL: the heading in lower case */
+	const char *key; /* the key in JSON; NULL: the heading in lower case */
 };
 
-/* Memory that runs short while a table is filled is reported when it is printed. */
+/* If memory runs out while a table is filled, table_print() reports it. */
 struct table {
 	struct libscols_table *scols; /* NULL: memory was short */
 	const char *name;             /* the key of its rows in JSON */
-	const struct column *columns; /* the caller's, until the table is printed */
+	const struct column *columns; /* must stay valid until the table is printed */
 	size_t count;
 	bool json;
 	bool incomplete;
@@ -39,12 +39,12 @@ struct table {
 struct table table_open(bool json, const char *name, const struct column *columns, size_t count);
 
 /*
- * Adds a row, in a tree below parent; NULL when memory is short. The table stays where it is from
- * the first row on.
+ * Adds a row, below parent in a tree. Returns NULL when memory is short. The table must not be
+ * moved after the first row.
  */
 struct libscols_line *table_row(struct table *table, struct libscols_line *parent);
 
-/* Sets a cell. One that is not set is empty, null or [] in JSON. line may be NULL. */
+/* Sets a cell. A cell that was not set is empty, or null or [] in JSON. line may be NULL. */
 __attribute__((format(printf, 3, 4))) void table_cell(struct libscols_line *line, size_t column,
 						      const char *format, ...);
 
@@ -54,11 +54,12 @@ int table_print(struct table *table);
 /*
  * JSON on standard output. key is NULL in arrays and for the outermost object.
  *
- * A command prints one object, whoever of its parts writes to it: the outermost json_open() begins
- * it, or goes on with it, and json_end() ends it when the command's status is known.
+ * A command prints one object, to which several parts of it may write: the first outermost
+ * json_open() begins it, later ones continue it, and json_end() ends it when the command's status
+ * is known.
  */
 
-/* Grows when a key goes or changes its meaning, not when one comes. */
+/* Grows when a key is removed or changes its meaning, not when one is added. */
 enum { JSON_SCHEMA = 1 };
 
 struct json {
@@ -73,21 +74,21 @@ void json_number(struct json *json, const char *key, uint64_t number);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
 
-/* Lets the object go to a file other than standard output, before it begins. */
+/* Writes the object to another file than standard output; must be called before it begins. */
 void json_to(FILE *file);
 
-/* Ends the object with the messages that were printed, and what became of the command. */
+/* Ends the object with the messages that were printed and the result of the command. */
 void json_end(const char *result, int status);
 
 /*
- * For a command that prints an object a line, as things happen: begins one, with its version, and
- * ends it.
+ * For a command that prints events, one object on each line: these begin such an object, with its
+ * version, and end it.
  */
 void json_line(struct json *json);
 void json_line_end(void);
 
-/* Bytes as one text in hexadecimal: "3412e811". */
+/* Writes bytes as one hexadecimal string: "3412e811". */
 void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t size);
 
-/* A number as text in hexadecimal: "0xfebc0000". */
+/* Writes a number as a hexadecimal string: "0xfebc0000". */
 void json_hex(struct json *json, const char *key, uint64_t number, int digits);

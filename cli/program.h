@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/* Looks where execvp(3) will look, so that no device is taken in vain. Returns 0 or an errno. */
+/* Looks for the program as execvp(3) does, before a device is taken. Returns 0 or an errno. */
 int program_find(const char *program);

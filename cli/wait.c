@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Waiting for a device that is in use, see wait.h. The guard is asked anew each time: nobody tells
- * when the last of all possible uses has ended.
+ * Waiting for a device that is in use, see wait.h. The guard is asked again each time, because no
+ * event tells when the last use has ended.
  */
 
 #include <errno.h>
@@ -38,7 +38,7 @@ void wait_begin(struct cli *cli)
 	hold_messages();
 }
 
-/* The reason of the first refusal is said, for whoever sees the command hang. */
+/* Prints the reason of the first refusal, so that the user knows why the command waits. */
 static void say_once(struct cli *cli)
 {
 	char object[256], text[640];

@@ -29,7 +29,7 @@ static void print_notes(void)
 	       "  usrpci bar 03:00.0 dump 0 5400 10\n");
 }
 
-/* Where in which BAR, and how wide an access. */
+/* A BAR, an offset in it, and the width of an access. */
 struct place {
 	unsigned int bar;
 	uint64_t offset;
@@ -90,7 +90,7 @@ static int parse_place(struct cli *cli, char **words, struct place *place)
 	return register_offset(cli, words[1], &place->offset, &place->width);
 }
 
-/* Maps what is needed and nothing else; the mapping ends with the device. */
+/* Maps only what is needed. The mapping ends with the device. */
 static int map(struct access *access, const struct place *place, uint64_t size,
 	       struct usrpci_bar *mapped)
 {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * usrpci bind: devices to a driver for userspace, all of those named or none.
- */
+/* usrpci bind: binds devices to a driver for userspace, either all that are named or none. */
 
 #include <getopt.h>
 

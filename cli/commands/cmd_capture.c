@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci capture: what this host is, as a file for apply: devices that drivers for userspace have,
- * virtual functions, huge pages.
+ * usrpci capture: prints the state of this host as a file for apply: devices with drivers for
+ * userspace, virtual functions, and huge pages.
  */
 
 #include <stdio.h>
@@ -19,7 +19,7 @@ static void print_match(const struct usrpci_dev_info *info)
 	       usrpci_addr_format(&info->addr, addr), info->vendor, info->device);
 }
 
-/* How many virtual functions; 0 also of a device that can have none, which is no failure. */
+/* Returns how many virtual functions there are; 0 also when the device can have none. */
 static int count_functions(struct cli *cli, const struct usrpci_dev_info *info)
 {
 	int errors = cli->errors, count;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci check: what is ready, what is missing, and the command that mends it. The exit status is 3
- * when something is missing, so that scripts can ask.
+ * usrpci check: prints what is ready, what is missing, and the command that fixes it. The exit
+ * status is 3 when something is missing, so that scripts can ask.
  */
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci config: registers of configuration space by name or offset, as setpci(8), and dumps that
- * "lspci -F" reads. All registers are found before the first is written.
+ * usrpci config: reads and writes registers of configuration space by name or offset, as setpci(8)
+ * does, and prints dumps for "lspci -F". All registers are found before the first is written.
  */
 
 #include <inttypes.h>
@@ -128,7 +128,7 @@ static uint64_t all_bits(const struct reg *reg)
 	return UINT64_MAX >> (64 - 8 * reg->width);
 }
 
-/* An emulated device is out of setpci's reach. */
+/* setpci cannot reach an emulated device. */
 static void print_write(struct access *access, const struct reg *reg, uint64_t value, uint64_t mask)
 {
 	const char *name = usrpci_dev_name(access->dev);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * usrpci diff: what apply would do, which is a dry run of it, with an exit status that tells.
- */
+/* usrpci diff: a dry run of apply, whose exit status says whether something would change. */
 
 #include "commands/declared.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci export: devices in the words of what allocates them: CDI (Container Device Interface 0.5.0:
- * podman, Kubernetes), Slurm's gres.conf, OpenStack Nova's device_spec, arguments of
- * generic-device-plugin. It prints; who allocates a device is the scheduler's matter.
+ * usrpci export: prints devices in the format of the program that allocates them: CDI (Container
+ * Device Interface 0.5.0: podman, Kubernetes), Slurm's gres.conf, OpenStack Nova's device_spec,
+ * arguments of generic-device-plugin. It only prints; the scheduler decides which job gets a
+ * device.
  */
 
 #include <stdio.h>
@@ -15,7 +16,7 @@ struct export
 {
 	struct cli *cli;
 	struct usrpci_dev_info *infos;
-	char(*files)[64]; /* of each device */
+	char(*files)[64]; /* the files of each device */
 	int count;
 };
 
@@ -30,7 +31,7 @@ static const char *address(const struct export *export, int i, char text[USRPCI_
 	return usrpci_addr_format(&export->infos[i].addr, text);
 }
 
-/* Beside the group's own file. Those of iommufd must not be mixed with these two. */
+/* A program needs this file and the group's. They must not be mixed with the files of iommufd. */
 #define CONTAINER_FILE "/dev/vfio/vfio"
 
 static void print_cdi(const struct export *export)
@@ -84,7 +85,7 @@ static bool is_first_of_its_kind(const struct export *export, int i)
 	return true;
 }
 
-/* Devices of one kind are one resource; each is a group of files of it. */
+/* Devices of one kind are one resource; each device is a group of files in it. */
 static void print_plugin(const struct export *export)
 {
 	for (int i = 0; i < export->count; i++) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci hugepages: the pools, what usrpci added to them, more, and that back.
+ * usrpci hugepages: shows the pools and what usrpci added to them, reserves pages, and releases
+ * them.
  */
 
 #include <getopt.h>
@@ -70,7 +71,7 @@ static int print_pools(const struct hugepages *options)
 	return table_print(&table);
 }
 
-/* After a change: the table for a program, a sentence for people, nothing for a dry run. */
+/* After a change, prints the table in JSON or a sentence as text; prints nothing in a dry run. */
 static int report_change(const struct hugepages *options, int pages, uint64_t page_size,
 			 const char *what)
 {
@@ -144,7 +145,7 @@ static int cmd_hugepages(struct cli *cli)
 
 	if (read_options(&options))
 		return cli->stopped;
-	/* Looking is for everybody, and changes nothing. */
+	/* Showing the pools needs no rights and changes nothing. */
 	if (cli->argc == 0)
 		return open_host(cli) ? STATUS_FAILED : print_pools(&options);
 	if (open_host_for_changes(cli))

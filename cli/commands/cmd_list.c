@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci list: one line a device, as lsblk(8) lists disks. Only the columns that are asked for are
- * looked up. The tree follows the bus numbers that bridges hold (PCI-to-PCI Bridge 1.2, 3.2.5).
+ * usrpci list: prints one line for each device, as lsblk(8) does for disks. Looks up only the
+ * columns that are asked for. The tree follows the bus numbers that bridges hold (PCI-to-PCI Bridge
+ * 1.2, 3.2.5).
  */
 
 #include <getopt.h>
@@ -57,7 +58,7 @@ static const enum column_id default_columns[] = {COLUMN_ADDR,   COLUMN_CLASS, CO
 						 COLUMN_DRIVER, COLUMN_IF,    COLUMN_NODE,
 						 COLUMN_GROUP,  COLUMN_NAME};
 
-/* The name is the last of these, and left out on narrower terminals. */
+/* The name is the last of these columns and is left out on narrower terminals. */
 enum { WIDTH_WITH_NAMES = 100 };
 
 enum { OPTION_OUTPUT_ALL = OPTION_LONG, OPTION_NO_HEADINGS };
@@ -81,7 +82,7 @@ static void print_notes(void)
 		printf("  %-10s %s\n", columns[i].name, columns[i].help);
 }
 
-/* Class codes: PCI Code and ID Assignment Specification, 1. The longest prefix given decides. */
+/* Class codes: PCI Code and ID Assignment Specification, 1. The longest matching prefix decides. */
 static const struct {
 	const char *name;
 	const char *prefix;
@@ -104,9 +105,12 @@ struct list {
 	char class_prefix[7];
 	uint16_t vendor, device;
 	bool by_vendor, by_device;
-	const char *driver; /* NULL: any */
+	const char *driver; /* NULL: any driver */
 
-	/* Names of the device whose line is being filled: looked up once. Some may be lacking. */
+	/*
+	 * Whether the names of the current line's device were looked up, and whether some are
+	 * missing.
+	 */
 	bool named, lacking;
 	char name[2 * NAME_SIZE], class_name[NAME_SIZE];
 
@@ -291,7 +295,7 @@ static void fill_id(enum column_id id, struct libscols_line *line, size_t column
 		table_cell(line, column, "%02x", info->revision);
 }
 
-/* A device's names ascend, with their numbers as numbers. */
+/* Sorts the names of a device, comparing numbers in them by value. */
 static int by_device(const void *a, const void *b)
 {
 	const struct usrpci_interface *first = a, *second = b;
@@ -300,7 +304,7 @@ static int by_device(const void *a, const void *b)
 	return order ? order : strverscmp(first->name, second->name);
 }
 
-/* The first of them that is this device's, or of one behind it. */
+/* Returns the index of the first interface of this device or of a later one. */
 static int first_interface(const struct list *list, const struct usrpci_addr *addr)
 {
 	int low = 0, high = list->interface_count;
@@ -385,7 +389,7 @@ static struct libscols_line *add_line(struct list *list, const struct usrpci_dev
 	return line;
 }
 
-/* The buses behind a bridge. Bus 0 is behind none, so a range of 0 to 0 is no bus. */
+/* The buses behind a bridge. Bus 0 is behind no bridge, so 0 to 0 means that there is none. */
 struct bridge {
 	uint32_t domain;
 	uint8_t first, last;
@@ -408,7 +412,7 @@ static void read_bridge(struct list *list, const struct usrpci_dev_info *info,
 	usrpci_dev_close(dev);
 }
 
-/* Addresses ascend, and so do the buses behind them: the last bridge that fits is the nearest. */
+/* Bridges and the buses behind them are sorted, so the last bridge that fits is the nearest. */
 static struct libscols_line *find_parent(const struct bridge *bridges, size_t count,
 					 const struct usrpci_addr *addr)
 {
@@ -481,7 +485,7 @@ static int fill_table(struct list *list)
 	return status;
 }
 
-/* Where there is no name to be cut on a narrow terminal, the class is. */
+/* On a narrow terminal, the name is cut; if there is no name, the class is. */
 static void open_table(struct list *list)
 {
 	for (size_t i = 0; i < list->shown_count; i++) {
@@ -496,7 +500,7 @@ static void open_table(struct list *list)
 		scols_table_enable_noheadings(list->table.scols, list->no_headings);
 }
 
-/* Without a terminal nothing is too wide. */
+/* Without a terminal, any width fits. */
 static unsigned int terminal_width(void)
 {
 	struct winsize size;

@@ -19,7 +19,7 @@ struct watch {
 	struct cli *cli;
 	struct usrpci_monitor *monitor;
 	struct usrpci_addr *wanted;
-	size_t wanted_count; /* 0: all */
+	size_t wanted_count; /* 0: all devices are wanted */
 };
 
 static bool is_wanted(const struct watch *watch, const struct usrpci_addr *addr)
@@ -122,7 +122,7 @@ static int follow(const struct watch *watch)
 	return failed(NULL, NULL, "cannot read the kernel's events: %s", strerror(-result));
 }
 
-/* An address needs no device yet: it may be plugged in. */
+/* An address is valid without a device, because one may be plugged in later. */
 static int find_wanted(struct watch *watch)
 {
 	struct cli *cli = watch->cli;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci nvme: what a disk says of itself, and formatting it, while it belongs to a driver in
- * userspace and nvme-cli and smartctl find no file for it. Log pages: NVM Express Base 1.4, 5.14.1.
+ * usrpci nvme: prints information about a disk, or formats it, while it is bound to a driver for
+ * userspace, where nvme-cli and smartctl find no file for it. Log pages: NVM Express Base 1.4,
+ * 5.14.1.
  */
 
 #include <errno.h>
@@ -35,7 +36,7 @@ struct cmd_nvme {
 	struct usrpci_dev *dev;
 	struct usrpci_nvme *nvme;
 	bool force;
-	int count; /* of words behind the action */
+	int count; /* number of words after the action */
 	char **words;
 };
 
@@ -154,11 +155,11 @@ static uint64_t little(const uint8_t *bytes, size_t size)
 	return value;
 }
 
-/* Fields of 16 bytes that anybody has seen fit in 8. */
+/* These fields have 16 bytes, but real values fit in 8. */
 static const struct {
 	const char *key, *text;
 	unsigned short offset, size;
-	short less; /* is subtracted */
+	short less; /* subtracted from the value */
 } smart_fields[] = {
 	{"critical_warning", "Critical warning", 0, 1, 0},
 	{"temperature", "Temperature (C)", 1, 2, KELVIN},
@@ -246,7 +247,7 @@ static int action_log(struct cmd_nvme *nvme)
 	return STATUS_DONE;
 }
 
-/* A device of the host that is used in any way that can be seen is not erased, forced or not. */
+/* A device that is in use in any visible way is not erased, not even with --force. */
 static int check_unused(struct cmd_nvme *nvme)
 {
 	const struct usrpci_dev_info *info = usrpci_dev_info(nvme->dev);
@@ -283,7 +284,7 @@ static int format_namespace(struct cmd_nvme *nvme, uint32_t nsid, uint32_t lbaf)
 	return STATUS_DONE;
 }
 
-/* The format in use, from Identify Namespace: usrpci_nvme_ns() says nothing of it. */
+/* Reads the current format from Identify Namespace, because usrpci_nvme_ns() does not report it. */
 static int current_format(struct cmd_nvme *nvme, uint32_t nsid, uint64_t *lbaf)
 {
 	static uint8_t id[4096];

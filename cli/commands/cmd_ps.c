@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * usrpci ps: which devices are lent, to whom, since when, and what they use.
- */
+/* usrpci ps: prints which devices are lent, to whom, since when, and what they use. */
 
 #include <stdlib.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci restore: devices back to what held them before usrpci first touched them.
+ * usrpci restore: gives devices back to the drivers that held them before usrpci first took them.
  */
 
 #include <errno.h>
@@ -17,7 +17,7 @@ static const struct option_spec restore_options[] = {
 	{0},
 };
 
-/* Whether there is a record of the device. One that is damaged is one: restore says so. */
+/* Returns whether there is a record of the device. A damaged record counts; restore reports it. */
 static bool is_recorded(struct cli *cli, const struct usrpci_addr *addr)
 {
 	struct usrpci_journal_entry *entries = NULL;
@@ -35,7 +35,7 @@ static bool is_recorded(struct cli *cli, const struct usrpci_addr *addr)
 	return found;
 }
 
-/* The time to wait is that of all devices together. */
+/* The time to wait is for all devices together. */
 static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
 {
 	struct usrpci_dev_info was;
@@ -47,7 +47,7 @@ static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves
 		error = usrpci_host_restore(cli->host, addr);
 	while (wait_and_try_again(cli, error));
 	if (error == -ENODEV)
-		return STATUS_DONE; /* gone for good, which was said */
+		return STATUS_DONE; /* the device is gone for good, as was reported */
 	if (error == -ENOENT && !is_recorded(cli, addr))
 		error = 0; /* another program has given it back meanwhile */
 	if (error)
@@ -63,8 +63,8 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	if (count < 0)
 		return STATUS_FAILED;
 	/*
-	 * A damaged record is passed over, yet its device is not where it was. What a killed broker
-	 * left may be somebody's still.
+	 * A damaged record is skipped, but its device was not given back. What a killed broker left
+	 * may still be in use.
 	 */
 	if (cli->errors)
 		status = cli->recovered < 0 ? status_of_change(cli->recovered) : STATUS_FAILED;
@@ -79,7 +79,7 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	return status;
 }
 
-/* What usrpci does not hold is where it should be; the recovery may just have brought it there. */
+/* A device that usrpci does not hold needs no change. The recovery may just have given it back. */
 static int leave(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
 {
 	char name[USRPCI_ADDR_STRLEN];
@@ -94,7 +94,7 @@ static int leave(struct cli *cli, const struct usrpci_addr *addr, struct moves *
 	return moves_add(moves, &info);
 }
 
-/* A device that is gone has no name but its address. */
+/* A device that is gone can only be named by its address. */
 static int restore_named(struct cli *cli, const char *name, struct moves *moves)
 {
 	struct usrpci_addr addr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci run: devices for as long as a program runs. The exit status is the program's.
+ * usrpci run: lends devices to a program for as long as it runs. The exit status is the program's.
  */
 
 #include <errno.h>
@@ -24,7 +24,9 @@ enum {
 	OPTION_RESTART,
 };
 
-/* As a shell and env(1) say it, and the library of a program that could not be started. */
+/*
+ * The same values as in shells and env(1), and as the library reports a program that did not start.
+ */
 enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
 static const struct option_spec run_options[] = {
@@ -50,7 +52,7 @@ static void print_notes(void)
 	       "before their memory is freed, and the host is put back as it was.\n");
 }
 
-/* Reads a number of the option's unit, which is not 0. */
+/* Reads a number in the option's unit; 0 is refused. */
 static int read_size(struct cli *cli, const char *unit, uint64_t most, size_t *size)
 {
 	uint64_t number;
@@ -62,7 +64,7 @@ static int read_size(struct cli *cli, const char *unit, uint64_t most, size_t *s
 	return 0;
 }
 
-/* Without a number, always. */
+/* Without a number, the program is always restarted. */
 static int read_restarts(struct cli *cli, struct usrpci_lend_options *options)
 {
 	uint64_t number = UINT_MAX;
@@ -116,7 +118,7 @@ static int read_options(struct cli *cli, struct usrpci_lend_options *options)
 	return 0;
 }
 
-/* Cuts the words from "--" on off, before options are looked for: they are the program's. */
+/* Removes the words after "--" before options are parsed, since they belong to the program. */
 static char **take_program(struct cli *cli)
 {
 	for (int i = 0; i < cli->argc; i++) {
@@ -129,7 +131,7 @@ static char **take_program(struct cli *cli)
 	return NULL;
 }
 
-/* Standard output is the program's. */
+/* The program uses standard output, so the JSON goes elsewhere. */
 static void print_json(struct cli *cli, int status)
 {
 	struct json json = {0};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci show: what the author of a driver needs to know of a device, as text or as JSON. Without
- * the right to read configuration space beyond its header the capabilities are missing, and it says
- * so. What the registers of a capability say is lspci's work, which reads the dumps of "usrpci
- * config".
+ * usrpci show: prints what the author of a driver needs to know about a device, as text or as JSON.
+ * Without the right to read configuration space beyond its header, the capabilities are missing,
+ * and the output says so. It does not decode the registers of capabilities: lspci does, from a dump
+ * of "usrpci config".
  */
 
 #include <errno.h>
@@ -32,13 +32,13 @@ struct show {
 	int all_count;
 	struct usrpci_cap *caps;
 	int cap_count;
-	int msi, msix; /* vectors */
+	int msi, msix; /* number of vectors */
 	uint16_t command;
 	uint8_t irq_line;
-	uint8_t first_bus, last_bus; /* behind a bridge; 0: it is none */
+	uint8_t first_bus, last_bus; /* the buses behind a bridge; 0: it is no bridge */
 };
 
-/* Gathering. */
+/* The functions that collect the data. */
 
 static int gather_vectors(struct show *show)
 {
@@ -86,7 +86,7 @@ static int gather_config(struct show *show)
 	return error ?: gather_capabilities(show);
 }
 
-/* Returns an error when something could not be found out; what could be is shown nevertheless. */
+/* Returns an error when some data could not be read; the rest is still shown. */
 static int gather_host(struct show *show)
 {
 	struct usrpci_interface *interfaces = NULL;
@@ -106,7 +106,7 @@ static int gather_host(struct show *show)
 		show->all_count = usrpci_dev_list(show->cli->ctx, &show->all);
 	if (show->all_count < 0)
 		return show->all_count;
-	/* One that cannot be read may be of the group. */
+	/* A device that cannot be read may belong to the group. */
 	if (show->cli->errors > errors)
 		error = -EIO;
 	return show->use_count < 0 ? show->use_count : error;
@@ -117,7 +117,7 @@ static bool in_group(const struct show *show, int i)
 	return show->all[i].iommu_group == show->info->iommu_group;
 }
 
-/* Text. */
+/* The functions that print text. */
 
 static void label(const char *name)
 {
@@ -212,13 +212,13 @@ static void print_interrupts(const struct show *show)
 	printf(!*separator && !show->msix ? "none\n" : "\n");
 }
 
-/* Whether a bit of the command register is on, as lspci writes it. */
+/* Returns "+" or "-" for a bit of the command register, as lspci prints it. */
 static char sign(const struct show *show, uint16_t bit)
 {
 	return show->command & bit ? '+' : '-';
 }
 
-/* What the kernel knows of a device without asking it. */
+/* Prints what the kernel knows about a device without accessing it. */
 static void print_head(const struct show *show)
 {
 	const struct usrpci_dev_info *info = show->info;
@@ -273,7 +273,7 @@ static void print_text(const struct show *show)
 	}
 }
 
-/* JSON. */
+/* The functions that print JSON. */
 
 static void json_or_null(struct json *json, const char *key, const char *text)
 {
@@ -314,7 +314,7 @@ static void write_words(struct json *json, const char *key, const char *words)
 	json_close(json, ']');
 }
 
-/* Names each as "usrpci config" does: by its symbol or its number. */
+/* Each capability is named as in "usrpci config": by its symbol or its number. */
 static void write_capability(struct json *json, const struct usrpci_cap *cap)
 {
 	const char *symbol = usrpci_cap_symbol(cap);
@@ -432,7 +432,7 @@ static void release(struct show *show)
 	usrpci_dev_close(show->dev);
 }
 
-/* A device that is powered off still has a driver and a group, which its owner may want to know. */
+/* A device that is powered off still has a driver and a group, which are worth showing. */
 static void show_silent(struct show *show, bool more)
 {
 	if (!show->info->silent || show->info->vendor == 0xffff || show->cli->json)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci complete: what may stand in place of the last of some words, for the shells' completion
- * (contrib/completion). Each line is a candidate, perhaps with a tab and a description; <directory>
- * and <command> stand for what the shell itself completes. It is in no help, for no person calls
- * it.
+ * usrpci complete: prints what can replace the last word of a command line, for completion in
+ * shells (contrib/completion). Each line is a candidate, perhaps with a tab and a description;
+ * <directory> and <command> stand for what the shell itself completes. Only scripts call it, so the
+ * help does not list it.
  */
 
 #include <ctype.h>
@@ -20,9 +20,9 @@
 struct completion {
 	struct cli *cli;
 	const struct command *command; /* NULL: none is named yet */
-	unsigned int operands;         /* before the last word */
-	const char *word;              /* the last one */
-	size_t kept;                   /* leading bytes of it that stay: "--driver=", "addr," */
+	unsigned int operands;         /* how many come before the last word */
+	const char *word;              /* the last word */
+	size_t kept;                   /* how many of its first bytes stay: "--driver=", "addr," */
 };
 
 static void offer(const struct completion *c, const char *word, const char *description)
@@ -38,7 +38,7 @@ static void offer_words(const struct completion *c, const char *const *words)
 		offer(c, *words, "");
 }
 
-/* "next" tells the words, as did_you_mean() wants it. */
+/* "next" returns the words, as for did_you_mean(). */
 static void offer_all(const struct completion *c, const char *(*next)(const void *, size_t))
 {
 	const char *word;
@@ -57,7 +57,7 @@ static bool is_taken(struct usrpci_journal_entry *journal, int count,
 	return false;
 }
 
-/* Addresses and, of devices that provide them, interfaces and disks. */
+/* Offers addresses, and the interfaces and disks that devices provide. */
 static void offer_devices(const struct completion *c, bool only_taken)
 {
 	struct usrpci_interface *interfaces = NULL;
@@ -84,7 +84,7 @@ static void offer_devices(const struct completion *c, bool only_taken)
 	free(journal);
 }
 
-/* Drivers for userspace and, where devices are looked for, those that hold some. */
+/* Offers drivers for userspace and, for a search of devices, the drivers that hold some. */
 static void offer_drivers(const struct completion *c)
 {
 	static const char *const common[] = {"none", "uio_pci_generic", "vfio-pci", NULL};
@@ -121,7 +121,7 @@ static void offer_groups(const struct completion *c)
 	endgrent();
 }
 
-/* Columns are a list: what stands before the last comma, or a "+", is kept. */
+/* Columns form a list: the text up to the last comma, or a "+", is kept. */
 static void offer_columns(struct completion *c)
 {
 	const char *comma = strrchr(c->word, ','), *key;
@@ -139,7 +139,7 @@ static void offer_columns(struct completion *c)
 	}
 }
 
-/* What the argument of an option is called in the help tells what it may be. */
+/* The name of an option's argument in the help decides what is offered. */
 static void offer_argument(struct completion *c, const char *argument)
 {
 	static const char *const sizes[] = {"2M", "1G", NULL};
@@ -170,7 +170,7 @@ static void offer_options(const struct completion *c, const struct option_spec *
 	}
 }
 
-/* The words in small letters of what --help calls the operands: "[reserve N | release]". */
+/* Offers the words in lower case from the operands in --help: "[reserve N | release]". */
 static void offer_actions(const struct completion *c)
 {
 	char copy[128], *rest, *word;
@@ -182,10 +182,10 @@ static void offer_actions(const struct completion *c)
 }
 
 /*
- * The command's table writes its operands as --help shows them, and that text decides what may
- * stand there: ADDR is one device and comes first, ADDR... is any number of devices; words in small
- * letters are actions, which follow the device, or come first where there is none; behind an
- * action, REG is the name of a register. Nothing is offered for other words in capital letters.
+ * The text of the operands in --help decides what is offered: ADDR is one device and comes first,
+ * ADDR... is any number of devices; words in small letters are actions, which follow the device, or
+ * come first where there is none; behind an action, REG is the name of a register. Nothing is
+ * offered for other words in capital letters.
  */
 static void offer_operands(const struct completion *c)
 {

@@ -20,13 +20,13 @@ enum { OPTION_DRIVERCTL = OPTION_LONG, OPTION_DEVICE };
 
 struct declared {
 	struct usrpci_apply_options options;
-	const char *device; /* NULL: all */
+	const char *device; /* NULL: all devices */
 };
 
 /* Reads options and operands. Returns nonzero when the command ends with cli->stopped. */
 int declared_options(struct cli *cli, struct declared *declared);
 
-/* Makes the host so, or shows what that would be. Returns a status. */
+/* Changes the host to what the files say, or shows the changes. Returns a status. */
 int declared_apply(struct cli *cli, struct declared *declared);
 
 #endif

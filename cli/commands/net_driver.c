@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci net-driver: what "usrpci net" runs without privileges, the TAP device as its standard
- * input. With --restart a process of its own moves the frames, and another one follows it that was
- * killed, has crashed, or does not answer any more; the TAP stays meanwhile.
+ * usrpci net-driver: the program that "usrpci net" runs without privileges. Its standard input is
+ * the TAP device. With --restart, a separate process moves the frames. If that process is killed,
+ * crashes or does not answer any more, another one replaces it; the TAP stays meanwhile.
  */
 
 #include <errno.h>
@@ -20,11 +20,11 @@
 #include "cli.h"
 #include "commands/pump.h"
 
-#define BEAT_MS    1000 /* between two questions whether the driver lives */
-#define START_MS   5000 /* until it must say that frames flow */
-#define CARRIER_MS 100  /* without a driver, until the carrier drops */
-#define TAKEN_MS   2000 /* until the device that a dead driver had can be opened */
-#define FAILURES   10   /* one after the other, and no frame between them */
+#define BEAT_MS    1000 /* between two checks that the driver is alive */
+#define START_MS   5000 /* time in which a new driver must report that frames flow */
+#define CARRIER_MS 100  /* time without a driver before the carrier drops */
+#define TAKEN_MS   2000 /* time in which the device of a dead driver must become free */
+#define FAILURES   10   /* failures in a row, without a frame between them, that end the command */
 #define RETRY_US   20000
 
 static const struct option_spec net_driver_options[] = {
@@ -39,7 +39,7 @@ static void end(int signal)
 	ended = signal;
 }
 
-/* What the broker has not yet stopped belongs to the driver before. */
+/* The device belongs to the previous driver until the broker has stopped it. */
 static int open_device(struct usrpci_ctx *ctx, const char *name, struct usrpci_dev **dev)
 {
 	int error = -EBUSY;
@@ -116,7 +116,7 @@ static void take_beat(struct watch *watch)
 	watch->failures = 0;
 }
 
-/* A driver that was asked and has not answered hangs. */
+/* A driver that has not answered the last question hangs. */
 static void ask(struct watch *watch)
 {
 	if (watch->asked || !watch->flows || write(watch->beat, "", 1) != 1)
@@ -131,7 +131,7 @@ static void darken(struct watch *watch)
 	watch->dark = true;
 }
 
-/* Returns whether the driver has ended; *status is how. */
+/* Returns whether the driver has ended, and stores how in *status. */
 static bool has_ended(struct watch *watch, int *status)
 {
 	struct signalfd_siginfo info;
@@ -164,7 +164,7 @@ static int watch_driver(struct watch *watch)
 		if (ready > 0 && polls[1].revents & POLLIN)
 			take_beat(watch);
 		else if (polls[1].revents & POLLHUP)
-			poll(polls, 1, BEAT_MS); /* its end comes */
+			poll(polls, 1, BEAT_MS); /* the driver is about to end */
 		if (ready == 0 && !watch->flows && !watch->dark)
 			darken(watch);
 		else if (ready == 0)
@@ -172,7 +172,7 @@ static int watch_driver(struct watch *watch)
 	}
 }
 
-/* Whether another driver is to follow: not after an orderly end, nor after many in vain. */
+/* Returns whether to start another driver: not after an orderly end or too many failures. */
 static bool follows(struct watch *watch, int status)
 {
 	if (ended || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS))

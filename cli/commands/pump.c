@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Frames between a network card and a TAP device. A card with offloads takes and gives the header
- * that the TAP has, so that frames of up to 64 KiB pass unchanged; for others the header is empty.
- * One thread, one queue; it sleeps while nothing comes.
+ * Moves frames between a network card and a TAP device. A card with offloads uses the same header
+ * as the TAP, so frames of up to 64 KiB pass unchanged; for other cards the header is empty. One
+ * thread serves one queue, and sleeps while there are no frames.
  */
 
 #include <errno.h>
@@ -20,14 +20,14 @@
 #define HEADER  ((size_t)sizeof(struct virtio_net_hdr_v1))
 #define BATCH   32
 #define STOCK   34 /* buffers that hold 64 KiB and the header */
-#define FULL_MS 1  /* how long a full ring is waited for */
+#define FULL_MS 1  /* how long it waits when the ring is full */
 
 struct pump {
 	struct usrpci_nic *nic;
 	const struct usrpci_nic_info *info;
 	int tap;
 	unsigned int stock_size;
-	void *stock[STOCK]; /* buffers to read the next frame into; NULL: none could be had */
+	void *stock[STOCK]; /* buffers for the next frame; NULL: the pool was empty */
 
 	struct usrpci_nic_frame out[BATCH + STOCK]; /* from the TAP, to be sent */
 	unsigned int out_count;
@@ -63,7 +63,7 @@ static void set_offloads(const struct pump *pump)
 	ioctl(pump->tap, TUNSETOFFLOAD, offloads);
 }
 
-/* A frame that the TAP does not take, since it is down or full, is lost, as on any wire. */
+/* A frame is lost, as on any wire, when the TAP is down or full. */
 static void give_frame(struct pump *pump)
 {
 	static uint8_t none[sizeof(struct virtio_net_hdr_v1)];
@@ -109,7 +109,7 @@ static bool refill(struct pump *pump)
 	return true;
 }
 
-/* Reads a frame into the stock: its size with the header, 0 when there is none. */
+/* Reads a frame into the stock. Returns its size with the header, or 0 when there is none. */
 static size_t read_frame(struct pump *pump)
 {
 	uint8_t header[sizeof(struct virtio_net_hdr_v1)];
@@ -126,7 +126,7 @@ static size_t read_frame(struct pump *pump)
 	return size > (ssize_t)HEADER ? (size_t)size : 0;
 }
 
-/* What is too long for a card without offloads is lost: the MTU was raised above the card's. */
+/* A frame that is too long for the card is lost: the TAP's MTU was raised above the card's. */
 static void queue_frame(struct pump *pump, size_t size)
 {
 	size_t left = size - (pump->info->offload ? 0 : HEADER);
@@ -219,7 +219,7 @@ int pump_run(struct usrpci_dev *dev, int tap, int beat, const volatile sig_atomi
 	const char *why = NULL;
 	struct usrpci_nic_options options = {
 		.spare_buffers = 256,
-		.promiscuous = true, /* whoever stands on the TAP has addresses of his own */
+		.promiscuous = true, /* what is stacked on the TAP can have other MAC addresses */
 		.offload = true,
 		.why = &why,
 	};

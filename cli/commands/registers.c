@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Registers of a device, as "usrpci config" and "usrpci bar" reach them. Their names are those of
- * setpci(8): PCI Local Bus 3.0 (6.1), PCI-to-PCI Bridge 1.2 (3.2),
- * and capabilities by what they are, of which an offset counts from. All numbers are hexadecimal.
+ * setpci(8): PCI Local Bus 3.0 (6.1), PCI-to-PCI Bridge 1.2 (3.2), and the names of capabilities,
+ * from whose start offsets count. All numbers are hexadecimal.
  */
 
 #include <inttypes.h>
@@ -87,7 +87,7 @@ static const struct {
 	{PCI_CB_LEGACY_MODE_BASE, 4, "CB_LEGACY_MODE_BASE"},
 };
 
-/* More than the ids that have names. */
+/* This is larger than the largest id that has a name. */
 enum { CAP_IDS = 0x40 };
 
 /* The conventional capabilities, then the extended ones. */
@@ -96,7 +96,7 @@ static struct usrpci_cap cap_of(size_t index)
 	return (struct usrpci_cap){.id = index % CAP_IDS, .extended = index >= CAP_IDS};
 }
 
-/* Empty for an id without a symbol. */
+/* Returns an empty string for an id without a symbol. */
 const char *register_word(const void *data, size_t index)
 {
 	struct usrpci_cap cap;
@@ -112,11 +112,11 @@ const char *register_word(const void *data, size_t index)
 	return symbol ? symbol : "";
 }
 
-/* What was written, in its parts: "CAP_MSI@1+2.w". */
+/* The parts of a register's name such as "CAP_MSI@1+2.w". */
 struct parts {
 	char base[24];
 	uint64_t add, instance;
-	unsigned int width; /* 0: not said */
+	unsigned int width; /* 0: none was given */
 };
 
 static const char width_letters[] = {[1] = 'b', [2] = 'w', [4] = 'l', [8] = 'q'};
@@ -126,7 +126,7 @@ char width_letter(unsigned int width)
 	return width_letters[width];
 }
 
-/* Returns 0 for what is no width's letter. */
+/* Returns 0 for a letter that is no width. */
 static unsigned int width_of(char letter)
 {
 	for (unsigned int width = 1; width < sizeof(width_letters); width *= 2)
@@ -162,7 +162,7 @@ static bool split(const char *text, struct parts *parts)
 	return true;
 }
 
-/* Capabilities also go by number: CAP05, ECAP0001. */
+/* A capability can also be named by its number: CAP05, ECAP0001. */
 static bool parse_capability(const char *name, struct usrpci_cap *cap)
 {
 	uint64_t id;
@@ -187,7 +187,7 @@ static bool parse_capability(const char *name, struct usrpci_cap *cap)
 	return false;
 }
 
-/* Finds the instance-th capability that is like wanted. */
+/* Finds the instance-th capability with the type and id of "wanted". */
 static int find_capability(struct usrpci_dev *dev, const struct usrpci_cap *wanted,
 			   const struct parts *parts, struct reg *reg)
 {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/*
- * Registers as people write them: a hexadecimal offset or a name of setpci(8), and a width.
- */
+/* Registers as users write them: a hexadecimal offset or a name of setpci(8), and a width. */
 
 #include "cli.h"
 
@@ -14,20 +12,20 @@ struct reg {
 
 /*
  * Finds a register of configuration space: "COMMAND", "04.w", "CAP_MSI+2.w", "ECAP_AER@0+8".
- * Says what is wrong and returns a status.
+ * Reports errors and returns a status.
  */
 int register_find(struct cli *cli, struct usrpci_dev *dev, const char *text, struct reg *reg);
 
-/* Splits "10.w" of a BAR's register; without a width it is 4 bytes wide. */
+/* Splits "10.w", a register of a BAR. The default width is 4 bytes. */
 int register_offset(struct cli *cli, const char *text, uint64_t *offset, unsigned int *width);
 
-/* Parses a value, hexadecimal, that fits width bytes. */
+/* Parses a hexadecimal value that fits in width bytes. */
 int register_value(struct cli *cli, const char *text, unsigned int width, uint64_t *value);
 
-/* The names of registers, in the form of did_you_mean(); empty ones are to be passed over. */
+/* Returns names of registers for did_you_mean(). The caller must skip empty names. */
 const char *register_word(const void *data, size_t index);
 
-/* The letter of a width: b, w, l or q. */
+/* Returns the letter of a width: b, w, l or q. */
 char width_letter(unsigned int width);
 
 /* "usrpci config" and "usrpci bar" each open one device and do one thing to its registers. */
@@ -39,7 +37,7 @@ struct access {
 };
 
 struct action {
-	const char *name; /* NULL ends the table: what is done when the command line names none */
+	const char *name; /* NULL in the last row, the action when the command line names none */
 	int (*run)(struct access *access, int count, char **words);
 };
 
