@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The one writer: every change to the host passes through apply(), which shows it as a line of
- * shell and then makes it, unless this is a dry run. Leaves out why and in which order (the callers
- * know), and usrpci's own notes below /run/usrpci, which change nothing about the host (state.c).
+ * shell and then makes it, unless this is a dry run. The callers decide what to change and in which
+ * order. usrpci's own notes below /run/usrpci do not pass through here, because they change nothing
+ * about the host (state.c).
  */
 
 #include <errno.h>
@@ -28,7 +29,7 @@
 #include "host.h"
 #include "modules.h"
 
-/* Room for a path and a value, each quoted. */
+/* This has room for a path and a value, each quoted. */
 #define COMMAND_SIZE (2 * PATH_SIZE)
 
 static bool is_plain(const char *word)
@@ -39,7 +40,7 @@ static bool is_plain(const char *word)
 	return word[0] && word[strspn(word, plain)] == '\0';
 }
 
-/* Appends a word as sh reads it. Text that does not fit is cut: the line is for people. */
+/* Appends a word, quoted for sh. Text that does not fit is cut, since only people read the line. */
 static void append_word(char *line, size_t size, const char *word)
 {
 	size_t at = strlen(line);
@@ -205,7 +206,9 @@ int apply_reset(struct usrpci_host *host, const char *why, struct usrpci_dev *de
 	const char *name = usrpci_dev_name(dev);
 	char path[PATH_SIZE];
 
-	/* The kernel knows no reset of some models, which have one in their own registers. */
+	/*
+	 * For some models the kernel knows no reset, but the device has one in its own registers.
+	 */
 	if (!file_exists(host->ctx, PCI_DEVICES "/%s/reset", name))
 		return apply(host, &(struct change){CHANGE_RESET, NULL, name, why, .dev = dev});
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/reset", name);
@@ -226,7 +229,7 @@ static ssize_t write_line(int fd, const char *line, size_t length, struct patien
 	return errand_run(&errand, NULL, &patience->pid);
 }
 
-/* The same bytes that echo writes, in one write(2) as sysfs wants it. */
+/* Writes the same bytes as echo does, in one write(2) as sysfs requires. */
 static int write_value(struct usrpci_host *host, const struct change *change)
 {
 	char line[PATH_SIZE];
@@ -248,7 +251,7 @@ static int mount_on(const char *path, const char *type, const char *options)
 	return mount("none", path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) ? -errno : 0;
 }
 
-/* What is not mounted, or gone, is as it should be. */
+/* Nothing needs to be done if it is not mounted or does not exist. */
 static int unmount_from(const char *path)
 {
 	if (umount2(path, UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
@@ -278,7 +281,7 @@ static int take_interface_up(int fd, const struct change *change)
 	return ioctl(fd, SIOCSIFFLAGS, &request) ? -errno : 0;
 }
 
-/* A directory that stands for a host has no interfaces, and this machine's are not meant. */
+/* With another root directory, the interfaces of this machine must not be changed. */
 static int change_interface(struct usrpci_host *host, const struct change *change)
 {
 	AUTO_CLOSE int fd = -1;
@@ -340,7 +343,7 @@ static int send_netlink(struct nlmsghdr *message)
 	return state;
 }
 
-/* Nobody else may read what is for the driver, so nobody else is given the device's name to open. */
+/* No other process may read the driver's frames, so no user is made the owner of the device. */
 static int make_tap(const struct change *change)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};

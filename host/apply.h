@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The one way to change the host. Whatever is changed is shown to the program first; a dry run ends
- * there and reports success, so a caller goes on as if the kernel had done as told.
+ * All changes to the host are made here. Each change is first shown to the program. A dry run ends
+ * there and reports success, so that the caller goes on as if the change had been made.
  */
 
 #include <stdint.h>
@@ -14,32 +14,32 @@ struct usrpci_dev;
 struct usrpci_host;
 
 enum change_kind {
-	CHANGE_WRITE,   /* value to path */
-	CHANGE_MODULE,  /* load value */
-	CHANGE_OWNER,   /* path to uid and gid; (uid_t)-1 and (gid_t)-1 stay as they are */
-	CHANGE_MODE,    /* permissions of path to mode */
-	CHANGE_MOUNT,   /* a file system of type value on path, which is made, with options */
-	CHANGE_UNMOUNT, /* what is mounted on path, and the empty directory */
-	CHANGE_REMOVE,  /* the file path */
-	CHANGE_RENAME,  /* the interface value to options */
-	CHANGE_UP,      /* the interface value */
-	CHANGE_CONFIG,  /* a register of dev's configuration space */
-	CHANGE_RESET,   /* dev, by its function's reset */
-	CHANGE_NETLINK, /* message to rtnetlink(7), as the command value says it */
-	CHANGE_TAP,     /* a TAP device is made; *tap has its descriptor and name its name */
-	CHANGE_TAP_END, /* the TAP device value ends with the descriptor *tap */
+	CHANGE_WRITE,   /* writes value to path */
+	CHANGE_MODULE,  /* loads the module value */
+	CHANGE_OWNER,   /* gives path to uid and gid; (uid_t)-1 and (gid_t)-1 change nothing */
+	CHANGE_MODE,    /* sets the permissions of path to mode */
+	CHANGE_MOUNT,   /* makes path and mounts a file system of type value on it, with options */
+	CHANGE_UNMOUNT, /* unmounts path and removes the empty directory */
+	CHANGE_REMOVE,  /* removes the file path */
+	CHANGE_RENAME,  /* renames the interface value to options */
+	CHANGE_UP,      /* sets the interface value up */
+	CHANGE_CONFIG,  /* changes a register of dev's configuration space */
+	CHANGE_RESET,   /* resets the function dev */
+	CHANGE_NETLINK, /* sends message to rtnetlink(7); value is the same as a command */
+	CHANGE_TAP,     /* makes a TAP device; stores its descriptor in *tap and its name in name */
+	CHANGE_TAP_END, /* removes the TAP device value by closing *tap */
 };
 
-/* A write that may block in the kernel, so that a process of its own makes it (errand.h). */
+/* For a write that may block in the kernel, so that a separate process makes it (errand.h). */
 struct patience {
 	unsigned int deadline_ms;
 	int held;  /* a descriptor that stays open for as long as the kernel has not answered */
-	pid_t pid; /* set: the process that goes on waiting after -ETIMEDOUT */
+	pid_t pid; /* result: the process that still waits after -ETIMEDOUT */
 };
 
 struct change {
 	enum change_kind kind;
-	const char *path; /* as the running system has it, without the context's root */
+	const char *path; /* the path in the running system, without the context's root */
 	const char *value;
 	const char *why;
 	uid_t uid;
@@ -48,14 +48,17 @@ struct change {
 	const char *options;
 	struct usrpci_dev *dev;
 	unsigned int offset;
-	uint16_t clear, set;       /* bits of the register */
-	struct patience *patience; /* of a write; NULL: this process makes it */
+	uint16_t clear, set;       /* bits of the register to clear and to set */
+	struct patience *patience; /* for a write; NULL: this process makes it */
 	struct nlmsghdr *message;
 	int *tap;
 	char *name; /* IF_NAMESIZE */
 };
 
-/* Each returns 0 or a negative errno, and logs no failure: what it means is the caller's to say. */
+/*
+ * Each function returns 0 or a negative errno. The caller logs failures, since it knows what they
+ * mean.
+ */
 __attribute__((format(printf, 5, 6))) int apply_write(struct usrpci_host *host, const char *why,
 						      const char *value, struct patience *patience,
 						      const char *format, ...);
@@ -70,12 +73,12 @@ int apply_rename(struct usrpci_host *host, const char *why, const char *interfac
 		 const char *name);
 int apply_up(struct usrpci_host *host, const char *why, const char *interface);
 
-/* Clears and sets bits of a register of 16 bits; a register that has them so is not written. */
+/* Clears and sets bits of a 16-bit register. If nothing would change, it is not written. */
 int apply_config(struct usrpci_host *host, const char *why, struct usrpci_dev *dev,
 		 unsigned int offset, uint16_t clear, uint16_t set);
 int apply_reset(struct usrpci_host *host, const char *why, struct usrpci_dev *dev);
 
-/* Sends a request of rtnetlink(7), which is what the command says. */
+/* Sends a request of rtnetlink(7); "command" is the same request as a shell command. */
 int apply_netlink(struct usrpci_host *host, const char *why, const char *command,
 		  struct nlmsghdr *message);
 
@@ -86,5 +89,5 @@ int apply_netlink(struct usrpci_host *host, const char *why, const char *command
 int apply_tap(struct usrpci_host *host, const char *why, char *name);
 int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int tap);
 
-/* Makes a change of the running kernel: what host_kernel.perform is outside tests. */
+/* Makes a change in the running kernel. This is host_kernel.perform outside of tests. */
 int apply_perform(struct usrpci_host *host, const struct change *change);

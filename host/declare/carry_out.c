@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Makes the host what its files say: huge pages while memory is whole, then virtual functions, then
- * drivers, those of the functions that have just come among them. Whatever the files say is checked
- * before the first change; what the host cannot do is said, and the others are done.
+ * Makes the host what its files say: first huge pages, while memory is not fragmented, then virtual
+ * functions, then drivers, also for the new functions. All files are checked before the first
+ * change. What the host cannot do is reported, and the rest is done.
  */
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #define LOG_SUBJECT "declare"
 #include "log.h"
 
-/* How many pages of a size there are, and are free. */
+/* Returns how many pages of a size there are, and stores how many are free. */
 static int count_pages(struct usrpci_host *host, const struct declared_pages *pages, size_t *total,
 		       size_t *unused)
 {
@@ -66,7 +66,7 @@ static int bind_device(struct usrpci_host *host, const struct declared_device *d
 	return usrpci_host_bind(host, &device->addr, 1, &options);
 }
 
-/* The first failure is the answer, unless a later one left something behind. */
+/* Returns the first failure, unless a later one left something behind. */
 static int worse(int error, int last)
 {
 	return !error || last == -EUCLEAN ? last ? last : error : error;

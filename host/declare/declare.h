@@ -2,39 +2,37 @@
 #ifndef USRPCI_HOST_DECLARE_H
 #define USRPCI_HOST_DECLARE_H
 
-/*
- * What files say of a host: devices by what they are, and huge pages.
- */
+/* What files declare about a host: devices, found by their properties, and huge pages. */
 
 #include "host.h"
 
 #define DECLARE_DIR   "/etc/usrpci"
 #define DRIVERCTL_DIR "/etc/driverctl.d"
 
-/* Where something stands: "/etc/usrpci/50-nic.conf:7" in messages. */
+/* A place in a file: "/etc/usrpci/50-nic.conf:7" in messages. */
 struct place {
 	char file[128];
 	unsigned int line;
 };
 
 struct declared_device {
-	struct place place; /* of its [Match] */
+	struct place place; /* the place of its [Match] */
 
 	bool has_addr, has_id;
 	struct usrpci_addr addr;
 	uint16_t vendor, device;
-	char mac[18];    /* in small letters; "" any */
-	char serial[64]; /* "" any */
+	char mac[18];    /* in lower case; "": any */
+	char serial[64]; /* "": any */
 
 	bool has_driver;
-	char driver[NAME_SIZE]; /* "auto"; "" none */
+	char driver[NAME_SIZE]; /* a name, or "auto"; "": none */
 	bool whole_group;
-	char user[NAME_SIZE], group[NAME_SIZE]; /* "" as it is */
+	char user[NAME_SIZE], group[NAME_SIZE]; /* "": as it is */
 	bool has_vfs;
 	unsigned int vfs;
 
-	bool found;   /* and addr is its address */
-	bool refused; /* what is there is not what is meant, which was said */
+	bool found;   /* the device was found, and addr is its address */
+	bool refused; /* the device there is not the one that is meant, as was reported */
 };
 
 struct declared_pages {
@@ -52,20 +50,25 @@ struct declaration {
 
 /*
  * Reads all files of a directory, in the order of their names. Errors, each logged with file and
- * line: -EBADMSG (a file makes no sense, or two contradict each other); -ENOMEM; what open(2) says.
+ * line: -EBADMSG (a file is wrong, or two contradict each other); -ENOMEM; those of open(2).
  */
 int declare_read(struct usrpci_host *host, const char *directory, struct declaration *declaration);
 
-/* Adds what driverctl's directory says: a file for each device, with the name of its driver. */
+/*
+ * Adds what driverctl's directory declares: it has a file for each device with its driver's name.
+ */
 int declare_read_driverctl(struct usrpci_host *host, struct declaration *declaration);
 void declare_free(struct declaration *declaration);
 
-/* -EBADMSG, logged, where two of the devices that were found are the same and differ in a wish. */
+/*
+ * Returns -EBADMSG, logged, when two declarations found the same device but want different things.
+ */
 int declare_check(struct usrpci_host *host, const struct declaration *declaration);
 
 /*
- * Finds the devices that are there and were not found before. One that is not is left out, with a note; where what is there
- * is not what is meant, or is not one device alone, that is logged: -ENODEV, after the others.
+ * Finds the devices that are present and were not found before. A missing device is skipped, with a
+ * note. When the device there is not the one that is meant, or there are several, this is logged,
+ * and the result is -ENODEV after all others were handled.
  */
 int declare_find(struct usrpci_host *host, struct declaration *declaration);
 

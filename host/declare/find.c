@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Which device a file means. All that it says must agree: an address alone may be another device's
- * after a card was moved.
+ * Finds the device that a file means. All properties must agree, because an address can belong to
+ * another device after a card was moved.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #define LOG_SUBJECT "declare"
 #include "log.h"
 
-/* The devices of the host and what they provide, read once. */
+/* The devices of the host and what they provide. This is read once. */
 struct host_view {
 	struct usrpci_host *host;
 	struct usrpci_dev_info *infos;
@@ -26,8 +26,8 @@ struct host_view {
 };
 
 /*
- * A device that a driver for userspace has shows neither MAC address nor serial number: what it was
- * found by is remembered, for as long as it is plugged in.
+ * A device on a driver for userspace shows neither a MAC address nor a serial number, so the one
+ * that it was found by is remembered while it is plugged in.
  */
 static void note_name(char name[64], const struct usrpci_addr *addr)
 {
@@ -59,7 +59,7 @@ static void remember(const struct host_view *view, const struct declared_device 
 	state_write(view->host, name, text);
 }
 
-/* Whether an interface or disk of the device has this in a file of sysfs. */
+/* Returns whether an interface or disk of the device has this value in a file of sysfs. */
 static bool provides(const struct host_view *view, const struct usrpci_dev_info *info,
 		     const char *class_name, const char *file, const char *value)
 {
@@ -88,7 +88,7 @@ static bool has_serial(const struct host_view *view, const struct declared_devic
 	       is_remembered(view, info, "serial", device->serial);
 }
 
-/* Returns what does not agree, or NULL. */
+/* Returns the name of the property that does not agree, or NULL. */
 static const char *disagrees(const struct host_view *view, const struct declared_device *device,
 			     const struct usrpci_dev_info *info)
 {

@@ -254,7 +254,7 @@ static int read_text(struct reader *reader, char *text)
 	return error;
 }
 
-/* All of a file: one that is cut would say something else. Returns its length. */
+/* Reads a whole file, since a part of it could mean something else. Returns its length. */
 static int read_whole(struct usrpci_ctx *ctx, const char *path, char *text, size_t size)
 {
 	int fd = file_open(ctx, O_RDONLY | O_NONBLOCK, "%s", path);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Lends devices to a program: takes them, runs it, and puts everything back, whatever happens to
- * it. DMA memory is this process's, in a named file where there is no IOMMU, so that it outlives
- * the program, and this process too if that is killed: note.c then has what is needed to clean
- * up.
+ * it. Without an IOMMU, DMA memory belongs to this process and lies in a named file. So it outlives
+ * the program, and also this process if that is killed; note.c then knows what to clean up.
  *
- * At the end: the program and all it started are ended, each device is stopped (quiesce.c), nobody
- * may have one any more (holders.c), and only then are the devices given back, then memory, then
- * huge pages.
+ * At the end, the program and all its processes are ended, each device is stopped (quiesce.c), and
+ * no process may have a device any more (holders.c). Only then are the devices given back, then the
+ * memory, then the huge pages.
  */
 
 #include <errno.h>
@@ -44,7 +43,7 @@ static uint64_t uio_events(struct usrpci_host *host, const char *device)
 	return events;
 }
 
-/* The sum of a line's columns, one a processor: "  20:   12   0   IO-APIC ...". */
+/* Adds up the columns of a line, one for each processor: "  20:   12   0   IO-APIC ...". */
 static uint64_t sum_line(const char *line)
 {
 	const char *at = strchr(line, ':');
@@ -56,7 +55,10 @@ static uint64_t sum_line(const char *line)
 	return sum;
 }
 
-/* drivers/vfio/pci/vfio_pci_intrs.c: lines carry the device's name while interrupts are enabled. */
+/*
+ * The lines have the device's name while interrupts are enabled
+ * (drivers/vfio/pci/vfio_pci_intrs.c).
+ */
 static uint64_t vfio_interrupts(struct usrpci_host *host, const char *device)
 {
 	char name[USRPCI_ADDR_STRLEN + 2], path[PATH_SIZE], *line = NULL;
@@ -85,7 +87,7 @@ uint64_t lend_interrupts(struct usrpci_host *host, const struct usrpci_addr *add
 	return vfio ? vfio_interrupts(host, device) : uio_events(host, device);
 }
 
-/* A dry run has changed nothing: there the driver is the one that bind would have chosen. */
+/* A dry run has changed nothing, so it uses the driver that bind would have chosen. */
 static int look_again(struct lend *lend, struct lend_device *device)
 {
 	struct usrpci_host *host = lend->host;
@@ -112,7 +114,7 @@ int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, 
 	return target_is_free(host, &target, NULL, force);
 }
 
-/* From here on the device is in the list of what is to be given back. */
+/* From here on the device is in the list of devices to give back. */
 static int bind_device(struct lend *lend, struct lend_device *device)
 {
 	struct usrpci_host *host = lend->host;
@@ -122,7 +124,7 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 		return error;
 	lend->count++;
 	device->identity = journal_identity(host, &device->info.addr);
-	/* Whoever clears /run meanwhile does not keep the device from going back. */
+	/* The device can go back even if somebody clears /run meanwhile. */
 	if (journal_has(host, &device->info.addr))
 		journal_read(host, &device->info.addr, &device->record);
 	error = look_again(lend, device);
@@ -135,13 +137,16 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 			"a device can be lent with uio_pci_generic or vfio-pci, and not with %s",
 			device->info.driver[0] ? device->info.driver : "no driver");
 	device->interrupts = lend_interrupts(host, &device->info.addr, device->vfio);
-	/* Under vfio the kernel keeps the program from it. */
+	/* Under vfio the kernel protects these registers from the program. */
 	if (!device->vfio && !host->options.dry_run)
 		error = lend_config_save(host, &device->info.addr, &device->config);
 	return error ?: lend_note_write(lend, device);
 }
 
-/* The lock keeps two from taking a device at once, and nobody sees it bound and without a note. */
+/*
+ * With the lock, two programs cannot take a device at the same time, and no program sees it bound
+ * without a note.
+ */
 static int take(struct lend *lend, struct lend_device *device, const struct usrpci_addr *addr)
 {
 	struct usrpci_host *host = lend->host;
@@ -229,8 +234,8 @@ static int stop_all(struct lend *lend)
 }
 
 /*
- * Whoever has a device could go on with it after it was given back. One that was taken by force
- * from a program, and stays with its driver, may be that program's still.
+ * A process that still has a device open could use it after it was given back. A device that was
+ * taken from a program by force and keeps its driver may still be open there.
  */
 static int wait_all_unheld(struct lend *lend)
 {
@@ -274,8 +279,8 @@ static int remove_notes(struct lend *lend)
 }
 
 /*
- * A device that does not stop, or that a process can still reach, may still write: it is left with
- * its memory, and the notes say whose both are. Memory comes last.
+ * A device that does not stop, or that a process can still reach, may still write to memory. It
+ * keeps its memory, and the notes say whose it is. Memory is given back last.
  */
 static int finish(struct lend *lend, bool started)
 {
@@ -309,8 +314,8 @@ static int prepare(struct lend *lend)
 }
 
 /*
- * Whether the program is to be started again: it has crashed, and its devices are stopped and
- * reset, as they are for a new loan. When they cannot be, *error says so.
+ * Returns whether the program must be started again: it has crashed, and its devices were stopped
+ * and reset as for a new loan. If they could not be, stores that in *error.
  */
 static bool starts_again(struct lend *lend, int status, int *error)
 {
@@ -366,7 +371,8 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	error = status;
 	if (!error && !host->options.dry_run)
 		status = run(&lend);
-	host->waits_for_lock = true; /* nobody else would give the devices back */
+	host->waits_for_lock =
+		true; /* if this process did not wait, nobody would give the devices back */
 	error = host->options.dry_run ? 0 : finish(&lend, !error);
 	host->waits_for_lock = false;
 	host->lends = false;

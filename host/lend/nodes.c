@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Programs that open vfio's files by themselves, as QEMU and DPDK do. They get a /dev/vfio of their
- * own, with the nodes of the devices that are lent to them and theirs to open. It is seen in the
- * program's mount namespace alone and goes with it: on the host the nodes stay root's, so that
- * nobody else can open them, of the same user neither, and nothing has to be put back.
+ * Programs that open vfio's files by themselves, as QEMU and DPDK do. They get their own /dev/vfio,
+ * with the nodes of the devices that are lent to them, which they may open. It exists only in the
+ * program's mount namespace and ends with it. On the host the nodes still belong to root, so nobody
+ * else can open them, not even the same user, and nothing has to be put back.
  *
- * The broker answers nevertheless: a program of libusrpci asks it, whoever has started it.
+ * The broker still answers requests, because such a program may start another one that uses
+ * libusrpci.
  */
 
 #include <errno.h>
@@ -35,7 +36,7 @@ struct node {
 	dev_t number;
 };
 
-/* Where execvp(3) will find it. */
+/* Opens the program where execvp(3) will find it. */
 static int open_program(const char *program)
 {
 	const char *path = getenv("PATH");
@@ -54,7 +55,10 @@ static int open_program(const char *program)
 	return fd;
 }
 
-/* One that is linked with the library names its file, and one that contains it the variable. */
+/*
+ * A program that is linked to the library contains its file name; one that includes the library
+ * contains the name of the variable.
+ */
 static bool is_of_libusrpci(const char *program)
 {
 	static const char *const signs[] = {"libusrpci.so", "USRPCI_BROKER"};
@@ -100,7 +104,7 @@ int lend_nodes_choose(struct lend *lend)
 	return 0;
 }
 
-/* Those that exist; they cannot be seen any more once the directory is covered. */
+/* Lists the nodes that exist, before the mount covers the directory. */
 static int list_nodes(const struct lend *lend, struct node nodes[NODES_MAX])
 {
 	struct stat status;
@@ -126,7 +130,7 @@ static int make_node(const struct lend *lend, const struct node *node)
 	return iommu && mount(path, IOMMU, NULL, MS_BIND, NULL) ? -errno : 0;
 }
 
-/* A program that takes huge pages by itself finds those that were reserved, and no other. */
+/* A program that takes huge pages itself gets those that were reserved, and no others. */
 static int mount_hugepages(const struct lend *lend)
 {
 	char options[96];

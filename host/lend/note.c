@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What is lent. Each device has a note below /run/usrpci/lent, for usrpci ps, and for whoever has
- * to clean up after a broker that was killed. A broker holds a lock for as long as it lives, on a
- * file that is named like its first device: process numbers come again, and say nothing in another
- * namespace.
+ * Notes about what is lent. Each device has a note below /run/usrpci/lent, for usrpci ps and for
+ * cleaning up after a broker that was killed. A broker holds a lock on a file that is named after
+ * its first device, for as long as it lives. A process number would not do: it can be reused, and
+ * means nothing in another namespace.
  */
 
 #include <errno.h>
@@ -33,27 +33,27 @@
 
 struct note {
 	struct usrpci_addr addr;
-	char first[USRPCI_ADDR_STRLEN]; /* device of the broker */
+	char first[USRPCI_ADDR_STRLEN]; /* first device of the broker */
 	int broker;
 	uint64_t started; /* clock ticks after boot */
 	int program;
 	unsigned int user;
 	int64_t since;
 	unsigned int vfio, keep, was_ours;
-	bool stuck;        /* not of the file: it could not be stopped */
-	bool is_back;      /* not of the file: it is a kernel driver's again, or another device */
-	uint64_t identity; /* of the device */
-	struct lend_pages pages; /* in the note of its first device */
+	bool stuck; /* not from the file: the device could not be stopped */
+	bool is_back; /* not from the file: a kernel driver has the device again, or it is another one */
+	uint64_t identity;       /* identity of the device */
+	struct lend_pages pages; /* only in the note of the broker's first device */
 	uint64_t interrupts;
-	char driver[NAME_SIZE]; /* before; "-" for none */
-	char memory[64];        /* where a hugetlbfs of the broker's is mounted; "-" for none */
+	char driver[NAME_SIZE]; /* driver before the loan; "-" for none */
+	char memory[64];        /* where the broker's hugetlbfs is mounted; "-" for none */
 	struct lend_config config;
 	char command[64];
 };
 
 /*
- * Field 22 of /proc/PID/stat, counted from behind the command's name, which may hold anything. 0:
- * no such process.
+ * Returns field 22 of /proc/PID/stat, counted from the end of the command's name, which can contain
+ * any characters. 0: there is no such process.
  */
 static uint64_t start_time(struct usrpci_host *host, int pid)
 {
@@ -74,7 +74,7 @@ static const char *or_dash(const char *text)
 	return text[0] ? text : "-";
 }
 
-/* In hexadecimal, for a hand that has to put it back; "-" for none. */
+/* Writes it in hexadecimal, so that an administrator can put it back by hand; "-" for none. */
 static const char *config_text(const struct lend_config *config, char text[CONFIG_SIZE])
 {
 	if (!config->saved)
@@ -243,7 +243,7 @@ static int open_broker(struct usrpci_host *host, const char *first, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A user who may not open the lock goes by whether the broker's process exists. */
+/* A user who may not open the lock checks whether the broker's process exists. */
 static bool is_abandoned(struct usrpci_host *host, const struct note *note)
 {
 	int fd = open_broker(host, note->first, O_RDONLY);
@@ -278,7 +278,7 @@ int lend_broker_register(struct lend *lend)
 			       name);
 }
 
-/* Without notes nobody asks about it any more. */
+/* Once the notes are gone, nobody needs the lock. */
 void lend_broker_leave(struct lend *lend)
 {
 	char name[64];
@@ -320,7 +320,7 @@ int lend_check(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t
 	return error;
 }
 
-/* What vfio pins is the program's locked memory. */
+/* Memory that vfio pins counts as locked memory of the program. */
 static uint64_t locked_memory(struct usrpci_host *host, int pid)
 {
 	char text[4096];
@@ -384,7 +384,7 @@ static int give_pages_back(struct usrpci_host *host, const struct note *note)
 	return lend_pages_give_back(host, &changed.pages, write_recovered, &changed);
 }
 
-/* All devices of a broker are stopped, and nobody has them, before any is given back. */
+/* All devices of a broker must be stopped and closed before the first one is given back. */
 static int recover_one(struct usrpci_host *host, const struct note *note)
 {
 	int error = note->is_back ? 0 : give_back(host, note);
@@ -409,8 +409,8 @@ bool lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint
 }
 
 /*
- * A device that was given back, by hand or by a recovery that was killed before it could remove the
- * note, is its kernel driver's again: nothing of it may be touched.
+ * A device may already be back with its kernel driver: somebody did it by hand, or a recovery was
+ * killed before it removed the note. Such a device must not be touched.
  */
 static bool find_is_back(struct usrpci_host *host, const struct note *note)
 {
@@ -431,8 +431,9 @@ static bool find_is_back(struct usrpci_host *host, const struct note *note)
 }
 
 /*
- * What the program has started may outlive the broker, and set the device going again: it is
- * stopped first, and looked for who has it open afterwards. A dry run only looks.
+ * A process that the program started may outlive the broker and start the device again. So the
+ * device is stopped first, and then processes that have it open are searched. A dry run only
+ * searches.
  */
 static int stop_abandoned(struct usrpci_host *host, const struct note *note)
 {
@@ -446,8 +447,8 @@ static int stop_abandoned(struct usrpci_host *host, const struct note *note)
 }
 
 /*
- * All devices of a broker can reach all of its memory, so one that does not stop endangers all of
- * it.
+ * All devices of a broker can reach all of its memory, so one device that does not stop makes all
+ * of it unsafe.
  */
 static bool has_stuck(const struct note *notes, int count, const char *first)
 {
@@ -479,7 +480,7 @@ static int recover(struct usrpci_host *host, struct note *notes, int count)
 	return first ? first : restored;
 }
 
-/* A broker that was killed before its first note has left nothing else. */
+/* A broker that was killed before its first note has left only its lock file. */
 static void forget_brokers(struct usrpci_host *host)
 {
 	struct note note = {0};

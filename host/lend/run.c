@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Starts the program and the process that serves it, passes signals on, and waits until the program
- * has ended. This process, which gives the devices back, hears nothing of the program but that.
+ * has ended. This process gives the devices back, and gets no other information from the program.
  */
 
 #include <errno.h>
@@ -25,7 +25,7 @@ struct watch {
 	struct lend *lend;
 	int signals;
 	bool ended;
-	bool asked; /* somebody has sent it a signal that ends programs */
+	bool asked; /* somebody has sent a signal that ends programs */
 	bool lost;  /* the process that serves has not ended by itself */
 	int wait_status;
 };
@@ -61,7 +61,7 @@ static bool is_ending(int signal)
 	return false;
 }
 
-/* What the terminal sends goes to the whole foreground group, the program included. */
+/* Signals of the terminal reach the whole foreground group, so the program has them already. */
 static void pass_signal(struct watch *watch)
 {
 	struct signalfd_siginfo info;
@@ -94,7 +94,7 @@ void lend_signals_block(struct lend *lend)
 	sigprocmask(SIG_BLOCK, &signals, &lend->signals_before);
 }
 
-/* Signals that arrived meanwhile were meant for the program; its exit status reports them. */
+/* Signals that arrived meanwhile were for the program, and its exit status reports them. */
 void lend_signals_restore(const struct lend *lend)
 {
 	signal(SIGINT, SIG_IGN);
@@ -104,7 +104,7 @@ void lend_signals_restore(const struct lend *lend)
 	sigprocmask(SIG_SETMASK, &lend->signals_before, NULL);
 }
 
-/* A signal that ends programs and came before there was one; 0: none. */
+/* Returns a signal to end the program that came before its start; 0: none came. */
 static int early_signal(void)
 {
 	sigset_t pending;
@@ -116,7 +116,7 @@ static int early_signal(void)
 	return 0;
 }
 
-/* It blocks: what can be read is all that is waited for. */
+/* The descriptor blocks, because nothing else is waited for. */
 static int open_signals(void)
 {
 	sigset_t signals;
@@ -128,8 +128,8 @@ static int open_signals(void)
 }
 
 /*
- * It ends with this process, whatever the program does, and has nothing by which others know that
- * this one lives. Does not return.
+ * Runs the process that serves. It ends with this process, whatever the program does, and closes
+ * the descriptors that show others that the broker lives. Does not return.
  */
 static void run_server(struct lend *lend, pid_t broker, int hello)
 {
@@ -162,7 +162,7 @@ static int start_server(struct lend *lend, int hello)
 					 "cannot start the process that answers the program");
 }
 
-/* The program comes first: it has its own start to do before it asks for anything. */
+/* The program is started first, because it needs time before it sends its first request. */
 static int start(struct lend *lend)
 {
 	int pair[2], status = 0;
@@ -172,7 +172,10 @@ static int start(struct lend *lend)
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	lend->program = lend_child_start(lend, pair[1], &status);
 	close(pair[1]);
-	/* Its other end is to see when the program has it no more. */
+	/*
+	 * The program's end is closed here, so that the other end notices when the program has
+	 * closed it.
+	 */
 	if (lend->connection >= 0)
 		close(lend->connection);
 	if (lend->program < 0)
@@ -207,7 +210,10 @@ int lend_run(struct lend *lend)
 	watch.signals = open_signals();
 	status = watch.signals < 0 ? watch.signals : start(lend);
 	if (!status) {
-		/* They say already what cleaning up needs; only usrpci ps would miss the program. */
+		/*
+		 * The notes already have what recovery needs; a failure only hides the program from
+		 * usrpci ps.
+		 */
 		lend_notes_write(lend);
 		status = watch_program(&watch);
 	}

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The broker's side of util/broker.h. It runs in a process of its own, which is allowed only the
- * system calls that answering needs (filter.c): what a peer makes of it cannot give devices back
- * wrongly, and does not keep the broker from doing so.
+ * The broker's side of util/broker.h. It runs in a separate process, which may use only the system
+ * calls that it needs (filter.c). A peer that takes this process over can neither give devices back
+ * wrongly nor keep the broker from giving them back.
  *
- * Peers are hostile: requests have one size, are checked whole before anything is done, name files
- * only by comparison with a list, and pages only by number; a peer that breaks the rules, or does
- * not read its replies, is dropped. Nothing here blocks on a peer.
+ * Peers are hostile. Requests have one size and are checked completely before anything is done. The
+ * name of a file is only compared with a list, and pages have numbers. A peer that breaks the rules
+ * or does not read its replies is dropped. Nothing here blocks on a peer.
  *
- * A device belongs to the peer that opened it. When that one is gone the device is stopped; its
- * pages are kept for the next, and go back to the kernel only when no process of the program is
- * left, because such a process may still reach the registers.
+ * A device belongs to the peer that opened it. When that peer is gone, the device is stopped. Its
+ * pages are kept for the next peer, and go back to the kernel only when no process of the program
+ * is left, because such a process may still reach the registers.
  */
 
 #include <errno.h>
@@ -36,7 +36,7 @@
 struct page {
 	void *block;
 	uint64_t offset;
-	int client; /* LEND_NOBODY: kept for the next */
+	int client; /* LEND_NOBODY: the page is kept for the next client */
 };
 
 struct server {
@@ -74,7 +74,7 @@ static int add_page(struct server *server, struct page **result)
 			?: usrpci_dma_file(server->lend->memory, new.block, &fd, &new.offset);
 	if (error)
 		return error;
-	/* Whoever has the file already may have exchanged the page before it was pinned. */
+	/* A process that already has the file may have replaced the page before it was pinned. */
 	error = lend_memory_pin(server->lend, new.block)
 			?: usrpci_dma_renew(server->lend->memory, new.block);
 	new.client = error ? LEND_STUCK : LEND_NOBODY;
@@ -84,8 +84,8 @@ static int add_page(struct server *server, struct page **result)
 }
 
 /*
- * A page that a client gave back, without what it left there. The program has the file: a page that
- * it has cut off or exchanged is not lent again.
+ * Finds a page that a client gave back, and clears it. The program has the file open: a page that
+ * it has cut off or replaced is not lent again.
  */
 static struct page *find_renewed(struct server *server)
 {
@@ -169,7 +169,7 @@ static int serve_open(struct server *server, int client, const struct broker_req
 	return 0;
 }
 
-/* Writes for a client that has opened the device. */
+/* Writes to a device for the client that has opened it. */
 static int serve_write(struct server *server, int client, const struct broker_request *request)
 {
 	struct lend *lend = server->lend;
@@ -188,7 +188,7 @@ static int serve_write(struct server *server, int client, const struct broker_re
 	return -EINVAL;
 }
 
-/* A device that does not stop may still write to any page of its client. */
+/* A device that does not stop may still write to all pages of its client. */
 static void drop(struct server *server, int client)
 {
 	struct lend *lend = server->lend;
@@ -217,7 +217,7 @@ static bool is_valid(const struct broker_request *request)
 	return request->magic == BROKER_MAGIC && request->version == BROKER_VERSION;
 }
 
-/* Answers; false when the peer is to be dropped. */
+/* Answers one request. Returns false when the peer must be dropped. */
 static bool serve_client(struct server *server, int client)
 {
 	struct broker_reply reply = {
@@ -254,7 +254,7 @@ static bool serve_client(struct server *server, int client)
 	}
 	reply.has_file = sent >= 0;
 	error = broker_send(socket, &reply, sizeof(reply), sent);
-	/* A page's file stays open here. */
+	/* The file of a page stays open here. */
 	if (sent >= 0 && request.op == BROKER_OPEN)
 		close(sent);
 	return !error;
@@ -280,8 +280,8 @@ static int new_client(struct server *server)
 }
 
 /*
- * The inherited socket says hello for everybody who has it, so a bad message there costs nobody
- * else.
+ * Every process that inherited this socket can send hello on it, so a bad message there must not
+ * harm the others.
  */
 static void serve_hello(struct server *server, short events)
 {
@@ -296,7 +296,9 @@ static void serve_hello(struct server *server, short events)
 	error = broker_receive(server->hello, &request, sizeof(request), &passed);
 	if (passed >= 0)
 		close(passed);
-	/* An empty message looks like the end, which only the poll tells apart. */
+	/*
+	 * An empty message looks like the end of the connection; only poll(2) can tell them apart.
+	 */
 	if (error == -EPIPE && events & POLLHUP) {
 		close(server->hello);
 		server->hello = -1;
@@ -312,8 +314,8 @@ static void serve_hello(struct server *server, short events)
 }
 
 /*
- * Only what is open is polled: poll(2) refuses a list that is longer than RLIMIT_NOFILE. False when
- * nothing is.
+ * Only open sockets are polled, because poll(2) refuses a list that is longer than RLIMIT_NOFILE.
+ * Returns false when no socket is open.
  */
 static bool serve_once(struct server *server)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Devices that come, go and change their driver, as the kernel tells everybody by netlink (uevents).
- * It does not say which driver has let go of a device, so that is remembered here.
+ * Reports devices that come, go and change their driver, from the kernel's netlink messages
+ * (uevents). They do not say which driver has released a device, so that is remembered here.
  */
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define LOG_SUBJECT "monitor"
 #include "log.h"
 
-/* Hundreds of events fit, as when a card with all its virtual functions goes. */
+/* This holds hundreds of events, for a card that goes away with all its virtual functions. */
 enum { RECEIVE_BYTES = 1 << 20 };
 
 struct usrpci_monitor {
@@ -147,7 +147,7 @@ static int begin_listening(struct usrpci_monitor *monitor)
 	monitor->source = udev_monitor_new_from_netlink(monitor->udev, "kernel");
 	if (!monitor->source)
 		return errno ? -errno : -ENOMEM;
-	/* More than the usual limit is root's to have: without it events are lost sooner. */
+	/* Only root may exceed the usual limit; others lose events sooner. */
 	udev_monitor_set_receive_buffer_size(monitor->source, RECEIVE_BYTES);
 	error = udev_monitor_filter_add_match_subsystem_devtype(monitor->source, "pci", NULL);
 	return error < 0 ? error : udev_monitor_enable_receiving(monitor->source);
@@ -167,7 +167,7 @@ int usrpci_host_monitor_open(struct usrpci_host *host, struct usrpci_monitor **r
 		return -ENOMEM;
 	monitor->host = host;
 	error = begin_listening(monitor);
-	/* What changes while the list is made is told as an event too. */
+	/* A change during the listing also arrives as an event. */
 	if (!error)
 		error = monitor_fill(host, &monitor->table);
 	if (!error) {
@@ -183,7 +183,7 @@ int usrpci_host_monitor_fd(const struct usrpci_monitor *monitor)
 	return udev_monitor_get_fd(monitor->source);
 }
 
-/* After events were lost, what is remembered is read anew. */
+/* After events were lost, the table is read again. */
 static int lost(struct usrpci_monitor *monitor, struct usrpci_event *event)
 {
 	int error = monitor_fill(monitor->host, &monitor->table);

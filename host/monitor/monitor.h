@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/*
- * What an event of the kernel means, for a table that remembers who holds each device.
- */
+/* Translates events of the kernel, with a table that remembers which driver holds each device. */
 
 #include "host.h"
 
@@ -17,7 +15,7 @@ struct monitor_table {
 	size_t count;
 };
 
-/* The words of an event; NULL: it lacks this one. */
+/* The words of an event; NULL: the event does not have this word. */
 struct monitor_words {
 	const char *action; /* "bind" */
 	const char *slot;   /* "0000:03:00.0" */
@@ -25,12 +23,12 @@ struct monitor_words {
 	const char *driver;
 };
 
-/* Reads who holds each device now. */
+/* Fills the table with the current driver of each device. */
 int monitor_fill(struct usrpci_host *host, struct monitor_table *table);
 
 /*
- * Makes an event of its words and remembers what it says. Returns 1; 0 when it is none of ours;
- * -ENOMEM.
+ * Makes an event from its words and updates the table. Returns 1, 0 when the event does not matter
+ * here, or -ENOMEM.
  */
 int monitor_event(struct monitor_table *table, const struct monitor_words *words,
 		  struct usrpci_event *event);

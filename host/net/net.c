@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A TAP device (Linux: Documentation/networking/tuntap.rst) in the place of an interface, while a
- * program without privileges drives its card: the interface leaves its place, the TAP takes it, the
- * card is lent to the program, whose standard input is the TAP. At the end everything goes the other
- * way, with the addresses and routes that the TAP has by then.
+ * program without privileges drives its card: the interface leaves its place, the TAP takes it, and
+ * the card is lent to the program, whose standard input is the TAP. At the end all this is undone,
+ * and the interface gets the addresses and routes that the TAP has by then.
  *
- * What stands on the interface and cannot move is refused by name: bridges, bonds, VLANs, XDP
- * programs, packet sockets.
+ * The interface is refused when it has something that cannot move: bridges, bonds, VLANs, XDP
+ * programs, packet sockets. The message names it.
  */
 
 #include <errno.h>
@@ -23,7 +23,7 @@
 
 #define APPEAR_MS 15000
 
-/* Addresses and routes move; a function of the same group is the business of lending. */
+/* Addresses and routes move, so they do not count. Lending checks functions of the same group. */
 static bool moves(const struct usrpci_use *use, const char *name)
 {
 	if (use->kind == USRPCI_USE_GROUP)
@@ -49,7 +49,7 @@ static int check_uses(struct usrpci_host *host, const struct usrpci_addr *addr, 
 	return error;
 }
 
-/* The interface that a device has now. A driver that has just taken it needs a moment. */
+/* Finds the current interface of a device. A new driver needs a moment until it has one. */
 static int find_interface(struct usrpci_host *host, const struct usrpci_addr *addr,
 			  unsigned int wait_ms, char name[IF_NAMESIZE])
 {
@@ -78,7 +78,7 @@ static int find_interface(struct usrpci_host *host, const struct usrpci_addr *ad
 		      found ? "the device has several interfaces" : "the device has no interface");
 }
 
-/* An address that is gone from the TAP by then is gone; what came since is there. */
+/* The interface gets the addresses that the TAP has now, not those that it had itself. */
 static int give_back(struct usrpci_host *host, const struct net_place *before,
 		     const struct usrpci_addr *addr, int tap)
 {
@@ -115,7 +115,9 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 	char aside[IF_NAMESIZE];
 	int status = net_place_leave(host, place, aside);
 
-	lend.bind.force |= host->options.dry_run; /* there the interface has not left its place */
+	lend.bind.force |=
+		host->options
+			.dry_run; /* in a dry run the interface is still in its place, which would count as a use */
 	if (!status)
 		status = net_place_take(host, place, tap_name);
 	if (!status)

@@ -3,10 +3,10 @@
 #define USRPCI_HOST_NET_NET_H
 
 /*
- * An interface's place in the network: what of it moves to another interface.
+ * The place of an interface in the network: the settings that move to another interface.
  *
- *	net.c    usrpci_host_net(): a TAP takes the place of an interface, and gives it back
- *	place.c  reads a place and gives it to an interface, by rtnetlink(7)
+ * 	net.c    usrpci_host_net(): a TAP takes the place of an interface and gives it back
+ * 	place.c  reads a place and gives it to an interface, by rtnetlink(7)
  */
 
 #include <linux/if_ether.h>
@@ -15,7 +15,7 @@
 
 #include "host.h"
 
-/* Addresses and routes are kept as the kernel says them, with everything that it knows of them. */
+/* Addresses and routes are kept as the kernel's messages, so no detail of them is lost. */
 struct net_place {
 	char name[IF_NAMESIZE];
 	int index;
@@ -27,22 +27,23 @@ struct net_place {
 };
 
 /*
- * Reads the place of an interface. Errors, logged: -ENODEV (there is none of this name);
- * -EOPNOTSUPP (it is no Ethernet interface); what rtnetlink(7) says.
+ * Reads the place of an interface. Errors, logged: -ENODEV (there is no interface of this name);
+ * -EOPNOTSUPP (it is no Ethernet interface); those of rtnetlink(7).
  */
 int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place);
 void net_place_free(struct net_place *place);
 
 /*
- * Takes an interface out of its place: it goes down, loses its addresses, and has another name from
- * then on, which is stored. Errors are logged.
+ * Takes an interface out of its place: it goes down, loses its addresses, and gets another name,
+ * which is stored. Errors are logged.
  */
 int net_place_leave(struct usrpci_host *host, const struct net_place *place,
 		    char name[IF_NAMESIZE]);
 
 /*
- * Puts an interface, by its name now, in a place: name, MAC address, MTU, state, addresses, routes.
- * Goes on after a failed step, since the next may still help. Returns the first error, logged.
+ * Puts the interface that is now called "name" in a place: it gets the name, MAC address, MTU,
+ * state, addresses and routes of the place. Goes on after a failed step, since the next one may
+ * still help. Returns the first error, logged.
  */
 int net_place_take(struct usrpci_host *host, const struct net_place *place, const char *name);
 

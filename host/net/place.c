@@ -4,7 +4,7 @@
  * rtnetlink(7) and sent back with another interface in them, as ip-address(8) and ip-route(8) save
  * and restore them, so that nothing that the kernel knows of them is lost.
  *
- * Left out: rules, neighbours, qdiscs, and what the kernel makes by itself for each address.
+ * It does not move rules, neighbours, qdiscs, and what the kernel makes by itself for each address.
  */
 
 #include <arpa/inet.h>
@@ -28,7 +28,7 @@
 #include "log.h"
 
 #define ANSWER_SECONDS 5
-#define ROUTE_PASSES   4 /* a route may need another one first */
+#define ROUTE_PASSES   4 /* how often routes are tried; a route may need another one first */
 #define TEXT_SIZE      160
 #define MORE_SIZE      16 /* room behind a message for one more attribute */
 
@@ -47,7 +47,7 @@ static struct mnl_socket *open_socket(void)
 	return NULL;
 }
 
-/* Asks for all of a kind, and hands each part of the answer to a function. */
+/* Asks for all objects of a type, and calls a function for each message of the answer. */
 static int dump(uint16_t type, mnl_cb_t parse, void *data)
 {
 	char buffer[32768] __attribute__((aligned(8))) = {0};
@@ -131,7 +131,7 @@ static int keep(struct net_place *place, const struct nlmsghdr *header)
 	return MNL_CB_OK;
 }
 
-/* The kernel gives each interface that is up a link-local IPv6 address by itself. */
+/* Skips link-local IPv6 addresses, because the kernel gives one to each interface that is up. */
 static int parse_address(const struct nlmsghdr *header, void *data)
 {
 	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
@@ -157,8 +157,8 @@ static const struct nlattr *find_attribute(const struct nlmsghdr *header, size_t
 }
 
 /*
- * Calls a function for each interface's index in a route, which may have several next hops. Returns
- * whether one of them is this.
+ * Looks for the index of an interface in a route, which may have several next hops, and replaces it
+ * by "instead". Returns whether it was found.
  */
 static bool route_leads(struct nlmsghdr *header, int index, int instead)
 {
@@ -184,11 +184,11 @@ static bool route_leads(struct nlmsghdr *header, int index, int instead)
 		hop = RTNH_NEXT(hop);
 	}
 	if (leads)
-		message->rtm_flags &= RTNH_F_ONLINK; /* the rest is the link's state */
+		message->rtm_flags &= RTNH_F_ONLINK; /* the other flags are the state of the link */
 	return leads;
 }
 
-/* The kernel says in one attribute how long a route lives, and takes it by another one. */
+/* The kernel reports the lifetime of a route in one attribute and accepts it in another one. */
 static void keep_lifetime(struct nlmsghdr *header)
 {
 	const struct nlattr *info = find_attribute(header, sizeof(struct rtmsg), RTA_CACHEINFO);
@@ -202,7 +202,9 @@ static void keep_lifetime(struct nlmsghdr *header)
 		mnl_attr_put_u32(header, RTA_EXPIRES, (uint32_t)(cache.rta_expires / ticks) + 1);
 }
 
-/* What the kernel makes for addresses, and what it learns of hosts and routers, it makes again. */
+/*
+ * Skips routes that the kernel makes for addresses or learns, because it makes them again itself.
+ */
 static int parse_route(const struct nlmsghdr *header, void *data)
 {
 	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
@@ -253,7 +255,7 @@ int net_place_read(struct usrpci_host *host, const char *name, struct net_place 
 	return report(host->ctx, error, name, NULL, "cannot read its addresses and routes");
 }
 
-/* "10.0.2.15/24", or "default" for no target. */
+/* Writes a target as "10.0.2.15/24", or "default" if there is none. */
 static void format_target(char *text, size_t size, int family, const struct nlattr *attribute,
 			  unsigned int length)
 {
@@ -294,7 +296,7 @@ static void format_route(char text[TEXT_SIZE], const struct nlmsghdr *header, co
 		 gateway ? " via " : "", via, name, message->rtm_table);
 }
 
-/* A request about one link, to which attributes are added. */
+/* Begins a request about one link; the caller adds attributes. */
 static struct nlmsghdr *new_link(char buffer[256], int index)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(memset(buffer, 0, 256));
@@ -350,7 +352,7 @@ int net_place_leave(struct usrpci_host *host, const struct net_place *place, cha
 		message->nlmsg_flags = 0;
 		error = apply_netlink(host, "it moves", text, message);
 		message->nlmsg_type = RTM_NEWADDR;
-		/* The kernel takes IPv6 addresses away when the interface goes down. */
+		/* The kernel removes IPv6 addresses itself when the interface goes down. */
 		error = error == -EADDRNOTAVAIL ? 0 : error;
 	}
 	snprintf(name, IF_NAMESIZE, "pci%d", place->index);
@@ -359,7 +361,7 @@ int net_place_leave(struct usrpci_host *host, const struct net_place *place, cha
 	return error ? report(host->ctx, error, place->name, NULL, "cannot leave its place") : 0;
 }
 
-/* An address is ours already: nobody need be asked whether it is another's. */
+/* The address is already ours, so duplicate address detection is not needed. */
 static int give_address(struct usrpci_host *host, struct nlmsghdr *message, const char *name,
 			int index)
 {
@@ -405,7 +407,7 @@ static int give_route(struct usrpci_host *host, struct nlmsghdr *message, const 
 	return apply_netlink(host, "it moves", text, message);
 }
 
-/* Routes through a gateway need the route to that gateway first, in whatever order they came. */
+/* A route through a gateway needs the route to the gateway first, but may come before it. */
 static int give_routes(struct usrpci_host *host, const struct net_place *place, int index)
 {
 	bool *given = calloc(place->count + 1, sizeof(*given));

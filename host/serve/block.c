@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A block device of the kernel's driver nbd, by its ioctl(2)s (drivers/block/nbd.c of Linux): it
- * lives for as long as a process is in NBD_DO_IT, so nothing is left when that process is killed. A
- * device that was made by netlink would stay.
+ * Makes a block device with the ioctl(2)s of the kernel's driver nbd (drivers/block/nbd.c of
+ * Linux). The device lives only while a process is in NBD_DO_IT, so nothing is left when that
+ * process is killed. A device that is made through netlink would stay.
  */
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static int open_node(struct usrpci_host *host, const char *name, int flags)
 	return file_open(host->ctx, flags, "/dev/%s", name);
 }
 
-/* Which of two programs gets a device is decided by NBD_SET_SOCK. */
+/* When two programs try the same device, NBD_SET_SOCK decides which of them gets it. */
 static int try(struct usrpci_host *host, const struct nbd_export *export, int socket,
 	       struct block *block)
 {
@@ -86,7 +86,7 @@ void block_settle(struct usrpci_host *host, const struct block *block)
 
 	while (!is_running(host, block) && clock_ms() < end)
 		sleep_ms(1);
-	/* Whoever opens it first makes the kernel read the table of partitions. */
+	/* The first open makes the kernel read the partition table. */
 	fd = open_node(host, block->name, O_RDONLY);
 	if (fd >= 0)
 		close(fd);

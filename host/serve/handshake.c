@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The client's side of the "fixed newstyle" negotiation (doc/proto.md of the project
- * NetworkBlockDevice/nbd), for one export without a name, simple replies and no encryption: what
- * the kernel's client can do. Not a byte is read beyond its end, because the kernel reads on.
+ * NetworkBlockDevice/nbd), for one export without a name, with simple replies and without
+ * encryption, as the kernel's client needs it. It reads no byte beyond the end of the negotiation,
+ * because the kernel reads the rest.
  *
- * The server has no privileges, and could be taken over by what it serves: all that it says is
- * checked.
+ * The server has no privileges and can be under the control of a hostile disk, so everything that
+ * it sends is checked.
  */
 
 #include <endian.h>
@@ -48,7 +49,7 @@ struct reply {
 	uint32_t option, type, length;
 } __attribute__((packed));
 
-/* Data of REPLY_INFO. */
+/* The data of REPLY_INFO. */
 union info {
 	uint8_t bytes[DATA_MAX];
 	uint16_t type;
@@ -82,7 +83,7 @@ static int receive(int socket, void *data, size_t size, int timeout_ms)
 	return 0;
 }
 
-/* The server starts, and may take its time, but not more than the user has. */
+/* The server may take long to start, but the user can end the wait. */
 static int await_greeting(int socket, int signals)
 {
 	struct pollfd pollers[] = {
@@ -132,7 +133,7 @@ static void take_info(const union info *info, size_t length, struct nbd_export *
 	}
 }
 
-/* Returns 1 when it was the last. */
+/* Returns 1 for the last reply. */
 static int take_reply(int socket, struct nbd_export *export)
 {
 	union info info = {0};

@@ -2,11 +2,11 @@
 /*
  * Serves a disk as a block device of the kernel's. A child lends the device to nbdkit, whose
  * standard input and output are one end of a connection; this process gives the other end to the
- * kernel, and stays in the call that serves it. So whatever ends, the others follow: a broken
- * connection ends the block device, and nbdkit, and with it the loan.
+ * kernel, and stays in the call that serves it. When one of them ends, the others follow: a broken
+ * connection ends the block device and nbdkit, and the end of nbdkit ends the loan.
  *
- * The child has a process group of its own: what a terminal sends to all in the foreground is for
- * this process, which first writes out what the kernel has for the disk.
+ * The child has its own process group, so that signals of a terminal reach only this process. It
+ * first writes the kernel's cached data to the disk.
  */
 
 #include <errno.h>
@@ -42,12 +42,12 @@ struct server {
 	uint32_t nsid;
 	sigset_t signals_before;
 	int signals; /* signalfd */
-	int over;    /* eventfd: no signal matters any more */
+	int over;    /* eventfd: signals need no handling any more */
 	pid_t lender;
-	int result; /* the lender's last word */
+	int result; /* the result of the child that lends the device */
 	int socket;
 	struct block block;
-	bool wanted; /* somebody has asked for the end */
+	bool wanted; /* somebody has asked to end the service */
 };
 
 static void mark_name(const char *device, char name[64])
@@ -55,9 +55,7 @@ static void mark_name(const char *device, char name[64])
 	snprintf(name, 64, "served/%s", device);
 }
 
-/*
- * The child.
- */
+/* The functions of the child. */
 
 static int lend_to_nbdkit(struct server *server, int socket)
 {
@@ -127,7 +125,10 @@ static int start_lender(struct server *server)
 	return server->lender < 0 ? -EAGAIN : 0;
 }
 
-/* What is said of failures, the child has said. One that was killed leaves the device to others. */
+/*
+ * The child has already reported its failures. If it was killed, the next command recovers the
+ * device.
+ */
 static int await_lender(struct server *server)
 {
 	int status = 0;
@@ -144,9 +145,7 @@ static int await_lender(struct server *server)
 	return usrpci_host_recover(server->host) < 0 ? -EUCLEAN : -EIO;
 }
 
-/*
- * This process.
- */
+/* The functions of this process. */
 
 static void end(struct server *server)
 {
@@ -168,7 +167,7 @@ static void end(struct server *server)
 		       server->device);
 }
 
-/* The second thread, since the first is in the kernel. */
+/* The second thread handles signals, because the first one is in the kernel. */
 static void *watch(void *data)
 {
 	struct server *server = data;
@@ -188,7 +187,10 @@ static void *watch(void *data)
 	return NULL;
 }
 
-/* For who wants to end it: a file that is locked for as long as this goes on. */
+/*
+ * Makes a file that is locked while the service runs; a process that wants to end it finds it
+ * there.
+ */
 static int leave_mark(struct server *server)
 {
 	char name[64], text[64];
@@ -241,7 +243,7 @@ static int serve(struct server *server, int *mark)
 	return *mark < 0 ? *mark : run(server);
 }
 
-/* A signal before there was a disk ends it as one behind that does. */
+/* A signal that comes before the disk exists also ends the service. */
 static int serve_until_the_end(struct server *server)
 {
 	int mark = -1, error, status;
@@ -288,7 +290,7 @@ static int open_signals(struct server *server)
 	return server->signals < 0 ? -errno : 0;
 }
 
-/* What comes after the end is for nobody. */
+/* Signals that come after the end are dropped. */
 static void close_signals(struct server *server)
 {
 	struct signalfd_siginfo info;
@@ -323,7 +325,7 @@ int usrpci_host_serve(struct usrpci_host *host, const struct usrpci_serve_option
 	return error;
 }
 
-/* 0 when nobody serves it. */
+/* Returns 0 when no process serves the device. */
 static pid_t find_server(struct usrpci_host *host, const char *device, char disk[NAME_SIZE])
 {
 	char name[64], text[64];

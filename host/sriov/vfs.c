@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Virtual functions (PCI Express Base Specification 5.0, 9): as many as are asked for, unless one
- * that would go, or the device itself, is in use. The kernel knows no way from some to others but
- * by none, so all of them go and come anew.
+ * Virtual functions (PCI Express Base Specification 5.0, 9): makes as many as are asked for, unless
+ * the device or a function that would go is in use. The kernel can change their number only by
+ * removing all of them first, so all of them go and are made again.
  */
 
 #include <errno.h>
@@ -30,7 +30,7 @@ static int read_number(struct usrpci_host *host, const char *device, const char 
 	return error ? report(host->ctx, error, device, NULL, "cannot read %s", file) : 0;
 }
 
-/* Lists the virtual functions that there are. */
+/* Lists the existing virtual functions. */
 static int list(struct usrpci_host *host, const char *device, uint64_t count,
 		struct usrpci_addr **addrs)
 {
@@ -48,7 +48,7 @@ static int list(struct usrpci_host *host, const char *device, uint64_t count,
 	return found;
 }
 
-/* The number comes from a file: there are at most as many as a domain has functions. */
+/* The number comes from a file. A domain cannot have more functions than this. */
 enum { VFS_MAX = 0xffff };
 
 int usrpci_host_vfs(struct usrpci_host *host, const struct usrpci_addr *addr,
@@ -70,7 +70,9 @@ int usrpci_host_vfs(struct usrpci_host *host, const struct usrpci_addr *addr,
 	return list(host, name, count, vfs);
 }
 
-/* Its virtual functions are no use of a device here: each of them is looked at by itself. */
+/*
+ * Here the virtual functions do not count as a use of the device, since each is checked by itself.
+ */
 static int device_is_unused(struct usrpci_host *host, const struct target *target)
 {
 	struct usrpci_use *uses;
@@ -123,7 +125,7 @@ static int write_number(struct usrpci_host *host, const struct target *target, u
 		     : 0;
 }
 
-/* All of them go first. What fails is taken back. */
+/* Removes all of them first. A failed change is undone. */
 static int change_number(struct usrpci_host *host, const struct target *target, unsigned int from,
 			 unsigned int to)
 {
@@ -137,7 +139,7 @@ static int change_number(struct usrpci_host *host, const struct target *target, 
 	return error;
 }
 
-/* With probe 0 no driver takes those that come. */
+/* With probe 0 no driver takes the new functions. */
 static int set_probe(struct usrpci_host *host, const struct target *target, uint64_t probe)
 {
 	int error = apply_write(host,
@@ -168,7 +170,7 @@ static int change(struct usrpci_host *host, const struct target *target, unsigne
 	return error ? error : last;
 }
 
-/* The record has how many there were when it was made. */
+/* The record keeps how many there were when it was made. */
 static int record(struct usrpci_host *host, struct target *target)
 {
 	struct journal_record record = {0};

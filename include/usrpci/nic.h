@@ -51,10 +51,11 @@ struct usrpci_nic_options {
 	unsigned int
 		queues; /**< how many the program can use, 1..16; the card may have fewer; default 1 */
 	enum usrpci_nic_irq irq;
-	unsigned int
-		irq_gap_us; /**< shortest time between two interrupts, 1..16000, on cards that can limit it; default: no limit */
-	bool promiscuous;   /**< receive frames that are addressed to others too */
-	bool offload; /**< let the card do checksums and segmentation, if it can; see usrpci_nic_info.offload */
+	unsigned int irq_gap_us; /**< shortest time between two interrupts, 1..16000, if the
+					  card can limit it; default: no limit */
+	bool promiscuous;        /**< receive frames that are addressed to others too */
+	bool offload;            /**< let the card do checksums and segmentation, if it can; see
+			       usrpci_nic_info.offload */
 	const char **why; /**< stores the reason of a refusal, a static string; may be NULL */
 };
 
