@@ -28,13 +28,12 @@ struct option_spec {
 struct cli;
 
 struct command {
-	const char *name;     /* NULL: the program itself, which only has notes */
-	const char *operands; /* "ADDR..." */
-	const char *summary;  /* one line; NULL: the help does not list the command */
-	const struct option_spec
-		*options;            /* ends with a key of 0; NULL: it has no options of its own */
-	void (*notes)(void);         /* prints more for --help; NULL: nothing */
-	int (*run)(struct cli *cli); /* returns an enum status */
+	const char *name;                  /* NULL: the program itself, which only has notes */
+	const char *operands;              /* "ADDR..." */
+	const char *summary;               /* one line; NULL: the help does not list the command */
+	const struct option_spec *options; /* ends with a key of 0; NULL: it has none */
+	void (*notes)(void);               /* prints more for --help; NULL: nothing */
+	int (*run)(struct cli *cli);       /* returns an enum status */
 };
 
 struct cli {

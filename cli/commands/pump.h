@@ -10,7 +10,7 @@
  * Moves frames between a network card and a TAP device with headers of 12 bytes (IFF_VNET_HDR),
  * whose carrier is the card's link, until *end is set by a signal.
  *
- * @beat	a socket: each byte is answered by a byte; the first one reports that frames flow. -1: none
+ * @beat	a socket: bytes are answered by bytes; a first one reports that frames flow. -1: none
  *
  * Returns 0, or the negative errno that ended it.
  */

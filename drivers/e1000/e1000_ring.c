@@ -13,8 +13,7 @@
 
 #include "e1000_private.h"
 
-#define BATCH \
-	32 /* buffers that are exchanged with the pool at once, and frames for each status report */
+#define BATCH 32 /* buffers exchanged with the pool at once; frames for each report */
 
 static unsigned int min(unsigned int a, unsigned int b)
 {

@@ -115,8 +115,7 @@ int edu_open(struct usrpci_dev *dev, const struct edu_options *options, struct e
 	error = check_identity(edu);
 	if (error)
 		goto unmap_bar;
-	error = wait_idle(edu, EDU_DMA_COMMAND, EDU_DMA_START,
-			  true); /* a transfer of an earlier user */
+	error = wait_idle(edu, EDU_DMA_COMMAND, EDU_DMA_START, true); /* an earlier user's */
 	if (error)
 		goto unmap_bar;
 	usrpci_write32(&edu->bar, EDU_IRQ_ACK, ALL_ONES);

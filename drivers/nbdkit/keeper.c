@@ -47,8 +47,7 @@ struct slot {
 };
 
 struct shared {
-	uint32_t
-		ready; /* the disk was opened once; the process that starts the keeper sleeps on it */
+	uint32_t ready;  /* the disk was opened once; the process that starts the keeper waits */
 	uint32_t failed; /* no driver will come any more */
 	int error;       /* why the first one could not open the disk */
 	uint32_t open;   /* the current driver has the disk open */

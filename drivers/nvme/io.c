@@ -12,9 +12,8 @@
 
 #include "nvme_private.h"
 
-#define CALLS_PER_TICK \
-	256 /* reading the clock costs more than a command, so it is read only once in so many calls */
-#define BLOCKS_MAX 65536
+#define CALLS_PER_TICK 256 /* calls until the clock is read, which costs more than a command */
+#define BLOCKS_MAX     65536
 
 /* Makes a list of pages for a buffer that has more than two pages, [NVMe] 4.3. */
 static __attribute__((noinline)) void put_list(struct usrpci_nvme_queue *queue, unsigned int index,

@@ -130,7 +130,7 @@ void virtio_ring_publish(struct virtio_ring *ring)
 	usrpci_dma_wmb(); /* entries are seen before the index */
 	*(volatile __virtio16 *)&ring->avail->idx = usrpci_le16(ring->head);
 	ring->published = ring->head;
-	usrpci_dma_mb(); /* the device sees the index before we read whether it wants a notification */
+	usrpci_dma_mb(); /* the index is seen before we read whether it wants a doorbell */
 	if (wants_doorbell(ring, before))
 		usrpci_write16(ring->notify, ring->doorbell, ring->index);
 }

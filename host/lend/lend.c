@@ -371,8 +371,7 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	error = status;
 	if (!error && !host->options.dry_run)
 		status = run(&lend);
-	host->waits_for_lock =
-		true; /* if this process did not wait, nobody would give the devices back */
+	host->waits_for_lock = true; /* else nobody would give the devices back */
 	error = host->options.dry_run ? 0 : finish(&lend, !error);
 	host->waits_for_lock = false;
 	host->lends = false;

@@ -40,9 +40,9 @@ struct note {
 	unsigned int user;
 	int64_t since;
 	unsigned int vfio, keep, was_ours;
-	bool stuck; /* not from the file: the device could not be stopped */
-	bool is_back; /* not from the file: a kernel driver has the device again, or it is another one */
-	uint64_t identity;       /* identity of the device */
+	bool stuck;        /* not from the file: the device could not be stopped */
+	bool is_back;      /* not from the file: a kernel driver has it again, or it is another */
+	uint64_t identity; /* identity of the device */
 	struct lend_pages pages; /* only in the note of the broker's first device */
 	uint64_t interrupts;
 	char driver[NAME_SIZE]; /* driver before the loan; "-" for none */

@@ -115,9 +115,7 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 	char aside[IF_NAMESIZE];
 	int status = net_place_leave(host, place, aside);
 
-	lend.bind.force |=
-		host->options
-			.dry_run; /* in a dry run the interface is still in its place, which would count as a use */
+	lend.bind.force |= host->options.dry_run; /* there the interface is still in place */
 	if (!status)
 		status = net_place_take(host, place, tap_name);
 	if (!status)

@@ -46,13 +46,11 @@ enum usrpci_nic_irq {
 struct usrpci_nic_options {
 	unsigned int rx_descriptors; /**< a power of two, 8..4096; default 256 */
 	unsigned int tx_descriptors; /**< as above */
-	unsigned int
-		spare_buffers; /**< buffers in the pool besides one for each descriptor; default 64 */
-	unsigned int
-		queues; /**< how many the program can use, 1..16; the card may have fewer; default 1 */
+	unsigned int spare_buffers;  /**< in the pool besides one for each descriptor; default 64 */
+	unsigned int queues;         /**< how many to use, 1..16; there may be fewer; default 1 */
 	enum usrpci_nic_irq irq;
-	unsigned int irq_gap_us; /**< shortest time between two interrupts, 1..16000, if the
-					  card can limit it; default: no limit */
+	unsigned int irq_gap_us; /**< shortest time between interrupts, 1..16000, if the card can
+				      limit it; default: no limit */
 	bool promiscuous;        /**< receive frames that are addressed to others too */
 	bool offload;            /**< let the card do checksums and segmentation, if it can; see
 			       usrpci_nic_info.offload */
@@ -216,8 +214,7 @@ struct usrpci_nic_stats {
 	uint64_t rx_no_buffer;  /**< frames that waited for a descriptor and are not lost yet */
 	uint64_t rx_crc_errors; /**< errors of the checksum or of the alignment */
 	uint64_t rx_errors;     /**< errors of symbols or of lengths */
-	uint64_t
-		rx_dropped; /**< frames that the driver dropped because of errors or wrong descriptors */
+	uint64_t rx_dropped;    /**< frames that the driver dropped: errors or wrong descriptors */
 };
 
 /**

@@ -30,16 +30,14 @@
 extern "C" {
 #endif
 
-#define USRPCI_VBLK_SECTOR \
-	512 /**< bytes; the unit of positions and sizes, whatever the block size is */
+#define USRPCI_VBLK_SECTOR 512 /**< bytes; the unit of positions and sizes on every disk */
 
 /** A disk. */
 struct usrpci_vblk;
 
 /** Zero in any member means its default. */
 struct usrpci_vblk_options {
-	unsigned int
-		queues; /**< how many the program can use, 1..16; the disk may have fewer; default 1 */
+	unsigned int queues;     /**< how many to use, 1..16; there may be fewer; default 1 */
 	unsigned int depth;      /**< commands under way in a queue, 1..256; default 64 */
 	unsigned int timeout_ms; /**< time that each command has, at least 50; default 10000 */
 	bool poll;               /**< use no interrupts */
@@ -48,9 +46,9 @@ struct usrpci_vblk_options {
 
 /** What the driver knows about a disk. */
 struct usrpci_vblk_info {
-	uint64_t sectors; /**< size of the disk, in sectors */
-	uint32_t
-		block_size; /**< bytes, a power of two from 512; reads and writes are multiples of it */
+	uint64_t sectors;     /**< size of the disk, in sectors */
+	uint32_t block_size;  /**< bytes, a power of two from 512; each read and write is a
+				   multiple of it */
 	uint32_t max_sectors; /**< most sectors of one read or write */
 	uint32_t max_discard; /**< most sectors of one discard; 0: the disk cannot discard */
 	uint32_t max_zeroes;  /**< most sectors of one write of zeroes; 0: the disk cannot do it */
@@ -91,11 +89,11 @@ enum usrpci_vblk_op {
 struct usrpci_vblk_io {
 	enum usrpci_vblk_op op;
 	int error; /**< result: 0, -EIO, -EOPNOTSUPP, or the error that ended the disk's use */
-	uint64_t sector;  /**< first one */
-	uint32_t sectors; /**< how many */
-	usrpci_dma_t
-		addr; /**< device address of the buffer, from usrpci_dma_addr() or usrpci_dma_map() */
-	void *user;   /**< for the caller; the driver does not use it */
+	uint64_t sector;   /**< first one */
+	uint32_t sectors;  /**< how many */
+	usrpci_dma_t addr; /**< device address of the buffer, from usrpci_dma_addr() or
+				usrpci_dma_map() */
+	void *user;        /**< for the caller; the driver does not use it */
 };
 
 /**
