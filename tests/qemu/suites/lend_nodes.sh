@@ -3,7 +3,7 @@
 #
 # nodes: devices are lent to programs that open vfio's files by themselves
 #
-# vm: --iommu --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000@1 --nic e1000@1 --mem 384M
+# vm: --iommu --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000@1 --nic e1000@1 --mem 384M --cpus 2
 # case-deadline: 300
 
 nic=0000:00:01.0
@@ -132,8 +132,10 @@ lend_nodes@lends-to-dpdk()
 {
 	local testpmd
 	testpmd=$(command -v dpdk-testpmd) || skip "dpdk-testpmd is not installed"
-	expect_output "Bye|Done" lend --hugepages 48 "$nic" -- "$testpmd" -a "$nic" --iova-mode=va \
-		--no-telemetry -m 64 --log-level=1 -- --total-num-mbufs=2048 --stats-period=1 --auto-start \
-		--tx-first --no-lsc-interrupt --forward-mode=txonly --nb-cores=1
+	# It has one thread for frames and one for the statistics, which it prints until it is interrupted.
+	expect_output "TX-packets: [1-9]" lend --hugepages 48 "$nic" -- \
+		timeout --preserve-status -s INT 8 "$testpmd" -a "$nic" --iova-mode=va --no-telemetry -m 64 -- \
+		--total-num-mbufs=2048 --stats-period=1 --auto-start --no-lsc-interrupt --forward-mode=txonly \
+		--nb-cores=1
 	works_with_its_kernel_driver "$nic"
 }
