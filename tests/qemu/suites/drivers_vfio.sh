@@ -3,7 +3,8 @@
 #
 # The reference drivers on vfio-pci, behind an IOMMU, which lets no access pass that it was not told of.
 #
-# vm: --iommu --device edu --nic e1000 --nic e1000e --nic virtio-net-pci,iommu_platform=on --nic virtio-net-pci --append hugepages=8
+# vm: --iommu --device edu --nic e1000 --nic e1000e --nic virtio-net-pci,iommu_platform=on,disable-legacy=on
+# vm: --nic virtio-net-pci --append hugepages=8
 
 edu=0000:00:01.0
 am82540=0000:00:02.0

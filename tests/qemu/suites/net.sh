@@ -160,6 +160,7 @@ place()
 	[ "$1" = $intel ] || give_to virtio-pci "$1"
 	nic=$(interface_of "$1")
 	ip address flush dev "$nic"
+	ip route flush dev "$nic" table 100 2>/dev/null || true
 	ip link set dev "$nic" mtu 1400
 	address_up "$nic" "${2:-10.0.2.15/24}"
 	ip address add fd00:77::1/64 dev "$nic" nodad
@@ -175,13 +176,15 @@ leave()
 	[ "$1" = $intel ] || give_to uio_pci_generic "$1"
 }
 
-# What moves, as ip(8) says it; the index differs.
+# What moves, as ip(8) says it; the index differs, and a card's link takes a while to come back.
 shown()
 {
 	cat "/sys/class/net/$nic/address" "/sys/class/net/$nic/mtu"
 	ip -o address show dev "$nic" scope global | sed 's/^[0-9]*: //; s/valid_lft.*//'
-	ip route show table all dev "$nic" | grep -v 'proto ra\|proto kernel\|^local\|^broadcast\|table local' | sort
-	ip -6 route show table all dev "$nic" | grep -v 'proto ra\|proto kernel\|^fe80\|^multicast\|table local' | sort
+	ip route show table all dev "$nic" | grep -v 'proto ra\|proto kernel\|^local\|^broadcast\|table local' |
+		sed 's/ linkdown//' | sort
+	ip -6 route show table all dev "$nic" | grep -v 'proto ra\|proto kernel\|^fe80\|^multicast\|table local' |
+		sed 's/ linkdown//' | sort
 }
 
 # begin_net OPTION...: sets net, the process, and waits until frames can flow.
