@@ -266,3 +266,29 @@ int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **
 	free(records);
 	return *entries ? count : -ENOMEM;
 }
+
+static bool had(const struct journal_record *record, const char *name)
+{
+	for (int i = 0; i < record->provided_count; i++)
+		if (!strcmp(record->provided[i].name, name))
+			return true;
+	return false;
+}
+
+int usrpci_host_journal_find(struct usrpci_host *host, const char *name, struct usrpci_addr *addr)
+{
+	const char *plain = strncmp(name, "/dev/", 5) ? name : name + 5;
+	AUTO_FREE struct journal_record *records = NULL;
+	int count = read_all(host, &records), found = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (!had(&records[i], plain))
+			continue;
+		*addr = records[i].entry.addr;
+		found++;
+	}
+	if (found > 1)
+		return refuse(host->ctx, -ENOTUNIQ, name, "give the address of one of them",
+			      "%d devices had it when they were taken", found);
+	return count < 0 ? count : found ? 0 : -ENOENT;
+}

@@ -94,14 +94,32 @@ static int leave(struct cli *cli, const struct usrpci_addr *addr, struct moves *
 	return moves_add(moves, &info);
 }
 
-/* A device that is gone can only be named by its address. */
+/*
+ * Without its driver a device has no interface or disk: it is then found by those that it had. A
+ * device that is gone can always be named by its address.
+ */
+static int find(struct cli *cli, const char *name, struct usrpci_addr *addr)
+{
+	int errors = cli->errors, error;
+
+	if (!usrpci_addr_parse(name, addr))
+		return 0;
+	hold_messages();
+	error = usrpci_dev_find(cli->ctx, name, addr);
+	if (error == -ENODEV && !usrpci_host_journal_find(cli->host, name, addr)) {
+		forget_held_messages();
+		cli->errors = errors;
+		return 0;
+	}
+	print_held_messages();
+	return error;
+}
+
 static int restore_named(struct cli *cli, const char *name, struct moves *moves)
 {
 	struct usrpci_addr addr;
-	int error = 0;
+	int error = find(cli, name, &addr);
 
-	if (usrpci_addr_parse(name, &addr))
-		error = usrpci_dev_find(cli->ctx, name, &addr);
 	if (error)
 		return status_of(error);
 	if (named_before(cli, &addr))

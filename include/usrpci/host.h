@@ -188,6 +188,15 @@ struct usrpci_journal_entry {
  */
 int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **entries);
 
+/**
+ * Finds the device that had an interface or a disk of this name, "eth1" or "/dev/nvme0n1", when
+ * usrpci took it.
+ *
+ * Errors: -ENOENT (none had it, nothing is logged); -ENOTUNIQ (several had it, which may be after
+ * another took its name); -ENOMEM; -EACCES.
+ */
+int usrpci_host_journal_find(struct usrpci_host *host, const char *name, struct usrpci_addr *addr);
+
 /*
  * SR-IOV: virtual functions.
  */

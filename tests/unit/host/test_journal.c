@@ -144,6 +144,31 @@ static void what_a_killed_writer_left_is_overwritten(void **state)
 	assert_null(fixture_read(kernel->fixture, STATE_DIR "/new"));
 }
 
+static void a_device_is_found_by_what_it_provided(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record nic = sample(ADDR), disk = sample(OTHER);
+	struct usrpci_addr found;
+
+	strcpy(nic.provided[0].name, "eth1");
+	nic.provided[0].is_interface = true;
+	strcpy(disk.provided[0].name, "nvme0n1");
+	strcpy(disk.provided[1].name, "nvme0n2");
+	nic.provided_count = 1;
+	disk.provided_count = 2;
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), -ENOENT);
+	assert_int_equal(journal_write(kernel->host, &nic), 0);
+	assert_int_equal(journal_write(kernel->host, &disk), 0);
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), 0);
+	assert_int_equal(usrpci_addr_compare(&found, &nic.entry.addr), 0);
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "/dev/nvme0n2", &found), 0);
+	assert_int_equal(usrpci_addr_compare(&found, &disk.entry.addr), 0);
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "nvme0n", &found), -ENOENT);
+	strcpy(disk.provided[1].name, "eth1");
+	assert_int_equal(journal_write(kernel->host, &disk), 0);
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), -ENOTUNIQ);
+}
+
 static void a_node_is_found_in_another_devices_record(void **state)
 {
 	struct kernel *kernel = *state;
@@ -192,6 +217,7 @@ int main(void)
 		TEST(a_damaged_record_is_reported_and_the_others_are_kept),
 		TEST(unknown_keys_and_files_are_skipped),
 		TEST(what_a_killed_writer_left_is_overwritten),
+		TEST(a_device_is_found_by_what_it_provided),
 		TEST(a_node_is_found_in_another_devices_record),
 		TEST(a_pipe_in_place_of_a_record_keeps_nobody_waiting),
 		TEST(a_run_directory_that_cannot_be_written_is_an_error),
