@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Addresses of PCI functions as text: domain:bus:device.function, all hexadecimal. What lspci and
- * sysfs print is what is accepted; wildcards and paths through bridges are left out.
+ * Addresses of PCI functions as text: domain:bus:device.function, all hexadecimal. It accepts what
+ * lspci and sysfs print, but no wildcards and no paths through bridges.
  */
 
 #include <errno.h>
@@ -13,7 +13,8 @@
 #include "numbers.h"
 
 /*
- * Takes a number of 1 to most digits and the character after it. Returns where that ends or NULL.
+ * Reads a number of 1 to "most" digits and the character after it. Returns the end of that, or
+ * NULL.
  */
 static const char *take_number(const char *text, unsigned int most, char end, uint32_t *value)
 {
@@ -62,7 +63,7 @@ char *usrpci_addr_format(const struct usrpci_addr *addr, char text[USRPCI_ADDR_S
 	return text;
 }
 
-/* All of an address as one number, in the order of its parts. */
+/* Returns the whole address as one number, in the order of its parts. */
 static uint64_t number_of(const struct usrpci_addr *addr)
 {
 	return (uint64_t)addr->domain << 24 | (uint64_t)addr->bus << 16 | addr->dev << 8 | addr->fn;

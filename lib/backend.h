@@ -30,16 +30,16 @@ struct usrpci_dev {
 	struct usrpci_dev_info info;
 	char name[64];      /* for messages: "0000:03:00.0", "qemu:edu" */
 	const char *target; /* backend_target.name; only during open */
-	bool inspect;       /* of usrpci_dev_inspect(): another driver's, left as it is on close */
-	const struct backend_ops *traced; /* trace.c: what it stands before; NULL: nothing */
-	bool gone;                        /* was seen to be gone, and that was logged: dev_gone() */
+	bool inspect;       /* opened by usrpci_dev_inspect(); close changes nothing then */
+	const struct backend_ops *traced; /* trace.c: the traced operations; NULL: no trace */
+	bool gone;                        /* the device is gone, and that was logged: dev_gone() */
 	unsigned int config_size;
 	struct usrpci_bar_info bars[USRPCI_BARS];     /* filled by open */
-	struct bar_mapping *mappings;                 /* bar.c: live ones, to unmap on close */
+	struct bar_mapping *mappings;                 /* bar.c: mappings that close must unmap */
 	uint16_t irq_enabled[USRPCI_IRQ_REQUEST + 1]; /* irq.c: vectors enabled, by type */
 };
 
-/* What usrpci_dev_open() was asked for. */
+/* What the program asked usrpci_dev_open() for. */
 struct backend_target {
 	const char *name;                   /* as the program gave it */
 	const struct usrpci_dev_info *info; /* NULL for a name that is not a device of the host */
@@ -50,8 +50,8 @@ struct backend_ops {
 	const char *name;
 
 	/*
-	 * Whether this backend is the one for the target. Asked in the order of the table in
-	 * device.c; the first to say yes is used. Changes nothing.
+	 * Returns whether this backend is the one for the target. The backends are asked in the
+	 * order of the table in device.c, and the first match is used. Changes nothing.
 	 */
 	bool (*match)(struct usrpci_ctx *ctx, const struct backend_target *target);
 
@@ -131,9 +131,7 @@ int dev_has_domain(struct usrpci_dev *dev, const char *name);
 void dev_unmap_bars(struct usrpci_dev *dev);
 void dev_disable_irqs(struct usrpci_dev *dev);
 
-/*
- * As usrpci_dev_list(), for whoever must not miss a device: fails when one of them cannot be read.
- */
+/* Works as usrpci_dev_list(), but fails when one device cannot be read, so that none is missed. */
 int dev_list_whole(struct usrpci_ctx *ctx, struct usrpci_dev_info **list);
 
 /*
@@ -157,9 +155,9 @@ bool quirk_has_reset(const struct usrpci_dev_info *info);
 int quirk_reset(struct usrpci_dev *dev);
 
 /*
- * For a backend that stands before another one, whose operations are inner. bar_wrap_map() maps a
- * window by inner and keeps it; the driver's window has no direct part, so that each access comes
- * to the operations before, which pass it on by the last two.
+ * For a backend that wraps another one, whose operations are "inner". bar_wrap_map() maps a window
+ * through "inner" and keeps it. The driver's window has no direct part, so each access calls the
+ * wrapping operations, which pass it on with the last two functions.
  */
 int bar_wrap_map(const struct backend_ops *inner, struct usrpci_dev *dev, struct usrpci_bar *bar);
 void bar_wrap_unmap(const struct backend_ops *inner, struct usrpci_dev *dev,

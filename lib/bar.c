@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * BARs: bounds, decoding, and what is mapped, so that closing a device unmaps it. The fast way of
- * an access is inline in <usrpci/mmio.h> and never comes here.
+ * BARs: bounds, decoding, and what is mapped, so that closing a device unmaps it. Fast accesses are
+ * inline in <usrpci/mmio.h> and do not call these functions.
  */
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 #define LOG_SUBJECT "bar"
 #include "log.h"
 
-#define NAP_NS 50000 /* between two looks at a register that is waited for */
+#define NAP_NS 50000 /* the time between two reads of a register that is waited for */
 
 struct bar_mapping {
 	struct bar_mapping *next;
@@ -110,7 +110,7 @@ int usrpci_bar_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar
 	return check_map(dev, index, &info) ?: usrpci_bar_map_range(dev, index, 0, info.size, bar);
 }
 
-/* Two mappings that agree in these are the same for the backend. */
+/* Mappings that are equal in these members are the same for the backend. */
 static bool same(const struct usrpci_bar *a, const struct usrpci_bar *b)
 {
 	return a->index == b->index && a->offset == b->offset && a->size == b->size &&

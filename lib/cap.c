@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The two chains of capabilities (PCI Local Bus 3.0, 6.7; PCI Express Base 5.0, 7.6.3). The device
- * wrote the chains, so each pointer is checked and each place visited once. What is in a capability
- * is left to drivers.
+ * wrote the chains, so each pointer is checked and each place visited once. Drivers read the
+ * registers in a capability.
  */
 
 #include <errno.h>
@@ -20,13 +20,13 @@ struct cap_walk {
 	struct usrpci_cap *caps; /* room for max */
 	size_t max;
 	size_t count;
-	bool express;       /* or PCI-X: what has an extended chain */
+	bool express;       /* PCI Express or PCI-X, which have an extended chain */
 	uint16_t wanted;    /* id */
-	unsigned int after; /* offset; 0: it was passed */
+	unsigned int after; /* offset; 0: it was reached already */
 	uint32_t visited[USRPCI_CONFIG_SIZE_EXPRESS / 4 / 32]; /* a bit for each 4 bytes */
 };
 
-/* Whether a pointer of the chain may be followed. It is then marked as visited. */
+/* Returns whether a pointer of the chain may be followed, and then marks the place as visited. */
 static bool enter(struct usrpci_dev *dev, struct cap_walk *walk, unsigned int offset,
 		  unsigned int first, unsigned int end)
 {
@@ -102,7 +102,7 @@ static int walk_extended(struct usrpci_dev *dev, struct cap_walk *walk)
 
 	while (!error && offset && enter(dev, walk, offset, USRPCI_CONFIG_SIZE, dev->config_size)) {
 		error = usrpci_config_read32(dev, offset, &header);
-		/* No capability at all is written as zeros, or as ones by some bridges. */
+		/* An empty chain reads as zeros, or as ones on some bridges. */
 		if (error || header == 0 || header == UINT32_MAX)
 			break;
 		error = walk->found(walk,

@@ -40,8 +40,9 @@ static int check_register(struct usrpci_dev *dev, unsigned int offset, unsigned 
 }
 
 /*
- * Reads; all ones are believed only of a device that still answers. Asked is the command and status
- * word, whose reserved bits are 0 while the device lives: virtual functions have all ones for ids.
+ * Reads. All ones are accepted only if the device still answers. To find out, it reads the command
+ * and status word, whose reserved bits are 0 while the device answers; ids do not tell, because
+ * those of virtual functions are all ones.
  */
 static int read_bytes(struct usrpci_dev *dev, unsigned int offset, uint8_t *bytes, size_t size)
 {
@@ -123,9 +124,9 @@ int usrpci_config_write32(struct usrpci_dev *dev, unsigned int offset, uint32_t 
 }
 
 /*
- * Writes the low byte alone where it can: one thread may switch bus mastering, in that byte of the
- * command register, while another unmasks INTx in the high one. But never the high byte alone: QEMU
- * looks at INTx only when the low one is written too, and else leaves the line as it was for good.
+ * Writes only the low byte if that is enough: one thread may switch bus mastering in the low byte
+ * of the command register while another one unmasks INTx in the high byte. It never writes the high
+ * byte alone, because QEMU updates the INTx line only when the low byte is written too.
  */
 int usrpci_config_update16(struct usrpci_dev *dev, unsigned int offset, uint16_t clear,
 			   uint16_t set)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * The context: options, the log, and the end of everything that was opened in it.
- */
+/* The context: its options and its log. Closing it closes everything that was opened in it. */
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Devices: opening them through a backend, bus mastering, reset, and closing in the order that
- * stops a device before it loses what it works with.
+ * Devices: opening them through a backend, bus mastering, reset, and closing, which stops a device
+ * before its memory goes.
  */
 
 #include <errno.h>

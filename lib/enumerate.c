@@ -46,7 +46,7 @@ int dev_read_header(const struct usrpci_ctx *ctx, const char *name,
 	return note_unread(ctx, name, error);
 }
 
-/* Where the value behind a key begins; "" where the key is missing. */
+/* Returns where the value of a key begins, or "" when the key is missing. */
 static const char *value_of(const char *uevent, const char *key)
 {
 	const char *line = strstr(uevent, key);
@@ -55,7 +55,7 @@ static const char *value_of(const char *uevent, const char *key)
 }
 
 /*
- * What the header does not say, the kernel knows: virtual functions have no ids of their own (PCIe
+ * The kernel knows what the header does not say: virtual functions have no ids of their own (PCIe
  * Base, 9.3.4.1), bridges keep the subsystem's in a capability, and a function that does not answer
  * had ids and a class when the kernel found it.
  */
@@ -234,7 +234,7 @@ static bool is_gone(int error)
 	return error == -ENOENT || error == -ENODEV;
 }
 
-/* One that cannot be read hides none of the others. */
+/* A device that cannot be read must not hide the others. */
 static int read_one(const struct usrpci_ctx *ctx, const char *name, const struct usrpci_addr *addr,
 		    struct device_list *list)
 {
@@ -277,7 +277,7 @@ static int by_address(const void *a, const void *b)
 	return usrpci_addr_compare(&first->addr, &second->addr);
 }
 
-/* A list that lacks devices is one unless it lacks all, or is to be whole. */
+/* An incomplete list is returned, unless it lacks all devices or "whole" is set. */
 static int list_devices(struct usrpci_ctx *ctx, bool whole, struct usrpci_dev_info **result)
 {
 	struct device_list list = {0};

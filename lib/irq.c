@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Interrupts: which vectors are enabled, and waiting for them. How they arrive is the backend's.
+ * Interrupts: which vectors are enabled, and waiting for them. The backend decides how they arrive.
  */
 
 #include <errno.h>

@@ -23,7 +23,7 @@
 #define LOG_SUBJECT "broker"
 #include "log.h"
 
-/* The broker answers at once, but for huge pages, which the kernel clears. */
+/* The broker answers at once, except for huge pages, which the kernel must clear first. */
 #define REPLY_MS 30000
 
 struct broker {
@@ -86,7 +86,7 @@ static int ask_broker(struct broker *broker, struct broker_request *request,
 	return error;
 }
 
-/* -ENOENT: not a file of a device that was lent. */
+/* Returns -ENOENT when the file does not belong to a lent device. */
 static int open_lent(struct usrpci_ctx *ctx, const char *path)
 {
 	struct broker_request request = {.op = BROKER_OPEN};

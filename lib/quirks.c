@@ -45,7 +45,10 @@ static int await_zero(struct usrpci_bar *bar, size_t offset, unsigned int width,
 	return -ETIMEDOUT;
 }
 
-/* Receiving and sending end first: a reset amid a transfer can hang it, and QEMU ignores RST. */
+/*
+ * Receiving and sending end first, because a reset during a transfer can hang it, and QEMU ignores
+ * RST.
+ */
 static int reset_8254x(struct usrpci_dev *dev)
 {
 	static const struct {
@@ -65,7 +68,7 @@ static int reset_8254x(struct usrpci_dev *dev)
 	return error;
 }
 
-/* Where the common configuration is: a BAR, and the offset in it. */
+/* Finds the BAR and the offset of the common configuration. */
 static int find_virtio_common(struct usrpci_dev *dev, unsigned int *bar, uint32_t *offset)
 {
 	struct usrpci_cap caps[CAPS_MAX];

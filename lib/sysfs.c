@@ -36,7 +36,7 @@
 #define RESOURCE_MEM_64   0x00100000
 #define RESOURCE_UNSET    0x20000000
 
-/* What usually mends a failure of one of the device's files; NULL: nothing known. */
+/* Returns what usually fixes a failure of one of the device's files; NULL: nothing is known. */
 static const char *cure(struct usrpci_dev *dev, int error, char *hint, size_t size)
 {
 	if (error == -EPERM && kernel_is_locked_down(dev->ctx)) {
@@ -91,7 +91,10 @@ int sysfs_config_write(struct usrpci_dev *dev, unsigned int offset, const void *
 	struct sysfs_dev *sysfs = dev->backend;
 	int error = pwrite_exact(sysfs->config, buffer, size, offset);
 
-	/* What a descriptor says that was opened for reading only, in sysfs and elsewhere. */
+	/*
+	 * These are the errors of a descriptor that is open only for reading, in sysfs and
+	 * elsewhere.
+	 */
 	if (error == -ESPIPE || error == -EBADF)
 		error = -EACCES;
 	/* A broker gives out nothing that writes there. */
@@ -105,7 +108,7 @@ static int open_file(struct usrpci_dev *dev, int flags, const char *file)
 	return file_open(dev->ctx, flags, PCI_DEVICES "/%s/%s", dev->name, file);
 }
 
-/* What is mounted over sysfs could have a driver believe any register. */
+/* A file mounted over sysfs could give a driver wrong registers. */
 static bool is_of_sysfs(const struct usrpci_ctx *ctx, int fd)
 {
 	struct statfs system;

@@ -197,7 +197,9 @@ static int uio_irq_set_mask(struct usrpci_dev *dev, enum usrpci_irq_type type, u
 	return error;
 }
 
-/* Whether the device is still there: uio also says EIO of one without an interrupt. */
+/*
+ * Returns whether the device is still there, because uio also returns EIO when it has no interrupt.
+ */
 static bool answers(struct usrpci_dev *dev)
 {
 	uint16_t vendor;

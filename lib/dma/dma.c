@@ -52,7 +52,7 @@ static uint64_t chunk_addr(const struct dma_domain *domain, const struct dma_chu
 	return (uintptr_t)chunk->va - domain->ctx->base.head.dma_delta;
 }
 
-/* Gives back chunk i if no block lies in it. Returns its size or 0. The slow lock is held. */
+/* Gives back chunk i if no block lies in it. Returns its size or 0. The caller holds "growing". */
 static size_t give_back(struct dma_domain *domain, size_t i)
 {
 	struct dma_heap *heap = domain->heap;
@@ -81,8 +81,8 @@ static size_t give_back_from(struct dma_domain *domain, size_t first)
 }
 
 /*
- * The domain hands over a chunk. The block that is wanted is taken in the same breath, before
- * another thread can have it. Returns 1 once there is one, for the domain to stop.
+ * Adds a chunk that the domain got, and takes the wanted block under the same lock, before another
+ * thread can take it. Returns 1 once the block was found, so that the domain stops.
  */
 static int add_chunk(struct dma_domain *domain, const struct dma_chunk *chunk)
 {
@@ -120,7 +120,7 @@ static inline uint64_t alloc_locked(struct dma_heap *heap, const struct dma_chun
 	return addr;
 }
 
-/* Kernels without NUMA list no node; the whole machine is node 0 then. */
+/* A kernel without NUMA lists no node; then the whole machine is node 0. */
 static int check_node(const struct usrpci_ctx *ctx, int node)
 {
 	if (node <= 0 || file_exists(ctx, "/sys/devices/system/node/node%d", node))
@@ -130,7 +130,7 @@ static int check_node(const struct usrpci_ctx *ctx, int node)
 }
 
 /*
- * Gets memory for a request and a block of it. The slow lock is held.
+ * Gets memory for a request and a block of it. The caller holds "growing".
  *
  * The domain calls add_chunk() back for each chunk that it gets, and add_chunk() allocates the
  * block under the same hold of the heap's lock that added the chunk. Were the block allocated after
@@ -366,7 +366,7 @@ int usrpci_dma_physical(struct usrpci_ctx *ctx)
 	return error;
 }
 
-/* NULL when no chunk holds the address. The slow lock is held. */
+/* NULL when no chunk holds the address. The caller holds "growing". */
 static const struct dma_chunk *find_chunk(const struct dma_heap *heap, const char *va)
 {
 	for (size_t i = 0; i < heap->count; i++) {
@@ -437,7 +437,7 @@ static void stats_locked(struct dma_heap *heap, struct heap_stats *stats)
 	lock_release(&heap->lock);
 }
 
-/* One more chunk, however little of it is asked for. The slow lock is held. */
+/* Gets at least one more chunk, however small the request is. The caller holds "growing". */
 static int reserve_more(struct dma_domain *domain, uint64_t size)
 {
 	const struct dma_chunk_request request = {

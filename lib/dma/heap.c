@@ -75,7 +75,7 @@ struct heap {
  * Bins. Sizes below SECOND granules have a bin each; above, each power of two has SECOND of them.
  */
 
-/* The bin whose range of sizes has size in it. */
+/* Returns the bin for blocks of this size. */
 static inline unsigned int bin_of(uint64_t size)
 {
 	uint64_t granules = size >> GRANULE_SHIFT;
@@ -162,7 +162,7 @@ static inline void bin_update(struct block *block)
 	bin_insert(block);
 }
 
-/* Makes a free block, in its bin now, the one to be cut up, if it is the larger one. */
+/* Makes a free block of a bin the victim, if it is larger than the current one. */
 static inline void choose_victim(struct block *block)
 {
 	struct zone *zone = block->zone;

@@ -27,7 +27,7 @@
 
 struct heap;
 
-/* What a block must be like, or the memory that is to be added for it. */
+/* The requirements for a block, or for the memory that is added for it. */
 struct dma_chunk_request {
 	size_t size;        /* bytes that must be contiguous */
 	size_t align;       /* of the device address */
@@ -71,7 +71,7 @@ int heap_free(struct heap *heap, uint64_t addr);
 /* Bytes of the live block that starts at addr, 0 when none does. */
 uint64_t heap_block_size(const struct heap *heap, uint64_t addr);
 
-/* Whether the whole range is the heap's. Takes no lock. */
+/* Returns whether the whole range belongs to the heap. Takes no lock. */
 bool heap_contains(const struct heap *heap, uint64_t addr, uint64_t size);
 
 void heap_stats(const struct heap *heap, struct heap_stats *stats);

@@ -100,7 +100,7 @@ void heap_table_mark(struct heap_table *table, uint64_t addr, uint64_t size, boo
 	}
 }
 
-/* Those of the bits that are set. */
+/* Returns which of the bits are set. */
 static uint64_t set_bits(const struct heap_table *table, uint64_t addr, uint64_t word,
 			 uint64_t mask)
 {

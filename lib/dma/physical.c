@@ -54,7 +54,7 @@
 #define LOW_BASE (UINT64_C(1) << 36)
 
 #define PAGE_SIZES  2
-#define LIMIT_TRIES 2048 /* pages looked at for one below a limit */
+#define LIMIT_TRIES 2048 /* how many pages are tried to find one below a limit */
 
 #define POLICY_BIND     2 /* MPOL_BIND of linux/mempolicy.h, which not every system has */
 #define POLICY_OF_PAGE  3 /* MPOL_F_NODE | MPOL_F_ADDR */
@@ -178,7 +178,7 @@ static void punch(const struct page_file *file, uint64_t offset)
 		  (off_t)file->page_size);
 }
 
-/* Gives a page back to who it came from. */
+/* Gives a page back to the broker or the kernel, wherever it came from. */
 static void release_page(struct physical *physical, const struct page_file *file, uint64_t offset)
 {
 	struct usrpci_ctx *ctx = physical->domain.ctx;
@@ -412,7 +412,7 @@ static int grow_by(struct physical *physical, struct page_file *file,
 	return -ENOMEM;
 }
 
-/* Says what was asked for, and why no page, or none of those that were to be had, will do. */
+/* Reports what was asked for, and why there was no page or no suitable page. */
 static int report_shortage(struct physical *physical, const struct dma_chunk_request *request,
 			   uint64_t page_size, uint64_t added)
 {
@@ -460,7 +460,7 @@ static int report_no_ram(const struct usrpci_ctx *ctx, const struct dma_chunk_re
 		      request->size, (uint64_t)request->limit, lowest);
 }
 
-/* Whether there are large pages to be had at all: trying would make a file for them. */
+/* Returns whether the kernel has any free large pages, since a try would make a file for them. */
 static bool large_are_free(const struct physical *physical)
 {
 	struct hugepage_pool pool;
@@ -545,7 +545,7 @@ static const struct dma_domain_ops physical_ops = {
 	.destroy = physical_destroy,
 };
 
-/* Whether a program has such addresses at all: the kernel maps nothing above its end of them. */
+/* Chooses a base that exists: the kernel maps nothing above the end of a program's addresses. */
 static uint64_t choose_base(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);

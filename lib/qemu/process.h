@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/* The QEMU process, its command line and its monitor: what does not know of the machine in it. */
+/*
+ * The QEMU process, its command line and its monitor. This part knows nothing about the machine
+ * inside.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,7 +38,7 @@ enum qemu_inherited {
 	QEMU_FD_COUNT,
 };
 
-/* What a device's name asks for. */
+/* The parsed name of a device. */
 struct qemu_model {
 	struct usrpci_ctx *ctx;
 	const char *object; /* for messages */
@@ -52,8 +55,8 @@ int qemu_model_parse(struct usrpci_ctx *ctx, const char *object, const char *tex
 void qemu_model_free(struct qemu_model *model);
 
 /*
- * Makes what -device and device_add take for a device in a slot: "edu" becomes
- * "edu,romfile=,id=slot0,bus=port0". It is to be freed; NULL: there is no memory.
+ * Makes the argument of -device and device_add for a device in a slot: "edu" becomes
+ * "edu,romfile=,id=slot0,bus=port0". The caller frees it; NULL: there is no memory.
  */
 char *qemu_device_option(unsigned int slot, const char *what);
 
@@ -85,7 +88,7 @@ void qemu_message(const struct qemu_process *process, char *text, size_t size);
  */
 int qemu_above_stdio(int fd);
 
-/* Sends a QMP command. The reply, a line, is to be freed. Errors: as qemu_monitor(). */
+/* Sends a QMP command. The reply is one line, which the caller frees. Errors: as qemu_monitor(). */
 int qemu_monitor_execute(FILE *monitor, const char *command, size_t length, char **reply);
 
 /*
