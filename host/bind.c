@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Gives devices to drivers. First everything is checked that can be known beforehand; then each
+ * Gives devices to drivers. First it checks everything that can be known beforehand; then each
  * device is recorded in the journal and moved (target.c); if anything fails after that, all of them
  * go back to what they were before the call (restore.c).
  */
@@ -28,7 +28,7 @@
 #define LOG_SUBJECT "bind"
 #include "log.h"
 
-/* A bind: the devices, and what the options came to. */
+/* A bind: the devices, and the decisions from the options. */
 struct plan {
 	const struct usrpci_bind_options *options;
 	struct targets targets;
@@ -50,7 +50,10 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 			?: journal_read(host, &target->info.addr, &record);
 	if (error == -ENOENT)
 		error = 0;
-	/* Its uses are told in any case: whoever reads of --force should know what that breaks. */
+	/*
+	 * The uses are reported in any case, because a user who reads about --force must know what
+	 * it breaks.
+	 */
 	in_use = target_is_free(
 		host, target,
 		usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_VFIO ? &plan->targets : NULL,
@@ -232,8 +235,8 @@ static int choose_driver(struct usrpci_host *host, const struct plan *plan, stru
 }
 
 /*
- * A device that is named twice, or by its group too, is one target. One to be released is wanted
- * without a driver.
+ * A device that is named twice, or also through its group, is one target. A device that is to be
+ * released gets no driver.
  */
 static int add_target(struct usrpci_host *host, struct plan *plan, const struct usrpci_addr *addr,
 		      bool released)
@@ -258,8 +261,8 @@ static int add_target(struct usrpci_host *host, struct plan *plan, const struct 
 }
 
 /*
- * Adds the other endpoints of a target's group. An ISA bridge stays what it is, for vfio cannot
- * drive it; but its own driver keeps vfio from the group, and has to let go.
+ * Adds the other endpoints of a target's group. An ISA bridge gets no driver of vfio, which cannot
+ * drive it; but its own driver must release it, because it keeps vfio from opening the group.
  */
 static int add_group(struct usrpci_host *host, struct plan *plan, const struct target *target)
 {

@@ -15,19 +15,20 @@ static inline bool driver_is_userspace(enum usrpci_driver_kind kind)
 }
 
 /*
- * Where an IOMMU translates for the device, or may do so, the driver of vfio that it has already, the variant of
- * vfio-pci that was made for it, or vfio-pci itself; else uio_pci_generic.
+ * Chooses the default driver. If an IOMMU translates for the device, or may do so, this is the
+ * driver of vfio that it already has, the variant of vfio-pci that was made for it, or vfio-pci;
+ * else uio_pci_generic.
  */
 void driver_default(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    char driver[NAME_SIZE]);
 
-/* The module that a driver is in, which may be called otherwise; "" when it is built in. */
+/* Finds the module of a driver, which may have another name; "" when the driver is built in. */
 void driver_module(struct usrpci_host *host, const char *driver, char module[NAME_SIZE]);
 
 /* Spells a driver's name as the kernel does: "vfio-pci" for vfio_pci. */
 void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE]);
 
-/* 0 when there is such a driver, loaded or not; -ENOENT, logged, when there is none. */
+/* Returns 0 when the driver exists, loaded or not; -ENOENT, logged, when it does not. */
 int driver_exists(struct usrpci_host *host, const char *driver);
 
 /*

@@ -14,7 +14,10 @@
  */
 bool is_bridge(const struct usrpci_dev_info *info);
 
-/* Whether an IOMMU stands before the device (a group that vfio made up for want of one is none). */
+/*
+ * Returns whether an IOMMU translates for the device; groups that vfio made without one don't
+ * count.
+ */
 bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info);
 
 /*
@@ -23,7 +26,7 @@ bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *in
  */
 bool group_may_come(struct usrpci_host *host, const struct usrpci_dev_info *info);
 
-/* Whether vfio was told to do without an IOMMU: devices then reach all memory. */
+/* Returns whether vfio was told to work without an IOMMU: devices then reach all memory. */
 bool group_noiommu(struct usrpci_host *host);
 
 /* How the kernel uses the group for its own drivers: "DMA", "DMA-FQ", "identity"; "" unknown. */

@@ -12,7 +12,7 @@
 #include "host.h"
 #include "member.h"
 
-/* Partitions are left out, and so are multipath disks, which their paths stand for. */
+/* Partitions are left out. So are multipath disks, since their paths represent them. */
 static bool read_member(struct usrpci_host *host, const char *class_name, const char *name,
 			struct usrpci_interface *member)
 {
@@ -28,7 +28,7 @@ static bool read_member(struct usrpci_host *host, const char *class_name, const 
 	return true;
 }
 
-/* Appends to a list of count. Returns how long it is then, or a negative errno. */
+/* Appends to a list of count entries. Returns its new length, or a negative errno. */
 static int append_members(struct usrpci_host *host, const char *class_name,
 			  struct usrpci_interface **list, int count)
 {

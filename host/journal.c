@@ -68,7 +68,7 @@ static bool copy_name(char *name, size_t size, const char *value)
 	return strlen(value) < size && !strpbrk(value, "/\t") && strcpy(name, value);
 }
 
-/* A record may be forged, so it can name the node of a group alone, and no mode above 0666. */
+/* A record may be forged, so it may name only the node of a group, and no mode above 0666. */
 static bool parse_node(struct journal_node *node, const char *value)
 {
 	const char *number = node->path + strlen("/dev/vfio/");
@@ -80,7 +80,7 @@ static bool parse_node(struct journal_node *node, const char *value)
 	return number[0] && !number[strspn(number, "0123456789")];
 }
 
-/* More than there is room for are not waited for. */
+/* If there are more than fit, the rest is not waited for. */
 static bool parse_provided(struct journal_record *record, const char *key, const char *name)
 {
 	struct provided *one = &record->provided[record->provided_count];

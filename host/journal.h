@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/*
- * What devices were before usrpci's first touch: one note a device (state.h).
- */
+/* The state of devices before usrpci first took them: one note for each device (state.h). */
 
 #include "wait/provided.h"
 
@@ -18,18 +16,18 @@ struct journal_node {
 struct journal_record {
 	struct usrpci_journal_entry entry;
 	uint64_t identity;      /* journal_identity() of the device */
-	char module[NAME_SIZE]; /* of the driver, whose name may be another; "" unknown */
+	char module[NAME_SIZE]; /* the driver's module, whose name may differ; "": unknown */
 	struct provided provided[PROVIDED_MAX]; /* interfaces and disks */
 	int provided_count;
-	unsigned int functions; /* virtual ones, which go with the driver */
+	unsigned int functions; /* how many virtual functions, which go with the driver */
 	bool functions_changed; /* their number was changed while its driver stayed */
 	struct journal_node node;
 };
 
 /*
  * Returns a number that the kernel gives to a device for as long as it is plugged in: the inode of
- * its directory in sysfs. One that was plugged into its place, or found by a rescan, has another.
- * 0: there is no device.
+ * its directory in sysfs. A device that was plugged into its place, or found by a rescan, has
+ * another number. 0: there is no device.
  */
 uint64_t journal_identity(struct usrpci_host *host, const struct usrpci_addr *addr);
 

@@ -11,7 +11,7 @@
 #include <libkmod.h>
 #include <libmount.h>
 
-/* What is used of them, a function a line. */
+/* The functions that are used, one on each line. */
 /* clang-format off */
 #define LIBRARY_KMOD(each) \
 	each(kmod_new) \

@@ -172,7 +172,7 @@ static int search_aliases(const char *text, size_t size, const char *alias, char
 	return wildcards;
 }
 
-/* The text, since the index beside it does not tell which of several patterns fits best. */
+/* Opens the text file, since its index does not tell which of several patterns fits best. */
 static int open_aliases(struct usrpci_host *host, size_t *size)
 {
 	char release[65];
@@ -216,7 +216,7 @@ int module_insert(struct usrpci_host *host, const char *name)
 	struct kmod_module *module;
 	int error;
 
-	/* A directory that stands for a host has no kernel, and this machine's is not meant. */
+	/* With another root directory, the kernel of this machine must not be changed. */
 	if (!host_is_live(host))
 		return -EOPNOTSUPP;
 	module = find_module(host, name);

@@ -61,8 +61,8 @@ static void copy_names(struct udev_list_entry *properties, size_t size, char *ve
 }
 
 /*
- * A lookup that was short of memory finds nothing, which the library does not tell from a device
- * without a name: what found nothing is asked for once more.
+ * A lookup that runs out of memory finds nothing, as for a device without a name. So a lookup that
+ * found nothing is repeated once.
  *
  * Under UTF-8 the database's pattern matching costs three times as much: fnmatch(3) converts.
  */
@@ -96,7 +96,7 @@ int usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *in
 		 info->device, info->subsystem_vendor, info->subsystem_device,
 		 info->class_code >> 16 & 0xff, info->class_code >> 8 & 0xff,
 		 info->class_code & 0xff);
-	/* Virtual functions are alike, by the dozen. */
+	/* Many virtual functions have the same ids, so the last result is kept. */
 	if (strcmp(alias, host->alias) != 0) {
 		strcpy(host->alias, alias);
 		host->properties = find_properties(host->hwdb, alias);

@@ -82,7 +82,7 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 	return vfio_node_return(host, &record) ?: journal_drop(host, &target->info.addr);
 }
 
-/* A device is not stopped, nor robbed of its functions, for a driver that cannot be had. */
+/* If the driver cannot be loaded, the device is neither stopped nor loses its functions. */
 static int load_former_driver(struct usrpci_host *host, const struct target *target,
 			      const struct journal_record *record)
 {
@@ -190,7 +190,7 @@ int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr
 {
 	int error = serve_end(host, addr);
 
-	/* What served it has given it back. */
+	/* The process that served the device has given it back. */
 	if (error < 0 || (error && !journal_has(host, addr)))
 		return error < 0 ? error : 0;
 	error = lend_check(host, addr, 1) ?: state_lock(host);

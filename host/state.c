@@ -146,7 +146,8 @@ static int open_lock(struct usrpci_host *host)
 	if (fd < 0)
 		return -errno;
 	/*
-	 * Whoever can open the file can lock it for ever. An older version let everybody read it.
+	 * A user who can open the file can lock it for ever. An older version let everybody read
+	 * it.
 	 */
 	if (!fchmod(fd, 0600))
 		return fd;
@@ -155,7 +156,7 @@ static int open_lock(struct usrpci_host *host)
 	return error;
 }
 
-/* Whoever removed /run/usrpci has let the next program make, and lock, another file. */
+/* If /run/usrpci was removed, the next program makes and locks another file. */
 static bool is_still_there(struct usrpci_host *host, int fd)
 {
 	char path[PATH_SIZE];
@@ -184,7 +185,7 @@ static void sign_lock(int fd)
 	char text[16];
 	int length = snprintf(text, sizeof(text), "%d\n", getpid());
 
-	/* For people only: a lock that could not be signed is still one. */
+	/* The text is only for people: the lock is valid without it. */
 	if (!ftruncate(fd, 0))
 		(void)!pwrite(fd, text, (size_t)length, 0);
 }
@@ -219,7 +220,7 @@ static int wait_for_holder(struct usrpci_host *host, int fd)
 	return 0;
 }
 
-/* Returns the locked file, or a negative errno; *logged: who has it was said. */
+/* Returns the locked file or a negative errno. Sets *logged when the holder was reported. */
 static int lock_file(struct usrpci_host *host, bool *logged)
 {
 	int fd = open_lock(host);

@@ -153,7 +153,7 @@ static int set_override(struct usrpci_host *host, struct target *target, const c
 	return 0;
 }
 
-/* Waits until a driver holds the device; "" until none does. A dry run believes at once. */
+/* Waits until the driver holds the device; "": until none does. A dry run does not wait. */
 static bool settle(struct usrpci_host *host, struct target *target, const char *driver,
 		   unsigned int deadline_ms)
 {
@@ -331,8 +331,8 @@ static bool comes_along(const struct targets *along, const char *name)
 }
 
 /*
- * Even by force, a device is not torn from a program that holds it through vfio: the kernel waits
- * for the program then, and cannot be interrupted.
+ * Even with force, a device is not taken from a program that holds it through vfio, because the
+ * kernel would wait for that program and could not be interrupted.
  */
 static bool stands_in_the_way(const struct target *target, const struct usrpci_use *use,
 			      const struct targets *along, bool force)
@@ -358,7 +358,10 @@ static void log_use(struct usrpci_host *host, const struct target *target,
 	log_error(host->ctx, target->name, hint, "in use: %s", use->text);
 }
 
-/* Whoever takes a device by force reads what that breaks, and what to end if it does not let go. */
+/*
+ * A user of --force must see what it breaks, and what to end if the driver does not release the
+ * device.
+ */
 static int count_standing(struct usrpci_host *host, const struct target *target,
 			  const struct usrpci_use *uses, int count, const struct targets *along,
 			  bool force)

@@ -17,12 +17,12 @@ struct target {
 	struct usrpci_dev_info info;
 	char name[USRPCI_ADDR_STRLEN];
 	struct binding before;  /* when it was first looked at */
-	struct binding now;     /* kept by what follows; in a dry run, what would be */
+	struct binding now;     /* the current state; in a dry run, the state that would result */
 	char wanted[NAME_SIZE]; /* bind.c: the driver that it is for; "" for none */
 	bool tentative;         /* bind.c: no error is logged when wanted does not take it */
 	bool stuck;             /* the kernel has not answered: it must not be touched */
 	bool released;          /* bind.c: a bridge of the group, taken from its driver alone */
-	bool returns;           /* restore gives it back, and knows no force */
+	bool returns;           /* restore gives it back, which has no force */
 	bool new_record;        /* bind.c: the journal's record of it is this call's */
 };
 
@@ -32,7 +32,7 @@ struct targets {
 	size_t count;
 };
 
-/* Returns the target that the address is of, or NULL. */
+/* Returns the target with this address, or NULL. */
 const struct target *targets_find(const struct targets *targets, const struct usrpci_addr *addr);
 
 /* Each of these returns 0 or a negative errno, logged. */

@@ -69,7 +69,7 @@ static void check_module(struct usrpci_host *host, const char *name, bool needed
 	}
 }
 
-/* vfio-pci does not bring it along. Kernels with iommufd can do without it. */
+/* vfio-pci does not load this module. Kernels with iommufd do not need it. */
 static void check_type1(struct usrpci_host *host, struct findings *findings)
 {
 	if (module_state(host, "vfio-pci") != MODULE_LOADED ||
@@ -80,7 +80,7 @@ static void check_type1(struct usrpci_host *host, struct findings *findings)
 		    "vfio-pci is loaded without vfio_iommu_type1: no device can be opened");
 }
 
-/* vfio-pci is of use with an IOMMU alone, and then uio_pci_generic is of none. */
+/* vfio-pci is useful only with an IOMMU, and uio_pci_generic only without one. */
 static void check_modules(struct usrpci_host *host, struct findings *findings)
 {
 	bool iommu = iommu_groups(host) > 0;
@@ -91,7 +91,7 @@ static void check_modules(struct usrpci_host *host, struct findings *findings)
 		check_type1(host, findings);
 }
 
-/* A read-only /sys is a container's: what would be changed is then another kernel's business. */
+/* A read-only /sys means a container, which must not change the host. */
 static void check_sysfs(struct usrpci_host *host, struct findings *findings)
 {
 	struct statvfs status;

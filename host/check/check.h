@@ -10,7 +10,7 @@
 struct findings {
 	struct usrpci_finding *list;
 	size_t count;
-	bool failed; /* for want of memory */
+	bool failed; /* memory was short */
 };
 
 /* cure may be NULL. */
@@ -24,16 +24,16 @@ void check_iommu(struct usrpci_host *host, struct findings *findings);
 void check_hugepages(struct usrpci_host *host, struct findings *findings);
 void check_memlock(struct usrpci_host *host, struct findings *findings);
 
-/* How many groups of an IOMMU there are; 0: none is in use. */
+/* Returns how many groups of an IOMMU there are; 0: no IOMMU is in use. */
 int iommu_groups(struct usrpci_host *host);
 
-/* Why no IOMMU is in use, and what brings one into use. */
+/* Writes why no IOMMU is in use, and what to do to use one. */
 void iommu_absence(struct usrpci_host *host, char text[200], char cure[200]);
 
-/* One device, as it is now. */
+/* Checks one device in its current state. */
 void check_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		  struct findings *findings);
 
-/* The part of it for what the hardware and the firmware provide: power, interrupts, BARs. */
+/* The part for what hardware and firmware provide: power, interrupts, BARs. */
 void check_hardware(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    struct findings *findings);

@@ -37,7 +37,9 @@ static void check_driver(const struct usrpci_dev_info *info, const char *name,
 			    name);
 }
 
-/* A driver in userspace that has it open is at work, not in the way; it took it from nobody. */
+/*
+ * A program that has the device open as its driver is no problem: it uses the device as intended.
+ */
 static enum usrpci_check_state state_of_use(const struct usrpci_dev_info *info,
 					    const struct usrpci_use *use)
 {
@@ -67,7 +69,9 @@ static void check_uses(struct usrpci_host *host, const struct usrpci_dev_info *i
 	usrpci_host_uses_free(view.notes);
 }
 
-/* Under uio a device is given physical addresses, which a translating IOMMU takes for its own. */
+/*
+ * Under uio a device uses physical addresses, which an IOMMU that translates would misunderstand.
+ */
 static void check_translation(struct usrpci_host *host, const struct usrpci_dev_info *info,
 			      const char *name, struct findings *findings)
 {
@@ -96,7 +100,7 @@ static void check_translation(struct usrpci_host *host, const struct usrpci_dev_
 			    info->iommu_group);
 }
 
-/* The path in /dev of the first entry of one of the device's directories, "uio"; "" if none. */
+/* Writes the path in /dev of the first entry in a directory of the device, "uio"; "" if none. */
 static void first_entry(struct usrpci_host *host, const char *name, const char *below,
 			const char *directory, char node[64])
 {

@@ -82,7 +82,9 @@ static void check_interrupt(const struct hardware *hardware)
 			    "%s has %s, and uio_pci_generic knows no MSI", hardware->name, what);
 }
 
-/* Whether a memory BAR is there but has no address: neither in its register nor by the kernel. */
+/*
+ * Returns whether a memory BAR exists but has an address neither in its register nor in the kernel.
+ */
 static bool lacks_address(const struct hardware *hardware, int bar, const char *resource)
 {
 	const uint8_t *at = hardware->config + PCI_BASE_ADDRESS_0 + 4 * bar;
@@ -121,7 +123,7 @@ static void check_bars(const struct hardware *hardware)
 				    "pci=realloc to the kernel's command line, and reboot",
 				    "BAR %d of %s (memory%s) has no address", bar, hardware->name,
 				    is_wide(hardware, bar) ? ", 64-bit" : "");
-		/* The other half of an address is no BAR. */
+		/* The upper half of a 64-bit address is not a BAR. */
 		if (is_wide(hardware, bar) && ++bar < USRPCI_BARS)
 			strsep(&rest, "\n");
 	}

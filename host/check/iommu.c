@@ -35,7 +35,7 @@ int iommu_groups(struct usrpci_host *host)
 	char name[NAME_SIZE];
 	int count = dir_list(host->ctx, &names, "/sys/kernel/iommu_groups"), real = 0;
 
-	/* Groups that vfio made up for want of an IOMMU have a name. */
+	/* Groups that vfio made because there is no IOMMU have a name. */
 	for (int i = 0; i < count; i++)
 		real += file_read(host->ctx, name, sizeof(name), "/sys/kernel/iommu_groups/%s/name",
 				  names[i]) < 0 ||
@@ -43,7 +43,7 @@ int iommu_groups(struct usrpci_host *host)
 	return count < 0 && count != -ENOENT ? count : real;
 }
 
-/* The word of the kernel's command line that switches IOMMUs off; "" when there is none. */
+/* Finds the word on the kernel's command line that switches IOMMUs off; "" if there is none. */
 static void find_off_word(struct usrpci_host *host, char word[NAME_SIZE])
 {
 	static const char *const words[] = {"intel_iommu=off", "amd_iommu=off", "iommu=off",
@@ -110,7 +110,7 @@ static bool has_v2m(struct usrpci_host *host, const char *node)
 	return found;
 }
 
-/* A message interrupt of GICv2m does not tell which device it is from: vfio wants consent to that. */
+/* GICv2m cannot tell which device sends a message interrupt, so vfio requires consent. */
 static void check_forged_interrupts(struct usrpci_host *host, struct findings *findings)
 {
 	char **names, allowed[8] = "";

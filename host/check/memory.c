@@ -14,13 +14,13 @@
 #include "kernel.h"
 #include "hugepage.h"
 
-/* What vfio needs to pin for a small driver: below it, the limit is worth a word. */
+/* vfio pins about this much for a small driver; a lower limit is reported. */
 #define MEMLOCK_ENOUGH (64u << 20)
 
-/* A number of pages means nothing without their size, for the machine's default may be another. */
+/* The command names the page size, because the machine's default can be another one. */
 #define RESERVE "usrpci hugepages reserve 64 --size 2M"
 
-/* The pages of the sizes that DMA memory can be made of. */
+/* Adds up the pages of all sizes that DMA memory can use. */
 static size_t sum_pools(struct usrpci_host *host, struct usrpci_hugepages *sum,
 			struct findings *findings)
 {

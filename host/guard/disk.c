@@ -55,7 +55,7 @@ bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char 
 	       !stat(path, &status) && S_ISBLK(status.st_mode) && status.st_rdev == disk->number;
 }
 
-/* A line that is not understood may be the one that matters: libmount would pass it over. */
+/* A line that cannot be parsed could be the one that matters; libmount would skip it. */
 static int refuse_line(struct libmnt_table *table, const char *file, int line)
 {
 	return -EBADMSG;

@@ -4,8 +4,8 @@
  * below a function uses the function. A use that the guard cannot see is worse than one that it
  * only suspects, so what cannot be found out counts as a use, too.
  *
- * Leaves out: what only its own users miss, such as an idle sound card or camera, and programs that
- * mapped a device's registers and closed the file.
+ * It does not see devices that are idle, such as a sound card or a camera, and programs that mapped
+ * a device's registers and closed the file.
  */
 
 #include <errno.h>
@@ -190,7 +190,7 @@ static int look(struct guard *guard)
 	return error;
 }
 
-/* What could not be read might have shown a use, even where a part of the guard went on. */
+/* A file that could not be read might have shown a use, even if a part of the guard went on. */
 static int look_at_all(struct guard *guard)
 {
 	unsigned int before = unread_count(guard->host->ctx);

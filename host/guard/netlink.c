@@ -298,7 +298,7 @@ static int parse_id(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
-/* Interfaces there whose lower end is here. */
+/* Finds interfaces of another namespace whose lower interface is in this one. */
 static int parse_upper(const struct nlmsghdr *header, void *data)
 {
 	struct elsewhere *elsewhere = data;

@@ -25,7 +25,7 @@
 /* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCu
 
-/* And that of users: PROC_USER_INIT_INO. */
+/* The first namespace of users has this number: PROC_USER_INIT_INO. */
 #define FIRST_USER_NAMESPACE 0xEFFFFFFDu
 
 /* Of /dev/watchdog: WATCHDOG_MINOR of the kernel's linux/miscdevice.h. */
@@ -223,7 +223,7 @@ static bool is_user_namespace(struct usrpci_host *host)
 	       count != UINT32_MAX;
 }
 
-/* Whoever may not look into other processes, even root in a container, must not guess. */
+/* A program that cannot see other processes, even root in a container, must not guess. */
 static const char *blindness(struct usrpci_host *host, bool hidden)
 {
 	struct stat status;

@@ -19,7 +19,7 @@ struct open_file {
 	char *path;   /* as the process knows it */
 };
 
-/* Those of one process stand together. All zeros before they are read. */
+/* The files of one process follow each other. All members are zero before the first read. */
 struct open_files {
 	struct open_file *list;
 	size_t count;

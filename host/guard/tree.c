@@ -216,7 +216,10 @@ static int walk_entries(const struct walk *walk, const char *path, size_t functi
 			error = -ENAMETOOLONG;
 		if (!error)
 			error = walk_directory(walk, below, function, depth + 1);
-		/* What is gone by now holds nothing. Some file systems do not tell types. */
+		/*
+		 * A directory that is gone by now holds nothing. Some file systems do not report
+		 * types.
+		 */
 		if (error == -ENOENT || error == -ENOTDIR)
 			error = 0;
 		free(entries[i]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Huge page pools: grows them by what is missing and gives back exactly what it added. See the
- * kernel's Documentation/admin-guide/mm/hugetlbpage.rst. Mounts of hugetlbfs are left to their
- * users; DMA memory needs none.
+ * kernel's Documentation/admin-guide/mm/hugetlbpage.rst. It does not mount hugetlbfs; DMA memory
+ * needs no mount.
  */
 
 #include <errno.h>
@@ -52,13 +52,13 @@ static int default_page_size(struct usrpci_host *host, size_t count, size_t *pag
 		      size >> 20, count, count * (size >> 20));
 }
 
-/* The pools that a call is about, among all. */
+/* The pools that a call works on. */
 struct selection {
 	struct pools all;
 	struct usrpci_hugepages **picked;
 	int count;
-	size_t page_size; /* 0: all */
-	int node;         /* -1: all */
+	size_t page_size; /* 0: all sizes */
+	int node;         /* -1: all nodes */
 };
 
 static void selection_end(struct selection *selection)
@@ -95,8 +95,9 @@ static int selection_begin(struct usrpci_host *host, size_t page_size, struct se
 }
 
 /*
- * Free pages that nobody was promised. Promises (mapped, not yet touched) are counted for the whole
- * machine only: a node keeps those that the other nodes' free pages cannot meet.
+ * Returns the free pages that are not reserved. The kernel counts reserved pages (mapped, not yet
+ * touched) only for the whole machine, so those that the free pages of other nodes cannot satisfy
+ * are subtracted here.
  */
 static size_t available(struct usrpci_host *host, const struct pools *all, size_t page_size,
 			int node)
@@ -164,7 +165,9 @@ static int grow(struct usrpci_host *host, struct pools *all, struct usrpci_hugep
 	int try, error = 0;
 
 	for (try = 0; !error && try < GROW_TRIES && pool->total < before + count; try++) {
-		/* Whether compaction helped shows in the next try, so its failure tells nothing. */
+		/*
+		 * The next try shows whether compaction helped, so its own failure does not matter.
+		 */
 		if (try)
 			apply_write(host, "move pages together", "1", NULL, COMPACT);
 		error = resize(host, all, pool, before + count, "reserve huge pages");
@@ -210,7 +213,10 @@ static int out_of_memory(struct usrpci_host *host, size_t page_size, size_t miss
 		missing, page_size / 1024, got, is_short ? "short" : "fragmented", memory >> 20);
 }
 
-/* Also when that cannot be noted: the note that is there counts only pages that exist. */
+/*
+ * The pages go back even if that cannot be noted, because the old note counts only pages that
+ * exist.
+ */
 static void undo_growth(struct usrpci_host *host, struct selection *selection, const size_t *grown)
 {
 	static const char why[] = "give back what was not enough";
@@ -269,7 +275,7 @@ static int reserve(struct usrpci_host *host, struct selection *selection, size_t
 
 	if (!missing)
 		return 0;
-	/* The kernel would squeeze out everything else before it found out by itself. */
+	/* Otherwise the kernel would swap out everything else before it failed. */
 	if (memory && memory / selection->page_size < missing)
 		return out_of_memory(host, selection->page_size, missing, 0);
 	return grow_or_undo(host, selection, missing) ?: (int)missing;

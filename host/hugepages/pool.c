@@ -25,7 +25,7 @@
 #define NODES      "/sys/devices/system/node"
 #define STATE_NAME "hugepages"
 
-/* Kernels without NUMA have the pools of the whole machine alone. */
+/* Kernels without NUMA have only pools of the whole machine. */
 void pool_path(struct usrpci_host *host, const struct usrpci_hugepages *pool, char path[POOL_PATH])
 {
 	char directory[64];
@@ -137,7 +137,7 @@ static void read_line(const struct pools *pools, const char *line)
 	}
 }
 
-/* Damaged notes are no reason to take pages from others: what they say is not believed. */
+/* A damaged note is ignored, because pages of others must not be taken. */
 static int read_note(struct usrpci_host *host, struct pools *pools)
 {
 	char text[4096], *rest = text, *line;

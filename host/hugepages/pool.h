@@ -3,7 +3,7 @@
 
 #include "host.h"
 
-#define MM_POOLS  "/sys/kernel/mm/hugepages" /* the whole machine's */
+#define MM_POOLS  "/sys/kernel/mm/hugepages" /* the pools of the whole machine */
 #define POOL_PATH 224
 
 /* A change of a pool's size that may not have ended yet. */
@@ -19,17 +19,20 @@ struct pools {
 	struct resizing resizing;
 };
 
-/* The directory of a pool. */
+/* Writes the path of a pool's directory. */
 void pool_path(struct usrpci_host *host, const struct usrpci_hugepages *pool, char path[POOL_PATH]);
 
-/* Its counts as they are now. */
+/* Reads the current counts of a pool. */
 int pool_read(struct usrpci_host *host, struct usrpci_hugepages *pool);
 
-/* What it has gained or lost by being resized from before to after, all of it or a part. */
+/*
+ * Updates "ours" after a change from before to after pages, of which the kernel may have made a
+ * part.
+ */
 void pool_count_as_ours(struct usrpci_hugepages *pool, size_t before, size_t after);
 
-/* All pools, and what of them is ours. The list is the caller's to free, after an error too. */
+/* Reads all pools and how much of each is ours. The caller frees the list, also after an error. */
 int pools_read(struct usrpci_host *host, struct pools *pools);
 
-/* Notes what is ours, and which pool is being resized. */
+/* Writes the note: which pages are ours, and which pool is being resized. */
 int pools_write_note(struct usrpci_host *host, const struct pools *pools);

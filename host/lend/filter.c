@@ -43,7 +43,7 @@
 #define IOCTL_X32  514
 #define X32_BIT    0x40000000
 
-/* Calls that some architectures have no more are those of older ones. */
+/* Some of these calls exist only on older architectures. */
 static const int allowed[] = {
 	/* messages, and the wait for them */
 	SYS_ppoll,

@@ -219,7 +219,7 @@ static int search_process(void *data, const char *pid)
 	return search->holder[0] != '\0';
 }
 
-/* 0 when nobody has the device; -EBUSY, and who has it. */
+/* Returns 0 when nobody has the device, or -EBUSY and who has it. */
 static int search_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 			 char holder[HOLDER_SIZE])
 {

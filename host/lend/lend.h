@@ -178,8 +178,8 @@ void lend_child_end_all(struct lend *lend);
 int lend_run(struct lend *lend);
 
 /*
- * serve.c: answers whoever has the other end of the socket hello, or was given one there, until
- * nobody has any more.
+ * serve.c: answers the processes that have the other end of the socket hello, or of a socket that
+ * they got through it, until none is left.
  */
 void lend_serve(struct lend *lend, int hello);
 
@@ -199,11 +199,14 @@ int lend_notes_write(struct lend *lend);
 /* Takes the lock that says that this broker lives, with the first device; errors are logged. */
 int lend_broker_register(struct lend *lend);
 void lend_broker_leave(struct lend *lend);
-/* Whether a program that something was lent to ran as this user. */
+/* Returns whether a program with lent devices runs, or ran, as this user. */
 bool lend_note_has_user(struct usrpci_host *host, uid_t uid);
 /* -EBUSY when another broker has the device, -EBADMSG when its note is damaged; logged. */
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
-/* As lend_note_check() for several, unless the host is at lending or recovery itself. */
+/*
+ * Works as lend_note_check() for several devices; does nothing while the host itself lends or
+ * recovers.
+ */
 int lend_check(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count);
 int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
 
@@ -240,7 +243,7 @@ int lend_wait_unheld(struct usrpci_host *host, const struct usrpci_addr *addr);
  * Errors are logged.
  */
 int lend_memory_open(struct lend *lend);
-/* Huge pages for a program that takes them by itself. */
+/* Reserves huge pages for a program that takes them by itself. */
 int lend_memory_reserve(struct lend *lend);
 /* Memory without a page of the program that has ended, for the next one. Errors are logged. */
 int lend_memory_renew(struct lend *lend);
@@ -250,7 +253,7 @@ int lend_memory_renew(struct lend *lend);
  */
 int lend_memory_pin(struct lend *lend, void *block);
 void lend_memory_unpin(struct lend *lend);
-/* Bytes that are allocated there; 0 also when it cannot be found out. */
+/* Returns how many bytes are allocated there; 0 also when that is unknown. */
 uint64_t lend_memory_used(struct usrpci_host *host, const char *directory);
 /* Removes the files and unmounts. -EBUSY, logged, when a process still has some of it. */
 int lend_memory_free(struct usrpci_host *host, const char *directory);

@@ -37,7 +37,10 @@ static int mount_own(struct lend *lend)
 		 lend->devices[0].name);
 	snprintf(options, sizeof(options), "pagesize=2M,size=%zuM,mode=0700",
 		 lend->page_limit * (LEND_PAGE_SIZE >> 20));
-	/* First, so that recovery finds it whenever this process is killed. */
+	/*
+	 * The notes are written first, so that recovery finds the memory whenever this process is
+	 * killed.
+	 */
 	error = lend_notes_write(lend);
 	if (error)
 		return error;
@@ -50,7 +53,7 @@ static int mount_own(struct lend *lend)
 	return error;
 }
 
-/* All huge pages that usrpci has added, whoever it was for. */
+/* Counts all huge pages that usrpci has added for any program. */
 static int count_ours(struct usrpci_host *host, size_t *ours)
 {
 	struct usrpci_hugepages *pools;
@@ -64,7 +67,7 @@ static int count_ours(struct usrpci_host *host, size_t *ours)
 	return count < 0 ? count : 0;
 }
 
-/* What the kernel will have given is not known before; until then the base tells. */
+/* How many pages the kernel adds is known only afterwards; until then the base tells. */
 static int reserve_noted(struct lend *lend)
 {
 	size_t ours;

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Reads and writes of files that may keep a process waiting in the kernel without an end, where no
- * signal reaches it: a driver that waits for its users, or whoever asks about a device meanwhile. A
- * process of its own makes them.
+ * Reads and writes of files that may block in the kernel for ever, where no signal ends them: a
+ * driver waits for its users, and others who read about the device wait for that driver. So a
+ * separate process makes them.
  */
 
 #include <stddef.h>
