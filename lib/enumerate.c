@@ -14,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <usrpci/device.h>
 
 #include "array.h"
+#include "base.h"
 #include "bytes.h"
 #include "backend.h"
 #include "file.h"
@@ -185,6 +187,23 @@ static enum usrpci_driver_kind driver_kind_of(const struct usrpci_ctx *ctx, cons
 	return kind;
 }
 
+/*
+ * Whether a device that has no file "config" is there nevertheless. One that is being unplugged
+ * loses its files first, and its directory soon after; a host made of files does not change.
+ */
+static bool stays(const struct usrpci_ctx *ctx, const char *name)
+{
+	const struct timespec nap = {.tv_nsec = 10 * 1000 * 1000};
+	int naps = ctx_base(ctx)->root[0] ? 0 : 10;
+
+	while (file_exists(ctx, PCI_DEVICES "/%s", name)) {
+		if (naps-- == 0)
+			return true;
+		nanosleep(&nap, NULL);
+	}
+	return false;
+}
+
 static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
 		     struct usrpci_dev_info *info)
 {
@@ -195,7 +214,7 @@ static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *add
 	usrpci_addr_format(addr, name);
 	error = dev_read_header(ctx, name, header);
 	if (error)
-		return error;
+		return error == -ENODEV && stays(ctx, name) ? -EBADMSG : error;
 	*info = (struct usrpci_dev_info){.addr = *addr};
 	dev_decode_header(header, info);
 	if (info->silent || info->vendor == 0xffff || info->header_type != PCI_HEADER_TYPE_NORMAL)
@@ -212,14 +231,21 @@ static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *add
 	return error == -ENOENT ? 0 : error;
 }
 
+static int report_lookup(const struct usrpci_ctx *ctx, int error, const char *name)
+{
+	if (error == -EBADMSG)
+		return refuse(ctx, error, name, NULL,
+			      PCI_DEVICES "/%s/config is missing, or no regular file", name);
+	return report(ctx, error, name, NULL, "cannot look it up");
+}
+
 int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
 		      struct usrpci_dev_info *info)
 {
 	char name[USRPCI_ADDR_STRLEN];
 	int error = read_info(ctx, addr, info);
 
-	return error ? report(ctx, error, usrpci_addr_format(addr, name), NULL, "cannot look it up")
-		     : 0;
+	return error ? report_lookup(ctx, error, usrpci_addr_format(addr, name)) : 0;
 }
 
 struct device_list {
@@ -248,7 +274,7 @@ static int read_one(const struct usrpci_ctx *ctx, const char *name, const struct
 	error = read_info(ctx, addr, &devices[list->count]);
 	list->count += !error;
 	if (error && !is_gone(error)) {
-		report(ctx, error, name, NULL, "cannot look it up");
+		report_lookup(ctx, error, name);
 		list->error = list->error ? list->error : error;
 	}
 	return 0;

@@ -130,7 +130,7 @@ static int open_config(struct usrpci_dev *dev)
 		fd = open_regular(dev, O_RDONLY);
 	if (fd >= 0 && !is_of_sysfs(dev->ctx, fd)) {
 		close(fd);
-		return report(dev->ctx, -EINVAL, dev->name, NULL,
+		return refuse(dev->ctx, -EBADMSG, dev->name, NULL,
 			      PCI_DEVICES "/%s/config is no file of sysfs", dev->name);
 	}
 	if (fd < 0)

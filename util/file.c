@@ -89,7 +89,7 @@ int file_open_regular(const struct usrpci_ctx *ctx, int flags, const char *forma
 	if (fd < 0 || (!fstat(fd, &status) && S_ISREG(status.st_mode)))
 		return fd;
 	close(fd);
-	return -EINVAL;
+	return -EBADMSG;
 }
 
 /* A forged tree may have a pipe in the place of a file, which would keep its reader for ever. */

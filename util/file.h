@@ -45,7 +45,7 @@ static inline void auto_close(const int *fd)
 }
 
 /*
- * As file_open(), for what must be a regular file: -EINVAL for anything else, and a pipe keeps
+ * As file_open(), for what must be a regular file: -EBADMSG for anything else, and a pipe keeps
  * nobody waiting.
  */
 __attribute__((format(printf, 3, 4))) int file_open_regular(const struct usrpci_ctx *ctx, int flags,

@@ -82,7 +82,10 @@ struct usrpci_dev_info {
 int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **list);
 void usrpci_dev_list_free(struct usrpci_dev_info *list);
 
-/** Reads one device's information. Errors: -ENODEV (no such device). */
+/**
+ * Reads one device's information. Errors: -ENODEV (no such device); -EBADMSG (its file config in
+ * sysfs is missing, or no regular file).
+ */
 int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
 		      struct usrpci_dev_info *info);
 

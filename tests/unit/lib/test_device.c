@@ -91,10 +91,10 @@ static void configuration_space_is_a_regular_file_or_refused(void **state)
 	snprintf(path, sizeof(path), "%s%s", fixture->root, config);
 	fixture_remove(fixture, config);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(usrpci_dev_inspect(ctx, "00:03.0", &dev), -EINVAL);
+	assert_int_equal(usrpci_dev_inspect(ctx, "00:03.0", &dev), -EBADMSG);
 	fixture_remove(fixture, config);
 	fixture_link(fixture, config, "/dev/zero");
-	assert_int_equal(usrpci_dev_inspect(ctx, "00:03.0", &dev), -EINVAL);
+	assert_int_equal(usrpci_dev_inspect(ctx, "00:03.0", &dev), -EBADMSG);
 	usrpci_ctx_close(ctx);
 }
 

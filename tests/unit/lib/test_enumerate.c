@@ -247,9 +247,27 @@ static void a_device_that_vanishes_meanwhile_is_left_out(void **state)
 	struct usrpci_ctx *ctx = fixture_ctx(*state);
 
 	add_host(*state);
+	fixture_link(*state, "/sys/bus/pci/devices/0000:00:1d.0", "gone");
+	assert_int_equal(usrpci_dev_list(ctx, &list), 3);
+	assert_string_equal(((struct fixture *)*state)->log, "");
+	usrpci_dev_list_free(list);
+	usrpci_ctx_close(ctx);
+}
+
+static void a_device_without_a_config_file_is_told_beside_the_others(void **state)
+{
+	struct usrpci_dev_info *list, info;
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_addr addr = {.bus = 0, .dev = 3};
+
+	add_host(*state);
 	fixture_remove(*state, "/sys/devices/pci0000:00/0000:00:03.0/config");
 	assert_int_equal(usrpci_dev_list(ctx, &list), 2);
+	assert_logged(*state, "/0000:00:03.0/config is missing, or no regular file");
 	usrpci_dev_list_free(list);
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), -EBADMSG);
+	fixture_mkdir(*state, "/sys/devices/pci0000:00/0000:00:03.0/config");
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), -EBADMSG);
 	usrpci_ctx_close(ctx);
 }
 
@@ -512,6 +530,7 @@ int main(void)
 		TEST(a_bridge_has_its_subsystem_from_the_kernel),
 		TEST(a_virtual_function_has_its_ids_from_the_kernel),
 		TEST(a_device_that_vanishes_meanwhile_is_left_out),
+		TEST(a_device_without_a_config_file_is_told_beside_the_others),
 		TEST(a_device_that_cannot_be_read_is_told_beside_the_others),
 		TEST(domains_may_have_more_than_four_digits),
 		TEST(a_host_of_which_no_device_can_be_read_has_no_list),
