@@ -343,7 +343,10 @@ static int send_netlink(struct nlmsghdr *message)
 	return state;
 }
 
-/* No other process may read the driver's frames, so no user is made the owner of the device. */
+/*
+ * It is root's, because a device without an owner can be had by whoever may open /dev/net/tun, once
+ * the process that made it has been killed.
+ */
 static int make_tap(const struct change *change)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
@@ -354,7 +357,7 @@ static int make_tap(const struct change *change)
 		return -errno;
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", change->value);
 	if (ioctl(fd, TUNSETIFF, &request) || ioctl(fd, TUNSETVNETHDRSZ, &size) ||
-	    ioctl(fd, TUNSETPERSIST, 1)) {
+	    ioctl(fd, TUNSETOWNER, 0) || ioctl(fd, TUNSETPERSIST, 1)) {
 		int error = -errno;
 
 		close(fd);

@@ -104,7 +104,15 @@ int lend_nodes_choose(struct lend *lend)
 	return 0;
 }
 
-/* Lists the nodes that exist, before the mount covers the directory. */
+static bool is_listed(const struct node *nodes, int count, dev_t number)
+{
+	for (int i = 0; i < count; i++)
+		if (nodes[i].number == number)
+			return true;
+	return false;
+}
+
+/* Lists the nodes that exist, before the mount covers the directory. Several devices share some. */
 static int list_nodes(const struct lend *lend, struct node nodes[NODES_MAX])
 {
 	struct stat status;
@@ -113,7 +121,8 @@ static int list_nodes(const struct lend *lend, struct node nodes[NODES_MAX])
 	for (size_t i = 0; i < lend->file_count; i++) {
 		const char *path = lend->files[i].path;
 
-		if (!stat(path, &status) && S_ISCHR(status.st_mode))
+		if (!stat(path, &status) && S_ISCHR(status.st_mode) &&
+		    !is_listed(nodes, count, status.st_rdev))
 			nodes[count++] = (struct node){path, status.st_rdev};
 	}
 	return count;

@@ -11,7 +11,7 @@ edu=0000:01:02.0
 lend_run_vfio_group@refuses-a-group-with-a-device-that-is-not-lent()
 {
 	usrpci -q bind --force --driver vfio-pci "$nic"
-	expect_fail 5 "$nic too, which vfio-pci holds" usrpci -q run --driver vfio-pci "$edu" -- true
+	expect_fail 5 "could also open $nic of the same IOMMU group, which vfio-pci holds" usrpci -q run --driver vfio-pci "$edu" -- true
 	expect_same "$(driver_of "$edu")" ""
 	usrpci -q run --driver vfio-pci "$edu" "$nic" -- true
 	usrpci -q restore --all

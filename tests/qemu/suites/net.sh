@@ -214,6 +214,7 @@ net@an-interface-moves-to-a-tap-and-back()
 	shown | tee "$scratch/before"
 	begin_net
 	shown | diff "$scratch/before" -
+	[ "$(cat "/sys/class/net/$nic/owner")" = 0 ]
 	ping_gateway "$nic" 10
 	usrpci ps | grep "$virtio"
 	ip address add 10.9.9.2/32 dev "$nic"
