@@ -61,6 +61,11 @@ static const enum column_id default_columns[] = {COLUMN_ADDR,   COLUMN_CLASS, CO
 /* The name is the last of these columns and is left out on narrower terminals. */
 enum { WIDTH_WITH_NAMES = 100 };
 
+/* What is shown on terminals that are narrower still. The last is left out below the second width. */
+static const enum column_id narrow_columns[] = {COLUMN_ADDR, COLUMN_DRIVER, COLUMN_IF};
+
+enum { WIDTH_WITH_IDS = 60, WIDTH_WITH_INTERFACES = 40 };
+
 enum { OPTION_OUTPUT_ALL = OPTION_LONG, OPTION_NO_HEADINGS };
 
 static const struct option_spec list_options[] = {
@@ -101,6 +106,7 @@ struct list {
 	enum column_id shown[COLUMNS];
 	struct column columns[COLUMNS];
 	size_t shown_count;
+	bool chosen; /* the columns are, by an option */
 	bool tree, no_headings;
 	char class_prefix[7];
 	uint16_t vendor, device;
@@ -205,6 +211,7 @@ static int set_columns(struct list *list, char *text)
 	char *rest, *name;
 	int status = 0;
 
+	list->chosen = true;
 	if (*text == '+')
 		text++;
 	else
@@ -226,6 +233,7 @@ static int read_options(struct list *list)
 			status = set_columns(list, optarg);
 			break;
 		case OPTION_OUTPUT_ALL:
+			list->chosen = true;
 			list->shown_count = COLUMNS;
 			for (size_t i = 0; i < COLUMNS; i++)
 				list->shown[i] = (enum column_id)i;
@@ -485,14 +493,25 @@ static int fill_table(struct list *list)
 	return status;
 }
 
-/* On a narrow terminal, the name is cut; if there is no name, the class is. */
+/*
+ * On a narrow terminal, the name is cut; if there is no name, the class is; if there is no class
+ * either, the driver and the interfaces are.
+ */
+static bool can_be_cut(const struct list *list, enum column_id id)
+{
+	if (is_shown(list, COLUMN_NAME))
+		return false;
+	return is_shown(list, COLUMN_CLASS) ? id == COLUMN_CLASS
+					    : id == COLUMN_DRIVER || id == COLUMN_IF;
+}
+
 static void open_table(struct list *list)
 {
 	for (size_t i = 0; i < list->shown_count; i++) {
 		list->columns[i] = columns[list->shown[i]];
 		if (list->tree && list->shown[i] == COLUMN_ADDR)
 			list->columns[i].flags |= SCOLS_FL_TREE;
-		if (list->shown[i] == COLUMN_CLASS && !is_shown(list, COLUMN_NAME))
+		if (can_be_cut(list, list->shown[i]))
 			list->columns[i].flags |= SCOLS_FL_TRUNC;
 	}
 	list->table = table_open(list->cli->json, "devices", list->columns, list->shown_count);
@@ -510,16 +529,28 @@ static unsigned int terminal_width(void)
 	return size.ws_col;
 }
 
+static void choose_columns(struct list *list, unsigned int width)
+{
+	if (width < WIDTH_WITH_IDS) {
+		memcpy(list->shown, narrow_columns, sizeof(narrow_columns));
+		list->shown_count = ARRAY_SIZE(narrow_columns) - (width < WIDTH_WITH_INTERFACES);
+		return;
+	}
+	memcpy(list->shown, default_columns, sizeof(default_columns));
+	list->shown_count = ARRAY_SIZE(default_columns) - (width < WIDTH_WITH_NAMES);
+}
+
 static int cmd_list(struct cli *cli)
 {
-	struct list list = {.cli = cli, .shown_count = ARRAY_SIZE(default_columns)};
+	struct list list = {.cli = cli};
 	int status;
 
-	memcpy(list.shown, default_columns, sizeof(default_columns));
-	if (terminal_width() < WIDTH_WITH_NAMES)
-		list.shown_count--;
+	choose_columns(&list, terminal_width());
 	if (read_options(&list))
 		return cli->stopped;
+	/* A program that reads JSON has no width. */
+	if (cli->json && !list.chosen)
+		choose_columns(&list, UINT_MAX);
 	if (open_host(cli))
 		return STATUS_FAILED;
 	if (is_shown(&list, COLUMN_ORIGIN))
