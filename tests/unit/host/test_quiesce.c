@@ -112,7 +112,7 @@ static void one_that_does_not_shut_down_is_stopped_with_a_warning(void **state)
 	struct disk disk = {.fixture = *state, .cc = 0x460001, .csts = 1, .slow = true};
 
 	stop(&disk, 0x010802);
-	assert_logged(disk.fixture, "the disk could not be told of a shutdown");
+	assert_logged(disk.fixture, "the disk was not told to shut down");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
