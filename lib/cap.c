@@ -113,7 +113,7 @@ static int walk_extended(struct usrpci_dev *dev, struct cap_walk *walk)
 	return error;
 }
 
-static int store(struct cap_walk *walk, const struct usrpci_cap *cap)
+static int cap_found(struct cap_walk *walk, const struct usrpci_cap *cap)
 {
 	if (walk->count < walk->max)
 		walk->caps[walk->count++] = *cap;
@@ -137,7 +137,7 @@ static int match(struct cap_walk *walk, const struct usrpci_cap *cap)
 
 int usrpci_cap_list(struct usrpci_dev *dev, struct usrpci_cap *caps, size_t max)
 {
-	struct cap_walk walk = {.found = store, .caps = caps, .max = max};
+	struct cap_walk walk = {.found = cap_found, .caps = caps, .max = max};
 
 	return walk_conventional(dev, &walk) ?: walk_extended(dev, &walk) ?: (int)walk.count;
 }

@@ -168,7 +168,7 @@ static void end(struct server *server)
 }
 
 /* The second thread handles signals, because the first one is in the kernel. */
-static void *watch(void *data)
+static void *serve_watch(void *data)
 {
 	struct server *server = data;
 	const struct usrpci_serve_options *options = server->options;
@@ -213,7 +213,7 @@ static int run(struct server *server)
 	server->over = eventfd(0, EFD_CLOEXEC);
 	if (server->over < 0)
 		return -errno;
-	error = -pthread_create(&watcher, NULL, watch, server);
+	error = -pthread_create(&watcher, NULL, serve_watch, server);
 	if (!error) {
 		error = block_run(&server->block);
 		eventfd_write(server->over, 1);

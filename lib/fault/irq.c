@@ -44,7 +44,7 @@ static void take(struct fault_relay *relay, unsigned int vector)
 		eventfd_write(relay->fds[i], 1);
 }
 
-static void *run(void *data)
+static void *fault_irq_run(void *data)
 {
 	struct fault_relay *relay = data;
 	struct pollfd *stop = &relay->pollers[relay->count];
@@ -89,7 +89,8 @@ static int open_relay(struct fault_relay *relay)
 
 int fault_relay_start(struct fault_relay *relay)
 {
-	int error = open_relay(relay) ?: -pthread_create(&relay->thread, NULL, run, relay);
+	int error = open_relay(relay)
+			    ?: -pthread_create(&relay->thread, NULL, fault_irq_run, relay);
 
 	if (!error)
 		return 0;

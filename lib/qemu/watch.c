@@ -35,7 +35,7 @@ void qemu_leave(struct qemu *qemu)
 	pthread_mutex_unlock(&qemu->lock);
 }
 
-static void *watch(void *data)
+static void *qemu_watch_run(void *data)
 {
 	struct qemu *qemu = data;
 	struct epoll_event event;
@@ -71,7 +71,7 @@ static int start_watcher(struct qemu *qemu)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = -pthread_create(&qemu->watcher, NULL, watch, qemu);
+	error = -pthread_create(&qemu->watcher, NULL, qemu_watch_run, qemu);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return error;
 }

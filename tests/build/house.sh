@@ -119,17 +119,28 @@ private_headers_are_named_by_their_path()
 }
 
 # The names that tables of operations are given, by their initialisers or later ("ops.grow = ...").
+# Functions of these files that are members of a table, are set as one, or are threads.
 reached_by_pointer()
 {
-	sources "$@" | xargs -r sed -nE 's/^[[:space:]]+([a-z>-]*ops)?\.[a-z_]+ = ([a-z][a-z0-9_]*)[,;]$/\2/p' | sort -u
+	local file name
+	grep -oHE '\.[a-z0-9_]+ = &?[a-z][a-z0-9_]*[,; }]|pthread_create\([^,]*, [^,]*, [a-z][a-z0-9_]*,' "$@" |
+		sed -nE 's/^([^:]*):.*[ &]([a-z0-9_]+)[,; }]$/\1 \2/p' | sort -u | while read -r file name; do
+		defined_in "$name" "$file" >/dev/null && echo "$name"
+	done | sort -u
+}
+
+defined_in()
+{
+	grep -lE "^(static )?[a-z].*[ *]$1\(.*[^;]$" "${@:2}"
 }
 
 functions_behind_pointers_have_one_name()
 {
-	local name found
+	local name found files
 	cd "$1" || return
-	reached_by_pointer lib host | while read -r name; do
-		found=$(sources lib host | grep '\.c$' | xargs grep -lE "^(static )?[a-z].*[ *]$name\(.*[^;]$")
+	mapfile -t files < <(sources lib host | grep '\.c$')
+	reached_by_pointer "${files[@]}" | while read -r name; do
+		found=$(defined_in "$name" "${files[@]}")
 		[ "$(grep -c . <<<"$found")" -le 1 ] || echo "$name: $(tr '\n' ' ' <<<"$found")"
 	done
 }
@@ -149,7 +160,7 @@ one_place_writes_to_the_host()
 {
 	cd "$1" || return
 	code_of host cli | grep -vE '^host/(apply|state|lend/files|lend/nodes)\.c:' |
-		grep -E 'O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|\b(creat|rename|unlink|symlink|mkdir|truncate)\(|fopen\([^"]*"[wa]|fopen\([^"]*"r[be]*\+'
+		grep -E 'O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|\b(creat|truncate|mkstemp|freopen|system)\(|\b(rename|unlink|symlink|mkdir)(at)?\(|\b(rmdir|remove|chmod|chown|mknod|umount2?)\(|fopen\(.*"([wa]|r[be]*\+)[be]*"'
 }
 
 library_is_silent_and_never_exits()
@@ -290,14 +301,15 @@ rule "the folders of the library keep apart" library_folders_keep_apart 5 \
 	lib/qemu/a.c '#include "qemu/qemu.h"\n#include "fault/fault.h"\n'
 rule "private headers are named by their path" private_headers_are_named_by_their_path 1 \
 	lib/dma/heap.h '' util/log.h '' lib/dma/a.c '#include "dma/heap.h"\n#include "heap.h"\n#include "log.h"\n'
-rule "functions behind pointers have one name" functions_behind_pointers_have_one_name 1 \
+rule "functions behind pointers have one name" functions_behind_pointers_have_one_name 2 \
 	lib/a.c 'static int grow(void)\n{\n}\nstatic int help(void)\n{\n}\nstruct ops a = {\n\t.grow = grow,\n};\n' \
-	host/b.c 'static int grow(void)\n{\n}\nstatic int help(void)\n{\n}\n'
+	host/b.c 'static int grow(void)\n{\n}\nstatic int help(void)\n{\n}\nstatic void *run(void *a)\n{\n\tpthread_create(&t, NULL, run, a);\n}\n' \
+	lib/c.c 'static void run(void)\n{\n}\n'
 mapfile -t heap < <(for number in {1..31}; do printf '%s\n\n' "lib/$number.c"; done)
 rule "no folder has more than 30 C files" no_folder_is_a_heap 1 "${heap[@]}" host/a.c ''
 rule "one place writes to the host" one_place_writes_to_the_host 3 \
 	host/apply.c 'open(path, O_WRONLY);\n' \
-	host/bind.c '/* O_WRONLY */\nopen(path, O_WRONLY);\nfopen(path, "re");\nfopen(path, "we");\n' \
+	host/bind.c '/* O_WRONLY */\nopen(path, O_WRONLY);\nfopen(path, "re");\nfopen("/sys/a", "we");\n' \
 	cli/main.c 'unlink(path);\n'
 rule "the library prints nothing and never exits" library_is_silent_and_never_exits 3 \
 	lib/a.c '/* exit() */\nsnprintf(a, b, c);\n_exit(1);\nexit(1);\n_Static_assert(1, "");\nassert(x);\n' \
