@@ -28,6 +28,8 @@ assembles_for()
 {
 	compiler=$1-linux-gnu-gcc
 	command -v "$compiler" >/dev/null || skip "$compiler is not installed"
+	echo '#include <stdio.h>' | "$compiler" -E -x c -o "$scratch/headers" - 2>/dev/null ||
+		skip "the headers of a libc for $1 are not installed"
 	printf '#include <usrpci/mmio.h>\nvoid test(void) { usrpci_dma_wmb(); usrpci_dma_rmb(); usrpci_dma_mb(); }\n' |
 		"$compiler" -x c -std=c11 -O2 -Wall -Wextra -Werror -c -I "$USRPCI_SOURCE/include" -o "$scratch/object" -
 }
