@@ -24,6 +24,7 @@
 
 #include <usrpci/config.h>
 
+#include "guard/netlink.h"
 #include "wait/errand.h"
 #include "file.h"
 #include "host.h"
@@ -323,7 +324,7 @@ int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, i
 static int send_netlink(struct nlmsghdr *message)
 {
 	char buffer[8192] __attribute__((aligned(8)));
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct mnl_socket *socket = netlink_open();
 	ssize_t size = -1;
 	int state = -1;
 
@@ -332,8 +333,7 @@ static int send_netlink(struct nlmsghdr *message)
 	message->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
 	message->nlmsg_seq = 1;
 	message->nlmsg_pid = 0;
-	if (!mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) &&
-	    mnl_socket_sendto(socket, message, message->nlmsg_len) >= 0)
+	if (mnl_socket_sendto(socket, message, message->nlmsg_len) >= 0)
 		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 	if (size > 0)
 		state = mnl_cb_run(buffer, (size_t)size, 1, mnl_socket_get_portid(socket), NULL,

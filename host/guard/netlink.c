@@ -197,7 +197,7 @@ static int parse_queue(const struct nlmsghdr *header, void *list)
 	return result_of(net_add(list, interface, NET_FRAMES, "filters of tc (%s)", kind));
 }
 
-static struct mnl_socket *open_socket(void)
+struct mnl_socket *netlink_open(void)
 {
 	const struct timeval deadline = {.tv_sec = ANSWER_SECONDS};
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
@@ -264,7 +264,7 @@ static int dump_queues(struct mnl_socket *socket, struct net_list *list)
 
 int netlink_read(struct net_list *list)
 {
-	struct mnl_socket *socket = open_socket();
+	struct mnl_socket *socket = netlink_open();
 	int error;
 
 	if (!socket)
@@ -340,7 +340,7 @@ static void *visit(void *data)
 		elsewhere->error = -errno;
 		return NULL;
 	}
-	socket = open_socket();
+	socket = netlink_open();
 	elsewhere->error = socket ? 0 : -errno;
 	return socket;
 }

@@ -46,6 +46,14 @@ int net_add_target(struct net_list *list, const char *interface, enum net_kind k
  */
 int net_read(struct usrpci_host *host, struct net_item **items);
 
+struct mnl_socket;
+
+/*
+ * Opens a socket of rtnetlink(7), on which no answer is waited for longer than 5 s. Returns NULL
+ * and sets errno on failure; the caller closes it.
+ */
+struct mnl_socket *netlink_open(void);
+
 /* The parts of it: from rtnetlink(7), and from proc_net(5). */
 int netlink_read(struct net_list *list);
 int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list);

@@ -22,36 +22,21 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "guard/netlink.h"
 #include "net/net.h"
 
 #define LOG_SUBJECT "net"
 #include "log.h"
 
-#define ANSWER_SECONDS 5
-#define ROUTE_PASSES   4 /* how often routes are tried; a route may need another one first */
-#define TEXT_SIZE      160
-#define MORE_SIZE      16 /* room behind a message for one more attribute */
-
-static struct mnl_socket *open_socket(void)
-{
-	const struct timeval deadline = {.tv_sec = ANSWER_SECONDS};
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-
-	if (!socket)
-		return NULL;
-	if (!mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) &&
-	    !setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &deadline,
-			sizeof(deadline)))
-		return socket;
-	mnl_socket_close(socket);
-	return NULL;
-}
+#define ROUTE_PASSES 4 /* how often routes are tried; a route may need another one first */
+#define TEXT_SIZE    160
+#define MORE_SIZE    16 /* room behind a message for one more attribute */
 
 /* Asks for all objects of a type, and calls a function for each message of the answer. */
 static int dump(uint16_t type, mnl_cb_t parse, void *data)
 {
 	char buffer[32768] __attribute__((aligned(8))) = {0};
-	struct mnl_socket *socket = open_socket();
+	struct mnl_socket *socket = netlink_open();
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	ssize_t size = -1;
 	int state = -1;
