@@ -40,5 +40,5 @@ int declared_apply(struct cli *cli, struct declared *declared)
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
 	declared->options.only = declared->device ? &addr : NULL;
-	return status_of_change(usrpci_host_apply(cli->host, &declared->options));
+	return status_of_change(usrpci_host_declare_apply(cli->host, &declared->options));
 }

@@ -19,7 +19,7 @@ enum { OPTION_DRIVERCTL = OPTION_LONG, OPTION_DEVICE };
 	}
 
 struct declared {
-	struct usrpci_apply_options options;
+	struct usrpci_declare_options options;
 	const char *device; /* NULL: all devices */
 };
 

@@ -280,7 +280,7 @@ int usrpci_host_hugepages_release(struct usrpci_host *host, size_t page_size, in
  * A declared host: what files say of it.
  */
 
-struct usrpci_apply_options {
+struct usrpci_declare_options {
 	const char *directory;          /**< of the files, NAME.conf; NULL: /etc/usrpci */
 	bool driverctl;                 /**< read driverctl's directory too */
 	const struct usrpci_addr *only; /**< no other device, and no huge pages; NULL: everything */
@@ -299,7 +299,8 @@ struct usrpci_apply_options {
  * (another device is where one was meant); those of usrpci_host_bind(), usrpci_host_vfs_set() and
  * usrpci_host_hugepages_reserve().
  */
-int usrpci_host_apply(struct usrpci_host *host, const struct usrpci_apply_options *options);
+int usrpci_host_declare_apply(struct usrpci_host *host,
+			      const struct usrpci_declare_options *options);
 
 /*
  * Check: is this host ready?

@@ -88,8 +88,8 @@ static void keep_only(struct declaration *declaration, const struct usrpci_addr 
 				false;
 }
 
-static int carry_out(struct usrpci_host *host, struct declaration *all,
-		     const struct usrpci_addr *only)
+static int declare_apply(struct usrpci_host *host, struct declaration *all,
+			 const struct usrpci_addr *only)
 {
 	int error = declare_find(host, all);
 
@@ -111,9 +111,10 @@ static int carry_out(struct usrpci_host *host, struct declaration *all,
 	return error;
 }
 
-int usrpci_host_apply(struct usrpci_host *host, const struct usrpci_apply_options *options)
+int usrpci_host_declare_apply(struct usrpci_host *host,
+			      const struct usrpci_declare_options *options)
 {
-	static const struct usrpci_apply_options defaults;
+	static const struct usrpci_declare_options defaults;
 	struct declaration all = {0};
 	int error;
 
@@ -122,7 +123,7 @@ int usrpci_host_apply(struct usrpci_host *host, const struct usrpci_apply_option
 	if (!error && options->driverctl)
 		error = declare_read_driverctl(host, &all);
 	if (!error)
-		error = carry_out(host, &all, options->only);
+		error = declare_apply(host, &all, options->only);
 	declare_free(&all);
 	return error;
 }
