@@ -25,17 +25,16 @@ int find_device(struct cli *cli, const char *name, struct usrpci_dev_info *info)
 
 bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci_dev_info *info)
 {
-	struct usrpci_dev_info *infos;
-	int count = usrpci_dev_list(cli->ctx, &infos);
-	bool found = false;
+	int errors = cli->errors, error;
 
-	for (int i = 0; i < count && !found; i++) {
-		found = !usrpci_addr_compare(&infos[i].addr, addr);
-		if (found)
-			*info = infos[i];
+	hold_messages();
+	error = usrpci_dev_lookup(cli->ctx, addr, info);
+	if (error == -ENODEV) {
+		forget_held_messages();
+		cli->errors = errors;
 	}
-	usrpci_dev_list_free(infos);
-	return found;
+	print_held_messages();
+	return !error;
 }
 
 int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev)
