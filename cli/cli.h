@@ -80,7 +80,7 @@ int option_next(struct cli *cli);
 /* Works as option_next() for the program's own options, which come before the command's name. */
 int option_next_global(struct cli *cli, const struct command *program);
 
-void help_command(const struct command *command);
+void help_command(const struct cli *cli, const struct command *command);
 void help_options(const struct option_spec *options);
 bool option_needs_argument(const struct option_spec *spec);
 extern const struct option_spec global_options[];

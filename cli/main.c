@@ -70,8 +70,7 @@ static int help(struct cli *cli)
 
 	if (!command)
 		return STATUS_USAGE;
-	help_command(command);
-	cli->json = false;
+	help_command(cli, command);
 	return STATUS_DONE;
 }
 

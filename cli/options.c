@@ -137,8 +137,63 @@ void help_options(const struct option_spec *spec)
 	}
 }
 
-void help_command(const struct command *command)
+static void json_options(struct json *json, const struct option_spec *spec)
 {
+	char text[48];
+
+	for (; spec && spec->key; spec++) {
+		json_open(json, NULL, '{');
+		snprintf(text, sizeof(text), "--%s", spec->name);
+		json_text(json, "option", text);
+		snprintf(text, sizeof(text), "-%c", spec->key);
+		json_text(json, "letter", spec->key < OPTION_LONG ? text : NULL);
+		json_text(json, "argument", spec->argument);
+		json_text(json, "help", spec->help);
+		json_close(json, '}');
+	}
+}
+
+static void json_commands(struct json *json, const struct command *const *command)
+{
+	json_open(json, "commands", '[');
+	for (; *command; command++) {
+		if (!(*command)->summary)
+			continue;
+		json_open(json, NULL, '{');
+		json_text(json, "command", (*command)->name);
+		json_text(json, "summary", (*command)->summary);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void help_json(const struct cli *cli, const struct command *command)
+{
+	struct json json = {0};
+	char usage[128];
+
+	json_open(&json, NULL, '{');
+	if (command->name) {
+		snprintf(usage, sizeof(usage), "usrpci %s [options]%s%s", command->name,
+			 *command->operands ? " " : "", command->operands);
+		json_text(&json, "usage", usage);
+		json_text(&json, "summary", command->summary);
+	} else {
+		json_commands(&json, cli->commands);
+	}
+	json_open(&json, "options", '[');
+	json_options(&json, command->options);
+	json_options(&json, global_options);
+	json_close(&json, ']');
+	json_close(&json, '}');
+}
+
+void help_command(const struct cli *cli, const struct command *command)
+{
+	if (cli->json) {
+		help_json(cli, command);
+		return;
+	}
 	if (!command->name) {
 		command->notes();
 		return;
@@ -152,6 +207,19 @@ void help_command(const struct command *command)
 		command->notes();
 	}
 	printf("\nManual: usrpci-%s(8)\n", command->name);
+}
+
+static void print_version(const struct cli *cli)
+{
+	struct json json = {0};
+
+	if (!cli->json) {
+		printf("usrpci %s\n", USRPCI_VERSION);
+		return;
+	}
+	json_open(&json, NULL, '{');
+	json_text(&json, "version", USRPCI_VERSION);
+	json_close(&json, '}');
 }
 
 /* Returns 0 when the option was one of the program's, negative when the command ends with it. */
@@ -179,13 +247,11 @@ static int take_global(struct cli *cli, const struct command *command, int key)
 		return 0;
 	case OPTION_VERSION:
 	case 'V':
-		printf("usrpci %s\n", USRPCI_VERSION);
-		cli->json = false;
+		print_version(cli);
 		cli->stopped = STATUS_DONE;
 		return -1;
 	case 'h':
-		help_command(command);
-		cli->json = false;
+		help_command(cli, command);
 		cli->stopped = STATUS_DONE;
 		return -1;
 	default:
