@@ -140,15 +140,18 @@ static bool reader_is_gone(void)
  * ends by SIGPIPE, as others do. The signal was ignored before, because it must not interrupt a
  * change.
  */
-static int flush_output(int status)
+static int flush_output(const struct cli *cli, int status)
 {
+	bool changes_stay = status == STATUS_DONE && !cli->dry_run && cli->change_count;
+
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
 	if (reader_is_gone()) {
 		signal(SIGPIPE, SIG_DFL);
 		raise(SIGPIPE);
 	}
-	failed("standard output", NULL, "cannot be written: %s", strerror(errno));
+	failed("standard output", changes_stay ? "what was to be changed is changed" : NULL,
+	       "cannot be written: %s", strerror(errno));
 	return STATUS_FAILED;
 }
 
@@ -189,5 +192,6 @@ int main(int argc, char **argv)
 	else
 		status = run_command(&cli);
 	status = admit_unread(&cli, status);
-	return flush_output(end_command(&cli, status));
+	status = end_command(&cli, status);
+	return flush_output(&cli, status);
 }

@@ -428,6 +428,12 @@ bind@an-unbind-that-does-not-return-holds-up-nothing-else()
 	modprobe -r snd-hda-intel
 }
 
+bind@that-cannot-tell-what-it-did-says-that-it-was-done()
+{
+	expect_fail 1 'hint: what was to be changed is changed' bash -c 'usrpci bind 00:01.0 >/dev/full'
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+}
+
 # About a tenth of that on a machine that does nothing else.
 bind@is-fast()
 {
