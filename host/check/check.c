@@ -100,7 +100,8 @@ static void check_sysfs(struct usrpci_host *host, struct findings *findings)
 	if (path_format(host->ctx, path, "/sys") || statvfs(path, &status) ||
 	    !(status.f_flag & ST_RDONLY))
 		return;
-	finding_add(findings, USRPCI_CHECK_MISSING, "sysfs", "run on the host itself",
+	finding_add(findings, USRPCI_CHECK_MISSING, "sysfs",
+		    "mount -o remount,rw /sys # in a container, run on the host itself",
 		    "/sys is mounted read-only, as in a container: nothing can be bound");
 }
 

@@ -75,14 +75,24 @@ check@the-cure-of-each-use-ends-it()
 	cured $nic 'resource0 open'
 }
 
-check@a-read-only-sys-is-told()
+# In a mount namespace of its own, as a container has it.
+check@a-read-only-sys-is-told-and-its-cure-mends-it()
 {
-	unshare -m bash -c "mount -o remount,ro,bind /sys
-		PATH=$USRPCI_BUILD/cli:\$PATH
-		usrpci check; usrpci hugepages reserve 4" >"$scratch/log" 2>&1 || true
-	cat "$scratch/log"
-	grep -q 'missing  sysfs       /sys is mounted read-only' "$scratch/log"
-	grep -q 'hint: /sys is mounted read-only, as in a container: run on the host itself' "$scratch/log"
+	unshare -m bash -ec "$(declare -f cure_of)
+		scratch=$scratch PATH=$USRPCI_BUILD/cli:\$PATH
+		mount -o remount,ro,bind /sys
+		usrpci check || true
+		usrpci hugepages reserve 4 || true
+		eval \"\$(cure_of sysfs)\"
+		echo 'after the cure'
+		usrpci check || true
+		usrpci hugepages reserve 4" >"$scratch/log" 2>&1
+	sed '/after the cure/,$d' "$scratch/log" >"$scratch/before"
+	grep -q 'missing  sysfs       /sys is mounted read-only' "$scratch/before"
+	grep -q 'hint: /sys is mounted read-only, as in a container: run on the host itself' "$scratch/before"
+	sed '1,/after the cure/d' "$scratch/log" >"$scratch/after"
+	cat "$scratch/after"
+	! grep -q read-only "$scratch/after"
 }
 
 check@tells-that-nothing-translates()
