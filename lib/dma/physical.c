@@ -4,11 +4,10 @@
  * mapped at a base + its physical address, so neighbours in memory are neighbours in the program, and
  * gaps are real. Contexts never collide, since no page is in two of them.
  *
- * Pages come from a memory file for each size. fallocate(2) gets them, because it reports a
- * shortage or a control group's limit, which touching a mapping answers with SIGBUS. The kernel
- * cannot be asked for certain addresses: when a request needs neighbours, or low addresses, pages
- * are added until it can be met; dma.c gives back what was of no use. Leaves out raising the
- * kernel's number of huge pages, which is the host library's.
+ * Pages come from a file for each size (pages.h), or from a broker. The kernel cannot be asked for
+ * certain addresses: when a request needs neighbours, or low addresses, pages are added until it
+ * can be met; dma.c gives back what was of no use. Leaves out raising the kernel's number of huge
+ * pages, which is the host library's.
  *
  * Huge pages are not swapped or compacted away, but can be moved: by memory hot-remove, by a
  * request of another program. So addresses are verified in their final mapping, and again when a
@@ -18,53 +17,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "lent.h"
 #include "ctx.h"
 #include "dma/domain.h"
-#include "file.h"
 #include "dma/pagemap.h"
+#include "dma/pages.h"
+#include "file.h"
 #include "hugepage.h"
 #include "kernel.h"
 
 #define LOG_SUBJECT "dma"
 #include "log.h"
 
-/*
- * Free in plain programs, under valgrind and under ASan; TSan admits addresses of its choice only.
- */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BASE UINT64_C(0x7e8000000000)
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define BASE UINT64_C(0x7e8000000000)
-#endif
-#ifndef BASE
-#define BASE (UINT64_C(1) << 45)
-#endif
-
-/* Where a program has addresses of 39 bits, and 38 on RISC-V: Raspberry Pi OS, Android, Sv39. */
-#define LOW_BASE (UINT64_C(1) << 36)
-
 #define PAGE_SIZES  2
 #define LIMIT_TRIES 2048 /* how many pages are tried to find one below a limit */
-
-#define POLICY_BIND     2 /* MPOL_BIND of linux/mempolicy.h, which not every system has */
-#define POLICY_OF_PAGE  3 /* MPOL_F_NODE | MPOL_F_ADDR */
-#define POLICY_MAX_NODE 1024
-
-struct page_file {
-	uint64_t page_size;
-	int fd; /* -1: not open */
-	uint64_t end;
-};
 
 struct physical {
 	struct dma_domain domain;
@@ -78,57 +48,6 @@ static struct physical *physical_of(struct dma_domain *domain)
 	return (struct physical *)domain;
 }
 
-static int name_file(const struct usrpci_ctx *ctx, const struct page_file *file,
-		     char path[PATH_SIZE])
-{
-	int length = snprintf(path, PATH_SIZE, "%s/usrpci-%d-%p-%" PRIu64 "kB", ctx->dma_directory,
-			      getpid(), (const void *)ctx, file->page_size >> 10);
-
-	return length < 0 || length >= PATH_SIZE ? -ENAMETOOLONG : 0;
-}
-
-static int open_named(struct usrpci_ctx *ctx, struct page_file *file)
-{
-	struct statfs status;
-	char path[PATH_SIZE];
-	int error = name_file(ctx, file, path);
-
-	if (error)
-		return error;
-	/* A hugetlbfs has pages of one size. */
-	if (statfs(ctx->dma_directory, &status))
-		return report(ctx, -errno, ctx->dma_directory, NULL, "it cannot hold DMA memory");
-	if ((uint64_t)status.f_bsize != file->page_size)
-		return -ENOMEM;
-	file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return file->fd < 0 ? report(ctx, -errno, path, NULL, "cannot create it for DMA memory")
-			    : 0;
-}
-
-static int file_ensure(struct physical *physical, struct page_file *file)
-{
-	unsigned int shift = (unsigned int)__builtin_ctzll(file->page_size);
-
-	if (file->fd >= 0)
-		return 0;
-	if (physical->domain.ctx->dma_directory)
-		return open_named(physical->domain.ctx, file);
-	file->fd = memfd_create("usrpci-dma", MFD_CLOEXEC | MFD_HUGETLB | shift << MAP_HUGE_SHIFT);
-	return file->fd < 0 ? -errno : 0;
-}
-
-static void file_close(struct physical *physical, struct page_file *file)
-{
-	struct usrpci_ctx *ctx = physical->domain.ctx;
-	char path[PATH_SIZE];
-
-	if (file->fd < 0)
-		return;
-	if (ctx->dma_directory && !name_file(ctx, file, path))
-		unlink(path);
-	close(file->fd);
-}
-
 static struct page_file *file_of(struct physical *physical, uint64_t page_size)
 {
 	struct page_file *file = physical->files;
@@ -136,46 +55,6 @@ static struct page_file *file_of(struct physical *physical, uint64_t page_size)
 	while (file->page_size != page_size)
 		file++;
 	return file;
-}
-
-struct policy {
-	int mode;
-	unsigned long nodes[POLICY_MAX_NODE / (8 * sizeof(unsigned long))];
-};
-
-static int policy_get(struct policy *policy)
-{
-	return syscall(SYS_get_mempolicy, &policy->mode, policy->nodes, POLICY_MAX_NODE, NULL, 0)
-		       ? -errno
-		       : 0;
-}
-
-static int policy_set(const struct policy *policy)
-{
-	return syscall(SYS_set_mempolicy, policy->mode, policy->nodes, POLICY_MAX_NODE + 1) ? -errno
-											    : 0;
-}
-
-static struct policy policy_of_node(int node)
-{
-	struct policy policy = {.mode = POLICY_BIND};
-	const unsigned int bits = 8 * sizeof(*policy.nodes);
-
-	policy.nodes[(unsigned int)node / bits] = 1UL << ((unsigned int)node % bits);
-	return policy;
-}
-
-static int node_of(void *va)
-{
-	int node;
-
-	return syscall(SYS_get_mempolicy, &node, NULL, 0, va, POLICY_OF_PAGE) ? -1 : node;
-}
-
-static void punch(const struct page_file *file, uint64_t offset)
-{
-	fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-		  (off_t)file->page_size);
 }
 
 /* Gives a page back to the broker or the kernel, wherever it came from. */
@@ -186,44 +65,7 @@ static void release_page(struct physical *physical, const struct page_file *file
 	if (ctx->broker)
 		lent_put_page(ctx, file->page_size, offset);
 	else
-		punch(file, offset);
-}
-
-static void *map_page(const struct page_file *file, void *va, int flags, uint64_t offset)
-{
-	return mmap(va, file->page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | flags,
-		    file->fd, (off_t)offset);
-}
-
-static int fill(const struct page_file *file, uint64_t offset)
-{
-	int error;
-
-	do
-		error = fallocate(file->fd, 0, (off_t)offset, (off_t)file->page_size) ? -errno : 0;
-	while (error == -EINTR);
-	return error;
-}
-
-/*
- * As fill(), from one node. For hugetlbfs it is the thread's policy that counts when a file is
- * filled, not the mapping's or the file's.
- */
-static int fill_from_node(const struct page_file *file, uint64_t offset, int node)
-{
-	struct policy before, bound;
-	int error;
-
-	if (node < 0)
-		return fill(file, offset);
-	if (node >= POLICY_MAX_NODE)
-		return -ENOMEM;
-	bound = policy_of_node(node);
-	if (policy_get(&before) || policy_set(&bound))
-		return -ENOMEM;
-	error = fill(file, offset);
-	policy_set(&before);
-	return error;
+		pages_punch(file, offset);
 }
 
 /*
@@ -233,7 +75,7 @@ static int fill_from_node(const struct page_file *file, uint64_t offset, int nod
 static int obtain(struct physical *physical, const struct page_file *file, uint64_t offset,
 		  int node, uint64_t *pa, int *got_node)
 {
-	int error = fill_from_node(file, offset, node);
+	int error = pages_fill(file, offset, node);
 	void *va;
 
 	if (error)
@@ -242,11 +84,11 @@ static int obtain(struct physical *physical, const struct page_file *file, uint6
 	 * The page map shows what is populated. A store would raise SIGBUS if a process that has
 	 * the file had cut it short meanwhile.
 	 */
-	va = map_page(file, NULL, MAP_POPULATE, offset);
+	va = pages_map(file, NULL, offset);
 	if (va == MAP_FAILED)
 		return -errno;
 	error = pagemap_read(physical->domain.ctx, physical->pagemap, va, pa);
-	*got_node = node_of(va);
+	*got_node = pages_node(va);
 	munmap(va, file->page_size);
 	return error;
 }
@@ -260,7 +102,7 @@ static int place(struct physical *physical, const struct page_file *file, uint64
 	uint64_t now;
 	int error;
 
-	va = map_page(file, want, MAP_FIXED_NOREPLACE | MAP_POPULATE, offset);
+	va = pages_map(file, want, offset);
 	if (va == MAP_FAILED)
 		return report(ctx, -errno, NULL, NULL,
 			      "cannot map the huge page with physical address 0x%" PRIx64 " at %p",
@@ -269,7 +111,6 @@ static int place(struct physical *physical, const struct page_file *file, uint64
 		munmap(va, file->page_size);
 		return report(ctx, -EEXIST, NULL, NULL, "the address %p is in use", want);
 	}
-	madvise(va, file->page_size, MADV_DONTFORK);
 	if (ctx->broker) /* the broker has verified it, and this process may not */
 		return 0;
 	error = pagemap_read(ctx, physical->pagemap, va, &now);
@@ -306,14 +147,14 @@ static int fill_lent(struct physical *physical, struct page_file *file, int node
 static int fill_own(struct physical *physical, struct page_file *file, int node, uint64_t *offset,
 		    uint64_t *pa, int *got_node)
 {
-	int error = file_ensure(physical, file);
+	int error = pages_open(physical->domain.ctx, file);
 
 	if (error)
 		return error;
 	*offset = file->end;
 	error = obtain(physical, file, *offset, node, pa, got_node);
 	if (error)
-		punch(file, *offset);
+		pages_punch(file, *offset);
 	else
 		file->end += file->page_size;
 	return error;
@@ -529,7 +370,7 @@ static void physical_destroy(struct dma_domain *domain)
 	struct physical *physical = physical_of(domain);
 
 	for (unsigned int i = 0; i < PAGE_SIZES; i++)
-		file_close(physical, &physical->files[i]);
+		pages_close(physical->domain.ctx, &physical->files[i]);
 	if (physical->pagemap >= 0)
 		close(physical->pagemap);
 	free(physical);
@@ -544,20 +385,6 @@ static const struct dma_domain_ops physical_ops = {
 	.renew = physical_renew,
 	.destroy = physical_destroy,
 };
-
-/* Chooses a base that exists: the kernel maps nothing above the end of a program's addresses. */
-static uint64_t choose_base(void)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *want = (void *)(uintptr_t)BASE;
-	void *va = mmap(want, page, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-
-	if (va == MAP_FAILED)
-		return errno == EEXIST ? BASE : LOW_BASE;
-	munmap(va, page);
-	return va == want ? BASE : LOW_BASE;
-}
 
 int domain_physical_attach(struct usrpci_ctx *ctx)
 {
@@ -577,7 +404,7 @@ int domain_physical_attach(struct usrpci_ctx *ctx)
 		return -ENOMEM;
 	physical->domain.ops = &physical_ops;
 	physical->domain.ctx = ctx;
-	physical->base = choose_base();
+	physical->base = pages_base();
 	physical->pagemap = physical->files[0].fd = physical->files[1].fd = -1;
 	physical->files[0].page_size = ctx->page_size ? ctx->page_size : HUGEPAGE_2M;
 	physical->files[1].page_size = ctx->page_size ? 0 : HUGEPAGE_1G;
