@@ -135,9 +135,25 @@ void dev_disable_irqs(struct usrpci_dev *dev);
 int dev_list_whole(struct usrpci_ctx *ctx, struct usrpci_dev_info **list);
 
 /*
- * enumerate.c: reads the standard header of one of the host's devices. Returns 0 or a negative
- * errno, not logged.
+ * enumerate.c: what the host knows of its devices.
+ *
+ * dev_list_addresses() lists them in any order. Returns how many, or a negative errno, logged; the
+ * list is the caller's to free, after an error too.
  */
+int dev_list_addresses(const struct usrpci_ctx *ctx, struct usrpci_addr **list);
+
+/*
+ * Reads all that is known about a device without touching it. Errors, not logged: -ENOENT or
+ * -ENODEV (there is none, or not any more); -EBADMSG (it is there, but has no header to read);
+ * others.
+ */
+int dev_read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
+		  struct usrpci_dev_info *info);
+
+/* Logs such an error and returns it. */
+int dev_report_lookup(const struct usrpci_ctx *ctx, int error, const char *name);
+
+/* Reads the standard header of a device. Returns 0 or a negative errno, not logged. */
 int dev_read_header(const struct usrpci_ctx *ctx, const char *name,
 		    uint8_t header[PCI_STD_HEADER_SIZEOF]);
 

@@ -79,27 +79,6 @@ static void ask_kernel(const struct usrpci_ctx *ctx, const char *name, struct us
 		info->header_type = PCI_HEADER_TYPE_CARDBUS;
 }
 
-void dev_decode_header(const uint8_t *header, struct usrpci_dev_info *info)
-{
-	info->silent = all_ones(header, PCI_STD_HEADER_SIZEOF);
-	if (info->silent) {
-		info->vendor = info->device = 0xffff;
-		info->class_code = 0xffffff;
-		return;
-	}
-	info->vendor = get_le16(header + PCI_VENDOR_ID);
-	info->device = get_le16(header + PCI_DEVICE_ID);
-	info->revision = header[PCI_REVISION_ID];
-	info->class_code = get_le32(header + PCI_REVISION_ID) >> 8;
-	info->header_type = header[PCI_HEADER_TYPE] & 0x7f;
-	info->irq_pin = header[PCI_INTERRUPT_PIN] <= 4 ? header[PCI_INTERRUPT_PIN] : 0;
-	info->irq = info->irq_pin ? -1 : 0;
-	if (info->header_type == PCI_HEADER_TYPE_NORMAL) {
-		info->subsystem_vendor = get_le16(header + PCI_SUBSYSTEM_VENDOR_ID);
-		info->subsystem_device = get_le16(header + PCI_SUBSYSTEM_ID);
-	}
-}
-
 /*
  * The kernel routes a pin's interrupt when a driver enables the device (pci_enable_device(), or
  * pci_assign_irq() before its probe). Until then the file irq repeats the line register, in which
@@ -204,8 +183,8 @@ static bool stays(const struct usrpci_ctx *ctx, const char *name)
 	return false;
 }
 
-static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
-		     struct usrpci_dev_info *info)
+int dev_read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
+		  struct usrpci_dev_info *info)
 {
 	uint8_t header[PCI_STD_HEADER_SIZEOF];
 	char name[USRPCI_ADDR_STRLEN];
@@ -231,7 +210,7 @@ static int read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *add
 	return error == -ENOENT ? 0 : error;
 }
 
-static int report_lookup(const struct usrpci_ctx *ctx, int error, const char *name)
+int dev_report_lookup(const struct usrpci_ctx *ctx, int error, const char *name)
 {
 	if (error == -EBADMSG)
 		return refuse(ctx, error, name, NULL,
@@ -239,110 +218,37 @@ static int report_lookup(const struct usrpci_ctx *ctx, int error, const char *na
 	return report(ctx, error, name, NULL, "cannot look it up");
 }
 
-int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
-		      struct usrpci_dev_info *info)
+static int read_addresses(const struct usrpci_ctx *ctx, DIR *dir, struct usrpci_addr **list)
 {
-	char name[USRPCI_ADDR_STRLEN];
-	int error = read_info(ctx, addr, info);
-
-	return error ? report_lookup(ctx, error, usrpci_addr_format(addr, name)) : 0;
-}
-
-struct device_list {
-	struct usrpci_dev_info *devices;
-	size_t count;
-	int error; /* of the first device that cannot be read */
-};
-
-/* A device may be unplugged while the list is made. */
-static bool is_gone(int error)
-{
-	return error == -ENOENT || error == -ENODEV;
-}
-
-/* A device that cannot be read must not hide the others. */
-static int read_one(const struct usrpci_ctx *ctx, const char *name, const struct usrpci_addr *addr,
-		    struct device_list *list)
-{
-	struct usrpci_dev_info *devices = array_grow(list->devices, list->count, 1,
-						     sizeof(*devices));
-	int error;
-
-	if (!devices)
-		return -ENOMEM;
-	list->devices = devices;
-	error = read_info(ctx, addr, &devices[list->count]);
-	list->count += !error;
-	if (error && !is_gone(error)) {
-		report_lookup(ctx, error, name);
-		list->error = list->error ? list->error : error;
-	}
-	return 0;
-}
-
-static int read_all(const struct usrpci_ctx *ctx, DIR *dir, struct device_list *list)
-{
-	struct usrpci_addr addr;
+	struct usrpci_addr addr, *grown;
 	struct dirent *entry;
-	int error;
+	size_t count = 0;
 
 	while (errno = 0, (entry = readdir(dir))) {
 		if (usrpci_addr_parse(entry->d_name, &addr))
 			continue;
-		error = read_one(ctx, entry->d_name, &addr, list);
-		if (error)
-			return error;
+		grown = array_grow(*list, count, 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		*list = grown;
+		grown[count++] = addr;
 	}
-	return errno ? report(ctx, -errno, NULL, NULL, "cannot list the PCI devices") : 0;
+	return errno ? report(ctx, -errno, NULL, NULL, "cannot list the PCI devices") : (int)count;
 }
 
-static int by_address(const void *a, const void *b)
+int dev_list_addresses(const struct usrpci_ctx *ctx, struct usrpci_addr **list)
 {
-	const struct usrpci_dev_info *first = a, *second = b;
-
-	return usrpci_addr_compare(&first->addr, &second->addr);
-}
-
-/* An incomplete list is returned, unless it lacks all devices or "whole" is set. */
-static int list_devices(struct usrpci_ctx *ctx, bool whole, struct usrpci_dev_info **result)
-{
-	struct device_list list = {0};
 	char path[PATH_SIZE];
+	int count = path_format(ctx, path, PCI_DEVICES);
 	DIR *dir;
-	int error;
 
-	*result = NULL;
-	error = path_format(ctx, path, PCI_DEVICES);
-	if (error)
-		return error;
+	*list = NULL;
+	if (count)
+		return count;
 	dir = opendir(path);
 	if (!dir)
 		return report(ctx, -errno, path, NULL, "cannot list the PCI devices");
-	error = read_all(ctx, dir, &list);
+	count = read_addresses(ctx, dir, list);
 	closedir(dir);
-	if (!error && (whole || !list.count))
-		error = list.error;
-	if (error) {
-		free(list.devices);
-		return error;
-	}
-	if (list.count > 1)
-		qsort(list.devices, list.count, sizeof(*list.devices), by_address);
-	*result = list.devices;
-	return (int)list.count;
-}
-
-int usrpci_dev_list(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
-{
-	return list_devices(ctx, false, result);
-}
-
-int dev_list_whole(struct usrpci_ctx *ctx, struct usrpci_dev_info **result)
-{
-	return list_devices(ctx, true, result);
-}
-
-void usrpci_dev_list_free(struct usrpci_dev_info *list)
-{
-	free(list);
+	return count;
 }
