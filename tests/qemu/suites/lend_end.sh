@@ -11,8 +11,8 @@ nic=0000:00:01.0
 edu=0000:00:02.0
 wire=0000:00:04.0
 peer=0000:00:05.0
-# shellcheck source=tests/qemu/lend.sh
-. "$USRPCI_SOURCE/tests/qemu/lend.sh"
+# shellcheck source=tests/qemu/lib_lend.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_lend.sh"
 
 lend_end@gives-back-late-rather-than-never()
 {

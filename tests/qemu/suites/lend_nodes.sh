@@ -9,8 +9,8 @@
 nic=0000:00:01.0
 edu=0000:00:02.0
 wire=0000:00:03.0
-# shellcheck source=tests/qemu/lend.sh
-. "$USRPCI_SOURCE/tests/qemu/lend.sh"
+# shellcheck source=tests/qemu/lib_lend.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_lend.sh"
 
 group=/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
 

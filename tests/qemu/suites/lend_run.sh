@@ -12,8 +12,8 @@ edu=0000:00:02.0
 wire=0000:00:04.0
 peer=0000:00:05.0
 hot=0000:01:00.0
-# shellcheck source=tests/qemu/lend.sh
-. "$USRPCI_SOURCE/tests/qemu/lend.sh"
+# shellcheck source=tests/qemu/lib_lend.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_lend.sh"
 
 lend_run@lends-edu-to-a-program-without-rights()
 {

@@ -11,8 +11,8 @@ small=0000:00:01.0
 large=0000:00:02.0
 plugged=0000:01:00.0
 driver=uio_pci_generic
-# shellcheck source=tests/qemu/nvme.sh
-. "$USRPCI_SOURCE/tests/qemu/nvme.sh"
+# shellcheck source=tests/qemu/lib_nvme.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_nvme.sh"
 
 teardown()
 {

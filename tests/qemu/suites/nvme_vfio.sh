@@ -11,8 +11,8 @@ disk=0000:00:01.0
 one_vector=0000:00:02.0
 plugged=0000:01:00.0
 driver=vfio-pci
-# shellcheck source=tests/qemu/nvme.sh
-. "$USRPCI_SOURCE/tests/qemu/nvme.sh"
+# shellcheck source=tests/qemu/lib_nvme.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_nvme.sh"
 
 nvme_vfio@has-an-interrupt-for-each-queue()
 {

@@ -8,10 +8,10 @@
 
 small=0000:00:01.0
 large=0000:00:02.0
-# shellcheck disable=SC2034 # for nvme.sh
+# shellcheck disable=SC2034 # for lib_nvme.sh
 driver=uio_pci_generic
-# shellcheck source=tests/qemu/nvme.sh
-. "$USRPCI_SOURCE/tests/qemu/nvme.sh"
+# shellcheck source=tests/qemu/lib_nvme.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_nvme.sh"
 
 setup()
 {

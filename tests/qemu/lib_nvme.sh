@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# What the suites of the NVMe driver share. Each disk is 64 MiB.
+# lib_nvme.sh: what the suites of the NVMe driver share; sourced by them. Each disk is 64 MiB.
 
 nvme=$USRPCI_BUILD/examples/nvme
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2154
 #
-# lend.sh: what the suites of "usrpci run" share; sourced by them. They set nic, edu and, for two
+# lib_lend.sh: what the suites of "usrpci run" share; sourced by them. They set nic, edu and, for two
 # NICs that are connected with each other, wire and peer.
 #
 # USRPCI_KILLS=1000 USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/suites/lend_end.sh is the long run.
