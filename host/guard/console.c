@@ -88,11 +88,13 @@ static int guard_boot_display(struct guard *guard, const struct leaf *function)
 
 static int guard_displays(struct guard *guard, const struct leaf *function)
 {
-	struct usrpci_dev_info info;
+	struct usrpci_dev_info info = *guard->info;
 	struct usrpci_addr addr;
 
 	if (usrpci_addr_parse(function->name, &addr) ||
-	    usrpci_dev_lookup(guard->host->ctx, &addr, &info) || info.class_code >> 16 != 0x03)
+	    (usrpci_addr_compare(&addr, &info.addr) != 0 &&
+	     usrpci_dev_lookup(guard->host->ctx, &addr, &info)) ||
+	    info.class_code >> 16 != 0x03)
 		return 0;
 	return guard_display(guard, function, &info) ?: guard_boot_display(guard, function);
 }

@@ -82,7 +82,8 @@ static int look_at_entries(const struct search *search, const char *entries, ssi
 	for (ssize_t at = 0; !error && at < size;) {
 		const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
 
-		error = look_at_file(search, entry->d_name);
+		if (entry->d_name[0] != '.')
+			error = look_at_file(search, entry->d_name);
 		at += entry->d_reclen;
 	}
 	return error;
