@@ -5,6 +5,7 @@
  */
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -169,23 +170,76 @@ void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t
 	put("\"");
 }
 
+/* The functions that are used, one on each line. */
+/* clang-format off */
+#define LIBRARY_SMARTCOLS(each) \
+	each(scols_cell_get_data) \
+	each(scols_free_iter) \
+	each(scols_line_get_cell) \
+	each(scols_line_get_parent) \
+	each(scols_line_get_userdata) \
+	each(scols_line_has_children) \
+	each(scols_line_set_data) \
+	each(scols_line_set_userdata) \
+	each(scols_new_iter) \
+	each(scols_new_table) \
+	each(scols_print_table) \
+	each(scols_table_new_column) \
+	each(scols_table_new_line) \
+	each(scols_table_next_line) \
+	each(scols_unref_table) \
+	each(scols_table_enable_noheadings)
+/* clang-format on */
+
+#define FUNCTION_NAME(name) #name,
+#define FUNCTION(name)      typeof(name) *name;
+
+static const char *const smartcols_names[] = {LIBRARY_SMARTCOLS(FUNCTION_NAME)};
+
+/*
+ * libsmartcols takes as long to load as most commands without a table run, so it is loaded with the
+ * first table.
+ */
+static struct {
+	LIBRARY_SMARTCOLS(FUNCTION)
+} smartcols;
+
+static bool load_smartcols(void)
+{
+	static bool loaded;
+	void *library = loaded ? NULL : dlopen("libsmartcols.so.1", RTLD_LAZY), *function;
+
+	for (size_t i = 0; library && i < ARRAY_SIZE(smartcols_names); i++) {
+		function = dlsym(library, smartcols_names[i]);
+		loaded = function != NULL;
+		if (!loaded)
+			return false;
+		memcpy((void **)&smartcols + i, &function, sizeof(function));
+	}
+	return loaded;
+}
+
 struct table table_open(bool json, const char *name, const struct column *columns, size_t count)
 {
-	struct table table = {scols_new_table(), name, columns, count, json, false};
+	struct table table = {NULL, name, columns, count, json, false};
 
+	if (load_smartcols())
+		table.scols = smartcols.scols_new_table();
 	for (size_t i = 0; i < count && table.scols; i++)
-		if (!scols_table_new_column(table.scols, columns[i].name, 0, columns[i].flags))
+		if (!smartcols.scols_table_new_column(table.scols, columns[i].name, 0,
+						      columns[i].flags))
 			table.incomplete = true;
 	return table;
 }
 
 struct libscols_line *table_row(struct table *table, struct libscols_line *parent)
 {
-	struct libscols_line *line = table->scols ? scols_table_new_line(table->scols, parent)
-						  : NULL;
+	struct libscols_line *line = table->scols
+					     ? smartcols.scols_table_new_line(table->scols, parent)
+					     : NULL;
 
 	if (line)
-		scols_line_set_userdata(line, table);
+		smartcols.scols_line_set_userdata(line, table);
 	else
 		table->incomplete = true;
 	return line;
@@ -201,8 +255,8 @@ void table_cell(struct libscols_line *line, size_t column, const char *format, .
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (*text && scols_line_set_data(line, column, text))
-		((struct table *)scols_line_get_userdata(line))->incomplete = true;
+	if (*text && smartcols.scols_line_set_data(line, column, text))
+		((struct table *)smartcols.scols_line_get_userdata(line))->incomplete = true;
 }
 
 static void write_lines(struct json *json, const char *key, const char *text)
@@ -236,23 +290,37 @@ static void write_cell(struct json *json, const struct column *column, const cha
 static void write_rows(const struct table *table, struct json *json, const char *key,
 		       struct libscols_line *parent)
 {
-	struct libscols_iter *iterator = scols_new_iter(SCOLS_ITER_FORWARD);
+	struct libscols_iter *iterator = smartcols.scols_new_iter(SCOLS_ITER_FORWARD);
 	struct libscols_line *line;
 
 	json_open(json, key, '[');
-	while (iterator && !scols_table_next_line(table->scols, iterator, &line)) {
-		if (scols_line_get_parent(line) != parent)
+	while (iterator && !smartcols.scols_table_next_line(table->scols, iterator, &line)) {
+		if (smartcols.scols_line_get_parent(line) != parent)
 			continue;
 		json_open(json, NULL, '{');
 		for (size_t i = 0; i < table->count; i++)
 			write_cell(json, &table->columns[i],
-				   scols_cell_get_data(scols_line_get_cell(line, i)));
-		if (scols_line_has_children(line))
+				   smartcols.scols_cell_get_data(
+					   smartcols.scols_line_get_cell(line, i)));
+		if (smartcols.scols_line_has_children(line))
 			write_rows(table, json, "children", line);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
-	scols_free_iter(iterator);
+	smartcols.scols_free_iter(iterator);
+}
+
+void table_hide_headings(struct table *table)
+{
+	if (table->scols)
+		smartcols.scols_table_enable_noheadings(table->scols, true);
+}
+
+void table_free(struct table *table)
+{
+	if (table->scols)
+		smartcols.scols_unref_table(table->scols);
+	table->scols = NULL;
 }
 
 static int print(const struct table *table)
@@ -260,7 +328,7 @@ static int print(const struct table *table)
 	struct json json = {0};
 
 	if (!table->json)
-		return scols_print_table(table->scols);
+		return smartcols.scols_print_table(table->scols);
 	json_open(&json, NULL, '{');
 	write_rows(table, &json, table->name, NULL);
 	json_close(&json, '}');
@@ -275,7 +343,9 @@ int table_print(struct table *table)
 	errno = 0;
 	if (table->scols && !table->incomplete)
 		error = print(table) ?: errno == ENOMEM ? -ENOMEM : 0;
-	scols_unref_table(table->scols);
+	if (!load_smartcols())
+		return failed("libsmartcols.so.1", "apt install libsmartcols1", "cannot load it");
+	table_free(table);
 	if (error == -ENOMEM)
 		return out_of_memory();
 	return error ? failed(NULL, NULL, "cannot print: %s", strerror(-error)) : STATUS_DONE;

@@ -48,6 +48,12 @@ struct libscols_line *table_row(struct table *table, struct libscols_line *paren
 __attribute__((format(printf, 3, 4))) void table_cell(struct libscols_line *line, size_t column,
 						      const char *format, ...);
 
+/* The table is printed without its heading. */
+void table_hide_headings(struct table *table);
+
+/* Frees a table that is not printed. */
+void table_free(struct table *table);
+
 /* Prints the table, with its heading when it has rows, and frees it. Returns a status. */
 int table_print(struct table *table);
 

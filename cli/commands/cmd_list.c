@@ -515,8 +515,8 @@ static void open_table(struct list *list)
 			list->columns[i].flags |= SCOLS_FL_TRUNC;
 	}
 	list->table = table_open(list->cli->json, "devices", list->columns, list->shown_count);
-	if (list->table.scols)
-		scols_table_enable_noheadings(list->table.scols, list->no_headings);
+	if (list->no_headings)
+		table_hide_headings(&list->table);
 }
 
 /* Without a terminal, any width fits. */
@@ -567,7 +567,7 @@ static int cmd_list(struct cli *cli)
 	if (!status)
 		status = table_print(&list.table);
 	else
-		scols_unref_table(list.table.scols);
+		table_free(&list.table);
 	free(list.journal);
 	free(list.interfaces);
 	return !status && list.lacking ? STATUS_FAILED : status;
