@@ -97,12 +97,18 @@ int bind_record(struct usrpci_host *host, struct target *target)
 	return journal_write(host, &record);
 }
 
-/* A device that the kernel has not answered about is left alone, with its record. */
+/*
+ * A device that the kernel has not answered about is left alone, with its record, and so is one
+ * that was not to be moved.
+ */
 static int roll_back(struct usrpci_host *host, struct target *target)
 {
 	const char *driver = target->before.driver[0] ? target->before.driver : "no driver";
-	int error = target->stuck ? -EUCLEAN : target_refresh(host, target);
+	int error;
 
+	if (!target->has_override)
+		return 0;
+	error = target->stuck ? -EUCLEAN : target_refresh(host, target);
 	if (!error)
 		error = restore_target(host, target, &target->before, target->new_record);
 	if (error)
@@ -243,6 +249,7 @@ static int add_target(struct usrpci_host *host, struct plan *plan, const struct 
 {
 	struct targets *targets = &plan->targets;
 	struct target *longer, *target;
+	struct usrpci_dev_info info;
 	int error;
 
 	if (targets_find(targets, addr))
@@ -252,10 +259,12 @@ static int add_target(struct usrpci_host *host, struct plan *plan, const struct 
 		return -ENOMEM;
 	targets->list = longer;
 	target = &longer[targets->count];
-	error = target_init(host, addr, target);
+	error = usrpci_dev_lookup(host->ctx, addr, &info) ?: target_look(host, &info, target);
 	target->released = released;
 	if (!error && !released)
 		error = choose_driver(host, plan, target);
+	if (!error && (!is_done(target) || gives_node(plan)))
+		error = target_complete(host, target);
 	targets->count += !error;
 	return error;
 }

@@ -57,6 +57,9 @@ struct usrpci_host {
 /* Whether the host is the running machine rather than a directory that stands for one. */
 bool host_is_live(const struct usrpci_host *host);
 
+/* Counts the huge pages of a size that usrpci has added for any program. */
+int hugepages_ours(struct usrpci_host *host, size_t page_size, size_t *ours);
+
 /* As usrpci_host_hugepages_release(), but no more than so many: what one reservation added. */
 int hugepages_give_back(struct usrpci_host *host, size_t most, size_t page_size, int node);
 

@@ -92,13 +92,8 @@ static int wait_for_kernel(struct usrpci_host *host, const struct target *target
 	return 0;
 }
 
-int target_refresh(struct usrpci_host *host, struct target *target)
+static int report_refresh(struct usrpci_host *host, const struct target *target, int error)
 {
-	int error = wait_for_kernel(host, target);
-
-	if (error)
-		return error;
-	error = read_driver(host, target) ?: read_override(host, target);
 	if (error == -ETIMEDOUT)
 		return refuse(host->ctx, -EBUSY, target->name, "ps -eo pid,stat,wchan:40,args",
 			      "another program is taking it from its driver, or giving it to one, "
@@ -106,18 +101,47 @@ int target_refresh(struct usrpci_host *host, struct target *target)
 	return error ? report(host->ctx, error, target->name, NULL, "cannot read who holds it") : 0;
 }
 
-int target_init(struct usrpci_host *host, const struct usrpci_addr *addr, struct target *target)
+int target_refresh(struct usrpci_host *host, struct target *target)
+{
+	int error = wait_for_kernel(host, target);
+
+	if (error)
+		return error;
+	target->has_override = true;
+	return report_refresh(host, target,
+			      read_driver(host, target) ?: read_override(host, target));
+}
+
+int target_look(struct usrpci_host *host, const struct usrpci_dev_info *info, struct target *target)
 {
 	int error;
 
-	*target = (struct target){0};
-	usrpci_addr_format(addr, target->name);
-	error = usrpci_dev_lookup(host->ctx, addr, &target->info);
+	*target = (struct target){.info = *info};
+	usrpci_addr_format(&info->addr, target->name);
+	error = wait_for_kernel(host, target);
 	if (error)
 		return error;
-	error = target_refresh(host, target);
+	error = report_refresh(host, target, read_driver(host, target));
 	target->before = target->now;
 	return error;
+}
+
+int target_complete(struct usrpci_host *host, struct target *target)
+{
+	int error = report_refresh(host, target, read_override(host, target));
+
+	target->has_override = true;
+	target->before = target->now;
+	return error;
+}
+
+int target_init(struct usrpci_host *host, const struct usrpci_addr *addr, struct target *target)
+{
+	struct usrpci_dev_info info;
+
+	return usrpci_dev_lookup(host->ctx, addr, &info) ?:
+	       target_look(host, &info, target) ?:
+	       target_complete(host, target);
 }
 
 static int refused(struct usrpci_host *host, const struct target *target, int error,

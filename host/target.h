@@ -24,6 +24,7 @@ struct target {
 	bool released;          /* bind.c: a bridge of the group, taken from its driver alone */
 	bool returns;           /* restore gives it back, which has no force */
 	bool new_record;        /* bind.c: the journal's record of it is this call's */
+	bool has_override;      /* driver_override was read too */
 };
 
 /* Devices that move together. */
@@ -36,6 +37,16 @@ struct targets {
 const struct target *targets_find(const struct targets *targets, const struct usrpci_addr *addr);
 
 /* Each of these returns 0 or a negative errno, logged. */
+
+/*
+ * Reads which driver a device has that was looked up. driver_override is not read, which takes a
+ * process, and must be before the device is moved.
+ */
+int target_look(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		struct target *target);
+
+/* Reads driver_override of a target that was only looked at. */
+int target_complete(struct usrpci_host *host, struct target *target);
 
 /* Looks a device up and reads who holds it. */
 int target_init(struct usrpci_host *host, const struct usrpci_addr *addr, struct target *target);

@@ -271,10 +271,11 @@ static int reserve(struct usrpci_host *host, struct selection *selection, size_t
 {
 	size_t spare = available(host, &selection->all, selection->page_size, selection->node);
 	size_t missing = wanted > spare ? wanted - spare : 0;
-	uint64_t memory = meminfo(host, "MemAvailable");
+	uint64_t memory;
 
 	if (!missing)
 		return 0;
+	memory = meminfo(host, "MemAvailable");
 	/* Otherwise the kernel would swap out everything else before it failed. */
 	if (memory && memory / selection->page_size < missing)
 		return out_of_memory(host, selection->page_size, missing, 0);
@@ -324,6 +325,18 @@ int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t
 	int error = page_size ? 0 : default_page_size(host, count, &page_size);
 
 	return error ?: change(host, page_size, node, count, reserve);
+}
+
+int hugepages_ours(struct usrpci_host *host, size_t page_size, size_t *ours)
+{
+	struct pools pools = {0};
+	int error = pools_have_note(host) ? pools_read(host, &pools) : 0;
+
+	*ours = 0;
+	for (int i = 0; !error && i < pools.count; i++)
+		*ours += pools.list[i].page_size == page_size ? pools.list[i].ours : 0;
+	free(pools.list);
+	return error;
 }
 
 int hugepages_give_back(struct usrpci_host *host, size_t most, size_t page_size, int node)

@@ -157,6 +157,11 @@ static int read_note(struct usrpci_host *host, struct pools *pools)
 	return 0;
 }
 
+bool pools_have_note(struct usrpci_host *host)
+{
+	return file_exists(host->ctx, STATE_DIR "/" STATE_NAME);
+}
+
 int pools_write_note(struct usrpci_host *host, const struct pools *pools)
 {
 	const struct resizing *resizing = &pools->resizing;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,7 +26,6 @@
 #include <unistd.h>
 
 #include "broker.h"
-#include "file.h"
 #include "lend/lend.h"
 
 #define LOG_SUBJECT "lend"
@@ -76,26 +76,10 @@ static void set_environment(const struct lend_user *user, int socket)
 	setenv("HOME", user->home, 1);
 }
 
-/*
- * A descriptor that root had open is a privilege too. This comes before the change of user, after
- * which a process may not look into its own /proc.
- */
-static int close_from(const struct usrpci_ctx *ctx, int first, bool on_exec)
+/* A descriptor that root had open is a privilege too. */
+static int close_on_exec(unsigned int first)
 {
-	AUTO_FREE char **names = NULL;
-	int count = dir_list(ctx, &names, "/proc/self/fd");
-
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count; i++) {
-		int fd = atoi(names[i]);
-
-		if (fd >= first && on_exec)
-			fcntl(fd, F_SETFD, FD_CLOEXEC);
-		else if (fd >= first)
-			close(fd);
-	}
-	return 0;
+	return close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) ? -errno : 0;
 }
 
 /*
@@ -135,7 +119,7 @@ static int hide_others(void)
 
 static int prepare(const struct lend *lend)
 {
-	return close_from(lend->host->ctx, STDERR_FILENO + 1, true) ?:
+	return close_on_exec(STDERR_FILENO + 1) ?:
 	       limit_memory(lend) ?:
 	       hide_others() ?:
 	       (lend->nodes ? lend_nodes_make(lend) : 0) ?:
@@ -173,13 +157,13 @@ static void run(struct lend *lend, int socket, int failure)
  * The first process of the namespace. It takes no signal but SIGKILL from outside, and has nothing
  * but the end of a pipe, whose other end goes with the broker. Does not return.
  */
-static void run_first(struct lend *lend, int broker_lives)
+static void run_first(int broker_lives)
 {
 	char none;
 
 	prctl(PR_SET_NAME, "usrpci-first");
 	signal(SIGCHLD, SIG_IGN);
-	if (dup2(broker_lives, STDIN_FILENO) < 0 || close_from(lend->host->ctx, 1, false))
+	if (dup2(broker_lives, STDIN_FILENO) < 0 || close_range(STDOUT_FILENO, ~0U, 0))
 		_exit(1);
 	while (read(STDIN_FILENO, &none, 1) < 0 && errno == EINTR)
 		;
@@ -206,7 +190,7 @@ static int start_first(struct lend *lend)
 	lend->first = fork();
 	if (lend->first == 0) {
 		close(pair[1]);
-		run_first(lend, pair[0]);
+		run_first(pair[0]);
 	}
 	close(pair[0]);
 	/* It is open for as long as this process lives. */
@@ -237,18 +221,13 @@ static pid_t start_program(struct lend *lend, int socket, int *status)
 		      lend->user.name);
 }
 
-/*
- * What this process starts later is to be in its own namespace again. A program that is started
- * again is the same user.
- */
+/* What this process starts later is to be in its own namespace again. */
 pid_t lend_child_start(struct lend *lend, int socket, int *status)
 {
-	int own, error = lend->user.name[0] ? 0 : lend_user_find(lend);
+	int own, error;
 	pid_t program;
 
 	*status = 0;
-	if (error)
-		return error;
 	own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (own < 0 || unshare(CLONE_NEWPID)) {
 		error = report(lend->host->ctx, -errno, NULL, NULL,

@@ -104,14 +104,18 @@ static int look_again(struct lend *lend, struct lend_device *device)
 	return 0;
 }
 
-int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, bool force)
+/*
+ * Returns -EBUSY, logged, when a driver for userspace has the device and a process has it open.
+ * Bind does not look at the uses of a device that it need not move, so this function does.
+ */
+static int check_unused(const struct lend *lend, const struct lend_device *device)
 {
 	struct target target;
-	int error = target_init(host, addr, &target);
+	int error = target_look(lend->host, &device->info, &target);
 
-	if (error || !driver_is_userspace(target.info.driver_kind))
+	if (error || !driver_is_userspace(device->info.driver_kind))
 		return error;
-	return target_is_free(host, &target, NULL, force);
+	return target_is_free(lend->host, &target, NULL, lend->options->bind.force);
 }
 
 /* From here on the device is in the list of devices to give back. */
@@ -150,16 +154,17 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 static int take(struct lend *lend, struct lend_device *device, const struct usrpci_addr *addr)
 {
 	struct usrpci_host *host = lend->host;
-	int error = usrpci_dev_lookup(host->ctx, addr, &device->info) ?: state_lock(host);
+	int error = state_lock(host);
 
 	if (error)
 		return error;
 	usrpci_addr_format(addr, device->name);
-	strcpy(device->driver_before, device->info.driver);
 	device->was_ours = journal_has(host, addr);
 	device->client = LEND_NOBODY;
 	error = lend_note_check(host, addr)
-			?: lend_check_unused(host, addr, lend->options->bind.force);
+			?: usrpci_dev_lookup(host->ctx, addr, &device->info)
+			?: check_unused(lend, device);
+	strcpy(device->driver_before, device->info.driver);
 	if (!error && lend->count == 0)
 		error = lend_broker_register(lend);
 	if (!error)
@@ -296,6 +301,25 @@ static int finish(struct lend *lend, bool started)
 	return error ?: remove_notes(lend);
 }
 
+/* The lock keeps others from the user until a note says whose it is. */
+static int find_user_and_memory(struct lend *lend)
+{
+	int error = state_lock(lend->host);
+
+	if (error)
+		return error;
+	if (!lend->host->options.dry_run)
+		error = lend_user_find(lend);
+	if (!error && needs_memory(lend))
+		error = lend_memory_open(lend);
+	else if (!error && lend->nodes && lend->options->hugepages)
+		error = lend_memory_reserve(lend);
+	else if (!error)
+		error = lend_notes_write(lend);
+	state_unlock(lend->host);
+	return error;
+}
+
 static int prepare(struct lend *lend)
 {
 	const struct usrpci_lend_options *options = lend->options;
@@ -306,10 +330,8 @@ static int prepare(struct lend *lend)
 	lend->page_limit = options->hugepages ? options->hugepages : HUGEPAGES_DEFAULT;
 	if (!error)
 		error = lend_nodes_choose(lend);
-	if (!error && needs_memory(lend))
-		error = lend_memory_open(lend);
-	else if (!error && lend->nodes && options->hugepages)
-		error = lend_memory_reserve(lend);
+	if (!error)
+		error = find_user_and_memory(lend);
 	return error || lend->host->options.dry_run ? error : lend_files_open(lend);
 }
 

@@ -6,6 +6,7 @@
  *
  *	lend.c     takes devices, runs the program, gives them back
  *	user.c     whom the program runs as
+ *	ids.c      a user that nobody else is
  *	child.c    the program's process: no privileges, and then no way to get any
  *	run.c      starts the program and the process that serves it, and waits
  *	serve.c    the protocol (util/broker.h); treats its peers as hostile
@@ -114,6 +115,7 @@ struct lend {
 	unsigned int starts; /* of the program */
 	bool outlived;       /* processes of the run do not end */
 	time_t since;
+	uint64_t started; /* of this process, in clock ticks after boot; 0: not read yet */
 	sigset_t signals_before;
 };
 
@@ -134,10 +136,16 @@ int lend_file_get(struct lend *lend, const struct lend_file *file);
 int lend_file_reset(struct lend *lend, const struct lend_file *file);
 
 /*
- * user.c: decides whom the program runs as, and says so in the notes. Errors, logged: -ENOENT (no
- * such user), -EPERM (root), -EUSERS (none is unused).
+ * user.c: decides whom the program runs as. The lock is held until the notes say who that is.
+ * Errors, logged: -ENOENT (no such user), -EPERM (root), -EUSERS (none is unused).
  */
 int lend_user_find(struct lend *lend);
+
+/*
+ * ids.c: finds a user id that no user, group, process or note has.
+ * -EUSERS when there is none; errors are logged.
+ */
+int lend_id_find(struct usrpci_host *host, unsigned int *id);
 
 /*
  * nodes.c: decides which way the program gets its devices, and says so. -EOPNOTSUPP, logged, where
@@ -227,23 +235,17 @@ int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	      const struct lend_config *config);
 
 /*
- * lend.c: -EBUSY, logged, when a driver for userspace has the device and a process has it open.
- * Bind does not look at the uses of a device that it need not move, so this function does.
- */
-int lend_check_unused(struct usrpci_host *host, const struct usrpci_addr *addr, bool force);
-
-/*
  * holders.c: waits until no process has the device open or mapped. -EBUSY, logged, when one still
  * has it after a while.
  */
 int lend_wait_unheld(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /*
- * memory.c: mounts a place for DMA memory, reserves huge pages for it, and opens lend->memory.
- * Errors are logged.
+ * memory.c: mounts a place for DMA memory, reserves huge pages for it, opens lend->memory, and
+ * writes the notes. Errors are logged.
  */
 int lend_memory_open(struct lend *lend);
-/* Reserves huge pages for a program that takes them by itself. */
+/* Reserves huge pages for a program that takes them by itself, and writes the notes. */
 int lend_memory_reserve(struct lend *lend);
 /* Memory without a page of the program that has ended, for the next one. Errors are logged. */
 int lend_memory_renew(struct lend *lend);

@@ -27,23 +27,17 @@
 
 #define DIRECTORY STATE_DIR "/memory-%s"
 
+/* The notes name the directory already, so that recovery finds it whenever this process is killed. */
 static int mount_own(struct lend *lend)
 {
 	struct usrpci_host *host = lend->host;
 	char options[64];
 	int error;
 
-	snprintf(lend->memory_directory, sizeof(lend->memory_directory), DIRECTORY,
-		 lend->devices[0].name);
+	if (!lend->memory_directory[0])
+		return 0;
 	snprintf(options, sizeof(options), "pagesize=2M,size=%zuM,mode=0700",
 		 lend->page_limit * (LEND_PAGE_SIZE >> 20));
-	/*
-	 * The notes are written first, so that recovery finds the memory whenever this process is
-	 * killed.
-	 */
-	error = lend_notes_write(lend);
-	if (error)
-		return error;
 	error = apply_mount(host, "a place for DMA memory", "hugetlbfs", lend->memory_directory,
 			    options);
 	if (!error)
@@ -53,32 +47,18 @@ static int mount_own(struct lend *lend)
 	return error;
 }
 
-/* Counts all huge pages that usrpci has added for any program. */
-static int count_ours(struct usrpci_host *host, size_t *ours)
-{
-	struct usrpci_hugepages *pools;
-	int count = usrpci_host_hugepages(host, &pools);
-
-	*ours = 0;
-	for (int i = 0; i < count; i++)
-		*ours += pools[i].page_size == LEND_PAGE_SIZE ? pools[i].ours : 0;
-	if (count >= 0)
-		free(pools);
-	return count < 0 ? count : 0;
-}
-
 /* How many pages the kernel adds is known only afterwards; until then the base tells. */
 static int reserve_noted(struct lend *lend)
 {
 	size_t ours;
-	int error = count_ours(lend->host, &ours);
+	int error = hugepages_ours(lend->host, LEND_PAGE_SIZE, &ours);
 
 	if (error)
 		return error;
 	lend->pages = (struct lend_pages){lend->page_limit, (int64_t)ours};
-	error = lend_notes_write(lend)
-			?: usrpci_host_hugepages_reserve(lend->host, lend->page_limit,
-							 LEND_PAGE_SIZE, -1);
+	error = lend_notes_write(lend) ?:
+		mount_own(lend) ?:
+		usrpci_host_hugepages_reserve(lend->host, lend->page_limit, LEND_PAGE_SIZE, -1);
 	lend->pages = (struct lend_pages){error > 0 ? (size_t)error : 0, -1};
 	return error < 0 ? error : lend_notes_write(lend);
 }
@@ -112,8 +92,11 @@ static int open_pages(struct lend *lend)
 
 int lend_memory_open(struct lend *lend)
 {
-	int error = mount_own(lend) ?: lend_memory_reserve(lend);
+	int error;
 
+	snprintf(lend->memory_directory, sizeof(lend->memory_directory), DIRECTORY,
+		 lend->devices[0].name);
+	error = lend_memory_reserve(lend);
 	return error || lend->host->options.dry_run ? error : open_pages(lend);
 }
 
@@ -121,7 +104,7 @@ static int give_back_above(struct usrpci_host *host, struct lend_pages *pages,
 			   int (*write_note)(void *note, struct usrpci_host *host), void *note)
 {
 	size_t ours, left;
-	int error = count_ours(host, &ours);
+	int error = hugepages_ours(host, LEND_PAGE_SIZE, &ours);
 
 	if (error)
 		return error;

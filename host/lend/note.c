@@ -77,10 +77,16 @@ static const char *or_dash(const char *text)
 /* Writes it in hexadecimal, so that an administrator can put it back by hand; "-" for none. */
 static const char *config_text(const struct lend_config *config, char text[CONFIG_SIZE])
 {
+	static const char digits[] = "0123456789abcdef";
+	char *at = text;
+
 	if (!config->saved)
 		return "-";
-	for (size_t i = 0; i < LEND_CONFIG_SIZE; i++)
-		sprintf(text + 2 * i, "%02x", config->bytes[i]);
+	for (size_t i = 0; i < LEND_CONFIG_SIZE; i++) {
+		*at++ = digits[config->bytes[i] >> 4];
+		*at++ = digits[config->bytes[i] & 0xf];
+	}
+	*at = '\0';
 	return text;
 }
 
@@ -120,7 +126,7 @@ int lend_note_write(struct lend *lend, const struct lend_device *device)
 	struct note note = {
 		.addr = device->info.addr,
 		.broker = getpid(),
-		.started = start_time(lend->host, getpid()),
+		.started = lend->started,
 		.program = lend->program,
 		.user = lend->user.uid,
 		.since = (int64_t)lend->since,
@@ -133,6 +139,8 @@ int lend_note_write(struct lend *lend, const struct lend_device *device)
 		.config = device->config,
 	};
 
+	if (!lend->started)
+		lend->started = note.started = start_time(lend->host, note.broker);
 	command = command ? command + 1 : lend->options->argv[0];
 	snprintf(note.first, sizeof(note.first), "%s", lend->devices[0].name);
 	snprintf(note.driver, sizeof(note.driver), "%s", or_dash(device->driver_before));

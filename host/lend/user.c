@@ -6,26 +6,16 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "file.h"
 #include "lend/lend.h"
 #include "numbers.h"
-#include "state.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
-
-/* Between what systemd and Debian give to users and what newuidmap(1) gives to containers. */
-#define FIRST 70000
-#define COUNT 1000
 
 static void set_user(struct lend_user *user, uid_t uid, gid_t gid, const char *name,
 		     const char *home)
@@ -58,52 +48,20 @@ static int find_named(struct usrpci_host *host, const char *name, struct lend_us
 	return 0;
 }
 
-struct running {
-	struct usrpci_host *host;
-	bool taken[COUNT]; /* users of the range that have a process */
-};
-
-static int mark_running(void *data, const char *pid)
+static int find_unused(struct usrpci_host *host, struct lend_user *user)
 {
-	struct running *running = data;
-	char path[PATH_SIZE];
-	struct stat status;
+	unsigned int id;
+	char name[16];
+	int error = lend_id_find(host, &id);
 
-	if (!path_format(running->host->ctx, path, "/proc/%s", pid) && !stat(path, &status) &&
-	    status.st_uid >= FIRST && status.st_uid - FIRST < COUNT)
-		running->taken[status.st_uid - FIRST] = true;
+	if (error)
+		return error;
+	snprintf(name, sizeof(name), "%u", id);
+	set_user(user, id, id, name, "/");
 	return 0;
 }
 
-static bool is_known(unsigned int id)
-{
-	return getpwuid(id) || getgrgid(id);
-}
-
-/* With the lock held, until a note says whose the user is. One that was used lately comes last. */
-static int find_unused(struct usrpci_host *host, struct lend_user *user)
-{
-	struct running running = {.host = host};
-	char name[16];
-	int error = host_each_process(host, mark_running, &running);
-
-	if (error)
-		return report(host->ctx, error, NULL, NULL, "cannot read /proc");
-	for (unsigned int i = 0; i < COUNT; i++) {
-		unsigned int at = ((unsigned int)getpid() + i) % COUNT;
-
-		if (running.taken[at] || lend_note_has_user(host, FIRST + at) ||
-		    is_known(FIRST + at))
-			continue;
-		snprintf(name, sizeof(name), "%u", FIRST + at);
-		set_user(user, FIRST + at, FIRST + at, name, "/");
-		return 0;
-	}
-	return refuse(host->ctx, -EUSERS, NULL, "name one with -u",
-		      "the users %u to %u all exist or have processes", FIRST, FIRST + COUNT - 1);
-}
-
-static int find(struct lend *lend)
+int lend_user_find(struct lend *lend)
 {
 	const char *caller = getenv("SUDO_UID");
 
@@ -112,15 +70,4 @@ static int find(struct lend *lend)
 	if (caller && strcmp(caller, "0"))
 		return find_named(lend->host, caller, &lend->user);
 	return find_unused(lend->host, &lend->user);
-}
-
-int lend_user_find(struct lend *lend)
-{
-	int error = state_lock(lend->host);
-
-	if (error)
-		return error;
-	error = find(lend) ?: lend_notes_write(lend);
-	state_unlock(lend->host);
-	return error;
 }

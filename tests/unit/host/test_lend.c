@@ -180,6 +180,34 @@ static void pages_of_a_broker_that_was_killed_while_it_added_them_go(void **stat
 	assert_int_equal(kernel_pool_total(kernel, 0), 6);
 }
 
+/* Writes a line for each id from first to last; what follows the id is the rest of the line. */
+static void write_ids(struct kernel *kernel, const char *path, unsigned int first,
+		      unsigned int last, const char *rest)
+{
+	static char text[64 * 1024];
+	size_t at = 0;
+
+	for (unsigned int id = first; id <= last; id++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "n%u:x:%u:%s\n", id, id, rest);
+	fixture_text(kernel->fixture, path, text);
+}
+
+static void a_program_gets_a_user_that_nobody_is(void **state)
+{
+	struct kernel *kernel = *state;
+	unsigned int id;
+
+	fixture_text(kernel->fixture, "/etc/nsswitch.conf",
+		     "passwd: files systemd\ngroup: files [SUCCESS=merge] systemd # both\n");
+	write_ids(kernel, "/etc/passwd", 70000, 70499, "100::/:/bin/sh");
+	write_ids(kernel, "/etc/group", 70500, 70998, "");
+	assert_int_equal(lend_id_find(kernel->host, &id), 0);
+	assert_int_equal(id, 70999);
+	write_ids(kernel, "/etc/group", 70500, 70999, "");
+	assert_int_equal(lend_id_find(kernel->host, &id), -EUSERS);
+	assert_logged(kernel->fixture, "all exist or have processes");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
 
 int main(void)
@@ -191,6 +219,7 @@ int main(void)
 		TEST(the_same_device_is_stopped),
 		TEST(pages_are_given_back_once),
 		TEST(pages_of_a_broker_that_was_killed_while_it_added_them_go),
+		TEST(a_program_gets_a_user_that_nobody_is),
 	};
 
 	return cmocka_run_group_tests_name("lend", tests, NULL, NULL);

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Finds a user id that nobody has, for a program that devices are lent to.
+ *
+ * Users are read from the files in /etc. Asking the C library instead loads the modules of
+ * nsswitch.conf(5), which takes longer than all other work before the program starts. It is asked
+ * only where another service than these files may know users of the range: a directory such as
+ * LDAP, or user records of systemd's (https://systemd.io/USER_RECORD).
+ */
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "array.h"
+#include "file.h"
+#include "lend/lend.h"
+
+#define LOG_SUBJECT "lend"
+#include "log.h"
+
+/* Between what systemd and Debian give to users and what newuidmap(1) gives to containers. */
+#define FIRST 70000
+#define COUNT 1000
+
+struct ids {
+	struct usrpci_host *host;
+	bool taken[COUNT];
+};
+
+static void mark(struct ids *ids, unsigned int id)
+{
+	if (id >= FIRST && id - FIRST < COUNT)
+		ids->taken[id - FIRST] = true;
+}
+
+static void mark_users(struct ids *ids, FILE *file)
+{
+	const struct passwd *entry;
+
+	while ((entry = fgetpwent(file))) {
+		mark(ids, entry->pw_uid);
+		mark(ids, entry->pw_gid);
+	}
+}
+
+static void mark_groups(struct ids *ids, FILE *file)
+{
+	const struct group *entry;
+
+	while ((entry = fgetgrent(file)))
+		mark(ids, entry->gr_gid);
+}
+
+/* A file that is missing names nobody. */
+static int mark_file(struct ids *ids, const char *name,
+		     void (*mark_entries)(struct ids *ids, FILE *file))
+{
+	char path[PATH_SIZE];
+	int error = path_format(ids->host->ctx, path, "%s", name);
+	FILE *file = error ? NULL : fopen(path, "re");
+
+	if (!file)
+		return error ? error : errno == ENOENT ? 0 : -errno;
+	errno = 0;
+	mark_entries(ids, file);
+	error = ferror(file) ? -EIO : errno == ENOMEM ? -ENOMEM : 0;
+	fclose(file);
+	return error;
+}
+
+static int mark_files(struct ids *ids)
+{
+	return mark_file(ids, "/etc/passwd", mark_users)
+		       ?: mark_file(ids, "/etc/group", mark_groups);
+}
+
+/* Whether the services of a database, "files systemd # both", are none but these two. */
+static bool are_local(char *services)
+{
+	char *rest = NULL, *word;
+
+	services[strcspn(services, "#\n")] = '\0';
+	word = strtok_r(services, " \t", &rest);
+	for (; word; word = strtok_r(NULL, " \t", &rest))
+		if (strcmp(word, "files") && strcmp(word, "systemd") && word[0] != '[')
+			return false;
+	return true;
+}
+
+static bool are_both_local(FILE *file)
+{
+	char *line = NULL;
+	size_t size = 0;
+	int databases = 0;
+	bool local = true;
+
+	while (getline(&line, &size, file) > 0) {
+		if (strncmp(line, "passwd:", 7) && strncmp(line, "group:", 6))
+			continue;
+		databases++;
+		local = local && are_local(strchr(line, ':') + 1);
+	}
+	free(line);
+	return local && databases == 2;
+}
+
+static bool has_local_services(const struct ids *ids)
+{
+	char path[PATH_SIZE];
+	FILE *file = path_format(ids->host->ctx, path, "/etc/nsswitch.conf") ? NULL
+									     : fopen(path, "re");
+	bool local = file && are_both_local(file);
+
+	if (file)
+		fclose(file);
+	return local;
+}
+
+/*
+ * Where administrators and services put records. systemd's own services know none of the range, and
+ * packages have users of the system's range alone; see its UIDS-GIDS.md.
+ */
+static bool has_user_records(const struct ids *ids)
+{
+	static const char *const places[] = {"/etc/userdb", "/run/userdb", "/run/host/userdb"};
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(ids->host->ctx, &names, "/run/systemd/userdb");
+	bool found = count < 0 && count != -ENOENT;
+
+	for (int i = 0; i < count; i++)
+		found = found || strncmp(names[i], "io.systemd.", 11) != 0;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		found = found || file_exists(ids->host->ctx, "%s", places[i]);
+	return found;
+}
+
+/* Whether a process that this one can see runs as the user. */
+static bool has_processes(unsigned int id)
+{
+	errno = 0;
+	return getpriority(PRIO_USER, id) != -1 || errno != ESRCH;
+}
+
+int lend_id_find(struct usrpci_host *host, unsigned int *id)
+{
+	struct ids ids = {.host = host};
+	int error = mark_files(&ids);
+	bool ask = !error && (!has_local_services(&ids) || has_user_records(&ids));
+
+	if (error)
+		return report(host->ctx, error, NULL, NULL, "cannot read which users there are");
+	/* One that was used lately comes last. */
+	for (unsigned int i = 0; i < COUNT; i++) {
+		*id = FIRST + ((unsigned int)getpid() + i) % COUNT;
+		if (!ids.taken[*id - FIRST] && !has_processes(*id) &&
+		    !lend_note_has_user(host, *id) && !(ask && (getpwuid(*id) || getgrgid(*id))))
+			return 0;
+	}
+	return refuse(host->ctx, -EUSERS, NULL, "name one with -u",
+		      "the users %u to %u all exist or have processes", FIRST, FIRST + COUNT - 1);
+}
