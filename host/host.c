@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libudev.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,8 +46,11 @@ void usrpci_host_close(struct usrpci_host *host)
 {
 	if (!host)
 		return;
-	udev_hwdb_unref(host->hwdb);
-	udev_unref(host->udev);
+	if (host->lib_udev) {
+		host->lib_udev->udev_hwdb_unref(host->hwdb);
+		host->lib_udev->udev_unref(host->udev);
+	}
+	free(host->lib_udev);
 	if (host->kmod)
 		host->lib->kmod_unref(host->kmod);
 	free(host->lib);

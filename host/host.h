@@ -45,6 +45,7 @@ struct usrpci_host {
 	unsigned int lock_depth;
 	struct library_kmod *lib; /* functions of libkmod, loaded when first needed */
 	struct kmod_ctx *kmod;
+	struct library_udev *lib_udev; /* NULL: not loaded yet, or not there */
 	struct udev *udev;
 	struct udev_hwdb *hwdb;
 	bool hwdb_tried;

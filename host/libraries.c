@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Loads libkmod and libmount at run time, see libraries.h.
+ * Loads libkmod, libmount and libudev at run time, see libraries.h.
  */
 
 #include <dlfcn.h>
@@ -14,6 +14,7 @@
 
 static const char *const kmod_names[] = {LIBRARY_KMOD(LIBRARY_NAME)};
 static const char *const mount_names[] = {LIBRARY_MOUNT(LIBRARY_NAME)};
+static const char *const udev_names[] = {LIBRARY_UDEV(LIBRARY_NAME)};
 
 /* The structures are arrays of pointers to functions, in the order of the names. */
 static void *load(const char *file, const char *const *names, size_t count)
@@ -41,4 +42,9 @@ struct library_kmod *library_load_kmod(void)
 struct library_mount *library_load_mount(void)
 {
 	return load("libmount.so.1", mount_names, ARRAY_SIZE(mount_names));
+}
+
+struct library_udev *library_load_udev(void)
+{
+	return load("libudev.so.1", udev_names, ARRAY_SIZE(udev_names));
 }

@@ -2,14 +2,15 @@
 #pragma once
 
 /*
- * libkmod and libmount, loaded when they are first needed, which most commands never do. They bring
- * eight libraries along, libcrypto among them: linked plainly, "usrpci list" of a server with 9
+ * libkmod, libmount and libudev, loaded when they are first needed, which most commands never do.
+ * The first two bring eight libraries along, libcrypto among them: linked plainly, "usrpci list" of a server with 9
  * devices takes 5.6 ms instead of 2.7 (the best of 150 runs of each in turn; processor time 5.6 and
  * 3.0 ms).
  */
 
 #include <libkmod.h>
 #include <libmount.h>
+#include <libudev.h>
 
 /* The functions that are used, one on each line. */
 /* clang-format off */
@@ -39,6 +40,26 @@
 	each(mnt_fs_get_target) \
 	each(mnt_fs_get_devno)
 
+#define LIBRARY_UDEV(each) \
+	each(udev_new) \
+	each(udev_unref) \
+	each(udev_hwdb_new) \
+	each(udev_hwdb_unref) \
+	each(udev_hwdb_get_properties_list_entry) \
+	each(udev_list_entry_get_next) \
+	each(udev_list_entry_get_name) \
+	each(udev_list_entry_get_value) \
+	each(udev_device_unref) \
+	each(udev_device_get_action) \
+	each(udev_device_get_property_value) \
+	each(udev_monitor_new_from_netlink) \
+	each(udev_monitor_unref) \
+	each(udev_monitor_set_receive_buffer_size) \
+	each(udev_monitor_filter_add_match_subsystem_devtype) \
+	each(udev_monitor_enable_receiving) \
+	each(udev_monitor_get_fd) \
+	each(udev_monitor_receive_device)
+
 /* clang-format on */
 
 #define LIBRARY_MEMBER(name) typeof(name) *name;
@@ -52,6 +73,10 @@ struct library_mount {
 	LIBRARY_MOUNT(LIBRARY_MEMBER)
 };
 
+struct library_udev {
+	LIBRARY_UDEV(LIBRARY_MEMBER)
+};
+
 #undef LIBRARY_MEMBER
 
 /*
@@ -60,3 +85,4 @@ struct library_mount {
  */
 struct library_kmod *library_load_kmod(void);
 struct library_mount *library_load_mount(void);
+struct library_udev *library_load_udev(void);

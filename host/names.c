@@ -6,12 +6,12 @@
  */
 
 #include <errno.h>
-#include <libudev.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "host.h"
+#include "libraries.h"
 
 #define LOG_SUBJECT "names"
 #include "log.h"
@@ -21,11 +21,17 @@ static int open_hwdb(struct usrpci_host *host)
 {
 	if (host->hwdb_tried)
 		return 0;
-	host->udev = udev_new();
+	if (!host->lib_udev)
+		host->lib_udev = library_load_udev();
+	if (!host->lib_udev)
+		return report(host->ctx, -ELIBACC, "libudev.so.1", "apt install libudev1",
+			      "cannot load it");
+	if (!host->udev)
+		host->udev = host->lib_udev->udev_new();
 	if (!host->udev)
 		return -ENOMEM;
 	errno = 0;
-	host->hwdb = udev_hwdb_new(host->udev);
+	host->hwdb = host->lib_udev->udev_hwdb_new(host->udev);
 	if (!host->hwdb && errno && errno != ENOENT)
 		return report(host->ctx, -errno, NULL, NULL,
 			      "cannot read udev's hardware database");
@@ -39,15 +45,15 @@ static void copy_value(char *to, size_t size, const char *value)
 		snprintf(to, size, "%s", value);
 }
 
-static void copy_names(struct udev_list_entry *properties, size_t size, char *vendor, char *device,
+static void copy_names(const struct usrpci_host *host, size_t size, char *vendor, char *device,
 		       char *class_name)
 {
-	struct udev_list_entry *entry;
+	const struct library_udev *lib = host->lib_udev;
+	struct udev_list_entry *entry = host->properties;
 
-	udev_list_entry_foreach(entry, properties)
-	{
-		const char *key = udev_list_entry_get_name(entry);
-		const char *value = udev_list_entry_get_value(entry);
+	for (; entry; entry = lib->udev_list_entry_get_next(entry)) {
+		const char *key = lib->udev_list_entry_get_name(entry);
+		const char *value = lib->udev_list_entry_get_value(entry);
 
 		if (!strcmp(key, "ID_VENDOR_FROM_DATABASE"))
 			copy_value(vendor, size, value);
@@ -66,14 +72,16 @@ static void copy_names(struct udev_list_entry *properties, size_t size, char *ve
  *
  * Under UTF-8 the database's pattern matching costs three times as much: fnmatch(3) converts.
  */
-static struct udev_list_entry *find_properties(struct udev_hwdb *hwdb, const char *alias)
+static struct udev_list_entry *find_properties(const struct usrpci_host *host, const char *alias)
 {
+	const struct library_udev *lib = host->lib_udev;
 	locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 	locale_t locale = plain ? uselocale(plain) : (locale_t)0;
-	struct udev_list_entry *properties = udev_hwdb_get_properties_list_entry(hwdb, alias, 0);
+	struct udev_list_entry *properties = lib->udev_hwdb_get_properties_list_entry(host->hwdb,
+										      alias, 0);
 
 	if (!properties)
-		properties = udev_hwdb_get_properties_list_entry(hwdb, alias, 0);
+		properties = lib->udev_hwdb_get_properties_list_entry(host->hwdb, alias, 0);
 	if (plain) {
 		uselocale(locale);
 		freelocale(plain);
@@ -99,8 +107,8 @@ int usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *in
 	/* Many virtual functions have the same ids, so the last result is kept. */
 	if (strcmp(alias, host->alias) != 0) {
 		strcpy(host->alias, alias);
-		host->properties = find_properties(host->hwdb, alias);
+		host->properties = find_properties(host, alias);
 	}
-	copy_names(host->properties, size, vendor, device, class_name);
+	copy_names(host, size, vendor, device, class_name);
 	return 0;
 }

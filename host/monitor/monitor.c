@@ -5,7 +5,6 @@
  */
 
 #include <errno.h>
-#include <libudev.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 
 #include "array.h"
 #include "host.h"
+#include "libraries.h"
 #include "monitor/monitor.h"
 
 #define LOG_SUBJECT "monitor"
@@ -23,6 +23,7 @@ enum { RECEIVE_BYTES = 1 << 20 };
 
 struct usrpci_monitor {
 	struct usrpci_host *host;
+	struct library_udev *lib;
 	struct udev *udev;
 	struct udev_monitor *source;
 	struct monitor_table table;
@@ -141,16 +142,20 @@ static int begin_listening(struct usrpci_monitor *monitor)
 {
 	int error;
 
-	monitor->udev = udev_new();
+	monitor->lib = library_load_udev();
+	if (!monitor->lib)
+		return -ELIBACC;
+	monitor->udev = monitor->lib->udev_new();
 	if (!monitor->udev)
 		return -ENOMEM;
-	monitor->source = udev_monitor_new_from_netlink(monitor->udev, "kernel");
+	monitor->source = monitor->lib->udev_monitor_new_from_netlink(monitor->udev, "kernel");
 	if (!monitor->source)
 		return errno ? -errno : -ENOMEM;
 	/* Only root may exceed the usual limit; others lose events sooner. */
-	udev_monitor_set_receive_buffer_size(monitor->source, RECEIVE_BYTES);
-	error = udev_monitor_filter_add_match_subsystem_devtype(monitor->source, "pci", NULL);
-	return error < 0 ? error : udev_monitor_enable_receiving(monitor->source);
+	monitor->lib->udev_monitor_set_receive_buffer_size(monitor->source, RECEIVE_BYTES);
+	error = monitor->lib->udev_monitor_filter_add_match_subsystem_devtype(monitor->source,
+									      "pci", NULL);
+	return error < 0 ? error : monitor->lib->udev_monitor_enable_receiving(monitor->source);
 }
 
 int usrpci_host_monitor_open(struct usrpci_host *host, struct usrpci_monitor **result)
@@ -180,7 +185,7 @@ int usrpci_host_monitor_open(struct usrpci_host *host, struct usrpci_monitor **r
 
 int usrpci_host_monitor_fd(const struct usrpci_monitor *monitor)
 {
-	return udev_monitor_get_fd(monitor->source);
+	return monitor->lib->udev_monitor_get_fd(monitor->source);
 }
 
 /* After events were lost, the table is read again. */
@@ -198,19 +203,20 @@ static int receive(struct usrpci_monitor *monitor, struct usrpci_event *event)
 	int result;
 
 	errno = 0;
-	device = udev_monitor_receive_device(monitor->source);
+	device = monitor->lib->udev_monitor_receive_device(monitor->source);
 	if (!device)
 		return errno == ENOBUFS ? lost(monitor, event) : 0;
 	result = monitor_event(
 		&monitor->table,
 		&(struct monitor_words){
-			.action = udev_device_get_action(device),
-			.slot = udev_device_get_property_value(device, "PCI_SLOT_NAME"),
-			.id = udev_device_get_property_value(device, "PCI_ID"),
-			.driver = udev_device_get_property_value(device, "DRIVER"),
+			.action = monitor->lib->udev_device_get_action(device),
+			.slot = monitor->lib->udev_device_get_property_value(device,
+									     "PCI_SLOT_NAME"),
+			.id = monitor->lib->udev_device_get_property_value(device, "PCI_ID"),
+			.driver = monitor->lib->udev_device_get_property_value(device, "DRIVER"),
 		},
 		event);
-	udev_device_unref(device);
+	monitor->lib->udev_device_unref(device);
 	return result;
 }
 
@@ -237,8 +243,11 @@ void usrpci_host_monitor_close(struct usrpci_monitor *monitor)
 {
 	if (!monitor)
 		return;
-	udev_monitor_unref(monitor->source);
-	udev_unref(monitor->udev);
+	if (monitor->lib) {
+		monitor->lib->udev_monitor_unref(monitor->source);
+		monitor->lib->udev_unref(monitor->udev);
+	}
+	free(monitor->lib);
 	free(monitor->table.rows);
 	free(monitor);
 }
