@@ -92,7 +92,10 @@ struct backend_ops {
 	/* Vectors of a type that can be enabled; 0 when it can't. */
 	int (*irq_count)(struct usrpci_dev *dev, enum usrpci_irq_type type);
 
-	/* 1 <= count <= irq_count(type); none of the type is enabled. INTx is unmasked. */
+	/*
+	 * 1 <= count <= irq_count(type); none of the type is enabled. INTx is unmasked. A positive
+	 * result, not logged, is how many vectors the machine has left, and none is enabled.
+	 */
 	int (*irq_enable)(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count);
 	int (*irq_disable)(struct usrpci_dev *dev, enum usrpci_irq_type type);
 

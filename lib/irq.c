@@ -81,7 +81,8 @@ static int check_free(struct usrpci_dev *dev, enum usrpci_irq_type type)
 	return 0;
 }
 
-int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
+/* Returns what irq_enable() of the backend returns. */
+static int enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
 {
 	int available, error;
 
@@ -100,6 +101,19 @@ int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 	return error;
 }
 
+static int report_left(struct usrpci_dev *dev, unsigned int count, int result)
+{
+	if (result <= 0)
+		return result;
+	return report(dev->ctx, -ENOSPC, dev->name, "ask for fewer",
+		      "%u vectors were asked for, and the machine has %d left", count, result);
+}
+
+int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
+{
+	return report_left(dev, count, enable(dev, type, count));
+}
+
 int usrpci_irq_enable_best(struct usrpci_dev *dev, unsigned int count, enum usrpci_irq_type *type)
 {
 	static const enum usrpci_irq_type preferred[] = {USRPCI_IRQ_MSIX, USRPCI_IRQ_MSI};
@@ -112,9 +126,13 @@ int usrpci_irq_enable_best(struct usrpci_dev *dev, unsigned int count, enum usrp
 	available = usrpci_irq_count(dev, best);
 	if (available > 0 && count > (unsigned int)available)
 		count = (unsigned int)available;
-	error = usrpci_irq_enable(dev, best, count);
+	error = enable(dev, best, count);
+	if (error > 0 && (unsigned int)error < count) {
+		count = (unsigned int)error;
+		error = enable(dev, best, count);
+	}
 	if (error)
-		return error;
+		return report_left(dev, count, error);
 	*type = best;
 	return (int)count;
 }

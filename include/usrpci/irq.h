@@ -44,7 +44,8 @@ int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigne
 /**
  * Enables the best interrupt that device and backend have: MSI-X, else MSI, else INTx.
  *
- * @count	vectors that the driver can use; if there are fewer, those are enabled
+ * @count	vectors that the driver can use; if the device has fewer, or the machine has fewer
+ *		left, those are enabled
  * @type	stores which type it is
  *
  * Returns how many vectors are enabled. Errors: -EOPNOTSUPP (it has no interrupt at all); those of

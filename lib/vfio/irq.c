@@ -106,9 +106,7 @@ int vfio_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 		return type == USRPCI_IRQ_ERROR ? report_errors(dev) : 0;
 	free_fds(vectors);
 	if (result > 0)
-		return report(dev->ctx, -ENOSPC, dev->name, "ask for fewer",
-			      "%u vectors were asked for, and the machine has %d left", count,
-			      result);
+		return result;
 	return report(dev->ctx, result, dev->name, NULL, "cannot enable %u interrupts", count);
 }
 

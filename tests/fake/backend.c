@@ -257,7 +257,10 @@ static int fake_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, un
 {
 	struct fake *fake = dev->backend;
 	int error = called(fake);
+	int left = (int)fake->model.vectors_left;
 
+	if (!error && left && count > (unsigned int)left)
+		return left;
 	for (unsigned int i = 0; !error && i < count; i++) {
 		fake->vectors[type][i] = eventfd(0, EFD_CLOEXEC);
 		if (fake->vectors[type][i] < 0)

@@ -27,6 +27,7 @@ struct fake_model {
 	unsigned int config_size; /* 0: 256 */
 	unsigned int msi;         /* vectors; the capability is not made */
 	unsigned int msix;
+	unsigned int vectors_left; /* that the machine has; 0: enough */
 	struct fake_bar bars[USRPCI_BARS];
 	size_t dma_size;           /* bytes of DMA memory that can be had; 0: 1 GiB */
 	uint16_t command_fixed;    /* bits of the command register that do not change */

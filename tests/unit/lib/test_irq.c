@@ -214,6 +214,20 @@ static void the_best_interrupt_is_the_newest_with_as_many_vectors_as_there_are(v
 	usrpci_dev_close(intx);
 }
 
+static void the_best_interrupt_has_no_more_vectors_than_the_machine(void **state)
+{
+	static const struct fake_model model = {.irq_pin = 1, .msix = 8, .vectors_left = 5};
+	struct usrpci_dev *other = open_other(&model);
+	enum usrpci_irq_type type;
+
+	assert_int_equal(usrpci_irq_enable(other, USRPCI_IRQ_MSIX, 8), -ENOSPC);
+	assert_logged(*state, "8 vectors were asked for, and the machine has 5 left");
+	assert_int_equal(usrpci_irq_enable_best(other, 8, &type), 5);
+	assert_int_equal(type, USRPCI_IRQ_MSIX);
+	assert_int_equal(usrpci_irq_disable(other, type), 0);
+	usrpci_dev_close(other);
+}
+
 static void a_device_without_interrupts_has_no_best_one(void **state)
 {
 	enum usrpci_irq_type type;
@@ -254,6 +268,7 @@ int main(void)
 		TEST(a_vector_that_is_not_enabled_cannot_be_used),
 		TEST(enabling_that_fails_leaves_it_disabled),
 		TEST(an_interrupt_of_a_device_that_is_gone_ends_the_wait),
+		TEST(the_best_interrupt_has_no_more_vectors_than_the_machine),
 		cmocka_unit_test_setup_teardown(a_device_without_interrupts_says_what_it_lacks,
 						setup_without_pin, teardown),
 		TEST(the_best_interrupt_is_the_newest_with_as_many_vectors_as_there_are),
