@@ -59,9 +59,10 @@ static const char *value_of(const char *uevent, const char *key)
 /*
  * The kernel knows what the header does not say: virtual functions have no ids of their own (PCIe
  * Base, 9.3.4.1), bridges keep the subsystem's in a capability, and a function that does not answer
- * had ids and a class when the kernel found it.
+ * had ids and a class when the kernel found it. One that sleeps is not asked itself.
  */
-static void ask_kernel(const struct usrpci_ctx *ctx, const char *name, struct usrpci_dev_info *info)
+static void ask_kernel(const struct usrpci_ctx *ctx, const char *name, bool without_header,
+		       struct usrpci_dev_info *info)
 {
 	char uevent[512];
 
@@ -70,7 +71,7 @@ static void ask_kernel(const struct usrpci_ctx *ctx, const char *name, struct us
 	sscanf(value_of(uevent, "PCI_ID="), "%hx:%hx", &info->vendor, &info->device);
 	sscanf(value_of(uevent, "PCI_SUBSYS_ID="), "%hx:%hx", &info->subsystem_vendor,
 	       &info->subsystem_device);
-	if (!info->silent)
+	if (!without_header)
 		return;
 	sscanf(value_of(uevent, "PCI_CLASS="), "%x", &info->class_code);
 	if (info->class_code >> 8 == CLASS_PCI_BRIDGE)
@@ -167,6 +168,19 @@ static enum usrpci_driver_kind driver_kind_of(const struct usrpci_ctx *ctx, cons
 }
 
 /*
+ * Whether a device sleeps. A read of its configuration space would wake it, and the ports above it
+ * (pci_config_pm_runtime_get() of Linux).
+ */
+static bool sleeps(const struct usrpci_ctx *ctx, const char *name)
+{
+	char status[16];
+
+	return file_read(ctx, status, sizeof(status), PCI_DEVICES "/%s/power/runtime_status",
+			 name) > 0 &&
+	       !strcmp(status, "suspended");
+}
+
+/*
  * Whether a device that has no file "config" is there nevertheless. One that is being unplugged
  * loses its files first, and its directory soon after; a host made of files does not change.
  */
@@ -183,21 +197,47 @@ static bool stays(const struct usrpci_ctx *ctx, const char *name)
 	return false;
 }
 
-int dev_read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
-		  struct usrpci_dev_info *info)
+static void read_asleep(const struct usrpci_ctx *ctx, const char *name,
+			struct usrpci_dev_info *info)
+{
+	uint64_t revision = 0;
+
+	ask_kernel(ctx, name, true, info);
+	file_read_u64(ctx, &revision, PCI_DEVICES "/%s/revision", name);
+	info->revision = (uint8_t)revision;
+}
+
+static int read_header(const struct usrpci_ctx *ctx, const char *name, uint8_t *irq_line,
+		       struct usrpci_dev_info *info)
 {
 	uint8_t header[PCI_STD_HEADER_SIZEOF];
+	int error = dev_read_header(ctx, name, header);
+
+	if (error)
+		return error == -ENODEV && stays(ctx, name) ? -EBADMSG : error;
+	dev_decode_header(header, info);
+	if (info->silent || info->vendor == 0xffff || info->header_type != PCI_HEADER_TYPE_NORMAL)
+		ask_kernel(ctx, name, info->silent, info);
+	*irq_line = header[PCI_INTERRUPT_LINE];
+	return 0;
+}
+
+int dev_read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr, bool wakes,
+		  struct usrpci_dev_info *info)
+{
 	char name[USRPCI_ADDR_STRLEN];
+	uint8_t irq_line = 0;
+	bool asleep;
 	int error;
 
 	usrpci_addr_format(addr, name);
-	error = dev_read_header(ctx, name, header);
-	if (error)
-		return error == -ENODEV && stays(ctx, name) ? -EBADMSG : error;
 	*info = (struct usrpci_dev_info){.addr = *addr};
-	dev_decode_header(header, info);
-	if (info->silent || info->vendor == 0xffff || info->header_type != PCI_HEADER_TYPE_NORMAL)
-		ask_kernel(ctx, name, info);
+	asleep = !wakes && sleeps(ctx, name);
+	if (asleep)
+		read_asleep(ctx, name, info);
+	error = asleep ? 0 : read_header(ctx, name, &irq_line, info);
+	if (error)
+		return error;
 	info->iommu_group = iommu_group(ctx, name);
 	info->numa_node = numa_node(ctx, name);
 	error = file_link_name(ctx, info->driver, sizeof(info->driver), PCI_DEVICES "/%s/driver",
@@ -205,7 +245,7 @@ int dev_read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
 	if (error)
 		info->driver[0] = '\0';
 	info->driver_kind = driver_kind_of(ctx, name, info->driver);
-	info->irq = kernel_irq(ctx, name, header[PCI_INTERRUPT_LINE], info);
+	info->irq = asleep ? -1 : kernel_irq(ctx, name, irq_line, info);
 	/* A driver that cannot be seen must not pass for none. */
 	return error == -ENOENT ? 0 : error;
 }

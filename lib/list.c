@@ -40,7 +40,7 @@ int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
 		      struct usrpci_dev_info *info)
 {
 	char name[USRPCI_ADDR_STRLEN];
-	int error = dev_read_info(ctx, addr, info);
+	int error = dev_read_info(ctx, addr, true, info);
 
 	return error ? dev_report_lookup(ctx, error, usrpci_addr_format(addr, name)) : 0;
 }
@@ -62,7 +62,7 @@ static size_t read_each(const struct usrpci_ctx *ctx, const struct usrpci_addr *
 	size_t done = 0;
 
 	for (int i = 0; i < count; i++) {
-		int error = dev_read_info(ctx, &addrs[i], &devices[done]);
+		int error = dev_read_info(ctx, &addrs[i], false, &devices[done]);
 
 		done += !error;
 		if (!error || is_gone(error))

@@ -76,6 +76,9 @@ struct usrpci_dev_info {
  * which are logged. The list belongs to the caller, who gives it back with usrpci_dev_list_free().
  * It is NULL after an error.
  *
+ * A device that sleeps (power/runtime_status) is not woken for it: its irq_pin and irq are 0 and -1
+ * then, as unknown.
+ *
  * Returns the number of devices. Errors: -ENOMEM; what opendir(3) says of /sys/bus/pci/devices; why
  * none of the devices can be read.
  */

@@ -136,6 +136,37 @@ static void a_device_that_does_not_answer_is_what_the_kernel_remembers(void **st
 	usrpci_ctx_close(ctx);
 }
 
+/* Without its file "config", a device of which that is read would be missing. */
+static void a_list_wakes_no_device(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev_info *list = NULL, info;
+	struct usrpci_addr addr = {.dev = 3};
+
+	fixture_add(*state, &nic);
+	fixture_text(*state, "/sys/bus/pci/devices/0000:00:03.0/power/runtime_status",
+		     "suspended\n");
+	fixture_text(*state, "/sys/bus/pci/devices/0000:00:03.0/revision", "0x03\n");
+	fixture_text(*state, "/sys/bus/pci/devices/0000:00:03.0/uevent",
+		     "PCI_CLASS=30000\nPCI_ID=10DE:1B80\nPCI_SUBSYS_ID=10DE:119E\n");
+	fixture_remove(*state, "/sys/bus/pci/devices/0000:00:03.0/config");
+	assert_int_equal(usrpci_dev_list(ctx, &list), 1);
+	assert_int_equal(list->vendor, 0x10de);
+	assert_int_equal(list->device, 0x1b80);
+	assert_int_equal(list->subsystem_device, 0x119e);
+	assert_int_equal(list->class_code, 0x030000);
+	assert_int_equal(list->revision, 3);
+	assert_string_equal(list->driver, nic.driver);
+	assert_false(list->silent);
+	assert_int_equal(list->irq_pin, 0);
+	assert_int_equal(list->irq, -1);
+	usrpci_dev_list_free(list);
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), -EBADMSG);
+	fixture_text(*state, "/sys/bus/pci/devices/0000:00:03.0/power/runtime_status", "active\n");
+	assert_int_equal(usrpci_dev_list(ctx, &list), -EBADMSG);
+	usrpci_ctx_close(ctx);
+}
+
 /* What is read of the interrupt of one more network card, by the file irq and the line register. */
 static int irq_of(void **state, const char *driver, const char *file, uint8_t line)
 {
@@ -522,6 +553,7 @@ int main(void)
 		TEST(devices_are_listed_in_the_order_of_their_addresses),
 		TEST(everything_known_of_a_device_is_listed),
 		TEST(a_device_that_does_not_answer_is_what_the_kernel_remembers),
+		TEST(a_list_wakes_no_device),
 		TEST(the_interrupt_of_a_pin_is_the_kernels),
 		TEST(an_interrupt_that_is_not_assigned_yet_is_unknown),
 		TEST(the_kind_of_a_driver_is_known_by_its_name),
