@@ -199,12 +199,10 @@ static int group_attach(struct vfio_iommu *iommu, struct usrpci_dev *dev, struct
 		if (error)
 			return error;
 	}
-	vfio->fd = ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->name);
+	vfio->fd = vfio_open_of_group(dev, group->fd);
 	if (vfio->fd < 0) {
-		error = report(dev->ctx, -errno, dev->name, NULL,
-			       "it cannot be opened through its group %d", group->number);
 		put_group(iommu, group);
-		return error;
+		return vfio->fd;
 	}
 	group->users++;
 	vfio->group = group;
@@ -230,7 +228,8 @@ static int container_open(struct vfio_iommu *iommu)
 	version = ioctl(iommu->fd, VFIO_GET_API_VERSION);
 	if (version == VFIO_API_VERSION && ioctl(iommu->fd, VFIO_CHECK_EXTENSION, type) > 0)
 		return 0;
-	error = report(iommu->ctx, -EOPNOTSUPP, NULL, NULL,
+	error = report(iommu->ctx, -EOPNOTSUPP, NULL,
+		       type == VFIO_TYPE1v2_IOMMU ? "modprobe vfio_iommu_type1" : NULL,
 		       "the kernel's vfio (version %d) has no %s IOMMU", version, iommu->ops->name);
 	close(iommu->fd);
 	return error;

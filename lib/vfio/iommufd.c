@@ -54,6 +54,9 @@ bool vfio_iommufd_usable(struct usrpci_dev *dev)
 	/* A kernel without groups and containers has no other way, and a failure tells why. */
 	if (!file_exists(dev->ctx, "/dev/vfio/vfio") && file_exists(dev->ctx, "/dev/iommu"))
 		return true;
+	/* Before 6.17 a token was taken by way of the group alone. */
+	if (vfio_token())
+		return false;
 	snprintf(path, sizeof(path), VFIO_NODES "/%s", name);
 	return may_open(dev->ctx, path) && may_open(dev->ctx, "/dev/iommu");
 }
@@ -90,6 +93,8 @@ static int report_bind(struct usrpci_dev *dev, int error, const char *name)
 {
 	if (vfio_group_has_strangers(dev))
 		return -EBUSY;
+	if (error == -EACCES)
+		return vfio_report_token(dev);
 	if (error == -EINVAL || error == -EBUSY || error == -EPERM)
 		return report(dev->ctx, -EBUSY, dev->name,
 			      "to see which: fuser -v /dev/vfio/devices/* /dev/vfio/*",

@@ -63,6 +63,14 @@ static bool is_ours(const struct vfio_iommu *iommu, const struct vfio_pci_hot_re
 	return false;
 }
 
+/* The kernel tells 16 bits of a domain, and such a reset stays within one. */
+static uint32_t domain_of(const struct usrpci_dev *dev, uint16_t segment)
+{
+	uint32_t domain = dev->info.addr.domain;
+
+	return (uint16_t)domain == segment ? domain : segment;
+}
+
 /* Logs every function that the reset takes along; refuses when one of them is not ours. */
 static int check_owned(struct usrpci_dev *dev, const struct vfio_pci_hot_reset_info *info)
 {
@@ -72,8 +80,8 @@ static int check_owned(struct usrpci_dev *dev, const struct vfio_pci_hot_reset_i
 
 	for (uint32_t i = 0; i < info->count && i < FUNCTIONS_MAX; i++) {
 		const struct vfio_pci_dependent_device *device = &info->devices[i];
-		struct usrpci_addr addr = {device->segment, device->bus, device->devfn >> 3,
-					   device->devfn & 7};
+		struct usrpci_addr addr = {domain_of(dev, device->segment), device->bus,
+					   device->devfn >> 3, device->devfn & 7};
 
 		usrpci_addr_format(&addr, name);
 		log_info(dev->ctx, dev->name, "the bus reset also resets %s", name);

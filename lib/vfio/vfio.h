@@ -11,6 +11,7 @@
  *	info.c       the kernel's descriptions with capabilities
  *	group.c      a device's file by way of its group and a container: type1, no-IOMMU
  *	iommufd.c    a device's file by way of its own node and iommufd
+ *	token.c      what the kernel wants to hear before it opens a virtual function
  *	domain.c     devices join the context's DMA domain; its memory
  */
 
@@ -67,6 +68,15 @@ bool vfio_iommufd_usable(struct usrpci_dev *dev);
 
 /* Whether kernel drivers hold endpoints of the device's group; logs which. */
 bool vfio_group_has_strangers(struct usrpci_dev *dev);
+
+/* token.c: the token of the environment; NULL: there is none. */
+const char *vfio_token(void);
+
+/* Opens a device of an open group, with the token where there is one. Logs failures. */
+int vfio_open_of_group(struct usrpci_dev *dev, int group);
+
+/* Logs that the kernel wants a token to open this device. Returns -EACCES. */
+int vfio_report_token(struct usrpci_dev *dev);
 
 /* A group that is open. The kernel lets a group be opened once. */
 struct vfio_group {

@@ -9,6 +9,8 @@
 #
 # vm: --iommu --append "hugepages=16" --device edu --nic e1000 --nic e1000e
 # vm: --device pcie-pci-bridge,id=old --device edu,bus=old,addr=1 --nic e1000,bus=old,addr=2
+# vm: --device nvme-subsys,id=s0 --device pcie-root-port,id=rp1,chassis=1
+# vm: --device nvme,serial=vfs,bus=rp1,subsys=s0,sriov_max_vfs=1,max_ioqpairs=4,msix_qsize=5,sriov_vq_flexible=2,sriov_vi_flexible=1
 # case-deadline: 120
 
 edu=0000:00:01.0
@@ -18,6 +20,7 @@ shared_edu=0000:01:01.0
 shared_e1000=0000:01:02.0
 isa=0000:00:1f.0
 sata=0000:00:1f.2
+nvme=0000:02:00.0
 user=nobody
 
 teardown()
@@ -174,4 +177,30 @@ vfio_host@a-device-that-a-program-keeps-is-not-waited-for()
 	wait $keeper || true
 	usrpci restore $edu
 	[ -z "$(driver_of $edu)" ]
+}
+
+# Whoever has the physical function could read what its virtual functions do.
+vfio_host@a-virtual-function-is-opened-with-the-token-of-its-physical-function()
+{
+	local function=0000:02:00.1 token=14d63f20-8445-11ea-8900-1f9ce7d5650d owner
+	local probe=$USRPCI_BUILD/tests/qemu/probe
+	modprobe vfio-pci
+	echo 1 >/sys/module/vfio_pci/parameters/enable_sriov
+	usrpci bind $nvme
+	mkfifo "$scratch/words"
+	USRPCI_VF_TOKEN=$token "$probe" <"$scratch/words" >"$scratch/owner" &
+	owner=$!
+	exec 7>"$scratch/words"
+	echo "open $nvme" >&7
+	wait_for 10 grep -q ok "$scratch/owner"
+	echo 1 >/sys/bus/pci/devices/$nvme/sriov_numvfs
+	usrpci bind $function
+	expect_output 'only with the token that the program of 0000:02:00.0 gave' "$probe" <<<"open $function"
+	expect_output '^ok' env USRPCI_VF_TOKEN=$token "$probe" <<<"open $function"
+	exec 7>&-
+	kill $owner
+	wait $owner || true
+	echo 0 >/sys/bus/pci/devices/$nvme/sriov_numvfs
+	usrpci restore $nvme
+	[ "$(driver_of $nvme)" = nvme ]
 }

@@ -6,15 +6,19 @@
 
 #include <errno.h>
 #include <linux/vfio.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fixture.h"
 #include "vfio/domain.h"
+#include "vfio/vfio.h"
 
 #define MIB         (UINT64_C(1) << 20)
 #define WINDOW_SIZE (256 * MIB)
@@ -380,6 +384,120 @@ static void a_kernel_with_iommufd_alone_is_used_through_it(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+/* What a kernel with vfio answers, in a test that needs no other ioctl; NULL: the kernel is asked. */
+static int (*answer)(unsigned long request, void *argument);
+
+#ifdef __GLIBC__
+typedef unsigned long request_type;
+#else
+typedef int request_type;
+#endif
+
+/* This one in the place of the C library's is called by the library that is tested. */
+int ioctl(int fd, request_type request, ...)
+{
+	void *argument;
+	va_list args;
+	int result;
+
+	va_start(args, request);
+	argument = va_arg(args, void *);
+	va_end(args);
+	if (!answer)
+		return (int)syscall(SYS_ioctl, fd, request, argument);
+	result = answer((unsigned int)request, argument);
+	if (result >= 0)
+		return result;
+	errno = -result;
+	return -1;
+}
+
+#define TOKEN "14d63f20-8445-11ea-8900-1f9ce7d5650d"
+
+/* As vfio_pci_validate_vf_token() of Linux has it. */
+static int virtual_function(unsigned long request, void *name)
+{
+	assert_int_equal(request, VFIO_GROUP_GET_DEVICE_FD);
+	return strcmp(name, "0000:03:00.1 vf_token=" TOKEN) ? -EACCES : 7;
+}
+
+static int whole_device(unsigned long request, void *name)
+{
+	assert_int_equal(request, VFIO_GROUP_GET_DEVICE_FD);
+	return strcmp(name, "0000:03:00.1") ? -EINVAL : 8;
+}
+
+static void a_virtual_function_is_opened_with_its_token(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev dev = {.ctx = ctx, .name = "0000:03:00.1"};
+
+	answer = virtual_function;
+	fixture_link(*state, "/sys/bus/pci/devices/0000:03:00.1/physfn", "../0000:03:00.0");
+	assert_int_equal(vfio_open_of_group(&dev, 5), -EACCES);
+	assert_logged(*state, "only with the token that the program of 0000:03:00.0 gave");
+	assert_logged(*state, "export USRPCI_VF_TOKEN=");
+	setenv("USRPCI_VF_TOKEN", TOKEN, 1);
+	assert_int_equal(vfio_open_of_group(&dev, 5), 7);
+	answer = whole_device;
+	assert_int_equal(vfio_open_of_group(&dev, 5), 8);
+	setenv("USRPCI_VF_TOKEN", "14d63f20", 1);
+	assert_int_equal(vfio_open_of_group(&dev, 5), -EINVAL);
+	assert_logged(*state, "is no UUID");
+	unsetenv("USRPCI_VF_TOKEN");
+	answer = NULL;
+	usrpci_ctx_close(ctx);
+}
+
+/* Another function of a wide domain, of which vfio tells 16 bits. */
+static int other_function(unsigned long request, void *argument)
+{
+	struct vfio_pci_hot_reset_info *info = argument;
+
+	assert_int_equal(request, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO);
+	info->count = 1;
+	info->devices[0] = (struct vfio_pci_dependent_device){
+		.group_id = 4, .segment = 0, .bus = 0xe1, .devfn = 1};
+	return 0;
+}
+
+static void a_bus_reset_names_functions_of_wide_domains(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct vfio_iommu own = {.ctx = ctx};
+	struct vfio_device vfio = {.fd = 5, .iommu = &own};
+	struct usrpci_dev dev = {.ctx = ctx,
+				 .name = "10000:e1:00.0",
+				 .backend = &vfio,
+				 .info.addr = {.domain = 0x10000, .bus = 0xe1}};
+
+	answer = other_function;
+	assert_int_equal(vfio_reset(&dev, USRPCI_RESET_BUS), -EPERM);
+	assert_logged(*state, "10000:e1:00.1");
+	answer = NULL;
+	usrpci_ctx_close(ctx);
+}
+
+static int few_vectors(unsigned long request, void *set)
+{
+	assert_int_equal(request, VFIO_DEVICE_SET_IRQS);
+	return ((struct vfio_irq_set *)set)->count > 3 ? 3 : 0;
+}
+
+static void the_vectors_that_the_machine_has_left_are_told(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct vfio_device vfio = {.fd = 5};
+	struct usrpci_dev dev = {.ctx = ctx, .name = "0000:03:00.1", .backend = &vfio};
+
+	answer = few_vectors;
+	assert_int_equal(vfio_irq_enable(&dev, USRPCI_IRQ_MSIX, 8), 3);
+	assert_int_equal(vfio_irq_enable(&dev, USRPCI_IRQ_MSIX, 3), 0);
+	assert_int_equal(vfio_irq_disable(&dev, USRPCI_IRQ_MSIX), 0);
+	answer = NULL;
+	usrpci_ctx_close(ctx);
+}
+
 static void capabilities_are_found_in_their_chain(void **state)
 {
 	struct description info = {{0}};
@@ -428,6 +546,9 @@ int main(void)
 		cmocka_unit_test(capabilities_are_found_in_their_chain),
 		ON_HOST(drivers_that_keep_vfio_from_a_group_are_named),
 		ON_HOST(an_isa_bridge_in_the_group_is_to_be_unbound),
+		ON_HOST(a_virtual_function_is_opened_with_its_token),
+		ON_HOST(a_bus_reset_names_functions_of_wide_domains),
+		ON_HOST(the_vectors_that_the_machine_has_left_are_told),
 		ON_HOST(a_kernel_with_iommufd_alone_is_used_through_it),
 		cmocka_unit_test(a_chain_that_makes_no_sense_ends),
 	};
