@@ -5,6 +5,7 @@
  */
 
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "number.h"
 #include "output.h"
 #include "commands/registers.h"
+
+#define STATE_D3HOT 3
 
 static const struct option_spec bar_options[] = {
 	{'f', "force", NULL, "access it although a kernel driver holds the device"},
@@ -90,6 +93,22 @@ static int parse_place(struct cli *cli, char **words, struct place *place)
 	return register_offset(cli, words[1], &place->offset, &place->width);
 }
 
+/* The kernel lets a device sleep that has a driver for userspace, and no program. */
+static int check_awake(struct usrpci_dev *dev)
+{
+	const char *name = usrpci_dev_name(dev);
+	int cap = usrpci_cap_find(dev, USRPCI_CAP_POWER);
+	uint16_t control;
+	char hint[96];
+
+	if (cap < 0 || usrpci_config_read16(dev, (unsigned int)cap + PCI_PM_CTRL, &control) ||
+	    (control & PCI_PM_CTRL_STATE_MASK) != STATE_D3HOT)
+		return STATUS_DONE;
+	snprintf(hint, sizeof(hint), "echo on > /sys/bus/pci/devices/%s/power/control", name);
+	return failed(name, hint,
+		      "it sleeps (D3hot): its registers read as ones, and what is written is lost");
+}
+
 /* Maps only what is needed. The mapping ends with the device. */
 static int map(struct access *access, const struct place *place, uint64_t size,
 	       struct usrpci_bar *mapped)
@@ -105,8 +124,9 @@ static int map(struct access *access, const struct place *place, uint64_t size,
 		return failed(name, ".b, .w or .l makes the access narrower",
 			      "offset 0x%" PRIx64 " is not aligned to %u bytes", place->offset,
 			      place->width);
-	return status_of(
-		usrpci_bar_map_range(access->dev, place->bar, place->offset, size, mapped));
+	return check_awake(access->dev)
+		       ?: status_of(usrpci_bar_map_range(access->dev, place->bar, place->offset,
+							 size, mapped));
 }
 
 /* Begins the object that is the result of an action. */
