@@ -175,6 +175,23 @@ static int guard_mounts(const struct disk_tables *tables, const struct leaf *dis
 	return error;
 }
 
+/* The table of mounts names one disk of a Btrfs, and sysfs all of them. */
+static int guard_btrfs(const struct disk_tables *tables, const struct leaf *disk)
+{
+	struct usrpci_host *host = tables->guard->host;
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(host->ctx, &names, "/sys/fs/btrfs");
+
+	for (int i = 0; i < count; i++)
+		if (file_exists(host->ctx, "/sys/fs/btrfs/%s/devices/%s", names[i], disk->name))
+			return use_add(tables->guard, disk, USRPCI_USE_HOLDER, disk->name,
+				       "%s is a part of the Btrfs %s, which is mounted", disk->name,
+				       names[i])
+				       ?: use_cure(tables->guard,
+						   "findmnt -t btrfs # then umount %s", names[i]);
+	return count == -ENOMEM ? count : 0;
+}
+
 static int guard_disk(const struct disk_tables *tables, const struct leaf *disk,
 		      unsigned int depth);
 
@@ -225,8 +242,11 @@ static int guard_holders(const struct disk_tables *tables, const struct leaf *di
 
 static int guard_disk(const struct disk_tables *tables, const struct leaf *disk, unsigned int depth)
 {
+	size_t before = tables->guard->count;
 	int error = guard_mounts(tables, disk);
 
+	if (!error && tables->guard->count == before)
+		error = guard_btrfs(tables, disk);
 	return error || depth == DEPTH_MAX ? error : guard_holders(tables, disk, depth);
 }
 

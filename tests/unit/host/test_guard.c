@@ -271,6 +271,27 @@ static void a_partition_of_a_multipath_disk_is_in_use(void **state)
 	assert_use(kernel, TWIN, USRPCI_USE_MOUNT, "nvme4n1p2 is mounted on /");
 }
 
+/* The table of mounts has the other one. */
+static void the_second_disk_of_a_btrfs_is_in_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, 0x010802, "nvme", NULL);
+	add_member(kernel, "block", "nvme4n1", "pci0000:00/" TWIN "/nvme/nvme4");
+	fixture_text(kernel->fixture, "/sys/fs/btrfs/features/raid1c34", "0\n");
+	assert_int_equal(count_uses(kernel, TWIN), 0);
+	fixture_link(kernel->fixture,
+		     "/sys/fs/btrfs/0f1e2d3c-8445-11ea-8900-1f9ce7d5650d/devices/nvme4n1",
+		     "../../../../class/block/nvme4n1");
+	assert_use(kernel, TWIN, USRPCI_USE_HOLDER,
+		   "nvme4n1 is a part of the Btrfs 0f1e2d3c-8445-11ea-8900-1f9ce7d5650d, which is "
+		   "mounted");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "22 1 0:8 / /data rw,relatime - btrfs /dev/nvme4n1 rw\n");
+	assert_use(kernel, TWIN, USRPCI_USE_MOUNT, "nvme4n1 is mounted on /data");
+	assert_int_equal(count_uses(kernel, TWIN), 1);
+}
+
 static void a_network_that_cannot_be_read_counts_as_in_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -854,6 +875,7 @@ int main(void)
 		TEST(a_disk_of_nvme_over_fibre_channel_is_seen),
 		TEST(what_uses_a_function_below_uses_the_function),
 		TEST(a_partition_of_a_multipath_disk_is_in_use),
+		TEST(the_second_disk_of_a_btrfs_is_in_use),
 		TEST(a_network_that_cannot_be_read_counts_as_in_use),
 		TEST(a_mounted_disk_is_in_use),
 		TEST(a_mounted_partition_is_in_use),
