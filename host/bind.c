@@ -28,6 +28,8 @@
 #define LOG_SUBJECT "bind"
 #include "log.h"
 
+#define CLASS_EHCI 0x0c0320
+
 /* A bind: the devices, and the decisions from the options. */
 struct plan {
 	const struct usrpci_bind_options *options;
@@ -291,6 +293,22 @@ static int add_group(struct usrpci_host *host, struct plan *plan, const struct t
 	return error;
 }
 
+/*
+ * The slow devices at the ports of an EHCI controller belong to functions beside it, its companions;
+ * none of them may leave before it.
+ */
+static void move_ehci_first(struct targets *targets)
+{
+	for (size_t i = 1; i < targets->count; i++) {
+		struct target target = targets->list[i];
+
+		if (target.info.class_code != CLASS_EHCI)
+			continue;
+		memmove(&targets->list[1], &targets->list[0], i * sizeof(target));
+		targets->list[0] = target;
+	}
+}
+
 static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count,
 		     struct plan *plan)
 {
@@ -301,6 +319,7 @@ static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 	count = plan->options->whole_group ? plan->targets.count : 0;
 	for (size_t i = 0; !error && i < count; i++)
 		error = add_group(host, plan, &plan->targets.list[i]);
+	move_ehci_first(&plan->targets);
 	return error;
 }
 

@@ -153,6 +153,8 @@ static int refused(struct usrpci_host *host, const struct target *target, int er
 		hint = "run as root";
 	else if (error == -EROFS)
 		hint = "/sys is mounted read-only, as in a container: run on the host itself";
+	else if (error == -ENOENT && !strcmp(file, "driver_override"))
+		hint = "Linux has it for PCI devices since 3.16";
 	return report(host->ctx, error, target->name, hint, "cannot %s (%s)", what, file);
 }
 

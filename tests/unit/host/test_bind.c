@@ -803,6 +803,45 @@ static void a_whole_group_goes_together_and_comes_back_one_by_one(void **state)
 	assert_driver(kernel, TWIN, "e1000");
 }
 
+static void add_usb(struct kernel *kernel, const char *addr, uint32_t class_code,
+		    const char *driver)
+{
+	struct fixture_device device = {.addr = addr,
+					.vendor = 0x8086,
+					.device = 0x2934,
+					.class_code = class_code,
+					.irq_pin = 1,
+					.driver = driver,
+					.iommu_group = "7"};
+	char path[128];
+
+	fixture_add(kernel->fixture, &device);
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", addr);
+	fixture_text(kernel->fixture, path, "(null)\n");
+}
+
+/* Its ports' slow devices are driven by the functions beside it. */
+static void ehci_leaves_its_driver_before_its_companions(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.whole_group = true};
+	struct usrpci_addr addr = address("0000:00:1d.1");
+	const char *companion, *ehci;
+
+	kernel_driver(kernel, "vfio-pci");
+	add_usb(kernel, "0000:00:1d.0", 0x0c0300, "uhci_hcd");
+	add_usb(kernel, "0000:00:1d.1", 0x0c0300, "uhci_hcd");
+	add_usb(kernel, "0000:00:1d.7", 0x0c0320, "ehci-pci");
+	fixture_text(kernel->fixture, "/sys/kernel/iommu_groups/7/type", "DMA\n");
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+	assert_driver(kernel, "0000:00:1d.0", "vfio-pci");
+	assert_driver(kernel, "0000:00:1d.7", "vfio-pci");
+	ehci = strstr(kernel->shown, "echo 0000:00:1d.7 > ");
+	companion = strstr(kernel->shown, "echo 0000:00:1d.1 > ");
+	assert_true(ehci && ehci < companion);
+	assert_true(companion < strstr(kernel->shown, "echo 0000:00:1d.0 > "));
+}
+
 static void add_isa_bridge(struct kernel *kernel)
 {
 	struct fixture_device bridge = {.addr = PORT,
@@ -814,6 +853,22 @@ static void add_isa_bridge(struct kernel *kernel)
 
 	fixture_add(kernel->fixture, &bridge);
 	fixture_text(kernel->fixture, OVERRIDE(PORT), "(null)\n");
+}
+
+/* An id that is written to new_id would capture each device of its kind, also those to come. */
+static void a_kernel_that_cannot_be_told_which_driver_to_take_is_left_alone(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, "e1000", 1, NULL);
+	fixture_remove(kernel->fixture, OVERRIDE(NIC));
+	assert_int_not_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_logged(kernel->fixture, "cannot choose its driver (driver_override)");
+	assert_logged(kernel->fixture, "Linux has it for PCI devices since 3.16");
+	assert_null(strstr(kernel->shown, "new_id"));
+	assert_driver(kernel, NIC, "e1000");
+	assert_driver(kernel, TWIN, "e1000");
+	assert_int_equal(journal_count(kernel), 0);
 }
 
 /* vfio cannot drive it, but its driver keeps vfio from the group. */
@@ -1127,6 +1182,8 @@ int main(void)
 		TEST(vfio_without_an_iommu_is_taken_at_its_word),
 		TEST(vfio_is_the_default_behind_an_iommu_and_strangers_are_named),
 		TEST(a_whole_group_goes_together_and_comes_back_one_by_one),
+		TEST(ehci_leaves_its_driver_before_its_companions),
+		TEST(a_kernel_that_cannot_be_told_which_driver_to_take_is_left_alone),
 		TEST(an_isa_bridge_of_the_group_is_released_and_restored),
 		TEST(an_isa_bridge_whose_watchdog_is_fed_is_not_released),
 		TEST(a_group_is_rolled_back_as_a_whole),
