@@ -127,13 +127,23 @@ static int find_by_class(struct usrpci_ctx *ctx, const char *name, struct usrpci
 		      "no device, interface or disk has this name");
 }
 
+/* "/sys/bus/pci/devices/0000:03:00.0", and udev's "pci-0000:03:00.0", are pasted as they stand. */
+static int parse_address(const char *name, struct usrpci_addr *addr)
+{
+	if (!strncmp(name, "/sys/", strlen("/sys/")))
+		name = strrchr(name, '/') + 1;
+	else if (!strncmp(name, "pci-", strlen("pci-")))
+		name += strlen("pci-");
+	return usrpci_addr_parse(name, addr);
+}
+
 int usrpci_dev_find(struct usrpci_ctx *ctx, const char *name, struct usrpci_addr *result)
 {
 	struct usrpci_addr addr = {0};
 	unsigned int vendor, device;
 	int error;
 
-	if (usrpci_addr_parse(name, &addr) == 0)
+	if (parse_address(name, &addr) == 0)
 		error = find_address(ctx, name, &addr);
 	else if (parse_ids(name, &vendor, &device))
 		error = find_ids(ctx, name, vendor, device, &addr);

@@ -93,8 +93,9 @@ int usrpci_dev_lookup(struct usrpci_ctx *ctx, const struct usrpci_addr *addr,
 		      struct usrpci_dev_info *info);
 
 /**
- * Finds the device that a name means: an address, full or short; a network interface ("eth1"); a
- * block device or partition ("nvme0n1", "/dev/sda1"); "vendor:device" in hexadecimal ("8086:100e").
+ * Finds the device that a name means: an address, full or short, or at the end of its path in /sys,
+ * or as udev's "pci-0000:03:00.0"; a network interface ("eth1"); a block device or partition
+ * ("nvme0n1", "/dev/sda1"); "vendor:device" in hexadecimal ("8086:100e").
  *
  * Errors: -EINVAL (not a name of any of these forms); -ENODEV (no such device); -ENOTUNIQ (several
  * devices have this vendor and device id, or are paths to this disk); -ENOTSUP (the interface or

@@ -433,6 +433,9 @@ static void a_device_is_found_by_its_address_long_or_short(void **state)
 	add_host(*state);
 	assert_finds(*state, "0000:02:00.0", disk.addr);
 	assert_finds(*state, "02:00.0", disk.addr);
+	assert_finds(*state, "/sys/bus/pci/devices/0000:02:00.0", disk.addr);
+	assert_finds(*state, "pci-0000:02:00.0", disk.addr);
+	assert_find_fails(*state, "/sys/bus/pci/devices/", -EINVAL);
 	assert_find_fails(*state, "02:00.1", -ENODEV);
 	assert_logged(*state, "0000:02:00.1");
 }
