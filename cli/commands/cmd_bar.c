@@ -124,9 +124,8 @@ static int map(struct access *access, const struct place *place, uint64_t size,
 		return failed(name, ".b, .w or .l makes the access narrower",
 			      "offset 0x%" PRIx64 " is not aligned to %u bytes", place->offset,
 			      place->width);
-	return check_awake(access->dev)
-		       ?: status_of(usrpci_bar_map_range(access->dev, place->bar, place->offset,
-							 size, mapped));
+	return status_of(usrpci_bar_map_range(access->dev, place->bar, place->offset, size, mapped))
+		       ?: check_awake(access->dev);
 }
 
 /* Begins the object that is the result of an action. */

@@ -164,15 +164,33 @@ static void check_node(struct usrpci_host *host, const struct usrpci_dev_info *i
 		check_consent(findings);
 }
 
+/* A device that is in use, or cannot work, is refused by the command that gives it a driver. */
+static void bind_last(struct findings *findings, size_t driver)
+{
+	static const char when[] = " # when what is missing below is mended";
+	bool missing = false;
+	char *cure;
+
+	for (size_t i = driver + 1; i < findings->count; i++)
+		missing |= findings->list[i].state == USRPCI_CHECK_MISSING;
+	if (!missing || driver >= findings->count)
+		return;
+	cure = findings->list[driver].cure;
+	if (!strncmp(cure, "usrpci bind ", strlen("usrpci bind ")))
+		strncat(cure, when, sizeof(findings->list->cure) - strlen(cure) - 1);
+}
+
 void check_device(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		  struct findings *findings)
 {
+	size_t driver = findings->count;
 	char name[USRPCI_ADDR_STRLEN];
 
 	usrpci_addr_format(&info->addr, name);
 	check_driver(info, name, findings);
 	check_uses(host, info, name, findings);
 	check_hardware(host, info, findings);
+	bind_last(findings, driver);
 	check_translation(host, info, name, findings);
 	check_node(host, info, name, findings);
 }

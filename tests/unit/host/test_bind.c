@@ -1028,6 +1028,21 @@ static void a_user_is_for_vfio_alone(void **state)
 	assert_int_equal(kernel->changes, 0);
 }
 
+/* The cure of such a use is the forced bind itself. */
+static void a_hint_names_force_once(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, "nvme", 1, NULL);
+	fixture_link(kernel->fixture,
+		     "/sys/devices/pci0000:00/" NIC "/pci10000:e0/" TWIN "/subsystem",
+		     "../../../../../bus/pci");
+	assert_int_equal(bind_to(kernel, NIC, NULL), -EBUSY);
+	assert_logged(kernel->fixture, TWIN " is below it, and vanishes with its driver");
+	assert_logged(kernel->fixture, "usrpci bind --force " NIC " # once nothing uses " TWIN);
+	assert_null(strstr(kernel->fixture->log, "takes it nevertheless"));
+}
+
 static void a_device_in_use_is_refused_unless_forced(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1193,6 +1208,7 @@ int main(void)
 		TEST(members_of_a_group_that_are_named_together_are_no_strangers),
 		TEST(a_user_gets_the_group_and_the_node_is_put_back),
 		TEST(a_user_is_for_vfio_alone),
+		TEST(a_hint_names_force_once),
 		TEST(a_device_in_use_is_refused_unless_forced),
 		TEST(a_program_on_vfio_is_not_torn_off_even_by_force),
 		TEST(a_lent_device_comes_back_though_its_record_is_gone),
