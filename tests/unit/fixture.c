@@ -332,3 +332,14 @@ void assert_logged(struct fixture *fixture, const char *text)
 	if (!strstr(fixture->log, text))
 		fail_msg("the log lacks \"%s\":\n%s", text, fixture->log);
 }
+
+bool is_qemu_missing(void)
+{
+	return system("command -v \"${USRPCI_QEMU:-qemu-system-x86_64}\" >/dev/null") != 0;
+}
+
+int skip_all(const char *reason)
+{
+	printf("1..0 # SKIP %s\n", reason);
+	return 0;
+}

@@ -77,4 +77,15 @@ struct usrpci_ctx *fixture_ctx(struct fixture *fixture);
 /* The log has a message with this text in it. */
 void assert_logged(struct fixture *fixture, const char *text);
 
+/* Whether no QEMU is installed whose devices could be opened. */
+bool is_qemu_missing(void);
+
+/* Says why none of the tests is run, which is a success. cmocka's skip() is a failure in TAP. */
+int skip_all(const char *reason);
+
+/* What main() of a program of tests returns that need QEMU. */
+#define run_tests_on_qemu(tests)                                                       \
+	(is_qemu_missing() ? skip_all("QEMU is not installed; make check installs it") \
+			   : cmocka_run_group_tests(tests, NULL, NULL))
+
 #endif

@@ -337,19 +337,6 @@ static void qemus_disk_works_by_intx_with_several_queues(void **state)
 		(struct usrpci_vblk_options){.queues = 4, .depth = 256});
 }
 
-static bool is_qemu_missing(void)
-{
-	struct usrpci_dev *dev = NULL;
-	struct usrpci_ctx *ctx;
-	int error = usrpci_ctx_open(NULL, &ctx);
-
-	if (!error)
-		error = usrpci_dev_open(ctx, "qemu:edu", &dev);
-	usrpci_dev_close(dev);
-	usrpci_ctx_close(ctx);
-	return error == -ENOENT;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)

@@ -94,18 +94,6 @@ static inline unsigned int messages(const struct fixture *fixture)
 	return count;
 }
 
-/* What main() returns: the result of the tests, or success with the reason why none was run. */
-#define run_tests_on_qemu(tests) (qemu_missing() ? 0 : cmocka_run_group_tests(tests, NULL, NULL))
-
-static inline bool qemu_missing(void)
-{
-	bool missing = system("command -v \"${USRPCI_QEMU:-qemu-system-x86_64}\" >/dev/null") != 0;
-
-	if (missing)
-		printf("1..0 # SKIP qemu-system-x86_64 is not installed\n");
-	return missing;
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 #endif
