@@ -9,6 +9,7 @@
 #	make check-debian13   all of it in a root with Debian 13, virtual machines included
 #	make check-arm64   all suites in Arm machines
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
+#	make check-lend     programs, brokers and recoveries are killed at each moment, KILLS=100 times under load
 #	make check-serve    500 kills of the driver of a disk that is served, while fio verifies
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
 #	make check-faults   kills, failed calls and allocations, at every point of every command; hours
@@ -28,6 +29,8 @@ MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 JOBS := $(shell nproc)
 # Of fuzz.
 HOURS ?= 1
+# Of check-lend.
+KILLS ?= 100
 # Of check-rump.
 PINGS ?= 5000
 BYTES ?= 67108864
@@ -52,7 +55,7 @@ CHECK_DEB_PACKAGES := $(DEB_PACKAGES) mmdebstrap autopkgtest
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl \
 	fio nbdkit nbdkit-plugin-dev qemu-utils qemu-block-extra
 
-.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-serve fuzz demo \
+.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-lend check-serve fuzz demo \
 	demo-reincarnation first-driver bench deb check-deb install lint analyze format clean
 all: packages-BUILD build
 
@@ -109,6 +112,12 @@ check-rump: packages-CHECK build
 # The last lines say how many points there were, and "N passed, N failed, N skipped".
 check-faults: packages-CHECK build
 	@USRPCI_BUILD=$(abspath $(BUILD)) tests/faults/all
+
+# "check" has a few of the moments and kills.
+check-lend: packages-CHECK build
+	@status=0 && for suite in lend_end lend_run_vfio; do \
+		USRPCI_KILLS=$(KILLS) USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/suites/$$suite.sh || status=1; \
+	done; exit $$status
 
 fuzz: packages-CHECK $(BUILD)/build.ninja
 	@USRPCI_BUILD=$(abspath $(BUILD)) tests/fuzz/long $(HOURS)

@@ -4,7 +4,7 @@
 # lib_lend.sh: what the suites of "usrpci run" share; sourced by them. They set nic, edu and, for two
 # NICs that are connected with each other, wire and peer.
 #
-# USRPCI_KILLS=1000 USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/suites/lend_end.sh is the long run.
+# make check-lend is the long run: USRPCI_KILLS says how many kills, and that each moment is tried.
 
 examples=$USRPCI_BUILD/examples
 drive=$USRPCI_BUILD/tests/qemu/lend_drive
@@ -118,6 +118,12 @@ drive_edu()
 	wait_for 20 test -e /tmp/lend_drive
 }
 
+# moments FEW ALL: at which of its moments a command is killed here; ALL of them in the long run.
+moments()
+{
+	[ -n "${USRPCI_KILLS:-}" ] && echo "$2" || echo "$1"
+}
+
 # kill_program NAME: at a moment between 10 and 100 ms from now; then no DMA may be under way.
 kill_program()
 {
@@ -158,9 +164,7 @@ stop_a_nic_without_reset()
 # has_interrupts N: more than that came from a lent device.
 has_interrupts()
 {
-	usrpci --json ps | python3 -c "
-import json, sys
-sys.exit(not any(lent['irqs'] > $1 for lent in json.load(sys.stdin)['lent']))"
+	usrpci --json ps | jq -e "any(.lent[]; .irqs > $1)"
 }
 
 # The other end floods the NIC with broadcasts, and answers what it sends.

@@ -147,7 +147,7 @@ lend_run@shows-who-has-what()
 	wait_for 20 is_lent "$nic"
 	usrpci ps | tee "$scratch/ps"
 	grep -q "^$edu .*lent *sleep" "$scratch/ps"
-	usrpci --json ps | python3 -m json.tool >/dev/null
+	usrpci --json ps | jq -e . >/dev/null
 	expect_fail 5 "it is lent to sleep" usrpci bind "$edu" --driver none
 	kill -TERM "$broker"
 	wait "$broker" || true

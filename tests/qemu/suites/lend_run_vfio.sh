@@ -33,12 +33,12 @@ lend_run_vfio@lends-a-nic-whose-driver-works-again-afterwards()
 
 lend_run_vfio@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-to-memory()
 {
-	kill_while_edu_writes "${USRPCI_KILLS:-3}"
+	kill_while_edu_writes "${USRPCI_KILLS:-2}"
 }
 
 lend_run_vfio@takes-a-nic-back-from-a-program-that-is-killed-while-it-receives()
 {
-	kill_while_nic_receives "${USRPCI_KILLS:-3}"
+	kill_while_nic_receives "${USRPCI_KILLS:-2}"
 	expect_output "lost: 0" usrpci -q run "$nic" -- "$examples/ping" -c 3 -i 0.1 "$nic"
 	works_with_its_kernel_driver "$nic"
 }
