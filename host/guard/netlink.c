@@ -10,6 +10,7 @@
  */
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -254,6 +255,17 @@ static int dump(struct mnl_socket *socket, uint16_t type, size_t size, mnl_cb_t 
 	return ask(socket, new_request(buffer, type, NLM_F_DUMP, size), parse, data);
 }
 
+/* Without statistics, which a driver may have to read from its card. */
+static int dump_links(struct mnl_socket *socket, mnl_cb_t parse, void *data)
+{
+	char buffer[256];
+	struct nlmsghdr *request = new_request(buffer, RTM_GETLINK, NLM_F_DUMP,
+					       sizeof(struct ifinfomsg));
+
+	mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return ask(socket, request, parse, data);
+}
+
 /* A kernel without traffic control knows no such request. */
 static int dump_queues(struct mnl_socket *socket, struct net_list *list)
 {
@@ -269,7 +281,7 @@ int netlink_read(struct net_list *list)
 
 	if (!socket)
 		return -errno;
-	error = dump(socket, RTM_GETLINK, sizeof(struct rtgenmsg), parse_link, list) ?:
+	error = dump_links(socket, parse_link, list) ?:
 		dump(socket, RTM_GETADDR, sizeof(struct rtgenmsg), parse_address, list) ?:
 		dump(socket, RTM_GETROUTE, sizeof(struct rtgenmsg), parse_route, list) ?:
 		dump_queues(socket, list);
@@ -327,7 +339,7 @@ static int read_elsewhere(struct elsewhere *elsewhere, struct mnl_socket *socket
 	error = ask(socket, request, parse_id, elsewhere);
 	if (error || elsewhere->own_id < 0)
 		return error;
-	return dump(socket, RTM_GETLINK, sizeof(struct rtgenmsg), parse_upper, elsewhere);
+	return dump_links(socket, parse_upper, elsewhere);
 }
 
 /* A thread can go to another namespace alone, and needs no way back. */
@@ -404,6 +416,8 @@ static int visit_directory(struct elsewhere *elsewhere, struct namespaces *names
 	int error = 0;
 
 	while (errno = 0, entries && !error && (entry = readdir(entries))) {
+		if (*file && !isdigit((unsigned char)entry->d_name[0]))
+			continue; /* of /proc, and no process */
 		snprintf(path, sizeof(path), "%s/%s%s", directory, entry->d_name, file);
 		elsewhere->other = open_namespace(elsewhere->host, namespaces, path);
 		if (elsewhere->other < 0)

@@ -96,10 +96,16 @@ static void note_hidden(const struct search *search, int error)
 	search->files->hidden |= error != ENOENT && error != ESRCH;
 }
 
-/*
- * Most processes have no file (the kernel's threads): readdir(3) would ask the kernel twice as
- * often.
- */
+/* Most processes are threads of the kernel, which run no program and have no files. */
+static bool is_of_kernel_alone(const struct search *search, const char *pid)
+{
+	char path[64], program[8];
+
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	return search->live && readlink(path, program, sizeof(program)) < 0 && errno == ENOENT;
+}
+
+/* readdir(3) would ask the kernel twice as often. */
 static int look_at_process(void *data, const char *pid)
 {
 	_Alignas(struct dirent64) char entries[4096];
@@ -107,6 +113,8 @@ static int look_at_process(void *data, const char *pid)
 	ssize_t size = 1;
 	int error = 0;
 
+	if (is_of_kernel_alone(search, pid))
+		return 0;
 	search->pid = pid;
 	search->fds = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s/fd", pid);
 	if (search->fds < 0) {
