@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <net/nic.h>
+
 #include "deadline.h"
 #include "e1000_private.h"
 
@@ -46,29 +48,13 @@ bool e1000_matches(const struct usrpci_dev_info *info)
 	return find_model(info) != NULL;
 }
 
-static bool is_ring_size(unsigned int n)
-{
-	return n >= 8 && n <= 4096 && !(n & (n - 1));
-}
-
 static int set_options(struct e1000 *nic, const struct usrpci_nic_options *options)
 {
-	struct usrpci_nic_options *own = &nic->options;
+	int error = nic_options(options, &nic->options);
 
-	if (options)
-		*own = *options;
-	if (!own->rx_descriptors)
-		own->rx_descriptors = 256;
-	if (!own->tx_descriptors)
-		own->tx_descriptors = 256;
-	if (!own->spare_buffers)
-		own->spare_buffers = 64;
-	if (!is_ring_size(own->rx_descriptors) || !is_ring_size(own->tx_descriptors))
-		return -EINVAL;
-	if (own->spare_buffers > 1 << 20 || own->irq_gap_us > 16000 ||
-	    own->irq > USRPCI_NIC_IRQ_MSIX)
-		return -EINVAL;
-	return own->irq == USRPCI_NIC_IRQ_MSIX && !nic->model->express ? -EINVAL : 0;
+	if (!error && nic->options.irq == USRPCI_NIC_IRQ_MSIX && !nic->model->express)
+		error = -EINVAL;
+	return error;
 }
 
 /* Registers of a card that was pulled out read as ones on most buses, as 0 on some. */

@@ -15,6 +15,20 @@ static inline void *nic_buffer(const void *data)
 	return (void *)((uintptr_t)data & ~(uintptr_t)(USRPCI_NIC_BUFFER_SIZE - 1));
 }
 
+#define NIC_QUEUES_MAX 16
+
+/* Whether a ring can have n descriptors. */
+static inline bool nic_is_ring_size(unsigned int n)
+{
+	return n >= 8 && n <= 4096 && !(n & (n - 1));
+}
+
+/*
+ * Stores options with the defaults filled in; options may be NULL. Returns -EINVAL when one is out
+ * of the range that <usrpci/nic.h> names.
+ */
+int nic_options(const struct usrpci_nic_options *options, struct usrpci_nic_options *result);
+
 struct nic_driver {
 	/* Returns whether the driver is for this device. */
 	bool (*matches)(const struct usrpci_dev_info *info);

@@ -29,29 +29,11 @@ static bool net_matches(const struct usrpci_dev_info *info)
 	return virtio_matches(info, VIRTIO_TYPE_NET);
 }
 
-static bool is_ring_size(unsigned int n)
-{
-	return n >= 8 && n <= 4096 && !(n & (n - 1));
-}
-
 static int set_options(struct virtio_net *net, const struct usrpci_nic_options *options)
 {
-	struct usrpci_nic_options *own = &net->options;
+	int error = nic_options(options, &net->options);
 
-	*own = *options;
-	if (!own->rx_descriptors)
-		own->rx_descriptors = 256;
-	if (!own->tx_descriptors)
-		own->tx_descriptors = 256;
-	if (!own->spare_buffers)
-		own->spare_buffers = 64;
-	if (!own->queues)
-		own->queues = 1;
-	if (!is_ring_size(own->rx_descriptors) || !is_ring_size(own->tx_descriptors))
-		return -EINVAL;
-	if (own->queues > VIRTIO_NET_PAIRS || own->spare_buffers > 1 << 20)
-		return -EINVAL;
-	return own->irq > USRPCI_NIC_IRQ_MSIX || own->irq == USRPCI_NIC_IRQ_MSI ? -EINVAL : 0;
+	return net->options.irq == USRPCI_NIC_IRQ_MSI ? -EINVAL : error;
 }
 
 static uint64_t offered(const struct virtio_net *net, unsigned int feature)
@@ -110,7 +92,7 @@ static unsigned int queues_with_irq(const struct virtio_net *net)
 	int vectors;
 
 	if (net->options.irq == USRPCI_NIC_IRQ_NONE)
-		return VIRTIO_NET_PAIRS;
+		return NIC_QUEUES_MAX;
 	if (choose_irq(net) == USRPCI_IRQ_INTX)
 		return 1;
 	vectors = usrpci_irq_count(net->v.dev, USRPCI_IRQ_MSIX);
@@ -160,7 +142,7 @@ static int limit(struct virtio_net *net, uint16_t index, unsigned int *descripto
 {
 	unsigned int most = virtio_ring_max(&net->v, index);
 
-	if (!is_ring_size(most > 4096 ? 4096 : most))
+	if (!nic_is_ring_size(most > 4096 ? 4096 : most))
 		return -EPROTO;
 	if (*descriptors > most)
 		*descriptors = most;

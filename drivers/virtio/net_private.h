@@ -11,7 +11,6 @@
 #include "virtio.h"
 
 #define VIRTIO_NET_HEADER sizeof(struct virtio_net_hdr_v1)
-#define VIRTIO_NET_PAIRS  16
 
 /* Each descriptor has one buffer. All of them are with the device while the ring is in use. */
 struct virtio_net_rx {
@@ -27,7 +26,7 @@ struct virtio_net_rx {
 
 struct virtio_net_tx {
 	struct virtio_ring ring;
-	void **buffers; /* by descriptor; NULL: it is free */
+	void **buffers; /* by descriptor, and what it begins; NULL: it is free */
 	uint16_t *next; /* the next descriptor of a chain */
 	uint16_t *free; /* a stack of free descriptors */
 	unsigned int free_count;
