@@ -16,7 +16,13 @@
 
 #define BATCH     32 /* buffers exchanged with the pool at once */
 #define ARM_TRIES 4
-#define HEAD      0x8000 /* marks in next the first descriptor of a chain that is under way */
+
+/*
+ * The lowest bits of a buffer's address in a transmit queue say what its descriptor begins; none is
+ * set in those that continue a chain.
+ */
+#define WHOLE 1 /* a frame of one descriptor */
+#define CHAIN 2 /* a frame of some descriptors */
 
 static unsigned int min(unsigned int a, unsigned int b)
 {
@@ -153,7 +159,7 @@ int virtio_net_rings_fill(struct virtio_net *net)
 static void empty(struct usrpci_pool *pool, void **buffers, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		usrpci_pool_put(pool, buffers[i]);
+		usrpci_pool_put(pool, nic_buffer(buffers[i]));
 		buffers[i] = NULL;
 	}
 }
@@ -166,7 +172,6 @@ void virtio_net_rings_empty(struct virtio_net *net)
 
 		empty(net->pool, rx->buffers, rx->ring.mask + 1u);
 		empty(net->pool, tx->buffers, tx->ring.mask + 1u);
-		memset(tx->next, 0, (tx->ring.mask + 1u) * sizeof(*tx->next));
 	}
 }
 
@@ -308,24 +313,23 @@ static unsigned int take_sent(struct virtio_net_tx *tx, unsigned int *left, void
 {
 	const volatile struct vring_used_elem *used = tx->ring.used->ring;
 	uint16_t mask = tx->ring.mask, last_used = tx->ring.last_used;
-	uint16_t *next = tx->next, *free = tx->free + tx->free_count;
-	unsigned int count = 0, n = *left;
+	unsigned int count = 0, most = min(*left, BATCH);
+	uint16_t *free = tx->free + tx->free_count;
 	void **own = tx->buffers;
 
-	for (; n > 0 && count < BATCH; n--) {
+	while (count < most) {
 		uint32_t id = usrpci_le32(used[last_used & mask].id);
 
-		if (virtio_unlikely(id > mask || next[id] != (id | HEAD)))
+		if (virtio_unlikely(id > mask || !((uintptr_t)own[id] & WHOLE)))
 			break;
-		buffers[count++] = own[id];
+		buffers[count++] = nic_buffer(own[id]);
 		own[id] = NULL;
 		*free++ = (uint16_t)id;
-		next[id] = 0;
 		last_used++;
 	}
-	tx->free_count = (unsigned int)(free - tx->free);
+	tx->free_count += count;
 	tx->ring.last_used = last_used;
-	*left = n;
+	*left -= count;
 	return count;
 }
 
@@ -333,21 +337,21 @@ static unsigned int take_sent(struct virtio_net_tx *tx, unsigned int *left, void
 static unsigned int take_chain(struct virtio_net_tx *tx, void **buffers)
 {
 	struct virtio_ring *ring = &tx->ring;
-	uint32_t id = usrpci_le32(ring->used->ring[ring->last_used++ & ring->mask].id), next;
+	uint32_t id = usrpci_le32(ring->used->ring[ring->last_used++ & ring->mask].id), last;
 	unsigned int count = 0;
 
-	if (id > ring->mask || !(tx->next[id] & HEAD)) {
+	if (id > ring->mask || !((uintptr_t)tx->buffers[id] & (WHOLE | CHAIN))) {
 		ring->broken = true;
 		return 0;
 	}
-	for (next = tx->next[id] & ~(uint32_t)HEAD;; id = next, next = tx->next[id]) {
-		buffers[count++] = tx->buffers[id];
+	do {
+		buffers[count++] = nic_buffer(tx->buffers[id]);
 		tx->buffers[id] = NULL;
 		tx->free[tx->free_count++] = (uint16_t)id;
-		tx->next[id] = 0;
-		if (next == id)
-			return count;
-	}
+		last = id;
+		id = tx->next[id];
+	} while (id != last);
+	return count;
 }
 
 unsigned int virtio_net_reclaim(void *self, unsigned int queue)
@@ -368,16 +372,22 @@ unsigned int virtio_net_reclaim(void *self, unsigned int queue)
 	return tx->ring.mask + 1u - tx->free_count;
 }
 
-/* Returns how many entries the first frame has; 0: it cannot be sent. */
-static inline unsigned int count_pieces(const struct virtio_net_tx *tx,
-					const struct usrpci_nic_frame *frames, unsigned int n)
+/* A frame of one buffer, the usual case without offloads. */
+static inline bool is_whole(const struct virtio_net_tx *tx, const struct usrpci_nic_frame *frame)
+{
+	unsigned int size = frame->size;
+
+	return size >= USRPCI_NIC_FRAME_MIN && size <= tx->frame_max && !frame->more;
+}
+
+/* Returns how many entries the first frame has, of which there is more than one; 0: it is wrong. */
+static unsigned int count_pieces(const struct virtio_net_tx *tx,
+				 const struct usrpci_nic_frame *frames, unsigned int n)
 {
 	unsigned int pieces = 1;
 
-	if (frames->size < USRPCI_NIC_FRAME_MIN || frames->size > tx->frame_max)
+	if (!frames->more || frames->size < USRPCI_NIC_FRAME_MIN || frames->size > tx->frame_max)
 		return 0;
-	if (!frames->more)
-		return 1;
 	while (tx->offload && pieces < n && pieces < USRPCI_NIC_PIECES_MAX) {
 		if (frames[pieces].size == 0 || frames[pieces].size > USRPCI_NIC_BUFFER_SIZE)
 			return 0;
@@ -390,53 +400,66 @@ static inline unsigned int count_pieces(const struct virtio_net_tx *tx,
 static inline void describe(struct virtio_net_tx *tx, uint16_t id, const uint8_t *data,
 			    uint32_t size, uint16_t flags, uint16_t next)
 {
-	const struct vring_desc desc = {
+	tx->ring.desc[id] = (struct vring_desc){
 		.addr = usrpci_le64(usrpci_dma_addr(tx->ctx, data)),
 		.len = usrpci_le32(size),
 		.flags = usrpci_le16(flags),
 		.next = usrpci_le16(next),
 	};
-
-	tx->buffers[id] = nic_buffer(data);
-	tx->ring.desc[id] = desc;
 }
 
-/* Queues a frame of one buffer, the usual case without offloads. Returns its bytes. */
-static inline unsigned int queue_whole(struct virtio_net_tx *tx,
-				       const struct usrpci_nic_frame *frame)
+/*
+ * Queues up to n frames of one buffer each; the ring has room for them. Returns how many. The loop
+ * uses local variables for the same reason as take_sent().
+ */
+static unsigned int queue_wholes(struct virtio_net_tx *tx, const struct usrpci_nic_frame *frames,
+				 unsigned int n, uint64_t *bytes)
 {
-	uint8_t *first = (uint8_t *)frame->data - VIRTIO_NET_HEADER;
-	uint16_t id = tx->free[--tx->free_count];
+	uint16_t *free = tx->free + tx->free_count, head = tx->ring.head, mask = tx->ring.mask;
+	struct vring_avail *avail = tx->ring.avail;
+	void **own = tx->buffers;
+	uint64_t total = 0;
+	unsigned int i;
 
-	if (!tx->offload)
-		*(struct virtio_net_hdr_v1 *)(void *)first = (struct virtio_net_hdr_v1){0};
-	virtio_ring_put(&tx->ring, id);
-	tx->next[id] = id | HEAD;
-	describe(tx, id, first, frame->size + (uint32_t)VIRTIO_NET_HEADER, 0, 0);
-	return frame->size;
+	for (i = 0; i < n && is_whole(tx, &frames[i]); i++) {
+		uint8_t *first = (uint8_t *)frames[i].data - VIRTIO_NET_HEADER;
+		uint32_t size = frames[i].size;
+		uint16_t id = *--free;
+
+		if (!tx->offload)
+			memset(first, 0, VIRTIO_NET_HEADER);
+		avail->ring[head++ & mask] = usrpci_le16(id);
+		own[id] = (uint8_t *)nic_buffer(first) + WHOLE;
+		describe(tx, id, first, size + (uint32_t)VIRTIO_NET_HEADER, 0, 0);
+		total += size;
+	}
+	tx->free_count -= i;
+	tx->ring.head = head;
+	*bytes += total;
+	return i;
 }
 
 /* Puts a frame of some pieces in the ring, which has room for them. Returns its bytes. */
 static unsigned int queue_pieces(struct virtio_net_tx *tx, const struct usrpci_nic_frame *frames,
 				 unsigned int pieces)
 {
-	uint8_t *first = (uint8_t *)frames->data - VIRTIO_NET_HEADER;
-	uint16_t head = tx->free[tx->free_count - 1], id = head, next;
+	uint16_t id = tx->free[tx->free_count - 1], next;
 	unsigned int bytes = 0;
 
 	virtio_ring_put(&tx->ring, id);
 	for (unsigned int i = 0; i < pieces; i++, id = next) {
+		size_t header = i ? 0 : VIRTIO_NET_HEADER;
+		const uint8_t *data = (const uint8_t *)frames[i].data - header;
 		bool more = i + 1 < pieces;
 
 		tx->free_count--;
 		next = more ? tx->free[tx->free_count - 1] : id;
 		tx->next[id] = next;
-		describe(tx, id, i ? frames[i].data : first,
-			 frames[i].size + (i ? 0 : (uint32_t)VIRTIO_NET_HEADER),
+		tx->buffers[id] = (uint8_t *)nic_buffer(data) + (i ? 0 : CHAIN);
+		describe(tx, id, data, (uint32_t)(frames[i].size + header),
 			 more ? VRING_DESC_F_NEXT : 0, more ? next : 0);
 		bytes += frames[i].size;
 	}
-	tx->next[head] |= HEAD;
 	return bytes;
 }
 
@@ -445,25 +468,26 @@ unsigned int virtio_net_transmit(void *self, unsigned int queue,
 {
 	struct virtio_net *net = self;
 	struct virtio_net_tx *tx = &net->pairs[queue].tx;
-	unsigned int i, pieces, whole = 0;
-	uint64_t bytes = 0;
+	unsigned int done = 0, count, pieces;
+	uint64_t bytes = 0, whole = 0;
 
 	if (!net->started || tx->ring.broken)
 		return 0;
 	if (tx->free_count < n)
 		virtio_net_reclaim(net, queue);
-	for (i = 0; i < n; i += pieces) {
-		pieces = count_pieces(tx, frames + i, n - i);
+	do {
+		count = queue_wholes(tx, frames + done, min(n - done, tx->free_count), &bytes);
+		done += count;
+		whole += count;
+		pieces = done < n ? count_pieces(tx, frames + done, n - done) : 0;
 		if (pieces == 0 || pieces > tx->free_count)
 			break;
-		if (pieces == 1)
-			bytes += queue_whole(tx, frames + i);
-		else
-			bytes += queue_pieces(tx, frames + i, pieces);
+		bytes += queue_pieces(tx, frames + done, pieces);
+		done += pieces;
 		whole++;
-	}
+	} while (done < n);
 	virtio_ring_publish(&tx->ring);
 	add(&tx->frames, whole);
 	add(&tx->bytes, bytes);
-	return i;
+	return done;
 }
