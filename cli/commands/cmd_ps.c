@@ -17,7 +17,15 @@ static const struct column columns[] = {
 	{"IRQS", NULL, SCOLS_FL_RIGHT, COLUMN_NUMBER},
 	{"STATE"},
 	{"COMMAND"},
+	{"INTERFACE"},
+	{"RX", NULL, SCOLS_FL_RIGHT, COLUMN_NUMBER, "rx_frames"},
+	{"TX", NULL, SCOLS_FL_RIGHT, COLUMN_NUMBER, "tx_frames"},
+	{"RXBYTES", NULL, SCOLS_FL_RIGHT, COLUMN_NUMBER, "rx_bytes"},
+	{"TXBYTES", NULL, SCOLS_FL_RIGHT, COLUMN_NUMBER, "tx_bytes"},
+	{"LOST", NULL, SCOLS_FL_RIGHT, COLUMN_NUMBER, "lost"},
 };
+
+#define COLUMNS_OF_ALL 8 /* the others are those of interfaces */
 
 static void fill(struct libscols_line *line, const struct usrpci_lent *lent, bool json)
 {
@@ -39,12 +47,44 @@ static void fill(struct libscols_line *line, const struct usrpci_lent *lent, boo
 	table_cell(line, 7, "%s", lent->command);
 }
 
-static int print(struct cli *cli, const struct usrpci_lent *list, int count)
+static bool is_served(struct cli *cli, const struct usrpci_lent *list, int count)
 {
-	struct table table = table_open(cli->json, "lent", columns, ARRAY_SIZE(columns));
+	struct usrpci_net_stats stats;
 
 	for (int i = 0; i < count; i++)
-		fill(table_row(&table, NULL), &list[i], cli->json);
+		if (!usrpci_host_net_stats(cli->host, &list[i].addr, &stats))
+			return true;
+	return false;
+}
+
+static void fill_interface(struct cli *cli, struct libscols_line *line,
+			   const struct usrpci_lent *lent)
+{
+	struct usrpci_net_stats stats;
+
+	if (usrpci_host_net_stats(cli->host, &lent->addr, &stats))
+		return;
+	table_cell(line, 8, "%s", stats.name);
+	table_cell(line, 9, "%llu", (unsigned long long)stats.rx_frames);
+	table_cell(line, 10, "%llu", (unsigned long long)stats.tx_frames);
+	table_cell(line, 11, "%llu", (unsigned long long)stats.rx_bytes);
+	table_cell(line, 12, "%llu", (unsigned long long)stats.tx_bytes);
+	table_cell(line, 13, "%llu", (unsigned long long)stats.rx_dropped + stats.tx_dropped);
+}
+
+static int print(struct cli *cli, const struct usrpci_lent *list, int count)
+{
+	bool with_interfaces = cli->json || is_served(cli, list, count);
+	struct table table = table_open(cli->json, "lent", columns,
+					with_interfaces ? ARRAY_SIZE(columns) : COLUMNS_OF_ALL);
+
+	for (int i = 0; i < count; i++) {
+		struct libscols_line *line = table_row(&table, NULL);
+
+		fill(line, &list[i], cli->json);
+		if (with_interfaces)
+			fill_interface(cli, line, &list[i]);
+	}
 	return table_print(&table);
 }
 

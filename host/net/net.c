@@ -15,13 +15,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "file.h"
 #include "net/net.h"
+#include "state.h"
 
 #define LOG_SUBJECT "net"
 #include "log.h"
 
 #define APPEAR_MS 15000
+#define MARK_SIZE 64
 
 /* Addresses and routes move, so they do not count. Lending checks functions of the same group. */
 static bool moves(const struct usrpci_use *use, const char *name)
@@ -100,6 +103,36 @@ static int give_back(struct usrpci_host *host, const struct net_place *before,
 	return error;
 }
 
+static void mark_name(const struct usrpci_addr *addr, char name[MARK_SIZE])
+{
+	char device[USRPCI_ADDR_STRLEN];
+
+	snprintf(name, MARK_SIZE, "net/%s", usrpci_addr_format(addr, device));
+}
+
+/* A locked file tells other processes which interface a card is served as. */
+static int leave_mark(struct usrpci_host *host, const struct usrpci_addr *addr,
+		      const char *interface)
+{
+	char name[MARK_SIZE];
+	int fd, error;
+
+	mark_name(addr, name);
+	error = state_hold(host, name, &fd);
+	if (error || fd < 0)
+		return -1;
+	pwrite_exact(fd, interface, strlen(interface), 0);
+	return fd;
+}
+
+static void take_mark(struct usrpci_host *host, const struct usrpci_addr *addr, int mark)
+{
+	char name[MARK_SIZE];
+
+	mark_name(addr, name);
+	state_let_go(host, name, mark, NULL);
+}
+
 static int serve(struct usrpci_host *host, const struct usrpci_net_options *options,
 		 const struct net_place *place, int tap, const char *tap_name)
 {
@@ -113,13 +146,16 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 		.input = tap,
 	};
 	char aside[IF_NAMESIZE];
-	int status = net_place_leave(host, place, aside);
+	int status = net_place_leave(host, place, aside), mark;
 
 	lend.bind.force |= host->options.dry_run; /* there the interface is still in place */
 	if (!status)
 		status = net_place_take(host, place, tap_name);
-	if (!status)
-		status = usrpci_host_lend(host, &lend);
+	if (status)
+		return status;
+	mark = leave_mark(host, &options->addr, place->name);
+	status = usrpci_host_lend(host, &lend);
+	take_mark(host, &options->addr, mark);
 	return status;
 }
 
@@ -148,4 +184,32 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 	error = give_back(host, &place, &options->addr, tap);
 	net_place_free(&place);
 	return error ? -EUCLEAN : status;
+}
+
+int usrpci_host_net_stats(struct usrpci_host *host, const struct usrpci_addr *addr,
+			  struct usrpci_net_stats *stats)
+{
+	const struct {
+		const char *file;
+		uint64_t *value;
+	} counters[] = {
+		{"rx_packets", &stats->rx_frames},  {"rx_bytes", &stats->rx_bytes},
+		{"tx_packets", &stats->tx_frames},  {"tx_bytes", &stats->tx_bytes},
+		{"rx_dropped", &stats->rx_dropped}, {"tx_dropped", &stats->tx_dropped},
+	};
+	char mark[MARK_SIZE];
+
+	memset(stats, 0, sizeof(*stats));
+	mark_name(addr, mark);
+	if (!state_is_held(host, mark, stats->name, sizeof(stats->name)))
+		return -ENOENT;
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
+		int error = file_read_u64(host->ctx, counters[i].value,
+					  "/sys/class/net/%s/statistics/%s", stats->name,
+					  counters[i].file);
+
+		if (error)
+			return error == -EACCES ? error : -ENOENT;
+	}
+	return 0;
 }

@@ -426,6 +426,23 @@ struct usrpci_net_options {
  */
 int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options);
 
+/** An interface that usrpci_host_net() serves. Its counters begin with 0 when it is served. */
+struct usrpci_net_stats {
+	char name[16];
+	uint64_t rx_frames, rx_bytes; /**< received from the card */
+	uint64_t tx_frames, tx_bytes; /**< given to the driver */
+	uint64_t rx_dropped;          /**< received, but the kernel did not take them */
+	uint64_t tx_dropped;          /**< lost, since the driver did not take them in time */
+};
+
+/**
+ * Reads which interface a card is served as, and its statistics.
+ *
+ * Errors: -ENOENT (it is served as none; not logged); -EACCES.
+ */
+int usrpci_host_net_stats(struct usrpci_host *host, const struct usrpci_addr *addr,
+			  struct usrpci_net_stats *stats);
+
 /** A device that is lent. */
 struct usrpci_lent {
 	struct usrpci_addr addr;

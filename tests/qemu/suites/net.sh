@@ -216,7 +216,8 @@ net@an-interface-moves-to-a-tap-and-back()
 	shown | diff "$scratch/before" -
 	[ "$(cat "/sys/class/net/$nic/owner")" = 0 ]
 	ping_gateway "$nic" 10
-	usrpci ps | grep "$virtio"
+	usrpci ps | grep "^$virtio.* $nic  *[1-9][0-9]* *[1-9][0-9]*  *[1-9]"
+	[ "$(usrpci -j ps | jq .lent[0].tx_frames)" -ge 10 ]
 	ip address add 10.9.9.2/32 dev "$nic"
 	shown >"$scratch/later"
 	end_net

@@ -208,6 +208,36 @@ static void a_program_gets_a_user_that_nobody_is(void **state)
 	assert_logged(kernel->fixture, "all exist or have processes");
 }
 
+static void an_interface_is_counted_while_it_is_served(void **state)
+{
+	static const char *const files[] = {"rx_packets", "rx_bytes",   "tx_packets",
+					    "tx_bytes",   "rx_dropped", "tx_dropped"};
+	const struct usrpci_addr addr = address(ADDR);
+	struct kernel *kernel = *state;
+	struct usrpci_net_stats stats;
+	char path[64], number[2] = "1";
+	int mark;
+
+	assert_int_equal(usrpci_host_net_stats(kernel->host, &addr, &stats), -ENOENT);
+	assert_int_equal(state_hold(kernel->host, "net/" ADDR, &mark), 0);
+	assert_int_equal(pwrite(mark, "eth7", 4, 0), 4);
+	assert_int_equal(usrpci_host_net_stats(kernel->host, &addr, &stats), -ENOENT);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++, number[0]++) {
+		snprintf(path, sizeof(path), "/sys/class/net/eth7/statistics/%s", files[i]);
+		fixture_text(kernel->fixture, path, number);
+	}
+	assert_int_equal(usrpci_host_net_stats(kernel->host, &addr, &stats), 0);
+	assert_string_equal(stats.name, "eth7");
+	assert_int_equal(stats.rx_frames, 1);
+	assert_int_equal(stats.rx_bytes, 2);
+	assert_int_equal(stats.tx_frames, 3);
+	assert_int_equal(stats.tx_bytes, 4);
+	assert_int_equal(stats.rx_dropped, 5);
+	assert_int_equal(stats.tx_dropped, 6);
+	state_let_go(kernel->host, "net/" ADDR, mark, NULL);
+	assert_int_equal(usrpci_host_net_stats(kernel->host, &addr, &stats), -ENOENT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
 
 int main(void)
@@ -220,6 +250,7 @@ int main(void)
 		TEST(pages_are_given_back_once),
 		TEST(pages_of_a_broker_that_was_killed_while_it_added_them_go),
 		TEST(a_program_gets_a_user_that_nobody_is),
+		TEST(an_interface_is_counted_while_it_is_served),
 	};
 
 	return cmocka_run_group_tests_name("lend", tests, NULL, NULL);
