@@ -52,6 +52,13 @@ static int check_uses(struct usrpci_host *host, const struct usrpci_addr *addr, 
 	return error;
 }
 
+static bool is_gone(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char device[USRPCI_ADDR_STRLEN];
+
+	return !file_exists(host->ctx, PCI_DEVICES "/%s", usrpci_addr_format(addr, device));
+}
+
 /* Finds the current interface of a device. A new driver needs a moment until it has one. */
 static int find_interface(struct usrpci_host *host, const struct usrpci_addr *addr,
 			  unsigned int wait_ms, char name[IF_NAMESIZE])
@@ -71,7 +78,7 @@ static int find_interface(struct usrpci_host *host, const struct usrpci_addr *ad
 			found++;
 		}
 		free(list);
-		if (count < 0 || found || clock_ms() >= end)
+		if (count < 0 || found || clock_ms() >= end || is_gone(host, addr))
 			break;
 		sleep_ms(10);
 	}
@@ -93,7 +100,9 @@ static int give_back(struct usrpci_host *host, const struct net_place *before,
 	if (!host->options.dry_run && !net_place_read(host, before->name, &now))
 		place = &now;
 	error = apply_tap_end(host, "the interface comes back", before->name, tap);
-	if (!error && host->options.dry_run)
+	if (!error && is_gone(host, addr))
+		error = report(host->ctx, -ENODEV, before->name, NULL, "the card is gone");
+	else if (!error && host->options.dry_run)
 		snprintf(name, sizeof(name), "pci%d", before->index);
 	else if (!error)
 		error = find_interface(host, addr, APPEAR_MS, name);
@@ -183,7 +192,9 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 	status = serve(host, options, &place, tap, tap_name);
 	error = give_back(host, &place, &options->addr, tap);
 	net_place_free(&place);
-	return error ? -EUCLEAN : status;
+	if (error)
+		return is_gone(host, &options->addr) ? -ENODEV : -EUCLEAN;
+	return status;
 }
 
 int usrpci_host_net_stats(struct usrpci_host *host, const struct usrpci_addr *addr,
