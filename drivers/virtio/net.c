@@ -199,9 +199,11 @@ static void free_all(struct virtio_net *net)
 	free(net);
 }
 
+/* QEMU's device has its further queues only once VIRTIO_NET_F_MQ is negotiated. */
 static int prepare(struct virtio_net *net, struct usrpci_nic_info *info)
 {
 	return choose_features(net) ?:
+		virtio_negotiate(&net->v, net->wanted) ?:
 		limit_rings(net) ?:
 		read_mac(net, info->mac) ?:
 		virtio_net_rings_alloc(net) ?:
