@@ -305,19 +305,19 @@ int apply_netlink(struct usrpci_host *host, const char *why, const char *command
 		     &(struct change){CHANGE_NETLINK, NULL, command, why, .message = message});
 }
 
-int apply_tap(struct usrpci_host *host, const char *why, char *name)
+int apply_tap(struct usrpci_host *host, const char *why, char *name, int *tap, unsigned int queues)
 {
-	int fd = 0, error;
-
 	strcpy(name, "usrpci%d");
-	error = apply(host,
-		      &(struct change){CHANGE_TAP, NULL, name, why, .tap = &fd, .name = name});
-	return error ? error : fd;
+	memset(tap, 0, queues * sizeof(*tap));
+	return apply(host, &(struct change){CHANGE_TAP, NULL, name, why, .tap = tap,
+					    .queues = queues, .name = name});
 }
 
-int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int tap)
+int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int *tap,
+		  unsigned int queues)
 {
-	return apply(host, &(struct change){CHANGE_TAP_END, NULL, name, why, .tap = &tap});
+	return apply(host, &(struct change){CHANGE_TAP_END, NULL, name, why, .tap = tap,
+					    .queues = queues});
 }
 
 /* The kernel acknowledges each request. */
@@ -347,33 +347,57 @@ static int send_netlink(struct nlmsghdr *message)
  * It is root's, because a device without an owner can be had by whoever may open /dev/net/tun, once
  * the process that made it has been killed.
  */
-static int make_tap(const struct change *change)
+static int open_queue(struct ifreq *request)
 {
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 	int size = sizeof(struct virtio_net_hdr_v1);
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		return -errno;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", change->value);
-	if (ioctl(fd, TUNSETIFF, &request) || ioctl(fd, TUNSETVNETHDRSZ, &size) ||
-	    ioctl(fd, TUNSETOWNER, 0) || ioctl(fd, TUNSETPERSIST, 1)) {
+	if (ioctl(fd, TUNSETIFF, request) || ioctl(fd, TUNSETVNETHDRSZ, &size) ||
+	    ioctl(fd, TUNSETOWNER, 0)) {
 		int error = -errno;
 
 		close(fd);
 		return error;
 	}
-	memcpy(change->name, request.ifr_name, IF_NAMESIZE);
-	*change->tap = fd;
-	return 0;
+	return fd;
 }
 
-static int end_tap(const struct change *change)
+static int close_queues(const struct change *change, unsigned int count)
 {
-	int error = ioctl(*change->tap, TUNSETPERSIST, 0) ? -errno : 0;
+	int error = count > 0 && ioctl(change->tap[0], TUNSETPERSIST, 0) ? -errno : 0;
 
-	close(*change->tap);
+	for (unsigned int i = 0; i < count; i++)
+		close(change->tap[i]);
 	return error;
+}
+
+static int make_tap(const struct change *change)
+{
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	unsigned int count;
+
+	if (change->queues > 1)
+		request.ifr_flags |= IFF_MULTI_QUEUE;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", change->value);
+	for (count = 0; count < change->queues; count++) {
+		int fd = open_queue(&request);
+
+		if (fd < 0) {
+			close_queues(change, count);
+			return fd;
+		}
+		change->tap[count] = fd;
+	}
+	if (ioctl(change->tap[0], TUNSETPERSIST, 1)) {
+		int error = -errno;
+
+		close_queues(change, count);
+		return error;
+	}
+	memcpy(change->name, request.ifr_name, IF_NAMESIZE);
+	return 0;
 }
 
 static int change_network(struct usrpci_host *host, const struct change *change)
@@ -382,7 +406,9 @@ static int change_network(struct usrpci_host *host, const struct change *change)
 		return -EOPNOTSUPP;
 	if (change->kind == CHANGE_TAP)
 		return make_tap(change);
-	return change->kind == CHANGE_TAP_END ? end_tap(change) : send_netlink(change->message);
+	if (change->kind == CHANGE_TAP_END)
+		return close_queues(change, change->queues);
+	return send_netlink(change->message);
 }
 
 int apply_perform(struct usrpci_host *host, const struct change *change)

@@ -26,8 +26,8 @@ enum change_kind {
 	CHANGE_CONFIG,  /* changes a register of dev's configuration space */
 	CHANGE_RESET,   /* resets the function dev */
 	CHANGE_NETLINK, /* sends message to rtnetlink(7); value is the same as a command */
-	CHANGE_TAP,     /* makes a TAP device; stores its descriptor in *tap and its name in name */
-	CHANGE_TAP_END, /* removes the TAP device value by closing *tap */
+	CHANGE_TAP,     /* makes a TAP device; stores its queues in tap and its name in name */
+	CHANGE_TAP_END, /* removes the TAP device value by closing the queues in tap */
 };
 
 /* For a write that may block in the kernel, so that a separate process makes it (errand.h). */
@@ -51,7 +51,8 @@ struct change {
 	uint16_t clear, set;       /* bits of the register to clear and to set */
 	struct patience *patience; /* for a write; NULL: this process makes it */
 	struct nlmsghdr *message;
-	int *tap;
+	int *tap; /* the descriptors of its queues */
+	unsigned int queues;
 	char *name; /* IF_NAMESIZE */
 };
 
@@ -83,11 +84,12 @@ int apply_netlink(struct usrpci_host *host, const char *why, const char *command
 		  struct nlmsghdr *message);
 
 /*
- * Makes a TAP device that lives until apply_tap_end(), with headers for offloads before each frame,
- * and stores its name. Returns its descriptor, 0 in a dry run, or a negative errno.
+ * Makes a TAP device that lives until apply_tap_end(), with headers for offloads before each frame.
+ * Stores its name, and the descriptors of its queues, which are 0 in a dry run.
  */
-int apply_tap(struct usrpci_host *host, const char *why, char *name);
-int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int tap);
+int apply_tap(struct usrpci_host *host, const char *why, char *name, int *tap, unsigned int queues);
+int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int *tap,
+		  unsigned int queues);
 
 /* Makes a change in the running kernel. This is host_kernel.perform outside of tests. */
 int apply_perform(struct usrpci_host *host, const struct change *change);

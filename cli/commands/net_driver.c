@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * usrpci net-driver: the program that "usrpci net" runs without privileges. Its standard input is
- * the TAP device. With --restart, a separate process moves the frames. If that process is killed,
+ * a socket with the queues of the TAP device, or the TAP device itself. With --restart, a separate process moves the frames. If that process is killed,
  * crashes or does not answer any more, another one replaces it; the TAP stays meanwhile.
  */
 
@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -52,7 +53,37 @@ static int open_device(struct usrpci_ctx *ctx, const char *name, struct usrpci_d
 	return error;
 }
 
-static int drive(const char *name, int beat)
+/* The files come with one message. */
+static int take_queues(struct pump_options *pump)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(pump->taps))];
+	} control = {0};
+	char count;
+	struct iovec data = {&count, 1};
+	struct msghdr message = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *files;
+
+	if (recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC) < 0 && errno == ENOTSOCK) {
+		pump->taps[0] = STDIN_FILENO;
+		pump->count = 1;
+		return 0;
+	}
+	files = CMSG_FIRSTHDR(&message);
+	if (!files || files->cmsg_level != SOL_SOCKET || files->cmsg_type != SCM_RIGHTS)
+		return -EPROTO;
+	pump->count = (unsigned int)((files->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	memcpy(pump->taps, CMSG_DATA(files), pump->count * sizeof(int));
+	return pump->count > 0 ? 0 : -EPROTO;
+}
+
+static int drive(const char *name, const struct pump_options *pump)
 {
 	const struct usrpci_ctx_options options = {.log = usrpci_log_stderr};
 	struct sigaction action = {.sa_handler = end};
@@ -62,12 +93,12 @@ static int drive(const char *name, int beat)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	error = usrpci_ctx_open(beat < 0 ? &options : NULL, &ctx);
+	error = usrpci_ctx_open(pump->beat < 0 ? &options : NULL, &ctx);
 	if (error)
 		return error;
 	error = open_device(ctx, name, &dev);
 	if (!error)
-		error = pump_run(dev, STDIN_FILENO, beat, &ended);
+		error = pump_run(dev, pump);
 	usrpci_dev_close(dev);
 	usrpci_ctx_close(ctx);
 	return error;
@@ -75,11 +106,13 @@ static int drive(const char *name, int beat)
 
 struct watch {
 	const char *name;
+	struct pump_options pump;
 	int signals;
 	pid_t driver;
 	int beat;
 	bool flows, asked, dark;
 	unsigned int failures;
+	uint64_t ended_ms; /* when the last driver had ended; 0: this is the first one */
 };
 
 static int start_driver(struct watch *watch)
@@ -96,12 +129,21 @@ static int start_driver(struct watch *watch)
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		close(pair[0]);
-		exit(drive(watch->name, pair[1]) ? EXIT_FAILURE : EXIT_SUCCESS);
+		watch->pump.beat = pair[1];
+		exit(drive(watch->name, &watch->pump) ? EXIT_FAILURE : EXIT_SUCCESS);
 	}
 	close(pair[1]);
 	watch->beat = pair[0];
 	watch->flows = watch->asked = false;
 	return watch->driver < 0 ? -EAGAIN : 0;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void take_beat(struct watch *watch)
@@ -110,6 +152,9 @@ static void take_beat(struct watch *watch)
 
 	if (read(watch->beat, &byte, 1) != 1)
 		return;
+	if (!watch->flows && watch->ended_ms)
+		fprintf(stderr, "usrpci: %s: frames flow again after %u ms\n", watch->name,
+			(unsigned int)(now_ms() - watch->ended_ms));
 	watch->asked = false;
 	watch->flows = true;
 	watch->dark = false;
@@ -127,7 +172,7 @@ static void ask(struct watch *watch)
 static void darken(struct watch *watch)
 {
 	if (!watch->dark)
-		pump_set_carrier(STDIN_FILENO, 0);
+		pump_set_carrier(watch->pump.taps[0], 0);
 	watch->dark = true;
 }
 
@@ -177,7 +222,9 @@ static bool follows(struct watch *watch, int status)
 {
 	if (ended || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS))
 		return false;
-	if (!watch->flows)
+	if (watch->flows)
+		watch->ended_ms = now_ms();
+	else
 		watch->failures++;
 	if (watch->failures >= FAILURES) {
 		fprintf(stderr, "usrpci: %s: the driver failed %d times in a row\n", watch->name,
@@ -192,9 +239,9 @@ static bool follows(struct watch *watch, int status)
 	return true;
 }
 
-static int watch_drivers(const char *name)
+static int watch_drivers(const char *name, const struct pump_options *pump)
 {
-	struct watch watch = {.name = name};
+	struct watch watch = {.name = name, .pump = *pump};
 	sigset_t signals;
 	int status = 0, error;
 
@@ -220,6 +267,7 @@ static int watch_drivers(const char *name)
 
 static int cmd_net_driver(struct cli *cli)
 {
+	struct pump_options pump = {.beat = -1, .end = &ended};
 	bool restart = false;
 	int error;
 
@@ -227,7 +275,9 @@ static int cmd_net_driver(struct cli *cli)
 		restart = true;
 	if (cli->stopped || cli->argc != 1)
 		return STATUS_USAGE;
-	error = restart ? watch_drivers(cli->argv[0]) : drive(cli->argv[0], -1);
+	error = take_queues(&pump);
+	if (!error)
+		error = restart ? watch_drivers(cli->argv[0], &pump) : drive(cli->argv[0], &pump);
 	if (error)
 		failed(cli->argv[0], NULL, "the driver ends: %s", strerror(-error));
 	return error ? STATUS_FAILED : STATUS_DONE;

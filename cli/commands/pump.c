@@ -2,15 +2,19 @@
 /*
  * Moves frames between a network card and a TAP device. A card with offloads uses the same header
  * as the TAP, so frames of up to 64 KiB pass unchanged; for other cards the header is empty. One
- * thread serves one queue, and sleeps while there are no frames.
+ * thread serves one queue of the card and one of the TAP, and sleeps while there are no frames.
  */
 
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -25,7 +29,13 @@
 struct pump {
 	struct usrpci_nic *nic;
 	const struct usrpci_nic_info *info;
+	unsigned int queue;
 	int tap;
+	int beat;  /* -1: none, or another thread answers */
+	int ended; /* an eventfd: readable when the threads are to end */
+	const volatile sig_atomic_t *end;
+	int error;
+	pthread_t thread;
 	unsigned int stock_size;
 	void *stock[STOCK]; /* buffers for the next frame; NULL: the pool was empty */
 
@@ -87,7 +97,7 @@ static void give_frame(struct pump *pump)
 static bool receive(struct pump *pump)
 {
 	struct usrpci_nic_frame frames[BATCH];
-	unsigned int n = usrpci_nic_receive(pump->nic, 0, frames, BATCH);
+	unsigned int n = usrpci_nic_receive(pump->nic, pump->queue, frames, BATCH);
 
 	for (unsigned int i = 0; i < n; i++) {
 		pump->in_data[pump->in_count] = frames[i].data;
@@ -149,7 +159,7 @@ static void queue_frame(struct pump *pump, size_t size)
 
 static bool send_queued(struct pump *pump)
 {
-	unsigned int sent = usrpci_nic_transmit(pump->nic, 0, pump->out, pump->out_count);
+	unsigned int sent = usrpci_nic_transmit(pump->nic, pump->queue, pump->out, pump->out_count);
 
 	pump->out_count -= sent;
 	memmove(pump->out, pump->out + sent, pump->out_count * sizeof(pump->out[0]));
@@ -175,21 +185,24 @@ static int answer(int beat)
 	return read(beat, &byte, 1) == 1 && write(beat, &byte, 1) == 1 ? 0 : -EPIPE;
 }
 
-static int wait_for_work(struct pump *pump, int beat)
+static int wait_for_work(struct pump *pump)
 {
 	struct pollfd polls[] = {
-		{.fd = usrpci_nic_irq_fd(pump->nic, 0), .events = POLLIN},
+		{.fd = usrpci_nic_irq_fd(pump->nic, pump->queue), .events = POLLIN},
 		{.fd = pump->out_count > 0 ? -1 : pump->tap, .events = POLLIN},
-		{.fd = beat, .events = POLLIN},
+		{.fd = pump->ended, .events = POLLIN},
+		{.fd = pump->beat, .events = POLLIN},
 	};
 	int events = 0;
 
-	if (poll(polls, 3, pump->out_count > 0 ? FULL_MS : -1) < 0)
+	if (poll(polls, 4, pump->out_count > 0 ? FULL_MS : -1) < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (polls[2].revents && answer(beat))
+	if (polls[2].revents)
+		return -ECANCELED;
+	if (polls[3].revents && answer(pump->beat))
 		return -EPIPE;
 	if (polls[0].revents)
-		events = usrpci_nic_wait(pump->nic, 0, 0);
+		events = usrpci_nic_wait(pump->nic, pump->queue, 0);
 	if (events == -ETIMEDOUT || events == -EINTR)
 		events = 0;
 	if (events > 0 && events & USRPCI_NIC_LINK)
@@ -197,47 +210,116 @@ static int wait_for_work(struct pump *pump, int beat)
 	return events < 0 ? events : 0;
 }
 
-static int loop(struct pump *pump, int beat, const volatile sig_atomic_t *end)
+/* The first failure ends all threads. */
+static void *pump_serve(void *data)
 {
+	struct pump *pump = data;
 	bool more;
-	int error = follow_link(pump);
 
-	if (!error && beat >= 0 && write(beat, "", 1) != 1)
-		error = -EPIPE;
-	while (!error && !*end) {
+	while (!pump->error && !*pump->end) {
 		do {
 			more = receive(pump);
 			more |= transmit(pump);
-		} while (more && !*end);
-		error = wait_for_work(pump, beat);
+		} while (more && !*pump->end);
+		pump->error = wait_for_work(pump);
 	}
+	eventfd_write(pump->ended, 1);
+	return NULL;
+}
+
+/* Signals are for the first thread, which is the caller's. */
+static int start_others(struct pump *pumps, unsigned int count, unsigned int *started)
+{
+	sigset_t all, before;
+	int error = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (*started = 1; *started < count && !error; *started += !error) {
+		struct pump *pump = &pumps[*started];
+
+		error = -pthread_create(&pump->thread, NULL, pump_serve, pump);
+		if (!error)
+			pthread_setname_np(pump->thread, "usrpci-queue");
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
 
-int pump_run(struct usrpci_dev *dev, int tap, int beat, const volatile sig_atomic_t *end)
+static int pump_all(struct pump *pumps, unsigned int count)
+{
+	unsigned int started = 1;
+
+	pumps->error = follow_link(pumps) ?: start_others(pumps, count, &started);
+	if (!pumps->error && pumps->beat >= 0 && write(pumps->beat, "", 1) != 1)
+		pumps->error = -EPIPE;
+	pump_serve(pumps);
+	for (unsigned int i = 1; i < started; i++) {
+		pthread_join(pumps[i].thread, NULL);
+		if (pumps->error == -ECANCELED || !pumps->error)
+			pumps->error = pumps[i].error;
+	}
+	return pumps->error == -ECANCELED ? 0 : pumps->error;
+}
+
+/* The kernel distributes frames to all queues that are attached. */
+static void attach(int tap, bool served)
+{
+	struct ifreq request = {.ifr_flags = served ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
+
+	ioctl(tap, TUNSETQUEUE, &request);
+}
+
+static int start(struct usrpci_nic *nic, const struct pump_options *options)
+{
+	const struct usrpci_nic_info *info = usrpci_nic_info(nic);
+	unsigned int count = info->queues < options->count ? info->queues : options->count;
+	struct pump *pumps = calloc(count, sizeof(*pumps));
+	int ended = eventfd(0, EFD_CLOEXEC), error = pumps && ended >= 0 ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < options->count; i++)
+		attach(options->taps[i], i < count);
+	for (unsigned int i = 0; i < count && !error; i++)
+		pumps[i] = (struct pump){
+			.nic = nic,
+			.info = info,
+			.queue = i,
+			.tap = options->taps[i],
+			.stock_size = info->offload ? STOCK : 1,
+			.beat = i == 0 ? options->beat : -1,
+			.ended = ended,
+			.end = options->end,
+		};
+	if (!error) {
+		set_offloads(pumps);
+		error = usrpci_nic_start(nic) ?: pump_all(pumps, count);
+		pump_set_carrier(options->taps[0], 0);
+	}
+	if (ended >= 0)
+		close(ended);
+	free(pumps);
+	return error;
+}
+
+int pump_run(struct usrpci_dev *dev, const struct pump_options *options)
 {
 	const char *why = NULL;
-	struct usrpci_nic_options options = {
-		.spare_buffers = 256,
+	struct usrpci_nic_options card = {
+		.spare_buffers = 256 * options->count,
+		.queues = options->count,
 		.promiscuous = true, /* what is stacked on the TAP can have other MAC addresses */
 		.offload = true,
 		.why = &why,
 	};
-	struct pump pump = {.tap = tap};
-	int error = usrpci_nic_open(dev, &options, &pump.nic);
+	struct usrpci_nic *nic;
+	int error = usrpci_nic_open(dev, &card, &nic);
 
 	if (error) {
 		if (error == -ENOTSUP)
 			fprintf(stderr, "usrpci: %s: %s\n", usrpci_dev_name(dev), why);
 		return error;
 	}
-	pump.info = usrpci_nic_info(pump.nic);
-	pump.stock_size = pump.info->offload ? STOCK : 1;
-	set_offloads(&pump);
-	error = usrpci_nic_start(pump.nic);
-	if (!error)
-		error = loop(&pump, beat, end);
-	pump_set_carrier(tap, 0);
-	usrpci_nic_close(pump.nic);
+	error = start(nic, options);
+	usrpci_nic_close(nic);
 	return error;
 }

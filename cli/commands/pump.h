@@ -6,15 +6,25 @@
 
 #include <usrpci/nic.h>
 
+#define PUMP_QUEUES_MAX 16
+
+struct pump_options {
+	int taps[PUMP_QUEUES_MAX]; /* the queues of a TAP device */
+	unsigned int count;
+	/*
+	 * A socket: each byte is answered by one; a first one reports that frames flow. -1: none
+	 */
+	int beat;
+	const volatile sig_atomic_t *end; /* set by a signal to end it */
+};
+
 /*
  * Moves frames between a network card and a TAP device with headers of 12 bytes (IFF_VNET_HDR),
- * whose carrier is the card's link, until *end is set by a signal.
- *
- * @beat	a socket: bytes are answered by bytes; a first one reports that frames flow. -1: none
+ * whose carrier is the card's link. Uses as many queues as both have.
  *
  * Returns 0, or the negative errno that ended it.
  */
-int pump_run(struct usrpci_dev *dev, int tap, int beat, const volatile sig_atomic_t *end);
+int pump_run(struct usrpci_dev *dev, const struct pump_options *options);
 
 /* Sets the carrier of a TAP device. */
 void pump_set_carrier(int tap, int up);

@@ -2,7 +2,7 @@
 /*
  * A TAP device (Linux: Documentation/networking/tuntap.rst) in the place of an interface, while a
  * program without privileges drives its card: the interface leaves its place, the TAP takes it, and
- * the card is lent to the program, whose standard input is the TAP. At the end all this is undone,
+ * the card is lent to the program, which gets the TAP by its standard input. At the end all this is undone,
  * and the interface gets the addresses and routes that the TAP has by then.
  *
  * The interface is refused when it has something that cannot move: bridges, bonds, VLANs, XDP
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "array.h"
@@ -23,8 +24,73 @@
 #define LOG_SUBJECT "net"
 #include "log.h"
 
-#define APPEAR_MS 15000
-#define MARK_SIZE 64
+#define APPEAR_MS  15000
+#define MARK_SIZE  64
+#define QUEUES_MAX 8
+
+/* Each queue of a TAP is a file. The driver's standard input is a socket that has them. */
+struct tap {
+	char name[IF_NAMESIZE];
+	int queues[QUEUES_MAX];
+	unsigned int count;
+	int port;
+};
+
+/* Sends the files in one message, which waits in the socket until the driver takes it. */
+static int send_queues(int socket, const struct tap *tap)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(tap->queues))];
+	} control = {0};
+	char count = (char)tap->count;
+	struct iovec data = {&count, 1};
+	struct msghdr message = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(tap->count * sizeof(int)),
+	};
+	struct cmsghdr *files = CMSG_FIRSTHDR(&message);
+
+	files->cmsg_level = SOL_SOCKET;
+	files->cmsg_type = SCM_RIGHTS;
+	files->cmsg_len = CMSG_LEN(tap->count * sizeof(int));
+	memcpy(CMSG_DATA(files), tap->queues, tap->count * sizeof(int));
+	return sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+static int open_port(struct tap *tap)
+{
+	int pair[2], error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	tap->port = pair[1];
+	error = send_queues(pair[0], tap);
+	close(pair[0]);
+	return error;
+}
+
+/* The card may have fewer queues; the driver then leaves the others of the TAP. */
+static int make_tap(struct usrpci_host *host, struct tap *tap)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	int error;
+
+	memset(tap, 0, sizeof(*tap));
+	tap->count = processors < 1            ? 1
+		     : processors > QUEUES_MAX ? QUEUES_MAX
+					       : (unsigned int)processors;
+	error = apply_tap(host, "it takes the interface's place", tap->name, tap->queues,
+			  tap->count);
+	if (error || host->options.dry_run)
+		return error;
+	error = open_port(tap);
+	if (error)
+		apply_tap_end(host, "it cannot be handed on", tap->name, tap->queues, tap->count);
+	return error;
+}
 
 /* Addresses and routes move, so they do not count. Lending checks functions of the same group. */
 static bool moves(const struct usrpci_use *use, const char *name)
@@ -90,7 +156,7 @@ static int find_interface(struct usrpci_host *host, const struct usrpci_addr *ad
 
 /* The interface gets the addresses that the TAP has now, not those that it had itself. */
 static int give_back(struct usrpci_host *host, const struct net_place *before,
-		     const struct usrpci_addr *addr, int tap)
+		     const struct usrpci_addr *addr, struct tap *tap)
 {
 	struct net_place now = {0};
 	const struct net_place *place = before;
@@ -99,7 +165,8 @@ static int give_back(struct usrpci_host *host, const struct net_place *before,
 
 	if (!host->options.dry_run && !net_place_read(host, before->name, &now))
 		place = &now;
-	error = apply_tap_end(host, "the interface comes back", before->name, tap);
+	error = apply_tap_end(host, "the interface comes back", before->name, tap->queues,
+			      tap->count);
 	if (!error && is_gone(host, addr))
 		error = report(host->ctx, -ENODEV, before->name, NULL, "the card is gone");
 	else if (!error && host->options.dry_run)
@@ -143,7 +210,7 @@ static void take_mark(struct usrpci_host *host, const struct usrpci_addr *addr, 
 }
 
 static int serve(struct usrpci_host *host, const struct usrpci_net_options *options,
-		 const struct net_place *place, int tap, const char *tap_name)
+		 const struct net_place *place, const struct tap *tap)
 {
 	struct usrpci_lend_options lend = {
 		.addrs = &options->addr,
@@ -152,14 +219,14 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 		.user = options->user,
 		.hugepages = options->hugepages,
 		.argv = options->argv,
-		.input = tap,
+		.input = tap->port,
 	};
 	char aside[IF_NAMESIZE];
 	int status = net_place_leave(host, place, aside), mark;
 
 	lend.bind.force |= host->options.dry_run; /* there the interface is still in place */
 	if (!status)
-		status = net_place_take(host, place, tap_name);
+		status = net_place_take(host, place, tap->name);
 	if (status)
 		return status;
 	mark = leave_mark(host, &options->addr, place->name);
@@ -170,9 +237,10 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 
 int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options)
 {
-	char name[IF_NAMESIZE], tap_name[IF_NAMESIZE];
 	struct net_place place;
-	int tap, status, error;
+	char name[IF_NAMESIZE];
+	struct tap tap;
+	int status, error;
 
 	error = find_interface(host, &options->addr, 0, name);
 	if (!error)
@@ -183,14 +251,16 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 		return error;
 	if (!file_exists(host->ctx, "/sys/class/misc/tun"))
 		apply_module(host, "TAP devices are its", "tun");
-	tap = apply_tap(host, "it takes the interface's place", tap_name);
-	if (tap < 0) {
+	error = make_tap(host, &tap);
+	if (error) {
 		net_place_free(&place);
-		return report(host->ctx, tap, "/dev/net/tun", "modprobe tun",
+		return report(host->ctx, error, "/dev/net/tun", "modprobe tun",
 			      "cannot make a TAP device");
 	}
-	status = serve(host, options, &place, tap, tap_name);
-	error = give_back(host, &place, &options->addr, tap);
+	status = serve(host, options, &place, &tap);
+	if (tap.port > 0)
+		close(tap.port);
+	error = give_back(host, &place, &options->addr, &tap);
 	net_place_free(&place);
 	if (error)
 		return is_gone(host, &options->addr) ? -ENODEV : -EUCLEAN;

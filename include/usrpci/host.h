@@ -410,14 +410,18 @@ struct usrpci_net_options {
 	struct usrpci_bind_options bind; /**< as for usrpci_host_lend() */
 	const char *user;                /**< as for usrpci_host_lend() */
 	size_t hugepages;                /**< as for usrpci_host_lend() */
-	char *const *argv;               /**< the driver: its standard input is the TAP device */
+	char *const *argv; /**< the driver; its standard input is a socket, see below */
 };
 
 /**
  * Lends a network card to a driver, with a TAP device in the place of its interface: the TAP has the
  * interface's name, MAC address, MTU, state, addresses and routes as long as the driver runs, and
- * then gives them back as they are by then. Frames on the TAP have a struct virtio_net_hdr_v1 of
- * 12 bytes before them; the descriptor does not block.
+ * then gives them back as they are by then.
+ *
+ * The driver's standard input is a socket (AF_UNIX, SOCK_SEQPACKET) with one message of a byte, with
+ * which the queues of the TAP come, as many as there are processors, 8 at most (SCM_RIGHTS, unix(7)).
+ * The driver detaches those that it does not serve (TUNSETQUEUE). Frames have a struct
+ * virtio_net_hdr_v1 of 12 bytes before them; the descriptors do not block.
  *
  * Returns what usrpci_host_lend() does. Errors: those of usrpci_host_lend(); -ENODEV (the card has
  * no interface); -ENOTUNIQ (it has several); -EBUSY (something stands on the interface that cannot

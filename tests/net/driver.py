@@ -3,19 +3,26 @@
 """driver.py: usrpci net-driver between a TAP device and QEMU's card, in namespaces of the test's own.
 
 The driver is killed, and stopped so that it does not answer: each time another one follows, and the
-gateway of QEMU's user network answers pings through it. Prints TAP.
+gateway of QEMU's user network answers pings through it. Another card has two queues, and leads to a
+TAP device in another namespace: bytes go both ways, in frames that are longer than the MTU. Prints
+TAP.
 """
 import fcntl
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import time
 
 TUNSETIFF, TUNSETVNETHDRSZ = 0x400454ca, 0x400454d8
-TAP, NO_PI, VNET_HDR = 0x2, 0x1000, 0x4000
+TAP, NO_PI, VNET_HDR, MULTI_QUEUE = 0x2, 0x1000, 0x4000, 0x100
+ETH_P_ALL = 3
 DEVICE = 'qemu:virtio-net-pci,netdev=n0 -netdev user,id=n0'
+QUEUES = ('qemu:virtio-net-pci,netdev=n0,mq=on,vectors=6 '
+          '-netdev tap,id=n0,ifname=wire0,queues=2,script=no,downscript=no')
+TRANSFER = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../qemu/programs/transfer.py')
 
 
 def skip(why):
@@ -23,12 +30,21 @@ def skip(why):
     sys.exit(0)
 
 
-def make_tap():
+def open_queue(name, more=0):
     tap = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(tap, TUNSETIFF, struct.pack('16sH22x', b'tap0', TAP | NO_PI | VNET_HDR))
+    fcntl.ioctl(tap, TUNSETIFF, struct.pack('16sH22x', name, TAP | NO_PI | VNET_HDR | more))
     fcntl.ioctl(tap, TUNSETVNETHDRSZ, struct.pack('i', 12))
-    subprocess.check_call(['ip', 'address', 'add', '10.0.2.15/24', 'dev', 'tap0'])
-    subprocess.check_call(['ip', 'link', 'set', 'tap0', 'up'])
+    return tap
+
+
+def ip(*words):
+    subprocess.check_call(['ip', *words])
+
+
+def make_tap():
+    tap = open_queue(b'tap0')
+    ip('address', 'add', '10.0.2.15/24', 'dev', 'tap0')
+    ip('link', 'set', 'tap0', 'up')
     return tap
 
 
@@ -62,6 +78,93 @@ def follows(parent, number):
     return False
 
 
+def make_queues():
+    """A socket that has the two queues of a TAP device in its first message."""
+    queues = [open_queue(b'tap1', MULTI_QUEUE) for _ in range(2)]
+    ip('link', 'set', 'tap1', 'up')
+    ip('address', 'add', '10.5.0.2/24', 'dev', 'tap1')
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    socket.send_fds(ours, [b'2'], queues)
+    return theirs
+
+
+def wait_until(condition):
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not condition():
+        time.sleep(0.05)
+
+
+def furnish_far_end(inside):
+    """QEMU's TAP device moves to the other namespace and gets an address there."""
+    wait_until(lambda: subprocess.run(['ip', 'link', 'show', 'wire0'], capture_output=True,
+                                      check=False).returncode == 0)
+    ip('link', 'set', 'wire0', 'netns', inside[2])
+    for words in ('link set wire0 up', 'address add 10.5.0.1/24 dev wire0'):
+        subprocess.check_call([*inside, 'ip', *words.split()])
+    subprocess.run(['ping', '-n', '-q', '-c', '1', '-w', '30', '10.5.0.1'], check=False,
+                   stdout=subprocess.DEVNULL)
+
+
+def passes(sender, receiver, address):
+    """Whether what is sent for two seconds arrives as it was sent."""
+    with subprocess.Popen([*receiver, TRANSFER, 'receive', address], stdout=subprocess.PIPE) as end:
+        time.sleep(0.5)
+        sent = subprocess.run([*sender, TRANSFER, 'send', address, '2'], check=False,
+                              stdout=subprocess.PIPE).stdout
+        return sent == end.communicate()[0] and sent != b''
+
+
+def capture(seconds):
+    """Prints the length of the longest frame that any interface has received meanwhile."""
+    longest = 0
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as everything:
+        everything.settimeout(0.2)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                frame, about = everything.recvfrom(1 << 17)
+            except TimeoutError:
+                continue
+            if about[2] != socket.PACKET_OUTGOING:
+                longest = max(longest, len(frame))
+    print(longest)
+
+
+def queues_in_use(driver):
+    """How many threads that serve another queue than the first one have slept more than once."""
+    count = 0
+    for task in os.listdir(f'/proc/{driver}/task'):
+        with open(f'/proc/{driver}/task/{task}/status', encoding='ascii') as status:
+            text = status.read()
+        switches = int(text.split('voluntary_ctxt_switches:')[1].split()[0])
+        count += 'usrpci-queue' in text and switches > 2
+    return count
+
+
+def try_queues(usrpci):
+    with subprocess.Popen(['unshare', '-n', 'sleep', '100']) as holder, \
+            subprocess.Popen([usrpci, 'net-driver', QUEUES], stdin=make_queues(),
+                             stderr=subprocess.DEVNULL) as driver:
+        inside = ['nsenter', '-t', str(holder.pid), '-n']
+        furnish_far_end(inside)
+        watch = [sys.executable, os.path.abspath(__file__), 'capture', '4']
+        with subprocess.Popen([*inside, *watch], stdout=subprocess.PIPE) as captured:
+            yield 'bytes arrive that are sent to the card', passes([], inside, '10.5.0.1')
+            yield ('the card cuts segments: frames are longer than the MTU at its other end',
+                   int(captured.communicate()[0]) > 4000)
+        with subprocess.Popen(watch, stdout=subprocess.PIPE) as captured:
+            yield 'bytes arrive that come from the card', passes(inside, [], '10.5.0.2')
+            yield ('received frames are longer than the MTU too',
+                   int(captured.communicate()[0]) > 4000)
+        for _ in range(20):
+            subprocess.run(['ping', '-n', '-q', '-c', '1', '-w', '5', '10.5.0.1'], check=False,
+                           stdout=subprocess.DEVNULL)
+        yield 'a second queue is served', queues_in_use(driver.pid) == 1
+        driver.send_signal(signal.SIGTERM)
+        yield 'all its threads end', driver.wait(30) == 0
+        holder.kill()
+
+
 def main():
     if os.environ.get('USRPCI_INSIDE') != 'yes':
         os.environ['USRPCI_INSIDE'] = 'yes'
@@ -83,10 +186,14 @@ def main():
         ]
         parent.send_signal(signal.SIGTERM)
         results.append(('it ends when it is told to', parent.wait(30) == 0))
+    results += try_queues(usrpci)
     print(f'1..{len(results)}')
     for number, (name, good) in enumerate(results, 1):
         print(f'{"ok" if good else "not ok"} {number} - {name}')
     sys.exit(not all(good for _, good in results))
 
 
-main()
+if sys.argv[1:2] == ['capture']:
+    capture(float(sys.argv[2]))
+else:
+    main()

@@ -69,17 +69,18 @@ static int setup(void **state)
 	*state = &bench;
 	if (usrpci_ctx_open(NULL, &bench.ctx) || usrpci_host_open(bench.ctx, &options, &bench.host))
 		return -1;
-	bench.first = apply_tap(bench.host, "a test", bench.first_name);
-	bench.second = apply_tap(bench.host, "a test", bench.second_name);
-	return bench.first > 0 && bench.second > 0 ? 0 : -1;
+	return apply_tap(bench.host, "a test", bench.first_name, &bench.first, 1) ||
+			       apply_tap(bench.host, "a test", bench.second_name, &bench.second, 1)
+		       ? -1
+		       : 0;
 }
 
 static int teardown(void **state)
 {
 	struct bench *bench = *state;
 
-	apply_tap_end(bench->host, "a test", bench->first_name, bench->first);
-	apply_tap_end(bench->host, "a test", bench->second_name, bench->second);
+	apply_tap_end(bench->host, "a test", bench->first_name, &bench->first, 1);
+	apply_tap_end(bench->host, "a test", bench->second_name, &bench->second, 1);
 	usrpci_host_close(bench->host);
 	usrpci_ctx_close(bench->ctx);
 	return 0;
