@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -241,6 +242,23 @@ int sysfs_attach(struct usrpci_dev *dev, struct sysfs_dev *sysfs)
 void sysfs_detach(struct sysfs_dev *sysfs)
 {
 	close(sysfs->config);
+}
+
+int sysfs_lock(struct usrpci_dev *dev)
+{
+	char path[PATH_SIZE];
+	int fd = file_open(dev->ctx, O_RDWR, "%s", device_lock_path(dev->ctx, dev->name, path));
+	int error;
+
+	if (fd < 0)
+		return report(dev->ctx, fd, dev->name, fd == -EACCES ? "run as root" : NULL,
+			      "cannot open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	close(fd);
+	return error == -EBUSY ? error
+			       : report(dev->ctx, error, dev->name, NULL, "cannot lock %s", path);
 }
 
 static int open_resource(struct usrpci_dev *dev, unsigned int index, char file[16])

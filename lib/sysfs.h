@@ -18,6 +18,12 @@ struct sysfs_dev {
 int sysfs_attach(struct usrpci_dev *dev, struct sysfs_dev *sysfs);
 void sysfs_detach(struct sysfs_dev *sysfs);
 
+/*
+ * Refuses the second of two programs that drive a device. Returns a descriptor that holds the
+ * lock; -EBUSY, not logged, when another program does; or another error, logged.
+ */
+int sysfs_lock(struct usrpci_dev *dev);
+
 /* Fills dev->bars alone; no privileges are needed. */
 int sysfs_read_bars(struct usrpci_dev *dev);
 

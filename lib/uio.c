@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "dma/domain.h"
@@ -52,27 +51,16 @@ static int find_number(struct usrpci_dev *dev, unsigned int *number)
 			      "cannot find its number in " PCI_DEVICES "/%s/uio", dev->name);
 }
 
-/*
- * Refuses the second of two programs before it opens /dev/uioN: the kernel switches bus mastering
- * off whenever that file is closed, even while others have it open. Returns a descriptor that holds
- * the lock, or a negative errno.
- */
+/* The kernel switches bus mastering off whenever /dev/uioN is closed, even while others have it. */
 static int lock_device(struct usrpci_dev *dev, unsigned int number)
 {
-	char hint[48], path[PATH_SIZE];
-	int fd = file_open(dev->ctx, O_RDWR, "%s", device_lock_path(dev->ctx, dev->name, path));
-	int error;
+	char hint[48];
+	int fd = sysfs_lock(dev);
 
-	if (fd < 0)
-		return report(dev->ctx, fd, dev->name, fd == -EACCES ? "run as root" : NULL,
-			      "cannot open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (fd != -EBUSY)
 		return fd;
-	error = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	close(fd);
 	snprintf(hint, sizeof(hint), "fuser -v /dev/uio%u shows it", number);
-	return report(dev->ctx, error, dev->name, hint, "another program has /dev/uio%u open",
-		      number);
+	return report(dev->ctx, fd, dev->name, hint, "another program has /dev/uio%u open", number);
 }
 
 static int open_uio(struct usrpci_dev *dev, unsigned int number)
