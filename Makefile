@@ -45,7 +45,7 @@ VM_PACKAGES := qemu-system-x86 udev busybox-static cpio kmod xz-utils zstd procp
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	libcmocka-dev g++ jq clang libclang-rt-dev python3 python3-jsonschema gccgo driverctl dmsetup strace e2fsprogs zsh fish \
-	nbdkit nbdkit-plugin-dev libnbd-bin fio musl-tools mmdebstrap \
+	nbdkit nbdkit-plugin-dev libnbd-bin fio musl-tools mmdebstrap libpciaccess-dev \
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-system-arm qemu-user
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev

@@ -3,7 +3,8 @@
  * A factorial, an interrupt, and DMA to QEMU's educational device and back:
  *   edu_dma [DEVICE [LIMIT]]
  * DEVICE is "qemu:edu" when none is named: a device in a process of its own, which needs neither
- * hardware nor privileges. LIMIT is the highest address that the device reaches, its dma_mask.
+ * hardware nor privileges. LIMIT is the highest address that the device reaches, its dma_mask. A
+ * device whose interrupts cannot be had is polled.
  */
 
 #include <errno.h>
@@ -60,7 +61,7 @@ static int copy(struct usrpci_ctx *ctx, struct edu *edu)
 	return error;
 }
 
-static int run(struct usrpci_ctx *ctx, const char *name, const struct edu_options *options)
+static int run(struct usrpci_ctx *ctx, const char *name, struct edu_options *options)
 {
 	struct usrpci_dev *dev;
 	struct edu *edu;
@@ -68,12 +69,13 @@ static int run(struct usrpci_ctx *ctx, const char *name, const struct edu_option
 
 	if (error)
 		return error;
+	options->poll = !(usrpci_dev_features(dev) & (USRPCI_FEATURE_INTX | USRPCI_FEATURE_MSI));
 	error = edu_open(dev, options, &edu);
 	if (!error) {
 		printf("%s: edu, through the backend %s\n", usrpci_dev_name(dev),
 		       usrpci_dev_backend(dev));
 		error = compute(edu);
-		if (!error)
+		if (!error && !options->poll)
 			error = interrupt(edu);
 		if (!error)
 			error = copy(ctx, edu);

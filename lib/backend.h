@@ -195,3 +195,4 @@ extern const struct backend_ops backend_sysfs; /* usrpci_dev_inspect(): no inter
 extern const struct backend_ops backend_uio;
 extern const struct backend_ops backend_qemu;
 extern const struct backend_ops backend_vfio;
+extern const struct backend_ops backend_pciaccess; /* where it was asked for */

@@ -20,7 +20,14 @@
 
 /* In the order of preference. */
 static const struct backend_ops *const backends[] = {
-	&backend_sysfs, &backend_vfio, &backend_uio, &backend_qemu, NULL,
+	&backend_sysfs,
+	&backend_vfio,
+	&backend_uio,
+	&backend_qemu,
+#ifdef USRPCI_PCIACCESS
+	&backend_pciaccess,
+#endif
+	NULL,
 };
 
 static const struct backend_ops *find_backend(struct usrpci_ctx *ctx,

@@ -149,7 +149,7 @@ const struct usrpci_dev_info *usrpci_dev_info(const struct usrpci_dev *dev);
 /** The name that messages use: "0000:03:00.0", "qemu:edu". Valid until the device is closed. */
 const char *usrpci_dev_name(const struct usrpci_dev *dev);
 
-/** The name of the backend in use: "uio", "vfio", "qemu" or "sysfs". */
+/** The name of the backend in use: "uio", "vfio", "qemu", "sysfs" or "pciaccess". */
 const char *usrpci_dev_backend(const struct usrpci_dev *dev);
 
 /** The context that the device was opened in, which stays its caller's. */

@@ -26,6 +26,13 @@ skip()
 	exit 0
 }
 
+# need_pciaccess PROGRAM: sets "over" to the path of a program that has the backend over libpciaccess.
+need_pciaccess()
+{
+	over=$USRPCI_BUILD/tests/qemu/pciaccess_$1
+	[ -x "$over" ] || skip "libpciaccess-dev was not installed when this was built"
+}
+
 # Prints a line for the reader of the results, such as a time that was measured.
 note()
 {

@@ -69,6 +69,16 @@ e1000@pings-10000-times-by-polling()
 	grep -q 'interrupts: 0$' "$scratch/said"
 }
 
+e1000@pings-through-libpciaccess()
+{
+	local over
+	need_pciaccess ping
+	"$over" --flood --count 1000 --poll pciaccess:$am82540 | tee "$scratch/said"
+	grep -q '82540EM .* polling' "$scratch/said"
+	grep -q '^1000 requests sent, 1000 replies, lost: 0, ' "$scratch/said"
+	lspci -s $am82540 -vv | grep -q 'BusMaster-'
+}
+
 e1000@drives-an-82545em-both-ways()
 {
 	ten_thousand '82545EM .* interrupts' $am82545

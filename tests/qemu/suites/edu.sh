@@ -66,6 +66,18 @@ edu@moves-memory-wherever-the-kernel-loads-the-program()
 	echo 0 >/proc/sys/kernel/randomize_va_space
 }
 
+edu@is-driven-through-libpciaccess-by-polling()
+{
+	local over
+	need_pciaccess edu_dma
+	"$over" pciaccess:00:02.0 0xffffffff | tee "$scratch/said"
+	grep -qx '0000:00:02.0: edu, through the backend pciaccess' "$scratch/said"
+	grep -qx '10! = 3628800' "$scratch/said"
+	grep -q '^DMA: 4000 bytes to the device and back, .* equal$' "$scratch/said"
+	! grep interrupt "$scratch/said"
+	lspci -s 00:02.0 -vv | grep -q 'BusMaster-'
+}
+
 edu@leaves-the-device-without-bus-mastering()
 {
 	edu_dma 00:02.0 0xffffffff

@@ -237,6 +237,47 @@ uio@ports-lead-to-the-same-registers-as-memory()
 	stop_probe
 }
 
+uio@libpciaccess-leads-to-the-same-registers()
+{
+	local over probe
+	need_pciaccess probe
+	probe=$over
+	give_to_uio $rtl8139
+	start_probe
+	tell open pciaccess:$rtl8139
+	expect_answer pciaccess backend
+	expect_answer 0x100 size
+	tell map 0
+	tell map 1
+	tell write 0 4 8 0x44332211
+	expect_answer 0x44332211 read 1 4 8
+	tell write 0 1 9 0xaa
+	tell write 1 2 10 0xccbb
+	expect_answer 0xccbbaa11 read 0 4 8
+	expect_answer 0xaa read 0 1 9
+	tell config-write 1 0x3c 0x5a
+	expect_same "$(oracle $rtl8139 3c.b)" 0x5a
+	expect_answer "error EOPNOTSUPP" enable intx 1
+	tell close
+	tell inspect pciaccess:$hotplug
+	expect_answer 0x1000 size
+	expect_same "$(ask config-dump)" \
+		"$(lspci -xxxx -s $hotplug | sed -n 's/^[0-9a-f]*: //p' | tr '\n' ' ' | sed 's/ $//')"
+	stop_probe
+}
+
+uio@libpciaccess-takes-no-device-of-another()
+{
+	local over
+	need_pciaccess probe
+	use $edu
+	expect_same "$(echo "open pciaccess:$edu" | "$over" 2>&1 | tail -n 1)" "error EBUSY"
+	stop_probe
+	expect_same "$(echo "open pciaccess:$edu" | "$over" 2>&1)" ok
+	output=$(echo "open pciaccess:$port" | "$over" 2>&1)
+	grep -q "the kernel's driver pcieport holds it" <<<"$output"
+}
+
 # SeaBIOS gives every BAR a page of its own; Linux, asked to place them anew, does not.
 uio@bars-smaller-than-a-page-are-found-in-it()
 {
