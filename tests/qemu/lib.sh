@@ -26,6 +26,14 @@ skip()
 	exit 0
 }
 
+# need_memory_below ADDRESS: skips the case where the machine's memory begins higher, as Arm's does.
+need_memory_below()
+{
+	local first
+	first=$(sed -n 's/^ *\([0-9a-f]*\)-.*System RAM$/\1/p' /proc/iomem | head -n 1)
+	[ $((16#$first)) -lt $(($1)) ] || skip "the machine's memory begins at 0x$first"
+}
+
 # need_pciaccess PROGRAM: sets "over" to the path of a program that has the backend over libpciaccess.
 need_pciaccess()
 {

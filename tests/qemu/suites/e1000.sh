@@ -4,7 +4,7 @@
 # e1000: our driver on uio_pci_generic, against QEMU's gateway and against the kernel's driver
 #
 # vm: --nic e1000 --nic e1000-82545em --nic e1000e --append hugepages=16
-# vm: --nic e1000@1 --nic e1000@1 --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
+# vm: --nic e1000@1 --nic e1000@1 --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0 --device edu
 # case-deadline: 90
 
 # The user network of the first three is one each, the two cards after them share a wire.
@@ -14,6 +14,7 @@ am82574=0000:00:03.0
 wired=0000:00:04.0
 kernels=0000:00:05.0
 plugged=0000:01:00.0
+edu=0000:00:07.0
 
 give_to()
 {
@@ -191,8 +192,8 @@ e1000@ends-with-an-error-when-the-card-is-pulled-out()
 
 e1000@refuses-what-is-no-e1000()
 {
-	give_to uio_pci_generic 0000:00:1f.2
-	expect_fail 1 'not supported' ours 00:1f.2
+	give_to uio_pci_generic $edu
+	expect_fail 1 'not supported' ours $edu
 	expect_fail 2 usage ours
 	expect_fail 2 usage ours --count none $am82540
 }
