@@ -27,6 +27,7 @@ ASAN := build-asan
 # Debian's own; another python's meson may be first on the path and know nothing.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 JOBS := $(shell nproc)
+TESTS := $(shell expr $(JOBS) + 1)
 # Of fuzz.
 HOURS ?= 1
 # Of check-lend.
@@ -72,7 +73,8 @@ $(ASAN)/build.ninja:
 	@$(MESON) setup $(ASAN) --werror --buildtype debug \
 		-Db_sanitize=address,undefined -Db_lundef=false
 
-# A failing suite does not keep the others from running; summary has the last word.
+# A failing suite does not keep the others from running; summary has the last word. A test waits for timers
+# and disks for a third of its time, so there is one test more than there are processors.
 # Packages may have come since the directories were set up; meson looks for them only then.
 check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 	@$(MESON) setup --reconfigure $(BUILD) >/dev/null
@@ -80,8 +82,8 @@ check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 	@$(MESON) compile -C $(BUILD)
 	@$(MESON) compile -C $(ASAN)
 	@rm -f $(BUILD)/meson-logs/testlog.json $(ASAN)/meson-logs/testlog.json
-	@$(MESON) test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs || true
-	@$(MESON) test -C $(ASAN) --num-processes $(JOBS) --print-errorlogs --suite unit --suite cli || true
+	@$(MESON) test -C $(BUILD) --num-processes $(TESTS) --print-errorlogs || true
+	@$(MESON) test -C $(ASAN) --num-processes $(TESTS) --print-errorlogs --suite unit --suite cli || true
 	@tests/summary $(BUILD) $(ASAN)
 
 # The same in the root that "check" uses for some suites; its own build directories lie beside these.
