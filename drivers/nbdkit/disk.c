@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The disk: a controller, one namespace of it, and lanes. A lane has a queue for one command, and
- * DMA memory for its data.
+ * DMA memory for its data. A virtio disk is virtio.c's.
  */
 
 #define NBDKIT_API_VERSION 2
@@ -12,7 +12,7 @@
 
 #include <nbdkit-plugin.h>
 
-#include "disk.h"
+#include "virtio.h"
 
 #define BUFFER_MAX (256u << 10) /* bytes a command, at most */
 
@@ -25,6 +25,7 @@ struct disk {
 	struct usrpci_ctx *ctx;
 	struct usrpci_dev *dev;
 	struct usrpci_nvme *nvme;
+	struct virtio_disk *virtio; /* instead of a controller and lanes */
 	struct lane *lanes;
 	struct disk_about about;
 };
@@ -72,6 +73,15 @@ static int alloc_lanes(struct disk *disk)
 	return disk->lanes ? 0 : -ENOMEM;
 }
 
+static int start_virtio(struct disk *disk, const struct disk_options *options)
+{
+	const char *why = NULL;
+	int error = virtio_disk_open(disk->ctx, disk->dev, options, &disk->about, &disk->virtio,
+				     &why);
+
+	return error ? fail(options, why ? why : "its driver cannot use it", error) : 0;
+}
+
 static int start(struct disk *disk, const struct disk_options *options)
 {
 	struct usrpci_ctx_options ctx = {.log = log_by_nbdkit};
@@ -81,6 +91,8 @@ static int start(struct disk *disk, const struct disk_options *options)
 
 	if (error)
 		return fail(options, "it cannot be opened", error);
+	if (virtio_disk_matches(usrpci_dev_info(disk->dev)))
+		return start_virtio(disk, options);
 	error = usrpci_nvme_open(disk->dev, &nvme, &disk->nvme);
 	if (error)
 		return fail(options, "its controller cannot be used", error);
@@ -112,6 +124,7 @@ void disk_close(struct disk *disk)
 {
 	if (!disk)
 		return;
+	virtio_disk_close(disk->virtio);
 	usrpci_nvme_close(disk->nvme);
 	usrpci_dev_close(disk->dev);
 	usrpci_ctx_close(disk->ctx);
@@ -124,7 +137,7 @@ const struct disk_about *disk_about(const struct disk *disk)
 	return &disk->about;
 }
 
-void disk_do(struct disk *disk, unsigned int index, struct disk_request *request, void *data)
+static void do_nvme(struct disk *disk, unsigned int index, struct disk_request *request, void *data)
 {
 	struct lane *lane = &disk->lanes[index];
 	size_t size = (size_t)request->blocks << disk->about.ns.block_shift;
@@ -147,4 +160,12 @@ void disk_do(struct disk *disk, unsigned int index, struct disk_request *request
 	request->status = io.status;
 	if (io.op == USRPCI_NVME_OP_READ && !request->error)
 		memcpy(data, lane->buffer.va, size);
+}
+
+void disk_do(struct disk *disk, unsigned int index, struct disk_request *request, void *data)
+{
+	if (disk->virtio)
+		virtio_disk_do(disk->virtio, index, request, data);
+	else
+		do_nvme(disk, index, request, data);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A namespace of an NVMe controller as a network block device: a plugin of nbdkit, see
+ * A namespace of an NVMe controller, or a virtio disk, as a network block device: a plugin of nbdkit, see
  * nbdkit-plugin(3). Each request uses one of several queues alone and waits there, so there can be
  * one request for each queue. disk.c drives the disk; keeper.c does so in another process.
  *
@@ -353,7 +353,7 @@ static struct nbdkit_plugin description = {
 	.config = nvme_config,
 	.config_complete = nvme_config_complete,
 	.config_help =
-		"[device=]<DEVICE>  (required) 03:00.0, or qemu:nvme,...\n"
+		"[device=]<DEVICE>  (required) 03:00.0, or qemu:nvme,...; also a virtio disk\n"
 		"namespace=<N>      which namespace; default 1\n"
 		"queues=<N>         requests under way at a time, 1..64; default 16\n"
 		"poll=<BOOL>        do not wait for interrupts; default off\n"

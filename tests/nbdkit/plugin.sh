@@ -135,6 +135,17 @@ check "a driver of its own process keeps what is written" keeps_what_is_written 
 check "fio trims" trims
 check "a namespace that is not there is refused" fails 'no such namespace' serve true namespace=9
 check "a word that is no parameter is refused" fails 'no such parameter' serve true nonsense=9
+virtio="-drive if=none,id=v1,format=raw,discard=unmap,file=$scratch/virtio"
+truncate -s 32M "$scratch/virtio"
+device="qemu:virtio-blk-pci,drive=v1,num-queues=4 $virtio"
+file=virtio
+check "a virtio disk keeps what is written" keeps_what_is_written
+check "it zeroes what was there on virtio too" zeroes_what_was_there
+check "fio verifies what it wrote on virtio" verifies
+check "fio verifies it while drivers of virtio are killed" verifies_while_drivers_die
+check "fio trims on virtio" trims
+device="qemu:virtio-blk-pci,drive=v1,packed=on,event_idx=off,discard=off,write-zeroes=off,logical_block_size=4096,physical_block_size=4096 $virtio"
+check "a virtio disk with blocks of 4096 bytes keeps it too" keeps_what_is_written poll=on
 device=qemu:edu
 check "a device that is no disk is refused" fails 'edu: its controller cannot be used' serve true
 device="qemu:nvme,serial=1 -drive if=none,id=d3,format=raw,file=$scratch/readonly -device nvme-ns,bus=slot0,drive=d3,ms=8"
