@@ -60,6 +60,8 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 				       node->path, node->uid, node->gid, node->mode);
 	if (record->functions_changed)
 		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "functions-changed\n");
+	if (record->functions_probe)
+		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "functions-probe\n");
 	snprintf(text + at, RECORD_SIZE - at, "end\n");
 }
 
@@ -122,6 +124,8 @@ static bool parse_line(struct journal_record *record, const char *key, const cha
 		return sscanf(value, "%u", &record->functions) == 1;
 	if (!strcmp(key, "functions-changed"))
 		return record->functions_changed = true;
+	if (!strcmp(key, "functions-probe"))
+		return record->functions_probe = true;
 	if (!strcmp(key, "node"))
 		return parse_node(&record->node, value);
 	return true;

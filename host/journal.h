@@ -21,6 +21,7 @@ struct journal_record {
 	int provided_count;
 	unsigned int functions; /* how many virtual functions, which go with the driver */
 	bool functions_changed; /* their number was changed while its driver stayed */
+	bool functions_probe;   /* ... and drivers, which took new ones, were kept from them */
 	struct journal_node node;
 };
 

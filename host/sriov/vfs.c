@@ -153,16 +153,12 @@ static int set_probe(struct usrpci_host *host, const struct target *target, uint
 		     : 0;
 }
 
+/* With probe, drivers took new functions, and are not to take these. */
 static int change(struct usrpci_host *host, const struct target *target, unsigned int from,
-		  unsigned int to, bool no_driver)
+		  unsigned int to, bool probe)
 {
-	uint64_t probe = 0;
-	int error = 0, last;
+	int error = probe ? set_probe(host, target, 0) : 0, last;
 
-	if (no_driver && to)
-		error = read_number(host, target->name, "sriov_drivers_autoprobe", &probe);
-	if (!error && probe)
-		error = set_probe(host, target, 0);
 	if (error)
 		return error;
 	error = change_number(host, target, from, to);
@@ -170,8 +166,8 @@ static int change(struct usrpci_host *host, const struct target *target, unsigne
 	return error ? error : last;
 }
 
-/* The record keeps how many there were when it was made. */
-static int record(struct usrpci_host *host, struct target *target)
+/* The record keeps how many there were when it was made, and whether drivers took new ones. */
+static int record(struct usrpci_host *host, struct target *target, bool probe)
 {
 	struct journal_record record = {0};
 	int error = bind_record(host, target);
@@ -179,9 +175,10 @@ static int record(struct usrpci_host *host, struct target *target)
 	if (error || host->options.dry_run)
 		return error;
 	error = journal_read(host, &target->info.addr, &record);
-	if (error || record.functions_changed)
+	if (error || (record.functions_changed && record.functions_probe >= probe))
 		return error;
 	record.functions_changed = true;
+	record.functions_probe |= probe;
 	return journal_write(host, &record);
 }
 
@@ -189,12 +186,14 @@ static int set(struct usrpci_host *host, const struct usrpci_addr *addr, unsigne
 	       const struct usrpci_vfs_options *options)
 {
 	struct target target;
-	uint64_t now, most;
+	uint64_t now, most, probe = 0;
 	int error = target_init(host, addr, &target);
 
 	if (!error)
 		error = read_number(host, target.name, "sriov_totalvfs", &most)
 				?: read_number(host, target.name, "sriov_numvfs", &now);
+	if (!error && options->no_driver && count)
+		error = read_number(host, target.name, "sriov_drivers_autoprobe", &probe);
 	if (error || now == count)
 		return error;
 	if (count > most)
@@ -205,8 +204,8 @@ static int set(struct usrpci_host *host, const struct usrpci_addr *addr, unsigne
 	if (!error)
 		error = functions_are_unused(host, &target, options->force);
 	if (!error)
-		error = record(host, &target);
-	return error ? error : change(host, &target, (unsigned int)now, count, options->no_driver);
+		error = record(host, &target, probe);
+	return error ? error : change(host, &target, (unsigned int)now, count, probe);
 }
 
 int usrpci_host_vfs_set(struct usrpci_host *host, const struct usrpci_addr *addr,
@@ -224,6 +223,15 @@ int usrpci_host_vfs_set(struct usrpci_host *host, const struct usrpci_addr *addr
 	return error;
 }
 
+/* Who changed the number may have been killed before drivers could take new functions again. */
+static int put_probe_back(struct usrpci_host *host, const struct target *target)
+{
+	uint64_t now;
+	int error = read_number(host, target->name, "sriov_drivers_autoprobe", &now);
+
+	return error || now ? error : set_probe(host, target, 1);
+}
+
 int vfs_put_back(struct usrpci_host *host, const struct target *target,
 		 const struct journal_record *record)
 {
@@ -234,7 +242,8 @@ int vfs_put_back(struct usrpci_host *host, const struct target *target,
 
 	if (!record->functions_changed)
 		return 0;
-	error = read_number(host, target->name, "sriov_numvfs", &now);
+	error = (record->functions_probe ? put_probe_back(host, target) : 0)
+			?: read_number(host, target->name, "sriov_numvfs", &now);
 	if (error || now == wanted)
 		return error;
 	error = functions_are_unused(host, target, false);

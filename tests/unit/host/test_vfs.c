@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kernel.h"
 
@@ -67,6 +69,29 @@ static void no_driver_is_let_near_for_that_time(void **state)
 					   "echo 1 > " DIR "/sriov_drivers_autoprobe\n");
 }
 
+static void drivers_take_new_functions_again_after_a_kill(void **state)
+{
+	const struct usrpci_vfs_options options = {.no_driver = true};
+	struct kernel *kernel = *state;
+	int status;
+	char *probe;
+
+	for (int change = 1; change <= 2; change++) {
+		kernel->changes = 0;
+		kernel->killed_at = change;
+		if (fork() == 0)
+			_exit(usrpci_host_vfs_set(kernel->host, &addr, 1, &options));
+		wait(&status);
+		assert_true(WIFSIGNALED(status));
+		kernel->killed_at = 0;
+		assert_int_equal(usrpci_host_restore(kernel->host, &addr), 0);
+		assert_int_equal(number(kernel), 0);
+		probe = fixture_read(kernel->fixture, DIR "/sriov_drivers_autoprobe");
+		assert_int_equal(atoi(probe), 1);
+		free(probe);
+	}
+}
+
 static void what_a_device_cannot_have_is_refused(void **state)
 {
 	struct kernel *kernel = *state;
@@ -116,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_number_is_set_once_and_restored),
 		TEST(no_driver_is_let_near_for_that_time),
+		TEST(drivers_take_new_functions_again_after_a_kill),
 		TEST(what_a_device_cannot_have_is_refused),
 		TEST(a_failure_brings_back_what_there_was),
 		TEST(a_dry_run_shows_the_writes),
