@@ -236,7 +236,11 @@ static int lock_file(struct usrpci_host *host, bool *logged)
 	return error;
 }
 
-/* A writer that was killed between writing and renaming leaves its new file behind. */
+bool state_is_unfinished(struct usrpci_host *host)
+{
+	return file_exists(host->ctx, STATE_DIR "/new");
+}
+
 static void remove_unfinished(struct usrpci_host *host)
 {
 	char path[PATH_SIZE];

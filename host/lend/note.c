@@ -510,7 +510,7 @@ int usrpci_host_recover(struct usrpci_host *host)
 	int count, result;
 
 	if (!file_exists(host->ctx, STATE_DIR "/" BROKERS) &&
-	    !file_exists(host->ctx, STATE_DIR "/" NOTES))
+	    !file_exists(host->ctx, STATE_DIR "/" NOTES) && !state_is_unfinished(host))
 		return 0;
 	result = state_lock(host);
 	if (result)

@@ -142,6 +142,9 @@ static void what_a_killed_writer_left_is_overwritten(void **state)
 	assert_int_equal(journal_write(kernel->host, &record), 0);
 	assert_int_equal(journal_read(kernel->host, &record.entry.addr, &record), 0);
 	assert_null(fixture_read(kernel->fixture, STATE_DIR "/new"));
+	fixture_text(kernel->fixture, STATE_DIR "/new", "half a rec");
+	assert_int_equal(usrpci_host_recover(kernel->host), 0);
+	assert_null(fixture_read(kernel->fixture, STATE_DIR "/new"));
 }
 
 static void a_device_is_found_by_what_it_provided(void **state)
