@@ -111,7 +111,7 @@ check-rump: packages-CHECK build
 		$(MESON) test -C $(BUILD) --num-processes 1 --suite rump --print-errorlogs
 	@RUMP_PREFIX=$(RUMP_PREFIX) tests/rump/table
 
-# The last lines say how many points there were, and "N passed, N failed, N skipped".
+# The last lines are "N passed, N failed, N skipped", and how many points there were.
 check-faults: packages-CHECK build
 	@USRPCI_BUILD=$(abspath $(BUILD)) tests/faults/all
 

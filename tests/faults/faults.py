@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What injections of faults share: points, how a command is run at one, and the count at the end."""
 import collections
+import errno
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -12,6 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get('USRPCI_BUILD', HERE.parent.parent / 'build')).resolve()
 COMMAND = str(BUILD / 'cli/usrpci')
 SHIM = str(BUILD / 'tests/faults/liballocations.so')
+INJECT = str(BUILD / 'tests/faults/inject')
 DEADLINE = int(os.environ.get('FAULTS_DEADLINE', '60'))  # seconds; a command that takes longer hangs
 
 # What each call may fail with; others fail with EIO.
@@ -24,6 +25,11 @@ NEVER_FAIL = {'exit_group', 'exit', 'close', 'munmap', 'execve', 'rt_sigreturn',
 
 Point = collections.namedtuple('Point', 'kind name number error')
 Result = collections.namedtuple('Result', 'status output errors')
+
+OUTLIVED = 124  # of inject: processes of the command do not end
+
+# Options of inject with which it plays the kernel; filled by those whose host is made of files.
+PLAYED = []
 
 
 def clean_environment(**more):
@@ -41,16 +47,19 @@ def run(command, environment=None, deadline=None):
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+def inject(command, *options):
+    return run([INJECT, *options, *PLAYED, '--'] + command)
+
+
 def calls_of(command):
-    """The names of the system calls that the command makes itself, from the loader's end on."""
-    with tempfile.NamedTemporaryFile(mode='r', suffix='.strace') as trace:
-        run(['strace', '-qq', '-o', trace.name] + command)
-        names = [m[1] for m in (re.match(r'(\w+)\(', line) for line in trace) if m]
-    return names
+    """The names of the system calls that the command makes itself."""
+    with tempfile.NamedTemporaryFile(mode='r', suffix='.calls') as calls:
+        inject(command, '-c', calls.name)
+        return calls.read().split()
 
 
 def call_points(command, kind):
-    """A point for each call: the Nth of its name is where strace injects the fault."""
+    """A point for each call from the loader's end on: the Nth of its name."""
     names, seen, points, started = calls_of(command), collections.Counter(), [], False
     for name in names:
         seen[name] += 1
@@ -62,9 +71,13 @@ def call_points(command, kind):
     return points
 
 
+def with_allocations(command, variable, value):
+    return inject(command, '-e', f'LD_PRELOAD={SHIM}', '-e', f'{variable}={value}')
+
+
 def allocation_points(command):
     with tempfile.NamedTemporaryFile(mode='r') as count:
-        run(command, clean_environment(LD_PRELOAD=SHIM, FAULT_COUNT=count.name))
+        with_allocations(command, 'FAULT_COUNT', count.name)
         number = int(count.read() or '0')
     return [Point('allocation', 'malloc', i, '') for i in range(1, number + 1)]
 
@@ -76,12 +89,9 @@ def points_of(command, kind):
 def run_at(command, point):
     """Runs the command with the fault at the point."""
     if point.kind == 'allocation':
-        return run(command, clean_environment(LD_PRELOAD=SHIM, FAULT_ALLOCATION=str(point.number)))
-    # brk(2) refuses by naming an end that is below the one it was asked for, and never by an error.
-    fault = 'signal=KILL' if point.kind != 'error' else 'retval=0' if point.name == 'brk' else \
-        'error=' + point.error
-    return run(['strace', '-qq', '-o', '/dev/null', '-e', f'trace={point.name}', '-e',
-                f'inject={point.name}:{fault}:when={point.number}'] + command)
+        return with_allocations(command, 'FAULT_ALLOCATION', point.number)
+    fault = getattr(errno, point.error) if point.kind == 'error' else 'kill'
+    return inject(command, '-f', f'{point.name}:{point.number}:{fault}')
 
 
 def parse(text):
@@ -103,6 +113,8 @@ def describe(point):
 def crashed(result, point):
     if result.status is None:
         return 'it hangs'
+    if result.status == OUTLIVED:
+        return f'processes of it do not end: {result.errors.decode(errors="replace")}'
     if point.kind != 'kill' and (result.status < 0 or result.status >= 128):
         return f'it died: status {result.status}: {result.errors[-200:].decode(errors="replace")}'
     return ''
