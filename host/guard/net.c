@@ -28,19 +28,33 @@ struct net_table {
 static int guard_interface(struct guard *guard, const struct leaf *leaf, const char *interface,
 			   const struct net_table *table, unsigned int depth);
 
-/* A bridge or bond lets its members go; a VLAN or macvlan must be deleted. */
+/*
+ * A bridge or bond lets its members go; a VLAN or macvlan must be deleted. A card above another one
+ * (hv_netvsc, net_failover) goes on by itself when that is gone.
+ */
+static int cure_upper(struct guard *guard, const char *interface, const char *upper)
+{
+	const struct usrpci_ctx *ctx = guard->host->ctx;
+	char master[NAME_SIZE];
+
+	if (!strcmp(upper, "ovs-system"))
+		return use_cure(guard, "ovs-vsctl del-port %s", interface);
+	if (file_exists(ctx, "/sys/class/net/%s/device", upper))
+		return use_cure(guard, "usrpci bind --force %s # the kernel goes on by %s alone",
+				guard->tree.leaves[0].name, upper);
+	if (!file_link_name(ctx, master, sizeof(master), "/sys/class/net/%s/master", interface) &&
+	    !strcmp(master, upper))
+		return 0;
+	return use_cure(guard, "ip link delete %s", upper);
+}
+
 static int add_upper(struct guard *guard, const struct leaf *leaf, const char *interface,
 		     const char *upper)
 {
-	char master[NAME_SIZE];
 	int error = use_add(guard, leaf, USRPCI_USE_UPPER, interface, "%s is part of %s", interface,
 			    upper);
 
-	if (error || (!file_link_name(guard->host->ctx, master, sizeof(master),
-				      "/sys/class/net/%s/master", interface) &&
-		      !strcmp(master, upper)))
-		return error;
-	return use_cure(guard, "ip link delete %s", upper);
+	return error ?: cure_upper(guard, interface, upper);
 }
 
 /* Asks the same of the interfaces above this one; each of them reports its own uses. */

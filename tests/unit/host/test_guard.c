@@ -769,6 +769,14 @@ static void the_cure_of_an_upper_interface_lets_it_go(void **state)
 	fixture_remove(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/master");
 	assert_use(kernel, NIC, USRPCI_USE_UPPER, "eth0 is part of br0");
 	assert_string_equal(found[0].cure, "ip link delete br0");
+	fixture_mkdir(kernel->fixture, "/sys/class/net/br0/device");
+	assert_use(kernel, NIC, USRPCI_USE_UPPER, "eth0 is part of br0");
+	assert_string_equal(found[0].cure,
+			    "usrpci bind --force " NIC " # the kernel goes on by br0 alone");
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/upper_br0");
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/upper_ovs-system");
+	assert_use(kernel, NIC, USRPCI_USE_UPPER, "eth0 is part of ovs-system");
+	assert_string_equal(found[0].cure, "ovs-vsctl del-port eth0");
 }
 
 static void an_isa_bridge_with_a_driver_is_a_stranger_too(void **state)
