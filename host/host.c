@@ -51,6 +51,7 @@ void usrpci_host_close(struct usrpci_host *host)
 		host->lib_udev->udev_unref(host->udev);
 	}
 	free(host->lib_udev);
+	free(host->names);
 	if (host->kmod)
 		host->lib->kmod_unref(host->kmod);
 	free(host->lib);

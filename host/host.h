@@ -27,6 +27,7 @@ struct kmod_ctx;
 struct library_kmod;
 struct open_files;
 struct udev;
+struct names;
 struct udev_hwdb;
 struct udev_list_entry;
 
@@ -49,8 +50,7 @@ struct usrpci_host {
 	struct udev *udev;
 	struct udev_hwdb *hwdb;
 	bool hwdb_tried;
-	char alias[80]; /* of the device whose properties were looked up last */
-	struct udev_list_entry *properties;
+	struct names *names; /* that were looked up before, see names.c; NULL: none */
 };
 
 #define PCI_DRIVERS "/sys/bus/pci/drivers"

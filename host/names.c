@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
@@ -15,6 +16,14 @@
 
 #define LOG_SUBJECT "names"
 #include "log.h"
+
+/* Many virtual functions have the same ids: a large host has few kinds of devices. */
+#define KINDS 512
+
+struct names {
+	char alias[80]; /* "": not used yet */
+	char vendor[128], device[192], class_name[96];
+};
 
 /* Returns 0 also where there is no database. */
 static int open_hwdb(struct usrpci_host *host)
@@ -45,24 +54,20 @@ static void copy_value(char *to, size_t size, const char *value)
 		snprintf(to, size, "%s", value);
 }
 
-static void copy_names(const struct usrpci_host *host, size_t size, char *vendor, char *device,
-		       char *class_name)
+static void copy_names(const struct library_udev *lib, struct udev_list_entry *entry,
+		       struct names *names)
 {
-	const struct library_udev *lib = host->lib_udev;
-	struct udev_list_entry *entry = host->properties;
-
 	for (; entry; entry = lib->udev_list_entry_get_next(entry)) {
 		const char *key = lib->udev_list_entry_get_name(entry);
 		const char *value = lib->udev_list_entry_get_value(entry);
 
 		if (!strcmp(key, "ID_VENDOR_FROM_DATABASE"))
-			copy_value(vendor, size, value);
+			copy_value(names->vendor, sizeof(names->vendor), value);
 		else if (!strcmp(key, "ID_MODEL_FROM_DATABASE"))
-			copy_value(device, size, value);
+			copy_value(names->device, sizeof(names->device), value);
 		else if (!strcmp(key, "ID_PCI_SUBCLASS_FROM_DATABASE") ||
-			 (!strcmp(key, "ID_PCI_CLASS_FROM_DATABASE") && class_name &&
-			  !class_name[0]))
-			copy_value(class_name, size, value);
+			 (!strcmp(key, "ID_PCI_CLASS_FROM_DATABASE") && !names->class_name[0]))
+			copy_value(names->class_name, sizeof(names->class_name), value);
 	}
 }
 
@@ -89,26 +94,39 @@ static struct udev_list_entry *find_properties(const struct usrpci_host *host, c
 	return properties;
 }
 
+static struct names *place_of(struct usrpci_host *host, const struct usrpci_dev_info *info)
+{
+	unsigned int kind = info->vendor + info->device + 7U * info->subsystem_device +
+			    (info->class_code >> 8);
+
+	if (!host->names)
+		host->names = calloc(KINDS, sizeof(*host->names));
+	return host->names ? &host->names[kind % KINDS] : NULL;
+}
+
 int usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *info, size_t size,
 		      char *vendor, char *device, char *class_name)
 {
+	struct names fresh = {0}, *known = place_of(host, info);
 	int error = open_hwdb(host);
-	char alias[sizeof(host->alias)];
 
+	if (!error && !known)
+		error = -ENOMEM;
 	copy_value(vendor, size, "");
 	copy_value(device, size, "");
 	copy_value(class_name, size, "");
 	if (error || !host->hwdb)
 		return error;
-	snprintf(alias, sizeof(alias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", info->vendor,
-		 info->device, info->subsystem_vendor, info->subsystem_device,
+	snprintf(fresh.alias, sizeof(fresh.alias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X",
+		 info->vendor, info->device, info->subsystem_vendor, info->subsystem_device,
 		 info->class_code >> 16 & 0xff, info->class_code >> 8 & 0xff,
 		 info->class_code & 0xff);
-	/* Many virtual functions have the same ids, so the last result is kept. */
-	if (strcmp(alias, host->alias) != 0) {
-		strcpy(host->alias, alias);
-		host->properties = find_properties(host, alias);
+	if (strcmp(fresh.alias, known->alias) != 0) {
+		copy_names(host->lib_udev, find_properties(host, fresh.alias), &fresh);
+		*known = fresh;
 	}
-	copy_names(host, size, vendor, device, class_name);
+	copy_value(vendor, size, known->vendor);
+	copy_value(device, size, known->device);
+	copy_value(class_name, size, known->class_name);
 	return 0;
 }
