@@ -308,12 +308,10 @@ static void another_device_is_refused(void **state)
 
 static void impossible_options_are_refused(void **state)
 {
-	static const struct usrpci_nic_options bad[] = {{.rx_descriptors = 100},
-							{.tx_descriptors = 4},
-							{.rx_descriptors = 8192},
-							{.irq_gap_us = 20000},
-							{.irq = 9},
-							{.irq = USRPCI_NIC_IRQ_MSIX}};
+	static const struct usrpci_nic_options bad[] = {
+		{.rx_descriptors = 100},     {.tx_descriptors = 4}, {.rx_descriptors = 8192},
+		{.irq_gap_us = 20000},       {.queues = 17},        {.irq = 9},
+		{.irq = USRPCI_NIC_IRQ_MSIX}};
 	struct model *model = *state;
 
 	plug(model, E1000_82540EM, 0);

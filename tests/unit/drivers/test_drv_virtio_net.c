@@ -474,6 +474,7 @@ static void several_queues_are_asked_for_and_used(void **state)
 	bench->model.offered |= VIRTIO_BIT(VIRTIO_NET_F_MQ) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ);
 	bench->model.config[8] = 3;
 	bench->control = 6;
+	bench->model.queues_later = true;
 	start(bench, (struct usrpci_nic_options){.queues = 2});
 	assert_int_equal(usrpci_nic_info(bench->nic)->queues, 2);
 	assert_memory_equal(bench->commands[0], pairs, 4);

@@ -27,6 +27,9 @@ static uint64_t read_common(struct model *model, size_t offset)
 	case VIRTIO_PCI_COMMON_CFGGENERATION:
 		return model->changes_always ? model->generation++ : model->generation;
 	case VIRTIO_PCI_COMMON_Q_SIZE:
+		if (model->queues_later && model->queue_select > 2 &&
+		    !(model->status & VIRTIO_CONFIG_S_FEATURES_OK))
+			return 0;
 		return selected(model)->size;
 	case VIRTIO_PCI_COMMON_Q_MSIX:
 		return model->takes_no_vector ? VIRTIO_NO_VECTOR : selected(model)->vector;

@@ -45,6 +45,8 @@ struct model {
 	void (*notify)(struct model *model, uint16_t queue);
 	void *data; /* of the test */
 
+	bool queues_later; /* as QEMU: further queues are there once features are negotiated */
+
 	/* Misbehaviour. */
 	bool stuck_reset, refuses_features, takes_no_vector, changes_always;
 	uint16_t notify_offset; /* added to each queue's */
