@@ -3,7 +3,7 @@
 # A thin face on meson: each target sees to its packages, builds in build/, and runs.
 #
 #	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back
-#	make demo-reincarnation   a file system goes on while its disk's driver is killed again and again
+#	make demo-reincarnation   a file system and connections go on while their driver is killed again and again
 #	make check    every test; the last line says "N passed, N failed, N skipped"
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make check-debian13   all of it in a root with Debian 13, virtual machines included
@@ -129,6 +129,7 @@ demo: packages-BUILD packages-VM build
 
 demo-reincarnation: packages-CHECK build
 	@tests/qemu/vm --disk nvme --append hugepages=16 -- contrib/demo/reincarnation
+	@tests/qemu/vm --nic virtio-net-pci@1 --nic virtio-net-pci@1 --append hugepages=16 -- contrib/demo/reincarnation-net
 
 # Fuller than in check: 500 kills of a driver while fio verifies, and the count of unsafe shutdowns.
 check-serve: packages-CHECK build
