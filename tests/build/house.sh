@@ -19,18 +19,31 @@ sources()
 	done
 }
 
-# The file's text without its comments, each line with the file's name before it.
-code()
-{
-	gcc -fpreprocessed -dD -E -P "$1" 2>/dev/null | sed "s|^|$1: |"
-}
-
+# The text of the files below directories without comments and empty lines, each line with its file's name before it.
 code_of()
 {
-	local file
-	sources "$@" | while read -r file; do
-		code "$file"
-	done
+	sources "$@" | xargs -r awk '
+		FNR == 1 { inside = 0 }
+		{
+			rest = $0
+			code = ""
+			while (rest != "") {
+				if (inside) {
+					end = index(rest, "*/")
+					rest = end ? substr(rest, end + 2) : ""
+					inside = !end
+				} else if (match(rest, /"([^"\\]|\\.)*"|\047([^\047\\]|\\.)+\047|\/[*]|\/\//)) {
+					what = substr(rest, RSTART, 2)
+					inside = what == "/*"
+					code = code substr(rest, 1, RSTART - 1 + (inside || what == "//" ? 0 : RLENGTH))
+					rest = what == "//" ? "" : substr(rest, RSTART + RLENGTH)
+				} else {
+					code = code rest
+					rest = ""
+				}
+			}
+			if (code ~ /[^[:space:]]/) print FILENAME ": " code
+		}'
 }
 
 # may_include LAYER OWNER: whether a file of LAYER may include a private header of OWNER.
