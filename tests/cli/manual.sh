@@ -7,22 +7,20 @@
 
 usrpci=$USRPCI_BUILD/cli/usrpci
 
-commands()
-{
-	"$usrpci" --help | sed -n '/^Commands/,/^$/s/^  \([a-z]*\) .*/\1/p'
-}
+commands=$("$usrpci" --help | sed -n '/^Commands/,/^$/s/^  \([a-z]*\) .*/\1/p')
+"$usrpci" --help | grep -oE -- '--[a-z-]+' | sort -u >"$scratch/common"
 
 # Options of a command's help, without the program's own.
 options()
 {
-	comm -23 <("$usrpci" "$1" --help | grep -oE '^ +(-.,)? +--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u) \
-		<("$usrpci" --help | grep -oE -- '--[a-z-]+' | grep -vx -- --help | sort -u | { cat; echo --help; } | sort -u)
+	"$usrpci" "$1" --help | grep -oE '^ +(-.,)? +--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u |
+		comm -23 - "$scratch/common"
 }
 
 options_are_in_the_manual()
 {
 	local command option
-	for command in $(commands); do
+	for command in $commands; do
 		for option in $(options "$command"); do
 			grep -qF -- "*$option*" "$USRPCI_SOURCE/man/usrpci-$command.8.scd" ||
 				echo "usrpci-$command.8 does not know $option"
@@ -32,11 +30,12 @@ options_are_in_the_manual()
 
 manual_knows_no_other_options()
 {
-	local command option
-	for command in $(commands); do
+	local command option help
+	for command in $commands; do
+		help=$("$usrpci" "$command" --help)
 		for option in $(sed '/COMMON OPTIONS/,/^$/d; /^# EXAMPLES/,$d' "$USRPCI_SOURCE/man/usrpci-$command.8.scd" |
 			grep -oE '^\*.*' | grep -oE -- '--[a-z-]+'); do
-			"$usrpci" "$command" --help | grep -q -- "$option" ||
+			grep -q -- "$option" <<<"$help" ||
 				echo "usrpci $command does not know $option of its manual page"
 		done
 	done
@@ -45,7 +44,7 @@ manual_knows_no_other_options()
 commands_are_in_the_manual()
 {
 	local command
-	for command in $(commands); do
+	for command in $commands; do
 		grep -q "usrpci-$command\*(8)" "$USRPCI_SOURCE/man/usrpci.8.scd" || echo "usrpci.8 does not know $command"
 	done
 }
@@ -59,9 +58,10 @@ candidates()
 options_are_completed()
 {
 	local command option
-	for command in $(commands); do
+	for command in $commands; do
+		candidates "$command" -- >"$scratch/offered"
 		for option in $(options "$command"); do
-			candidates "$command" -- | grep -qx -- "$option" || echo "$command: $option is not completed"
+			grep -qx -- "$option" "$scratch/offered" || echo "$command: $option is not completed"
 		done
 	done
 }
