@@ -260,18 +260,24 @@ static bool wait_for_all(void)
 	return true;
 }
 
-/* However many processes want the processor, the two that end them come first. */
+void lend_child_come_first(const struct lend *lend)
+{
+	const struct sched_param above = {.sched_priority = 1};
+
+	sched_setscheduler(0, SCHED_FIFO, &above);
+	if (lend->first > 0)
+		sched_setscheduler(lend->first, SCHED_FIFO, &above);
+}
+
 void lend_child_end_all(struct lend *lend)
 {
-	const struct sched_param above = {.sched_priority = 1}, usual = {0};
+	const struct sched_param usual = {0};
 
+	lend_child_come_first(lend);
 	if (lend->server > 0)
 		kill(lend->server, SIGKILL);
-	sched_setscheduler(0, SCHED_FIFO, &above);
-	if (lend->first > 0) {
-		sched_setscheduler(lend->first, SCHED_FIFO, &above);
+	if (lend->first > 0)
 		kill(lend->first, SIGKILL);
-	}
 	lend->outlived = !wait_for_all();
 	sched_setscheduler(0, SCHED_OTHER, &usual);
 	if (lend->lives >= 0)

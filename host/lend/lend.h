@@ -174,6 +174,12 @@ int lend_filter_program(void);
 int lend_filter_server(void);
 
 /*
+ * However many processes the program starts, the two that end them come first: this one, and the
+ * first of the namespace, which ends it when this one is killed. Both do nothing until then.
+ */
+void lend_child_come_first(const struct lend *lend);
+
+/*
  * Ends all processes of the program, and the one that serves it. Sets lend->outlived, with a
  * warning, when some do not end.
  */

@@ -215,6 +215,7 @@ int lend_run(struct lend *lend)
 		 * usrpci ps.
 		 */
 		lend_notes_write(lend);
+		lend_child_come_first(lend);
 		status = watch_program(&watch);
 	}
 	lend_child_end_all(lend);

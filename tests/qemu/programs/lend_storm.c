@@ -4,7 +4,7 @@
  * next, in a session of its own, and ends. Prints the monotonic clock when the program itself ends,
  * in milliseconds.
  *
- * usage: lend_storm CHAINS
+ * usage: lend_storm CHAINS [SECONDS]
  */
 
 #include <inttypes.h>
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 			chain(pair);
 	}
 	close(pair[1]);
-	sleep(1);
+	sleep(argc > 2 ? (unsigned int)atoi(argv[2]) : 1);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	printf("%" PRId64 "\n", (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 	fflush(stdout);

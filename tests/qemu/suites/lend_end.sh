@@ -288,6 +288,18 @@ lend_end@ends-the-program-with-a-killed-broker()
 	usrpci -q restore --all
 }
 
+lend_end@ends-a-fork-storm-with-a-killed-broker()
+{
+	rm -f /tmp/storm
+	usrpci -q run "$edu" -- sh -c ": >/tmp/storm; exec '$USRPCI_BUILD/tests/qemu/lend_storm' 96 1000" &
+	wait_for 20 test -e /tmp/storm
+	sleep 1
+	kill -KILL $!
+	wait $! || true
+	wait_for 2 no_process lend_storm
+	usrpci -q restore --all
+}
+
 # left_behind WHAT HOW COMMAND...: the device and its memory stay until the keeper is gone.
 left_behind()
 {
