@@ -449,6 +449,47 @@ static void a_virtual_function_is_opened_with_its_token(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static int no_type1(unsigned long request, void *argument)
+{
+	(void)argument;
+	return request == VFIO_GET_API_VERSION ? VFIO_API_VERSION : 0;
+}
+
+static void a_kernel_without_type1_is_told_what_to_load(void **state)
+{
+	struct vfio_iommu container = {.ops = &vfio_type1, .ctx = fixture_ctx(*state)};
+
+	fixture_text(*state, "/dev/vfio/vfio", "");
+	answer = no_type1;
+	assert_int_equal(vfio_type1.open(&container), -EOPNOTSUPP);
+	assert_logged(*state, "has no type 1 IOMMU");
+	assert_logged(*state, "modprobe vfio_iommu_type1");
+	answer = NULL;
+	usrpci_ctx_close(container.ctx);
+}
+
+static int no_remapping(unsigned long request, void *argument)
+{
+	if (request == VFIO_GROUP_GET_STATUS)
+		((struct vfio_group_status *)argument)->flags = VFIO_GROUP_FLAGS_VIABLE;
+	return request == VFIO_SET_IOMMU ? -EPERM : 0;
+}
+
+static void an_iommu_that_remaps_no_interrupts_wants_consent(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct vfio_iommu container = {.ops = &vfio_type1, .ctx = ctx};
+	struct vfio_device vfio = {.fd = -1};
+	struct usrpci_dev dev = {.ctx = ctx, .name = "0000:03:00.1", .info.iommu_group = 7};
+
+	fixture_text(*state, "/dev/vfio/7", "");
+	answer = no_remapping;
+	assert_int_equal(vfio_type1.attach(&container, &dev, &vfio), -EPERM);
+	assert_logged(*state, "vfio_iommu_type1/parameters/allow_unsafe_interrupts");
+	answer = NULL;
+	usrpci_ctx_close(ctx);
+}
+
 /* Another function of a wide domain, of which vfio tells 16 bits. */
 static int other_function(unsigned long request, void *argument)
 {
@@ -547,6 +588,8 @@ int main(void)
 		ON_HOST(drivers_that_keep_vfio_from_a_group_are_named),
 		ON_HOST(an_isa_bridge_in_the_group_is_to_be_unbound),
 		ON_HOST(a_virtual_function_is_opened_with_its_token),
+		ON_HOST(a_kernel_without_type1_is_told_what_to_load),
+		ON_HOST(an_iommu_that_remaps_no_interrupts_wants_consent),
 		ON_HOST(a_bus_reset_names_functions_of_wide_domains),
 		ON_HOST(the_vectors_that_the_machine_has_left_are_told),
 		ON_HOST(a_kernel_with_iommufd_alone_is_used_through_it),
