@@ -66,8 +66,15 @@ static const struct command *find_command(const struct cli *cli, const char *nam
 
 static int help(struct cli *cli)
 {
-	const struct command *command = cli->argc > 1 ? find_command(cli, cli->argv[1]) : &program;
+	const struct command *command = &program;
 
+	cli->command = &program;
+	if (option_next(cli))
+		return cli->stopped;
+	if (cli->argc > 1)
+		return unexpected_operand(cli, cli->argv[1]);
+	if (cli->argc)
+		command = find_command(cli, cli->argv[0]);
 	if (!command)
 		return STATUS_USAGE;
 	help_command(cli, command);

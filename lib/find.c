@@ -130,11 +130,19 @@ static int find_by_class(struct usrpci_ctx *ctx, const char *name, struct usrpci
 /* "/sys/bus/pci/devices/0000:03:00.0", and udev's "pci-0000:03:00.0", are pasted as they stand. */
 static int parse_address(const char *name, struct usrpci_addr *addr)
 {
-	if (!strncmp(name, "/sys/", strlen("/sys/")))
-		name = strrchr(name, '/') + 1;
-	else if (!strncmp(name, "pci-", strlen("pci-")))
-		name += strlen("pci-");
-	return usrpci_addr_parse(name, addr);
+	char last[USRPCI_ADDR_STRLEN + 1];
+	const char *start;
+	size_t length = strlen(name);
+
+	if (!strncmp(name, "pci-", strlen("pci-")))
+		return usrpci_addr_parse(name + strlen("pci-"), addr);
+	if (strncmp(name, "/sys/", strlen("/sys/")) != 0)
+		return usrpci_addr_parse(name, addr);
+	while (length > 1 && name[length - 1] == '/')
+		length--;
+	start = (const char *)memrchr(name, '/', length) + 1;
+	snprintf(last, sizeof(last), "%.*s", (int)(name + length - start), start);
+	return usrpci_addr_parse(last, addr);
 }
 
 int usrpci_dev_find(struct usrpci_ctx *ctx, const char *name, struct usrpci_addr *result)

@@ -434,6 +434,7 @@ static void a_device_is_found_by_its_address_long_or_short(void **state)
 	assert_finds(*state, "0000:02:00.0", disk.addr);
 	assert_finds(*state, "02:00.0", disk.addr);
 	assert_finds(*state, "/sys/bus/pci/devices/0000:02:00.0", disk.addr);
+	assert_finds(*state, "/sys/devices/pci0000:00/0000:00:1c.0/0000:02:00.0//", disk.addr);
 	assert_finds(*state, "pci-0000:02:00.0", disk.addr);
 	assert_find_fails(*state, "/sys/bus/pci/devices/", -EINVAL);
 	assert_find_fails(*state, "02:00.1", -ENODEV);
