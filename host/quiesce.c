@@ -10,6 +10,9 @@
  * the answer to a read of configuration space (2.4.1), so after one they have arrived. Then a
  * reset, which makes it forget its rings: Linux's drivers allow transactions before they reset a
  * device.
+ *
+ * A pause is for a device that goes from one driver of a program to the next. A disk that was
+ * disabled has forgotten its rings as well, so it needs no reset, for which the kernel takes 100 ms.
  */
 
 #include <errno.h>
@@ -51,12 +54,15 @@ static int mask_interrupts(struct usrpci_host *host, struct usrpci_dev *dev)
 
 #define NVME_CLASS    0x010802
 #define SHUTDOWN_MS   5000
+#define CAP           0x00
+#define CAP_TO(cap)   (500 * (((cap) >> 24) + 1)) /* milliseconds */
 #define CC            0x14
 #define CC_EN         (UINT32_C(1) << 0)
 #define CC_SHN        (UINT32_C(3) << 14)
 #define CC_SHN_NORMAL (UINT32_C(1) << 14)
 #define CSTS          0x1c
 #define CSTS_RDY      (UINT32_C(1) << 0)
+#define CSTS_CFS      (UINT32_C(1) << 1)
 #define CSTS_SHST     (UINT32_C(3) << 2)
 #define CSTS_COMPLETE (UINT32_C(2) << 2)
 #define REGISTERS     0x20
@@ -73,16 +79,36 @@ static int shut_down(struct usrpci_bar *bar)
 	return usrpci_bar_wait32(bar, CSTS, CSTS_SHST, CSTS_COMPLETE, SHUTDOWN_MS, NULL);
 }
 
-static void tell_disk(struct usrpci_dev *dev)
+/*
+ * Disables a controller, which then has no queues (NVM Express Base 1.4, 7.3.1 and 7.3.2). Returns
+ * whether it has confirmed that; one that has failed, or was just becoming ready, cannot.
+ */
+static bool disable(struct usrpci_bar *bar)
+{
+	uint32_t cc = usrpci_read32(bar, CC), csts = usrpci_read32(bar, CSTS);
+
+	if (cc == UINT32_MAX || csts == UINT32_MAX || csts & CSTS_CFS)
+		return false;
+	if (cc & CC_EN && !(csts & CSTS_RDY))
+		return false;
+	if (cc & CC_EN)
+		usrpci_write32(bar, CC, cc & ~(CC_EN | CC_SHN));
+	return !usrpci_bar_wait32(bar, CSTS, CSTS_RDY, 0, CAP_TO(usrpci_read32(bar, CAP)), NULL);
+}
+
+/* Returns whether the disk is disabled, which happens only for a pause. */
+static bool tell_disk(struct usrpci_dev *dev, bool pause)
 {
 	struct usrpci_bar bar;
+	bool disabled = false;
 	int error;
 
 	if (usrpci_dev_info(dev)->class_code != NVME_CLASS)
-		return;
+		return false;
 	error = usrpci_bar_map_range(dev, 0, 0, REGISTERS, &bar);
 	if (!error) {
 		error = shut_down(&bar);
+		disabled = pause && disable(&bar);
 		usrpci_bar_unmap(&bar);
 	}
 	if (error && error != -ENODEV)
@@ -91,6 +117,7 @@ static void tell_disk(struct usrpci_dev *dev)
 			"the disk was not told to shut down, so data in its cache is lost if it "
 			"loses power now: %s",
 			strerror(-error));
+	return disabled;
 }
 
 static int wait_until_idle(struct usrpci_dev *dev)
@@ -127,12 +154,13 @@ static int reset(struct usrpci_host *host, struct usrpci_dev *dev)
 	return error == -ENODEV ? error : 0;
 }
 
-static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev)
+static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev, bool pause)
 {
 	int error = mask_interrupts(host, dev), idle = 0;
+	bool disabled = false;
 
 	if (!error && !host->options.dry_run)
-		tell_disk(dev);
+		disabled = tell_disk(dev, pause);
 	if (!error)
 		error = apply_config(host, "end its transactions", dev, PCI_COMMAND,
 				     PCI_COMMAND_MASTER, 0);
@@ -142,16 +170,26 @@ static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev)
 		idle = wait_until_idle(dev);
 	if (idle == -ENODEV)
 		return idle;
-	return reset(host, dev) ?: idle;
+	return disabled && !idle ? 0 : reset(host, dev) ?: idle;
 }
 
-int quiesce_open(struct usrpci_host *host, struct usrpci_dev *dev)
+static int stop(struct usrpci_host *host, struct usrpci_dev *dev, bool pause)
 {
-	int error = try_to_stop(host, dev);
+	int error = try_to_stop(host, dev, pause);
 
 	if (!error || error == -ENODEV)
 		return 0;
 	return report(host->ctx, error, usrpci_dev_name(dev), NULL, "it does not stop");
+}
+
+int quiesce_open(struct usrpci_host *host, struct usrpci_dev *dev)
+{
+	return stop(host, dev, false);
+}
+
+int quiesce_pause(struct usrpci_host *host, struct usrpci_dev *dev)
+{
+	return stop(host, dev, true);
 }
 
 int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)

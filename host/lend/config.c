@@ -291,8 +291,8 @@ static int put_back(struct usrpci_dev *dev, const struct lend_config *config)
 	return error ?: count < 0 ? count : 0;
 }
 
-int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
-	      const struct lend_config *config)
+static int stop(struct usrpci_host *host, const struct usrpci_addr *addr,
+		const struct lend_config *config, bool pause)
 {
 	struct usrpci_dev *dev;
 	int error = open_device(host, addr, &dev);
@@ -302,7 +302,19 @@ int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	if (config->saved)
 		error = put_back(dev, config);
 	if (!error)
-		error = quiesce_open(host, dev);
+		error = pause ? quiesce_pause(host, dev) : quiesce_open(host, dev);
 	usrpci_dev_close(dev);
 	return error == -ENODEV ? 0 : error;
+}
+
+int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
+	      const struct lend_config *config)
+{
+	return stop(host, addr, config, false);
+}
+
+int lend_pause(struct usrpci_host *host, const struct usrpci_addr *addr,
+	       const struct lend_config *config)
+{
+	return stop(host, addr, config, true);
 }

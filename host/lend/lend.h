@@ -239,6 +239,9 @@ void lend_config_close(struct lend_device *device);
 /* Puts configuration space back, where it was saved, and stops the device as quiesce() does. */
 int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	      const struct lend_config *config);
+/* The same as quiesce_pause() does, while the device stays lent to the program. */
+int lend_pause(struct usrpci_host *host, const struct usrpci_addr *addr,
+	       const struct lend_config *config);
 
 /*
  * holders.c: waits until no process has the device open or mapped. -EBUSY, logged, when one still

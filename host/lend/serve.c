@@ -202,7 +202,7 @@ static void drop(struct server *server, int client)
 		if (device->client != client)
 			continue;
 		device->client = LEND_NOBODY;
-		if (device->vfio || !lend_stop(lend->host, &device->info.addr, &device->config))
+		if (device->vfio || !lend_pause(lend->host, &device->info.addr, &device->config))
 			continue;
 		device->client = LEND_STUCK;
 		stopped = false;
@@ -320,8 +320,8 @@ static void serve_hello(struct server *server, short events)
 static bool serve_once(struct server *server)
 {
 	struct pollfd polls[CLIENTS_MAX + 1] = {{.fd = server->hello, .events = POLLIN}};
-	int clients[CLIENTS_MAX];
-	unsigned int count = 0;
+	int clients[CLIENTS_MAX], ready[CLIENTS_MAX];
+	unsigned int count = 0, left = 0;
 
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		if (server->clients[i] < 0)
@@ -333,9 +333,15 @@ static bool serve_once(struct server *server)
 		return false;
 	if (poll(polls, count + 1, -1) < 0)
 		return true;
+	/* A client that is gone has the device that the next one asks for. */
 	for (unsigned int i = 0; i < count; i++)
-		if (polls[i + 1].revents && !serve_client(server, clients[i]))
+		if (polls[i + 1].revents & POLLHUP)
 			drop(server, clients[i]);
+		else if (polls[i + 1].revents)
+			ready[left++] = clients[i];
+	for (unsigned int i = 0; i < left; i++)
+		if (!serve_client(server, ready[i]))
+			drop(server, ready[i]);
 	if (polls[0].revents)
 		serve_hello(server, polls[0].revents);
 	return true;

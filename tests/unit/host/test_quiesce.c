@@ -19,9 +19,11 @@ struct disk {
 	struct usrpci_ctx *ctx;
 	struct usrpci_dev *dev;
 	uint32_t cc, csts;
-	uint32_t written; /* to CC */
-	bool mastered;    /* it had bus mastering then */
-	bool slow;        /* it never says that it has shut down */
+	uint32_t written; /* to CC, the first time */
+	unsigned int resets;
+	bool mastered; /* it had bus mastering then */
+	bool slow;     /* it never says that it has shut down */
+	bool deaf;     /* nor that it is disabled */
 };
 
 static uint64_t disk_read(void *data, size_t offset, unsigned int width)
@@ -38,18 +40,30 @@ static void disk_write(void *data, size_t offset, unsigned int width, uint64_t v
 
 	assert_int_equal(width, 4);
 	assert_int_equal(offset, CC);
-	disk->written = (uint32_t)value;
+	if (!disk->written)
+		disk->written = (uint32_t)value;
 	disk->mastered = fake_config(disk->dev)[4] & 4;
-	if (!disk->slow)
+	disk->cc = (uint32_t)value;
+	if (!disk->slow && value & 3 << 14)
 		disk->csts |= 2 << 2;
+	if (!disk->deaf && !(value & 1))
+		disk->csts &= ~1u;
 }
 
-static void stop(struct disk *disk, uint32_t class_code)
+static void disk_reset(void *data)
+{
+	struct disk *disk = data;
+
+	disk->resets++;
+}
+
+static void stop_or_pause(struct disk *disk, uint32_t class_code, bool pause)
 {
 	struct fake_model model = {
 		.class_code = class_code,
 		.irq_pin = 1,
 		.bars[0] = {.size = 0x2000, .read = disk_read, .write = disk_write},
+		.reset = disk_reset,
 		.data = disk,
 	};
 	struct usrpci_host *host;
@@ -58,11 +72,23 @@ static void stop(struct disk *disk, uint32_t class_code)
 	assert_int_equal(usrpci_host_open(disk->ctx, NULL, &host), 0);
 	assert_int_equal(fake_open(disk->ctx, &model, &disk->dev), 0);
 	assert_int_equal(usrpci_dev_set_bus_master(disk->dev, true), 0);
-	assert_int_equal(quiesce_open(host, disk->dev), 0);
+	assert_int_equal(pause ? quiesce_pause(host, disk->dev) : quiesce_open(host, disk->dev), 0);
 	assert_int_equal(fake_config(disk->dev)[4] & 4, 0);
 	usrpci_dev_close(disk->dev);
 	usrpci_host_close(host);
 	usrpci_ctx_close(disk->ctx);
+}
+
+static void stop(struct disk *disk, uint32_t class_code)
+{
+	stop_or_pause(disk, class_code, false);
+	assert_int_equal(disk->resets, 1);
+}
+
+static void pause_disk(struct disk *disk, unsigned int resets)
+{
+	stop_or_pause(disk, 0x010802, true);
+	assert_int_equal(disk->resets, resets);
 }
 
 static void a_running_controller_is_told_while_it_can_still_write(void **state)
@@ -115,6 +141,43 @@ static void one_that_does_not_shut_down_is_stopped_with_a_warning(void **state)
 	assert_logged(disk.fixture, "the disk was not told to shut down");
 }
 
+static void a_pause_disables_a_controller_and_needs_no_reset(void **state)
+{
+	struct disk disk = {.fixture = *state, .cc = 0x460001, .csts = 1};
+
+	pause_disk(&disk, 0);
+	assert_int_equal(disk.written, 0x464001);
+	assert_int_equal(disk.cc, 0x460000);
+	assert_int_equal(disk.csts & 1, 0);
+}
+
+static void a_pause_finds_a_controller_disabled(void **state)
+{
+	struct disk disk = {.fixture = *state, .cc = 0x460000};
+
+	pause_disk(&disk, 0);
+	assert_int_equal(disk.written, 0);
+}
+
+static void a_pause_resets_a_controller_that_cannot_be_disabled(void **state)
+{
+	struct disk deaf = {.fixture = *state, .cc = 0x460001, .csts = 1, .deaf = true};
+	struct disk failed = {.fixture = *state, .cc = 0x460001, .csts = 1 | 1 << 1};
+	struct disk starting = {.fixture = *state, .cc = 0x460001};
+
+	pause_disk(&deaf, 1);
+	pause_disk(&failed, 1);
+	pause_disk(&starting, 1);
+}
+
+static void a_pause_resets_another_device(void **state)
+{
+	struct disk disk = {.fixture = *state};
+
+	stop_or_pause(&disk, 0x020000, true);
+	assert_int_equal(disk.resets, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -126,6 +189,10 @@ int main(void)
 		TEST(a_controller_that_is_gone_is_left_alone),
 		TEST(another_device_is_left_alone),
 		TEST(one_that_does_not_shut_down_is_stopped_with_a_warning),
+		TEST(a_pause_disables_a_controller_and_needs_no_reset),
+		TEST(a_pause_finds_a_controller_disabled),
+		TEST(a_pause_resets_a_controller_that_cannot_be_disabled),
+		TEST(a_pause_resets_another_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
