@@ -22,6 +22,7 @@ struct lane {
 };
 
 struct disk {
+	const struct disk_options *options;
 	struct usrpci_ctx *ctx;
 	struct usrpci_dev *dev;
 	struct usrpci_nvme *nvme;
@@ -82,12 +83,11 @@ static int start_virtio(struct disk *disk, const struct disk_options *options)
 	return error ? fail(options, why ? why : "its driver cannot use it", error) : 0;
 }
 
-static int start(struct disk *disk, const struct disk_options *options)
+int disk_open(struct disk *disk)
 {
-	struct usrpci_ctx_options ctx = {.log = log_by_nbdkit};
+	const struct disk_options *options = disk->options;
 	struct usrpci_nvme_options nvme = {.queues = options->lanes, .poll = options->poll};
-	int error = usrpci_ctx_open(&ctx, &disk->ctx)
-			    ?: usrpci_dev_open(disk->ctx, options->device, &disk->dev);
+	int error = usrpci_dev_open(disk->ctx, options->device, &disk->dev);
 
 	if (error)
 		return fail(options, "it cannot be opened", error);
@@ -108,16 +108,19 @@ static int start(struct disk *disk, const struct disk_options *options)
 	return error ? fail(options, "its queues cannot be created", error) : 0;
 }
 
-int disk_open(const struct disk_options *options, struct disk **result)
+int disk_prepare(const struct disk_options *options, struct disk **result)
 {
+	struct usrpci_ctx_options ctx = {.log = log_by_nbdkit};
 	struct disk *disk = calloc(1, sizeof(*disk));
-	int error = disk ? start(disk, options) : -ENOMEM;
+	int error = disk ? usrpci_ctx_open(&ctx, &disk->ctx) : -ENOMEM;
 
-	if (error)
-		disk_close(disk);
-	else
-		*result = disk;
-	return error;
+	if (error) {
+		free(disk);
+		return fail(options, "it cannot be opened", error);
+	}
+	disk->options = options;
+	*result = disk;
+	return 0;
 }
 
 void disk_close(struct disk *disk)

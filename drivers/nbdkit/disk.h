@@ -35,10 +35,16 @@ struct disk_request {
 
 struct disk;
 
-/* Opens the disk; messages go to nbdkit. Returns 0 or a negative errno. */
-int disk_open(const struct disk_options *options, struct disk **disk);
+/*
+ * Does what is possible while another process has the disk. The options must outlive it. Returns 0
+ * or a negative errno; messages go to nbdkit.
+ */
+int disk_prepare(const struct disk_options *options, struct disk **disk);
 
-/* Tells the disk of a shutdown. */
+/* Opens the disk. Returns 0 or a negative errno, after a message. */
+int disk_open(struct disk *disk);
+
+/* Tells the disk of a shutdown, if it is open. */
 void disk_close(struct disk *disk);
 
 const struct disk_about *disk_about(const struct disk *disk);

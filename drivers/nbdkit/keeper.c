@@ -5,6 +5,9 @@
  * are in shared memory. A new driver begins with the requests that are not done, so none is lost;
  * at worst the disk does a request twice.
  *
+ * The next driver is started while the present one works, because to start a process takes longer
+ * than to open the disk. It waits until the keeper orders it to open the disk.
+ *
  * The driver always ends when the first process ends, because it reads from a pipe whose other end
  * only the first process has.
  */
@@ -22,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -36,6 +40,7 @@
 #define TRIES_MAX    20           /* how many drivers in a row may end without doing anything */
 #define PAUSE_MAX_MS 500
 #define LOOK_MS      1000 /* how often a waiting thread checks that there is still a keeper */
+#define SETTLE_MS    100  /* a driver works so long before the next one is started */
 
 #define EXIT_GONE 3 /* exit status of the driver: the disk is gone */
 
@@ -67,8 +72,17 @@ struct keeper {
 	int waits; /* the other end, which the driver reads */
 };
 
+/* A driver, which first waits for an order. */
+struct driver {
+	pid_t pid; /* -1: it could not be started */
+	int link;  /* a socket: a byte is the order; each end notices when the other process ends */
+};
+
 /* Held for writing when the driver ends. */
 static pthread_rwlock_t in_use = PTHREAD_RWLOCK_INITIALIZER;
+
+/* The disk is open, so that the driver's threads can begin. */
+static uint32_t is_open;
 
 /* One of the driver's threads. */
 struct worker {
@@ -110,6 +124,8 @@ static void *work(void *data)
 	struct slot *slot = &shared->slots[worker->lane];
 	uint8_t *memory = worker->keeper->data + (size_t)worker->lane * SLOT_SIZE;
 
+	while (!load(&is_open))
+		sleep_on(&is_open, false, 0);
 	for (;;) {
 		uint32_t state = load(&slot->state);
 
@@ -148,12 +164,13 @@ static int introduce(struct keeper *keeper, const struct disk *disk)
 	return 0;
 }
 
+/* The disk can turn out to have fewer lanes; then some threads never have anything to do. */
 static int start_workers(struct keeper *keeper, struct disk *disk)
 {
 	static struct worker workers[LANES_MAX];
 	int error = 0;
 
-	for (unsigned int i = 0; i < keeper->shared->about.lanes && !error; i++) {
+	for (unsigned int i = 0; i < keeper->options->lanes && i < LANES_MAX && !error; i++) {
 		workers[i] = (struct worker){.keeper = keeper, .disk = disk, .lane = i};
 		error = -pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
@@ -161,22 +178,38 @@ static int start_workers(struct keeper *keeper, struct disk *disk)
 }
 
 /* Does not return. Begins no request after the first process has ended or asks for the end. */
-static void drive(struct keeper *keeper)
+static void drive(struct keeper *keeper, struct disk *disk, int error)
 {
-	struct disk *disk = NULL;
 	char none;
-	int error = disk_open(keeper->options, &disk)
-			    ?: introduce(keeper, disk) ?: start_workers(keeper, disk);
 
+	error = error ?: disk_open(disk) ?: introduce(keeper, disk);
 	if (error) {
 		keeper->shared->error = error;
 		_exit(error == -ENODEV ? EXIT_GONE : EXIT_FAILURE);
 	}
+	store(&is_open, true);
 	while (read(keeper->waits, &none, 1) < 0 && errno == EINTR)
 		;
 	pthread_rwlock_wrlock(&in_use);
 	disk_close(disk);
 	_exit(EXIT_SUCCESS);
+}
+
+/* Does not return. Prepares everything, and waits for the order. */
+static void stand_by(struct keeper *keeper, int link)
+{
+	struct disk *disk = NULL;
+	int error = disk_prepare(keeper->options, &disk) ?: start_workers(keeper, disk);
+	ssize_t got;
+	char order;
+
+	do
+		got = read(link, &order, 1);
+	while (got < 0 && errno == EINTR);
+	if (got != 1)
+		_exit(EXIT_SUCCESS);
+	prctl(PR_SET_NAME, "nvme-driver");
+	drive(keeper, disk, error);
 }
 
 /* The second process. */
@@ -206,17 +239,41 @@ static void give_up(struct keeper *keeper)
 		wake(&shared->slots[i].state);
 }
 
-static int run_driver(struct keeper *keeper)
+static struct driver start_driver(struct keeper *keeper)
 {
-	pid_t pid = fork();
+	struct driver driver = {.pid = -1};
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return driver;
+	driver.pid = fork();
+	if (driver.pid == 0) {
+		close(ends[0]);
+		prctl(PR_SET_NAME, "nvme-spare");
+		stand_by(keeper, ends[1]);
+	}
+	close(ends[1]);
+	driver.link = ends[0];
+	if (driver.pid < 0)
+		close(driver.link);
+	return driver;
+}
+
+/* Runs a driver until it has ended, and then or before has started the next one. */
+static int run_driver(struct keeper *keeper, struct driver *next)
+{
+	const struct driver driver = *next;
+	struct pollfd link = {.fd = driver.link};
 	int status = 0;
 
-	if (pid == 0) {
-		prctl(PR_SET_NAME, "nvme-driver");
-		drive(keeper);
-	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	if (driver.pid > 0 && send(driver.link, "", 1, MSG_NOSIGNAL) == 1)
+		poll(&link, 1, SETTLE_MS);
+	*next = start_driver(keeper);
+	if (driver.pid < 0)
+		return 0;
+	while (waitpid(driver.pid, &status, 0) < 0 && errno == EINTR)
 		;
+	close(driver.link);
 	return status;
 }
 
@@ -233,6 +290,7 @@ static void complain(const struct keeper *keeper, int status)
 static void keep(struct keeper *keeper)
 {
 	struct shared *shared = keeper->shared;
+	struct driver next = start_driver(keeper);
 
 	for (unsigned int tries = 0; tries < TRIES_MAX; tries++) {
 		uint32_t done = load(&shared->done);
@@ -242,7 +300,7 @@ static void keep(struct keeper *keeper)
 		if (pause > 0)
 			poll(NULL, 0, pause < PAUSE_MAX_MS ? (int)pause : PAUSE_MAX_MS);
 		store(&shared->open, false);
-		status = run_driver(keeper);
+		status = run_driver(keeper, &next);
 		if (!is_wanted(keeper))
 			_exit(EXIT_SUCCESS);
 		if (!load(&shared->ready) ||

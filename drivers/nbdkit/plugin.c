@@ -90,12 +90,11 @@ static int nvme_config_complete(void)
 
 static int nvme_get_ready(void)
 {
-	struct disk *disk;
+	struct disk *disk = NULL;
+	int error = disk_prepare(&plugin.options, &disk) ?: disk_open(disk);
 
-	if (disk_open(&plugin.options, &disk))
-		return -1;
 	disk_close(disk);
-	return 0;
+	return error ? -1 : 0;
 }
 
 static int start(void)
@@ -103,7 +102,7 @@ static int start(void)
 	int error;
 
 	if (!plugin.restart) {
-		error = disk_open(&plugin.options, &plugin.disk);
+		error = disk_prepare(&plugin.options, &plugin.disk) ?: disk_open(plugin.disk);
 		if (!error)
 			plugin.about = disk_about(plugin.disk);
 		return error;
