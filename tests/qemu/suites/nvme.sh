@@ -99,6 +99,18 @@ nvme@is-told-of-a-shutdown-by-whoever-gives-it-back-when-the-program-is-killed()
 	give_back $small
 }
 
+nvme@formats-a-disk-that-is-nobodys()
+{
+	head -c 65536 /dev/urandom >"$scratch/data"
+	take $small
+	"$nvme" $small write <"$scratch/data"
+	expect_fail 1 'force' usrpci nvme $small format 1
+	"$nvme" $small read | head -c 65536 | cmp - "$scratch/data"
+	usrpci nvme $small format 1 --force
+	expect_output '^namespace 1: .* blocks of 512 bytes' "$nvme" $small info
+	give_back $small
+}
+
 nvme@does-what-the-document-says()
 {
 	command -v nbdkit >/dev/null || skip "nbdkit is not installed"

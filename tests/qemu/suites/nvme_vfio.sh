@@ -46,6 +46,22 @@ nvme_vfio@is-lent-to-a-program-without-privileges()
 	lend_to_nobody $disk
 }
 
+nvme_vfio@is-served-while-its-driver-dies()
+{
+	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
+	[ -e "$USRPCI_BUILD/drivers/nbdkit-usrpci-nvme-plugin.so" ] || skip "nbdkit's header was not there for the build"
+	find_plugin
+	start_server $disk --restart
+	[ "$(driver_of $disk)" = vfio-pci ]
+	write_and_verify "$block" 3 >"$scratch/fio" &
+	note "$("$USRPCI_BUILD/tests/qemu/reincarnate" "$block" 3 500 2>/dev/null)"
+	wait $!
+	grep -q 'err= 0' "$scratch/fio"
+	usrpci -q restore $disk
+	wait $server
+	[ "$(driver_of $disk)" = nvme ]
+}
+
 nvme_vfio@ends-with-an-error-when-the-disk-is-pulled-out()
 {
 	pull_out $plugged disk2

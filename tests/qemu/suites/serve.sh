@@ -4,10 +4,12 @@
 # serve: a disk of ours as a block device of the kernel's
 #
 # vm: --disk nvme --disk nvme,logical_block_size=4096,physical_block_size=4096 --append hugepages=16
+# vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0
 # case-deadline: 240
 
 small=0000:00:01.0
 large=0000:00:02.0
+plugged=0000:01:00.0
 # shellcheck disable=SC2034 # for lib_nvme.sh
 driver=uio_pci_generic
 # shellcheck source=tests/qemu/lib_nvme.sh
@@ -98,6 +100,52 @@ serve@nobody-sees-that-the-driver-dies()
 	mount "$(disk_of $small)" /mnt
 	sha256sum -c "$scratch/sums"
 	umount /mnt
+}
+
+serve@nobody-sees-that-the-controller-is-reset()
+{
+	local i
+	start_server nvme0n1
+	write_and_verify "$block" 4 >"$scratch/fio" &
+	for i in 1.1 1.2 0.9; do
+		sleep $i
+		echo 1 >/sys/bus/pci/devices/$small/reset
+	done
+	wait $!
+	grep -q 'err= 0' "$scratch/fio"
+	kill -TERM $server
+	wait $server
+}
+
+serve@keeps-what-is-written-until-the-disk-is-full()
+{
+	mkfs.ext4 -q "$(disk_of $large)"
+	start_server $large
+	mount "$block" /mnt
+	head -c 100M /dev/urandom >/mnt/full 2>"$scratch/full" || true
+	grep -q 'No space left' "$scratch/full"
+	sha256sum /mnt/full >"$scratch/sums"
+	umount /mnt
+	usrpci -q restore $large
+	wait $server
+	fsck.ext4 -fn "$(disk_of $large)"
+	mount "$(disk_of $large)" /mnt
+	sha256sum -c "$scratch/sums"
+	umount /mnt
+}
+
+serve@ends-when-the-disk-is-pulled-out()
+{
+	local status=0
+	start_server $plugged --restart
+	dd if="$block" of=/dev/null bs=64k count=16 iflag=direct status=none
+	monitor device_del disk2
+	wait_for 20 eval "[ ! -e /sys/bus/pci/devices/$plugged ]"
+	dd if="$block" of=/dev/null bs=64k count=1 iflag=direct status=none && fail "it can be read"
+	kill -TERM $server
+	wait $server || status=$?
+	[ $status -le 1 ] || fail "status $status"
+	expect_kernel_log 'nbd0' || true
 }
 
 serve@ends-when-its-process-or-the-broker-is-killed()
