@@ -259,8 +259,18 @@ static struct driver start_driver(struct keeper *keeper)
 	return driver;
 }
 
-/* Runs a driver until it has ended, and then or before has started the next one. */
-static int run_driver(struct keeper *keeper, struct driver *next)
+static void complain(const struct keeper *keeper, int status)
+{
+	if (WIFSIGNALED(status))
+		nbdkit_error("%s: signal %d has ended its driver, which starts again",
+			     keeper->options->device, WTERMSIG(status));
+}
+
+/*
+ * Runs a driver until it has ended, and then or before has started the next one. A message about
+ * the last one costs time, so it comes when the disk is not waited for.
+ */
+static int run_driver(struct keeper *keeper, struct driver *next, int last_status)
 {
 	const struct driver driver = *next;
 	struct pollfd link = {.fd = driver.link};
@@ -268,6 +278,7 @@ static int run_driver(struct keeper *keeper, struct driver *next)
 
 	if (driver.pid > 0 && send(driver.link, "", 1, MSG_NOSIGNAL) == 1)
 		poll(&link, 1, SETTLE_MS);
+	complain(keeper, last_status);
 	*next = start_driver(keeper);
 	if (driver.pid < 0)
 		return 0;
@@ -277,13 +288,6 @@ static int run_driver(struct keeper *keeper, struct driver *next)
 	return status;
 }
 
-static void complain(const struct keeper *keeper, int status)
-{
-	if (WIFSIGNALED(status))
-		nbdkit_error("%s: signal %d has ended its driver, which starts again",
-			     keeper->options->device, WTERMSIG(status));
-}
-
 /*
  * Does not return. A driver that is killed while there are no requests does not count as a failure.
  */
@@ -291,22 +295,21 @@ static void keep(struct keeper *keeper)
 {
 	struct shared *shared = keeper->shared;
 	struct driver next = start_driver(keeper);
+	int status = 0;
 
 	for (unsigned int tries = 0; tries < TRIES_MAX; tries++) {
 		uint32_t done = load(&shared->done);
 		unsigned int pause = tries > 1 ? 4u << tries : 0;
-		int status;
 
 		if (pause > 0)
 			poll(NULL, 0, pause < PAUSE_MAX_MS ? (int)pause : PAUSE_MAX_MS);
 		store(&shared->open, false);
-		status = run_driver(keeper, &next);
+		status = run_driver(keeper, &next, status);
 		if (!is_wanted(keeper))
 			_exit(EXIT_SUCCESS);
 		if (!load(&shared->ready) ||
 		    (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_GONE))
 			break;
-		complain(keeper, status);
 		if (load(&shared->done) != done || (load(&shared->open) && !is_asked(keeper)))
 			tries = 0;
 	}

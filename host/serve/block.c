@@ -104,6 +104,11 @@ int block_detach(struct usrpci_host *host, const struct block *block)
 	return error;
 }
 
+void block_cut(struct block *block)
+{
+	ioctl(block->fd, NBD_DISCONNECT);
+}
+
 bool block_is_used(struct usrpci_host *host, const char *name)
 {
 	int fd = open_node(host, name, O_RDONLY | O_EXCL);

@@ -34,6 +34,7 @@
 #define QUEUES_DEFAULT 16
 #define QUEUES_MAX     64
 #define END_MS         60000
+#define LOOK_MS        1000 /* how often it looks whether there is still a disk */
 
 struct server {
 	struct usrpci_host *host;
@@ -48,6 +49,7 @@ struct server {
 	int socket;
 	struct block block;
 	bool wanted; /* somebody has asked to end the service */
+	bool gone;   /* the disk was pulled out */
 };
 
 static void mark_name(const char *device, char name[64])
@@ -167,6 +169,16 @@ static void end(struct server *server)
 		       server->device);
 }
 
+/* Nothing can be written to a disk that was pulled out, so nobody who uses it is waited for. */
+static void end_when_gone(struct server *server)
+{
+	if (server->gone || file_exists(server->host->ctx, PCI_DEVICES "/%s", server->device))
+		return;
+	server->gone = true;
+	log_error(server->host->ctx, server->device, NULL, "the disk is gone");
+	block_cut(&server->block);
+}
+
 /* The second thread handles signals, because the first one is in the kernel. */
 static void *serve_watch(void *data)
 {
@@ -180,11 +192,16 @@ static void *serve_watch(void *data)
 	block_settle(server->host, &server->block);
 	if (options->ready)
 		options->ready(options->data, server->block.name);
-	while (poll(pollers, 2, -1) < 0 || !pollers[1].revents) {
-		if (pollers[0].revents)
+	for (;;) {
+		int ready = poll(pollers, 2, LOOK_MS);
+
+		if (ready == 0)
+			end_when_gone(server);
+		else if (ready > 0 && pollers[1].revents)
+			return NULL;
+		else if (ready > 0)
 			end(server);
 	}
-	return NULL;
 }
 
 /*

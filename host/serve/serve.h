@@ -48,6 +48,9 @@ void block_settle(struct usrpci_host *host, const struct block *block);
  */
 int block_detach(struct usrpci_host *host, const struct block *block);
 
+/* Detaches it even if it is in use; what was not written is lost. */
+void block_cut(struct block *block);
+
 /* Returns whether the block device of this name is mounted or opened exclusively. */
 bool block_is_used(struct usrpci_host *host, const char *name);
 
