@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -23,7 +24,8 @@
 #define ABORT_MS      1000
 #define IDLE_MS       1000
 #define STRIKES_MAX   3
-#define POLL_US       5 /* pause between two polls of a queue without an interrupt */
+#define SPIN_US       1000 /* a queue without an interrupt is polled so long without a pause */
+#define POLL_US       5    /* pause afterwards */
 
 /* The lock is held. */
 static int create_rings(struct usrpci_nvme_queue *queue)
@@ -242,7 +244,22 @@ static int rest_shared(struct usrpci_nvme_queue *queue, int timeout_ms)
 	return 0;
 }
 
-/* Sleeps until an interrupt comes or the time is over. Without an interrupt it sleeps a moment. */
+/*
+ * Polls while commands are under way: a sleep takes longer than most of them. Other threads that
+ * want the processor get it.
+ */
+static bool spin(const struct usrpci_nvme_queue *queue)
+{
+	uint64_t end = now_us() + (usrpci_nvme_queue_used(queue) > 0 ? SPIN_US : 0);
+
+	while (!nvme_ring_has(&queue->ring) && now_us() < end)
+		sched_yield();
+	return nvme_ring_has(&queue->ring);
+}
+
+/*
+ * Sleeps until an interrupt comes or the time is over. Without an interrupt it polls for a moment.
+ */
 static int rest(struct usrpci_nvme_queue *queue, int timeout_ms)
 {
 	int got = 0;
@@ -252,7 +269,7 @@ static int rest(struct usrpci_nvme_queue *queue, int timeout_ms)
 	if (queue->irq)
 		got = usrpci_irq_wait(queue->nvme->dev, queue->nvme->irq, queue->vector,
 				      timeout_ms);
-	else if (timeout_ms != 0)
+	else if (timeout_ms != 0 && !spin(queue))
 		nap_us(POLL_US);
 	return got == -EINTR ? got : 0;
 }
