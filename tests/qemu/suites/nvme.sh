@@ -105,8 +105,11 @@ nvme@formats-a-disk-that-is-nobodys()
 	take $small
 	"$nvme" $small write <"$scratch/data"
 	expect_fail 1 'force' usrpci nvme $small format 1
-	"$nvme" $small read | head -c 65536 | cmp - "$scratch/data"
+	"$nvme" $small read >"$scratch/back"
+	cmp -n 65536 "$scratch/back" "$scratch/data"
 	usrpci nvme $small format 1 --force
+	"$nvme" $small read >"$scratch/back"
+	! cmp -n 65536 "$scratch/back" "$scratch/data" || fail "what was written is still there"
 	expect_output '^namespace 1: .* blocks of 512 bytes' "$nvme" $small info
 	give_back $small
 }
