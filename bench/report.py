@@ -37,6 +37,18 @@ ROWS = [
     ("lent_random_ratio", "lent: random blocks, as a multiple", "", 1, 1.03, ()),
     ("lent_translate_ratio", "lent: translation, as a multiple", "", 1, 1.03, ()),
     ("lent_pool_bulk_ratio", "lent: pool of 32, as a multiple", "", 1, 1.03, ()),
+    ("nvme_irq_1", "read 4 KiB by NVMe, depth 1, in the VM", "us", 1e-3, None,
+     ("psync", "io_uring", "qemu")),
+    ("nvme_irq_32", "the same at depth 32", "us", 1e-3, None, ("io_uring",)),
+    ("nvme_poll_1", "polled, depth 1", "us", 1e-3, None, ("io_uring",)),
+    ("nvme_poll_32", "polled, depth 32", "us", 1e-3, None, ("io_uring",)),
+    ("nvme_nbd", "over NBD, depth 32, by nbdkit or QEMU's server", "us", 1e-3, None, ("qemu",)),
+    ("nvme_idle", "processor of an idle server of a disk", "%", 0.1, 0.1, ()),
+    ("nvme_instructions_32", "instructions a read, polled, depth 32", "", 1, 250,
+     ("io_uring",)),
+    ("nvme_instructions_1", "instructions a read, by interrupt, depth 1", "", 1, None,
+     ("io_uring",)),
+    ("nvme_instructions_share", "the same, as a share of io_uring's", "", 1, 0.25, ()),
     ("lent_e1000_txonly_ratio", "lent: send a frame, as a multiple", "", 1, 1.03, ()),
 ]
 
@@ -60,6 +72,15 @@ def add_run_extra(samples):
 def figure(samples, who, row):
     values = samples.get((who, row[0]))
     return statistics.median(values) * row[3] if values else None
+
+
+def add_share(samples):
+    """What a read by interrupt takes of the processor, beside the kernel's."""
+    key = "nvme_instructions_1"
+    ours, kernels = samples.get(("usrpci", key)), samples.get(("io_uring", key))
+    if ours and kernels:
+        samples[("usrpci", "nvme_instructions_share")] = [
+            statistics.median(ours) / statistics.median(kernels)]
 
 
 def results_of(samples):
@@ -115,7 +136,7 @@ def print_table(results):
 
 
 COLOURS = {"usrpci": "#1a7f37", "dpdk": "#8250df", "plain": "#9a6700", "lspci": "#0969da",
-           "driverctl": "#bf3989", "dpdk-devbind": "#8250df"}
+           "driverctl": "#bf3989", "psync": "#0969da", "io_uring": "#bc4c00", "qemu": "#57606a", "dpdk-devbind": "#8250df"}
 LABEL, WIDTH, BAR = 330, 420, 14
 
 
@@ -160,6 +181,7 @@ def main():
         sys.exit(__doc__)
     samples = read_raw(sys.argv[1])
     add_run_extra(samples)
+    add_share(samples)
     results = results_of(samples)
     with open(f"{sys.argv[2]}/results.json", "w", encoding="utf-8") as out:
         json.dump(results, out, indent=2)

@@ -1,0 +1,193 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# nvme.sh: measures reads of 4 KiB from an NVMe disk, ours beside the kernel's and QEMU's, in the test machine.
+#
+# usage: bench/nvme.sh BUILD RAW
+#
+# Boots the machine once with interrupts by vfio, where QEMU's driver works too, and once with a clock that counts
+# instructions, and appends lines "WHO KEY VALUE" (nanoseconds a read; instructions) to RAW. Inside it
+# runs itself. What is not installed is left out.
+#
+set -euo pipefail
+
+self=$(readlink -f "$0")
+disk=0000:00:01.0
+rounds=3
+seconds=1
+
+kernels_disk()
+{
+	local tenths
+	for ((tenths = 0; tenths < 300; tenths++)); do
+		ls -d /sys/bus/pci/devices/$disk/nvme/nvme*/nvme*n1 >/dev/null 2>&1 && break
+		sleep 0.1
+	done
+	echo "/dev/$(basename "$(ls -d /sys/bus/pci/devices/$disk/nvme/nvme*/nvme*n1)")"
+}
+
+# reads_by FIO-ARGUMENT...: nanoseconds a read.
+reads_by()
+{
+	fio --name=read --rw=randread --bs=4k --size=64m --norandommap --randrepeat=0 --time_based --runtime=$seconds \
+		--output-format=terse --terse-version=3 "$@" 2>/dev/null |
+		awk -F ';' '$8 > 0 { printf "%.0f\n", 1e9 / $8 }'
+}
+
+kernels_reads()
+{
+	local depth device
+	device=$(kernels_disk)
+	echo "psync nvme_irq_1 $(reads_by --filename="$device" --direct=1 --ioengine=psync)"
+	for depth in 1 32; do
+		echo "io_uring nvme_irq_$depth $(reads_by --filename="$device" --direct=1 --ioengine=io_uring --iodepth=$depth)"
+		echo "io_uring nvme_poll_$depth $(reads_by --filename="$device" --direct=1 --ioengine=io_uring \
+			--iodepth=$depth --hipri)"
+	done
+}
+
+our_reads()
+{
+	local depth
+	for depth in 1 32; do
+		echo "usrpci nvme_irq_$depth $("$1/bench/bench_nvme" $disk irq $depth $((depth == 1 ? 1500 : 6000)))"
+		echo "usrpci nvme_poll_$depth $("$1/bench/bench_nvme" $disk poll $depth $((depth == 1 ? 1500 : 6000)))"
+	done
+}
+
+# qemu-io prints "200 ops; 0:00:01.00 (...)": reads one after the other.
+qemus_reads()
+{
+	command -v qemu-io >/dev/null || { echo "bench: without qemu-io, which is not installed" >&2 && return 0; }
+	local i commands=()
+	for ((i = 0; i < 400; i++)); do
+		commands+=(-c "read -q $((RANDOM % 16384 * 4096)) 4096")
+	done
+	local start=${EPOCHREALTIME/./} none end
+	qemu-io "${commands[@]:0:2}" "nvme://$disk/1" >/dev/null
+	none=${EPOCHREALTIME/./}
+	qemu-io "${commands[@]}" "nvme://$disk/1" >/dev/null
+	end=${EPOCHREALTIME/./}
+	echo "qemu nvme_irq_1 $(((end - none - (none - start)) * 1000 / 400))"
+}
+
+# The same fio, over the same protocol, at ours and at QEMU's server.
+served_reads()
+{
+	local plugin=$1/drivers/nbdkit-usrpci-nvme-plugin.so socket=/run/bench.nbd server
+	[ -e "$plugin" ] || return 0
+	nbdkit -f -U $socket "$plugin" $disk queues=32 --threads 32 &
+	server=$!
+	await_socket $socket
+	echo "usrpci nvme_nbd $(reads_by --ioengine=nbd --uri="nbd+unix:///?socket=$socket" --iodepth=32)"
+	kill $server
+	wait $server || true
+	rm -f $socket
+	command -v qemu-storage-daemon >/dev/null || return 0
+	qemu-storage-daemon --blockdev "driver=nvme,device=$disk,namespace=1,node-name=d" \
+		--nbd-server "addr.type=unix,addr.path=$socket" --export "type=nbd,id=e,node-name=d,name=,writable=on" &
+	server=$!
+	await_socket $socket
+	echo "qemu nvme_nbd $(reads_by --ioengine=nbd --uri="nbd+unix:///?socket=$socket" --iodepth=32)"
+	kill $server
+	wait $server || true
+	rm -f $socket
+}
+
+await_socket()
+{
+	local tenths
+	for ((tenths = 0; tenths < 300; tenths++)); do
+		[ ! -S "$1" ] || return 0
+		sleep 0.1
+	done
+}
+
+# How much of a processor is in use while nothing is to be done, in thousandths.
+idle_share()
+{
+	local plugin=$1/drivers/nbdkit-usrpci-nvme-plugin.so server before after
+	[ -e "$plugin" ] || return 0
+	nbdkit -f -U /run/bench.nbd "$plugin" $disk &
+	server=$!
+	await_socket /run/bench.nbd
+	sleep 1
+	before=$(awk '{ print $14 + $15 }' /proc/$server/stat)
+	sleep 10
+	after=$(awk '{ print $14 + $15 }' /proc/$server/stat)
+	echo "usrpci nvme_idle $((after - before))"
+	kill $server
+	wait $server || true
+}
+
+reads()
+{
+	local build=$1 round
+	PATH=$build/cli:$PATH
+	modprobe vfio-pci
+	for ((round = 0; round < rounds; round++)); do
+		kernels_reads
+		usrpci -q bind $disk >/dev/null
+		our_reads "$build"
+		qemus_reads
+		served_reads "$build"
+		[ $round -gt 0 ] || idle_share "$build"
+		usrpci -q restore $disk >/dev/null
+	done
+}
+
+# busy COMMAND...: nanoseconds that the processor was not idle.
+busy()
+{
+	local begin idle end
+	idle=$(awk '/idle_sleeptime/ { print $3 }' /proc/timer_list)
+	begin=${EPOCHREALTIME/./}
+	"$@" >/dev/null
+	end=${EPOCHREALTIME/./}
+	echo $(((end - begin) * 1000 - $(awk '/idle_sleeptime/ { print $3 }' /proc/timer_list) + idle))
+}
+
+# a_read COMMAND...: what one more read costs; the command gets their number behind it.
+a_read()
+{
+	local few many
+	"$@" 100 >/dev/null
+	few=$(busy "$@" 1000)
+	many=$(busy "$@" 4000)
+	echo $(((many - few) / 3000))
+}
+
+fio_reads()
+{
+	fio --name=read --rw=randread --bs=4k --size=64m --norandommap --direct=1 --ioengine=io_uring --iodepth="$2" \
+		--filename="$1" --number_ios="$3" --io_size=1g
+}
+
+instructions()
+{
+	local build=$1 device
+	device=$(kernels_disk)
+	echo "io_uring nvme_instructions_1 $(a_read fio_reads "$device" 1)"
+	echo "io_uring nvme_instructions_32 $(a_read fio_reads "$device" 32)"
+	"$build/cli/usrpci" -q bind $disk >/dev/null
+	echo "usrpci nvme_instructions_1 $(a_read "$build/bench/bench_nvme" $disk irq 1)"
+	echo "usrpci nvme_instructions_32 $("$build/bench/bench_nvme" $disk poll 32 3200 hot)"
+}
+
+case $1 in
+--reads)
+	reads "$2"
+	exit
+	;;
+--instructions)
+	instructions "$2"
+	exit
+	;;
+esac
+command -v fio >/dev/null || { echo "bench: without NVMe disks, since fio is not installed" >&2 && exit; }
+echo "bench: NVMe disks" >&2
+vm=$(dirname "$self")/../tests/qemu/vm
+"$vm" --iommu --disk nvme --append "hugepages=16 nvme.poll_queues=1" --deadline 300 -- "$self" --reads "$1" >>"$2"
+"$vm" --icount --device nvme,serial=1,drive=null --append hugepages=16 --deadline 300 \
+	--qemu "-drive if=none,id=null,format=raw,file=null-co://,file.size=64M,file.read-zeroes=off" \
+	-- "$self" --instructions "$1" >>"$2"
