@@ -11,6 +11,7 @@
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make check-lend     programs, brokers and recoveries are killed at each moment, KILLS=100 times under load
 #	make check-serve    500 kills of the driver of a disk that is served, while fio verifies
+#	make check-net      60 kills of the driver of an interface, one a second, and what they cost
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
 #	make check-faults   kills, failed calls and allocations, at every point of every command; hours
 #	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; SOAK=600 for ten minutes of TCP
@@ -56,8 +57,8 @@ CHECK_DEB_PACKAGES := $(DEB_PACKAGES) mmdebstrap autopkgtest
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl \
 	fio nbdkit nbdkit-plugin-dev qemu-utils qemu-block-extra
 
-.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-lend check-serve fuzz demo \
-	demo-reincarnation first-driver bench deb check-deb install lint analyze format clean
+.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-lend check-serve check-net \
+	fuzz demo demo-reincarnation first-driver bench deb check-deb install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -135,6 +136,11 @@ demo-reincarnation: packages-CHECK build
 check-serve: packages-CHECK build
 	@USRPCI_SERVE_KILLS=500 USRPCI_SERVE_SECONDS=400 USRPCI_CASE_DEADLINE=3000 \
 		tests/qemu/run tests/qemu/suites/serve.sh serve@nobody-sees-that-the-driver-dies
+
+# Fuller than in check, and it compares what is sent with what is sent when nobody kills.
+check-net: packages-CHECK build
+	@USRPCI_KILLS=60 USRPCI_CASE_DEADLINE=600 tests/qemu/run tests/qemu/suites/net.sh \
+		net@connections-live-when-the-driver-is-killed-every-second
 
 first-driver: packages-FIRST
 	@tests/first-driver

@@ -5,13 +5,15 @@
 # and against the kernel's driver
 #
 # vm: --nic virtio-net-pci --nic virtio-net-pci@1 --nic virtio-net-pci@1 --nic virtio-net-pci,disable-modern=on --nic e1000 --append hugepages=16
-# case-deadline: 90
+# vm: --device pcie-root-port,id=rp0 --nic virtio-net-pci,bus=rp0
+# case-deadline: 180
 
 virtio=0000:00:01.0
 wired=0000:00:02.0
 kernels=0000:00:03.0
 legacy=0000:00:04.0
 intel=0000:00:05.0
+pluggable=0000:01:00.0
 
 # A program in the background is named by this, so that $! is its own process.
 ping=$USRPCI_BUILD/examples/ping
@@ -56,6 +58,9 @@ teardown()
 		kill -TERM "$left" || true
 	done
 	wait_for 20 no_usrpci
+	ip netns del far 2>/dev/null || true
+	ip route flush table 100 2>/dev/null || true
+	echo 16 >/proc/sys/vm/nr_hugepages
 	grep -q 'HugePages_Free: *16' /proc/meminfo
 }
 
@@ -309,37 +314,157 @@ net@the-document-does-what-it-says()
 	leave $virtio
 }
 
-transfer()
-{
-	python3 "$USRPCI_SOURCE/tests/qemu/programs/transfer.py" "$@"
-}
+transfer=$USRPCI_SOURCE/tests/qemu/programs/transfer.py
 
-net@connections-live-when-the-driver-is-killed-every-second()
+# Puts the kernel's card, which is on the same wire, in a network of its own. Sets far, its name.
+far_end()
 {
-	local far sender receiver kills=0
-	place $wired 10.1.0.2/24 10.1.0.1
 	ip netns add far
 	far=$(interface_of $kernels)
 	ip link set dev "$far" netns far
 	ip -n far address add 10.1.0.1/24 dev "$far"
 	ip -n far link set dev "$far" up
-	begin_net --restart
-	ip netns exec far python3 "$USRPCI_SOURCE/tests/qemu/programs/transfer.py" receive 10.1.0.1 >"$scratch/received" &
+}
+
+end_far()
+{
+	ip netns del far
+	wait_for 10 has_interface $kernels
+}
+
+# transfer_to FAR|NEAR SECONDS: sends bytes to one end, and compares what both have seen.
+transfer_to()
+{
+	local there=(ip netns exec far) here=(env) address=10.1.0.1 receiver
+	[ "$1" = FAR ] || there=(env) here=(ip netns exec far) address=10.1.0.2
+	"${there[@]}" "$transfer" receive $address >"$scratch/received" &
 	receiver=$!
 	sleep 1
-	transfer send 10.1.0.1 12 >"$scratch/sent" &
-	sender=$!
-	while kill -0 $sender 2>/dev/null; do
-		sleep 1
-		[ $kills -ge 10 ] || kill -KILL "$(pgrep -x usrpci-driver)" || true
-		kills=$((kills + 1))
-	done
-	wait $sender $receiver
+	"${here[@]}" "$transfer" send $address "$2" >"$scratch/sent"
+	wait $receiver
 	cat "$scratch/sent" "$scratch/received"
 	diff "$scratch/sent" "$scratch/received"
-	note "$(grep -c 'was ended by signal 9' "$scratch/net") drivers were killed"
-	[ "$(grep -c 'was ended by signal 9' "$scratch/net")" -ge 5 ]
+}
+
+net@users-of-the-interface-do-not-notice-that-it-is-a-tap()
+{
+	place $wired 10.1.0.2/24 10.1.0.1
+	far_end
+	begin_net
+	ip link set dev "$nic" mtu 9000
+	ip -n far link set dev "$far" mtu 9000
+	ping -n -q -c 3 -i 0.1 -W 5 -M "do" -s 8972 10.1.0.1
+	ip link add link "$nic" name vlan7 type vlan id 7
+	ip address add 10.7.0.2/24 dev vlan7
+	ip link set vlan7 up
+	ip -n far link add link "$far" name vlan7 type vlan id 7
+	ip -n far address add 10.7.0.1/24 dev vlan7
+	ip -n far link set vlan7 up
+	ping -n -q -c 3 -i 0.1 -W 5 10.7.0.1
+	# Its own MAC address is one that the card was not told of.
+	ip link add link "$nic" name other0 type macvlan mode bridge
+	ip address add 10.8.0.2/24 dev other0
+	ip link set other0 up
+	ip -n far address add 10.8.0.1/24 dev "$far"
+	ping -n -q -c 3 -i 0.1 -W 5 10.8.0.1
+	ip link del other0
+	ip link del vlan7
+	transfer_to FAR 1
+	transfer_to NEAR 1
 	end_net
-	ip netns del far
+	end_far
+	leave $wired
+}
+
+net@a-lease-is-renewed-after-a-kill()
+{
+	local client
+	place $virtio
+	begin_net --restart
+	echo "#!/bin/sh
+echo \"\$1 \$ip\" >>$scratch/lease" >"$scratch/script"
+	chmod 755 "$scratch/script"
+	busybox udhcpc -f -n -i "$nic" -s "$scratch/script" &
+	client=$!
+	wait_for 20 grep -q '^bound 10.0.2.15' "$scratch/lease"
+	kill -KILL "$(pgrep -x usrpci-driver)"
+	kill -USR1 $client
+	wait_for 20 grep -q '^renew 10.0.2.15' "$scratch/lease"
+	kill -TERM $client
+	wait $client || true
+	end_net
+	leave $virtio
+}
+
+net@a-card-that-is-pulled-out-ends-it()
+{
+	local status=0
+	wait_for 10 has_interface $pluggable
+	nic=$(interface_of $pluggable)
+	address_up "$nic" 10.3.0.1/24
+	begin_net
+	monitor device_del nic5
+	wait $net || status=$?
+	cat "$scratch/net"
+	[ $status = 1 ]
+	grep -q "$nic: the card is gone" "$scratch/net"
+	[ ! -e "/sys/class/net/$nic" ]
+	! usrpci ps | grep $pluggable
+	echo 16 >/proc/sys/vm/nr_hugepages
+}
+
+no_driver()
+{
+	! pgrep -x usrpci-driver >/dev/null
+}
+
+net@what-a-killed-command-leaves-is-put-back()
+{
+	place $virtio
+	begin_net --restart
+	kill -KILL "$net"
+	wait "$net" || true
+	wait_for 10 no_driver
+	[ -e "/sys/class/net/$nic/tun_flags" ]
+	usrpci restore $virtio || true
+	[ "$(driver_of $virtio)" = virtio-pci ]
+	ip link del "$nic"
+	nic=$(interface_of $virtio)
+	address_up "$nic"
+	ping_gateway "$nic"
+	echo 16 >/proc/sys/vm/nr_hugepages
+	leave $virtio
+}
+
+# Kills the driver once a second for that many seconds, while bytes are sent. USRPCI_KILLS is for the
+# long run, which also compares with what is sent when nobody kills.
+net@connections-live-when-the-driver-is-killed-every-second()
+{
+	local sender kills=0 seconds=${USRPCI_KILLS:-10} undisturbed=0 sent
+	place $wired 10.1.0.2/24 10.1.0.1
+	far_end
+	begin_net --restart
+	if [ -n "${USRPCI_KILLS:-}" ]; then
+		transfer_to FAR 20
+		undisturbed=$(($(cut -d ' ' -f 1 "$scratch/sent") / 20))
+	fi
+	transfer_to FAR $((seconds + 2)) &
+	sender=$!
+	for ((; kills < seconds; kills++)); do
+		sleep 1
+		kill -KILL "$(pgrep -x usrpci-driver)" || true
+	done
+	wait $sender
+	note "$(grep -c 'was ended by signal 9' "$scratch/net") drivers were killed"
+	note "$(sed -n 's/.*frames flow again after //p' "$scratch/net" | sort -n | awk '
+		{ ms[NR] = $1 } END { print "frames flowed again after " ms[int((NR + 1) / 2)] " ms, at most " ms[NR] " ms" }')"
+	[ "$(grep -c 'was ended by signal 9' "$scratch/net")" -ge $((seconds / 2)) ]
+	if [ $undisturbed != 0 ]; then
+		sent=$(($(cut -d ' ' -f 1 "$scratch/sent") / (seconds + 2)))
+		note "$((sent / 1000)) kB/s were sent, and $((undisturbed / 1000)) kB/s without kills"
+		[ $((100 * sent)) -ge $((75 * undisturbed)) ]
+	fi
+	end_net
+	end_far
 	leave $wired
 }
