@@ -8,5 +8,5 @@ const char *__asan_default_options(void);
 
 const char *__asan_default_options(void)
 {
-	return "quarantine_size_mb=2:thread_local_quarantine_size_kb=128:malloc_context_size=6";
+	return "quarantine_size_mb=2:thread_local_quarantine_size_kb=128:malloc_context_size=2";
 }
