@@ -10,7 +10,8 @@
  *
  * Who answers the program gets what it needs for that: messages, the files of devices, DMA memory,
  * and a device's registers. No process, no signal, no mount, no socket to elsewhere, no code that
- * was not there when it began. It may still open files as root.
+ * was not there when it began. confine.c says which files it
+ * may open.
  */
 
 #include <endian.h>

@@ -15,6 +15,7 @@
  *	memory.c   DMA memory where there is no IOMMU
  *	holders.c  who still has a device at the end
  *	filter.c   what the program, and who serves it, may ask of the kernel
+ *	confine.c  which files who serves it may open
  *	nodes.c    files of vfio that the program opens by itself
  *	note.c     what is lent, for others to see, and what a killed broker left behind
  */
@@ -172,6 +173,12 @@ pid_t lend_child_start(struct lend *lend, int socket, int *status);
  */
 int lend_filter_program(void);
 int lend_filter_server(void);
+
+/*
+ * confine.c: from here on the kernel lets this process open the files of the list, those of the DMA
+ * memory, and to read sysfs and its own entry in /proc; no other. Returns 0 or a negative errno.
+ */
+int lend_confine_server(const struct lend *lend);
 
 /*
  * However many processes the program starts, the two that end them come first: this one, and the

@@ -133,13 +133,18 @@ static int open_signals(void)
  */
 static void run_server(struct lend *lend, pid_t broker, int hello)
 {
-	int error;
+	int error, unconfined;
 
 	prctl(PR_SET_NAME, "usrpci-serve");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != broker)
 		_exit(1);
 	close(lend->lives);
 	close(lend->registered);
+	unconfined = lend_confine_server(lend);
+	if (unconfined)
+		log_warning(lend->host->ctx, NULL, NULL,
+			    "the process that answers the program can open all files: %s",
+			    strerror(-unconfined));
 	error = lend_filter_server();
 	if (error)
 		log_warning(lend->host->ctx, NULL, NULL,

@@ -4,14 +4,18 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bytes.h"
+#include "file.h"
 #include "journal.h"
 #include "kernel.h"
 #include "lend/lend.h"
@@ -238,6 +242,34 @@ static void an_interface_is_counted_while_it_is_served(void **state)
 	assert_int_equal(usrpci_host_net_stats(kernel->host, &addr, &stats), -ENOENT);
 }
 
+static bool is_confined(const struct lend *lend, const struct kernel *kernel)
+{
+	char path[PATH_SIZE];
+
+	assert_int_equal(path_format(kernel->host->ctx, path, "%s", lend->files[0].path), 0);
+	return !lend_confine_server(lend) && open(path, O_RDWR) >= 0 &&
+	       open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES &&
+	       open("/proc/1/environ", O_RDONLY) < 0 && open("/tmp", O_RDONLY) < 0;
+}
+
+static void who_serves_opens_no_other_files(void **state)
+{
+	struct kernel *kernel = *state;
+	struct lend lend = {
+		.host = kernel->host, .files = {{.path = "/dev/uio0"}}, .file_count = 1};
+	int status;
+	pid_t child;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 0)
+		skip();
+	fixture_text(kernel->fixture, "/dev/uio0", "");
+	child = fork();
+	if (child == 0)
+		_exit(is_confined(&lend, kernel) ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
 
 int main(void)
@@ -250,6 +282,7 @@ int main(void)
 		TEST(pages_are_given_back_once),
 		TEST(pages_of_a_broker_that_was_killed_while_it_added_them_go),
 		TEST(a_program_gets_a_user_that_nobody_is),
+		TEST(who_serves_opens_no_other_files),
 		TEST(an_interface_is_counted_while_it_is_served),
 	};
 
