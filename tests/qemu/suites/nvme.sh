@@ -50,9 +50,9 @@ nvme@drives-two-disks-at-once()
 	local first
 	take $small
 	take $large
-	"$nvme" -t 5 $small bench >"$scratch/first" &
+	"$nvme" -t 3 $small bench >"$scratch/first" &
 	first=$!
-	expect_output 'reads, ' "$nvme" -t 3 $large bench
+	expect_output 'reads, ' "$nvme" -t 1 $large bench
 	wait $first
 	grep -q '^[1-9][0-9]* reads' "$scratch/first"
 	give_back $small
@@ -83,7 +83,7 @@ nvme@is-told-of-a-shutdown-by-whoever-gives-it-back-when-the-program-is-killed()
 	take $small
 	monitor logfile "$trace"
 	monitor trace-event pci_nvme_mmio_shutdown_set on
-	for i in 1 2 3 4 5; do
+	for i in 1 4 7; do
 		usrpci -q run $small -- "$nvme" -t 60 $small bench >/dev/null &
 		broker=$!
 		wait_for 20 pgrep -x -P $broker nvme
@@ -95,7 +95,7 @@ nvme@is-told-of-a-shutdown-by-whoever-gives-it-back-when-the-program-is-killed()
 	monitor logfile "$trace.end"
 	echo 3 >/proc/sys/vm/drop_caches # what was read of the file before is kept else
 	[ -e "$trace" ] || skip "QEMU cannot write $trace"
-	expect_same "$(grep -c shutdown_set "$trace")" $((before + 5)) "the count of shutdowns"
+	expect_same "$(grep -c shutdown_set "$trace")" $((before + 3)) "the count of shutdowns"
 	give_back $small
 }
 
