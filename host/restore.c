@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "driver.h"
 #include "file.h"
@@ -112,25 +113,35 @@ static int bring_back(struct usrpci_host *host, struct target *target,
 	return error ?: restore_target(host, target, &was, true);
 }
 
-static bool device_exists(struct usrpci_host *host, const struct usrpci_addr *addr)
+/* 1 or 0; a negative errno, logged, when that cannot be found out: such a device is not gone. */
+static int device_exists(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
-	char name[USRPCI_ADDR_STRLEN];
+	char name[USRPCI_ADDR_STRLEN], path[PATH_SIZE];
+	int error = path_format(host->ctx, path, PCI_DEVICES "/%s", usrpci_addr_format(addr, name));
 
-	return file_exists(host->ctx, PCI_DEVICES "/%s", usrpci_addr_format(addr, name));
+	if (!error && !access(path, F_OK))
+		return 1;
+	if (!error && errno == ENOENT)
+		return 0;
+	return report(host->ctx, error ?: -errno, name, NULL,
+		      "it cannot be found out whether it is there");
 }
 
 static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, bool stopped)
 {
 	struct journal_record record;
 	struct target target;
-	int error = journal_read(host, addr, &record);
+	int error = journal_read(host, addr, &record), exists;
 
 	if (error == -ENOENT)
 		log_info(host->ctx, usrpci_addr_format(addr, target.name),
 			 "usrpci never touched it: there is nothing to restore");
 	if (error)
 		return error;
-	if (!device_exists(host, addr))
+	exists = device_exists(host, addr);
+	if (exists < 0)
+		return exists;
+	if (!exists)
 		return gone(host, addr, "it is gone; its record is dropped");
 	error = target_init(host, addr, &target);
 	if (error)
@@ -171,17 +182,19 @@ int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const
 		 bool was_usrpcis)
 {
 	const struct usrpci_bind_options options = {.driver = before, .force = true};
-	int error;
+	int error, exists;
 
 	if (was_usrpcis)
 		return usrpci_host_bind(host, addr, 1, &options);
 	error = state_lock(host);
 	if (error)
 		return error;
-	if (journal_has(host, addr))
+	if (journal_has(host, addr)) {
 		error = restore(host, addr, true);
-	else if (device_exists(host, addr))
-		error = restore_without_record(host, addr, before);
+	} else {
+		exists = device_exists(host, addr);
+		error = exists > 0 ? restore_without_record(host, addr, before) : exists;
+	}
 	state_unlock(host);
 	return error == -ENODEV ? 0 : error;
 }

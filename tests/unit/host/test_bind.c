@@ -426,6 +426,18 @@ static void restore_of_a_device_that_is_gone_drops_its_record(void **state)
 	assert_int_equal(journal_count(kernel), 0);
 }
 
+static void a_device_that_cannot_be_looked_for_keeps_its_record(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" NIC);
+	fixture_link(kernel->fixture, PCI_DEVICES "/" NIC, NIC);
+	assert_int_equal(restore(kernel, NIC), -ELOOP);
+	assert_logged(kernel->fixture, "it cannot be found out whether it is there");
+	assert_int_equal(journal_count(kernel), 1);
+}
+
 static void another_device_in_its_place_is_not_restored(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1173,6 +1185,7 @@ int main(void)
 		TEST(a_driver_that_does_not_answer_keeps_its_device_and_no_other),
 		TEST(a_probe_that_does_not_return_is_left_to_itself_too),
 		TEST(restore_of_a_device_that_is_gone_drops_its_record),
+		TEST(a_device_that_cannot_be_looked_for_keeps_its_record),
 		TEST(another_device_in_its_place_is_not_restored),
 		TEST(a_twin_that_was_plugged_into_its_place_is_not_restored),
 		TEST(a_driver_comes_back_whose_module_is_called_otherwise),
