@@ -116,7 +116,8 @@ static int device_key(struct declared_device *device, const char *key, const cha
 	uint64_t count;
 
 	if (!strcmp(key, "Driver")) {
-		device->has_driver = copy(device->driver, sizeof(device->driver), value);
+		device->has_driver = !strchr(value, '/') &&
+				     copy(device->driver, sizeof(device->driver), value);
 		if (device->has_driver && !strcmp(value, "none"))
 			device->driver[0] = '\0';
 		return device->has_driver;

@@ -15,7 +15,7 @@ length_of()
 {
 	case $1 in
 	caps) echo 4096 ;;
-	sysfs | notes | host) echo 1024 ;;
+	sysfs | notes | host | declare) echo 1024 ;;
 	*) echo 256 ;;
 	esac
 }
