@@ -12,11 +12,13 @@
  * device.
  *
  * A pause is for a device that goes from one driver of a program to the next. A disk that was
- * disabled has forgotten its rings as well, so it needs no reset, for which the kernel takes 100 ms.
+ * disabled, and a virtio device that was reset by its own register, have forgotten their rings as
+ * well, so they need no reset of the function, for which the kernel takes 100 ms.
  */
 
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <linux/virtio_pci.h>
 #include <string.h>
 
 #include <usrpci/config.h>
@@ -120,6 +122,51 @@ static bool tell_disk(struct usrpci_dev *dev, bool pause)
 	return disabled;
 }
 
+/*
+ * A virtio device is reset by its status register, and has no queues then (Virtio 1.2, 2.4 and
+ * 4.1.4.3). A capability says where that register is.
+ */
+
+#define VIRTIO_VENDOR   0x1af4
+#define VIRTIO_RESET_MS 1000
+
+static int find_status(struct usrpci_dev *dev, uint8_t *bar, uint32_t *offset)
+{
+	int cap = usrpci_cap_find(dev, USRPCI_CAP_VENDOR), error;
+	uint8_t type;
+
+	for (; cap > 0; cap = usrpci_cap_find_next(dev, USRPCI_CAP_VENDOR, (unsigned int)cap)) {
+		error = usrpci_config_read8(dev, (unsigned int)cap + VIRTIO_PCI_CAP_CFG_TYPE, &type)
+				?: usrpci_config_read8(dev, (unsigned int)cap + VIRTIO_PCI_CAP_BAR,
+						       bar)
+				?: usrpci_config_read32(
+					   dev, (unsigned int)cap + VIRTIO_PCI_CAP_OFFSET, offset);
+		if (error)
+			return error;
+		if (type == VIRTIO_PCI_CAP_COMMON_CFG)
+			return 0;
+	}
+	return cap < 0 ? cap : -ENOENT;
+}
+
+/* Returns whether the device has confirmed its reset. */
+static bool reset_virtio(struct usrpci_dev *dev)
+{
+	uint64_t end = clock_ms() + VIRTIO_RESET_MS;
+	struct usrpci_bar bar;
+	uint8_t number, status;
+	uint32_t offset;
+
+	if (usrpci_dev_info(dev)->vendor != VIRTIO_VENDOR || find_status(dev, &number, &offset) ||
+	    usrpci_bar_map_range(dev, number, offset, VIRTIO_PCI_COMMON_STATUS + 1, &bar))
+		return false;
+	usrpci_write8(&bar, VIRTIO_PCI_COMMON_STATUS, 0);
+	while ((status = usrpci_read8(&bar, VIRTIO_PCI_COMMON_STATUS)) != 0 && clock_ms() < end)
+		sleep_ms(1);
+	usrpci_bar_unmap(&bar);
+	return status == 0;
+}
+
 static int wait_until_idle(struct usrpci_dev *dev)
 {
 	int express = usrpci_cap_find(dev, USRPCI_CAP_EXPRESS);
@@ -160,7 +207,7 @@ static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev, bool pa
 	bool disabled = false;
 
 	if (!error && !host->options.dry_run)
-		disabled = tell_disk(dev, pause);
+		disabled = tell_disk(dev, pause) || (pause && reset_virtio(dev));
 	if (!error)
 		error = apply_config(host, "end its transactions", dev, PCI_COMMAND,
 				     PCI_COMMAND_MASTER, 0);

@@ -178,6 +178,87 @@ static void a_pause_resets_another_device(void **state)
 	assert_int_equal(disk.resets, 1);
 }
 
+/* A virtio device, whose status register is at 0x114 of BAR 4. */
+struct card {
+	struct usrpci_ctx *ctx;
+	struct usrpci_dev *dev;
+	uint8_t status;
+	bool deaf; /* it does not confirm its reset */
+	unsigned int resets;
+};
+
+static uint64_t card_read(void *data, size_t offset, unsigned int width)
+{
+	struct card *card = data;
+
+	assert_int_equal(width, 1);
+	assert_int_equal(offset, 0x114);
+	return card->status;
+}
+
+static void card_write(void *data, size_t offset, unsigned int width, uint64_t value)
+{
+	struct card *card = data;
+
+	assert_int_equal(width, 1);
+	assert_int_equal(offset, 0x114);
+	if (!card->deaf)
+		card->status = (uint8_t)value;
+}
+
+static void card_reset(void *data)
+{
+	struct card *card = data;
+
+	card->resets++;
+}
+
+/* With a capability for another structure before the one that counts, whose type is given. */
+static void pause_card(struct fixture *fixture, struct card *card, uint8_t type)
+{
+	const uint8_t caps[] = {0x09, 0x50, 20, 2,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+				0x09, 0,    16, type, 4, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0};
+	const struct fake_model model = {
+		.vendor = 0x1af4,
+		.device = 0x1041,
+		.irq_pin = 1,
+		.bars[4] = {.size = 0x1000, .read = card_read, .write = card_write},
+		.reset = card_reset,
+		.data = card,
+	};
+	struct usrpci_host *host;
+
+	card->ctx = fixture_ctx(fixture);
+	assert_int_equal(usrpci_host_open(card->ctx, NULL, &host), 0);
+	assert_int_equal(fake_open(card->ctx, &model, &card->dev), 0);
+	fake_config(card->dev)[0x06] |= 0x10;
+	fake_config(card->dev)[0x34] = 0x40;
+	memcpy(fake_config(card->dev) + 0x40, caps, sizeof(caps));
+	assert_int_equal(quiesce_pause(host, card->dev), 0);
+	usrpci_dev_close(card->dev);
+	usrpci_host_close(host);
+	usrpci_ctx_close(card->ctx);
+}
+
+static void a_pause_resets_a_virtio_device_by_its_register(void **state)
+{
+	struct card card = {.status = 0x0f};
+
+	pause_card(*state, &card, 1);
+	assert_int_equal(card.status, 0);
+	assert_int_equal(card.resets, 0);
+}
+
+static void a_pause_resets_the_function_of_one_that_does_not_answer(void **state)
+{
+	struct card deaf = {.status = 0x0f, .deaf = true}, other = {.status = 0x0f};
+
+	pause_card(*state, &deaf, 1);
+	assert_int_equal(deaf.resets, 1);
+	pause_card(*state, &other, 3);
+	assert_int_equal(other.resets, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -193,6 +274,8 @@ int main(void)
 		TEST(a_pause_finds_a_controller_disabled),
 		TEST(a_pause_resets_a_controller_that_cannot_be_disabled),
 		TEST(a_pause_resets_another_device),
+		TEST(a_pause_resets_a_virtio_device_by_its_register),
+		TEST(a_pause_resets_the_function_of_one_that_does_not_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
