@@ -291,6 +291,14 @@ static void unmap_io(struct sysfs_dev *sysfs, unsigned int index)
 	sysfs->io[index] = -1;
 }
 
+/* A tree that stands for a host may be forged: an access behind the end of a file is a SIGBUS. */
+static bool has_all(int fd, const struct usrpci_bar *bar)
+{
+	struct stat status;
+
+	return !fstat(fd, &status) && (uint64_t)status.st_size >= bar->offset + bar->size;
+}
+
 /*
  * Pages are mapped. A BAR smaller than a page lies somewhere in its page, which it may share; a
  * larger one begins with a page, since BARs are aligned to their size.
@@ -306,6 +314,9 @@ static int map_memory(struct usrpci_dev *dev, struct usrpci_bar *bar)
 
 	if (fd < 0)
 		return report_file(dev, fd, "open", file);
+	if (!has_all(fd, bar))
+		return report(dev->ctx, -EPROTO, dev->name, NULL,
+			      "its file %s is shorter than its BAR", file);
 	map = mmap(NULL, skip + bar->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		   (off_t)(start - skip));
 	if (map == MAP_FAILED)

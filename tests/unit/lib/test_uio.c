@@ -215,6 +215,18 @@ static void a_range_in_the_second_page_is_mapped(void **state)
 	usrpci_bar_unmap(&bar);
 }
 
+static void a_file_that_is_shorter_than_its_bar_is_refused(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct usrpci_bar bar;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s" DIR_ "/resource0", fixture->root);
+	assert_int_equal(truncate(path, 0x800), 0);
+	assert_int_equal(usrpci_bar_map(dev, 0, &bar), -EPROTO);
+	assert_logged(*state, "its file resource0 is shorter than its BAR");
+}
+
 static void a_bar_in_the_middle_of_a_page_is_found_there(void **state)
 {
 	struct usrpci_bar bar;
@@ -401,6 +413,7 @@ int main(void)
 		TEST(memory_is_mapped_and_decoding_switched_on),
 		TEST(a_range_in_the_second_page_is_mapped),
 		TEST(a_bar_in_the_middle_of_a_page_is_found_there),
+		TEST(a_file_that_is_shorter_than_its_bar_is_refused),
 		TEST(ports_go_through_their_file),
 		TEST(a_bar_without_address_is_not_mapped),
 		TEST(interrupts_are_the_difference_of_two_counts),
