@@ -56,6 +56,7 @@ struct cli {
 	bool may_change;     /* the command may change the host */
 	bool lent;           /* the status comes from a program that was run */
 	size_t change_count; /* how many changes were made, or shown by a dry run */
+	uint64_t confirm_s;  /* --confirm; 0: changes stay */
 	uint64_t wait_s;     /* --wait */
 	uint64_t wait_until_ms;
 	bool wait_said;
@@ -106,9 +107,9 @@ __attribute__((format(printf, 2, 3))) void print_command(struct cli *cli, const 
 /* Commands, one file each. */
 
 extern const struct command command_complete, command_apply, command_bar, command_bind,
-	command_capture, command_diff, command_export, command_check, command_config,
-	command_hugepages, command_list, command_monitor, command_nvme, command_ps, command_restore,
-	command_run, command_serve, command_show, command_vfs;
+	command_capture, command_confirm, command_diff, command_export, command_check,
+	command_config, command_hugepages, command_list, command_monitor, command_nvme, command_ps,
+	command_restore, command_run, command_serve, command_show, command_vfs;
 extern const struct command command_net, command_net_driver;
 
 /* Returns the columns of "usrpci list" (commands/cmd_list.c) for did_you_mean(). */

@@ -106,6 +106,7 @@ int open_host(struct cli *cli)
 		.dry_run = cli->dry_run,
 		.change = print_change,
 		.change_data = cli,
+		.confirm_s = (unsigned int)cli->confirm_s,
 	};
 	int error = open_context(cli);
 

@@ -15,17 +15,12 @@
 #include "cli.h"
 
 static const struct command *const commands[] = {
-	&command_list,     &command_show,
-	&command_check,    &command_hugepages,
-	&command_bind,     &command_restore,
-	&command_diff,     &command_apply,
-	&command_capture,  &command_vfs,
-	&command_export,   &command_run,
-	&command_serve,    &command_ps,
-	&command_net,      &command_monitor,
-	&command_config,   &command_bar,
-	&command_nvme,     &command_net_driver,
-	&command_complete, NULL,
+	&command_list,       &command_show,     &command_check, &command_hugepages,
+	&command_bind,       &command_restore,  &command_diff,  &command_apply,
+	&command_capture,    &command_confirm,  &command_vfs,   &command_export,
+	&command_run,        &command_serve,    &command_ps,    &command_net,
+	&command_monitor,    &command_config,   &command_bar,   &command_nvme,
+	&command_net_driver, &command_complete, NULL,
 };
 
 static void help_program(void)

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "bind.h"
+#include "confirm/confirm.h"
 #include "driver.h"
 #include "file.h"
 #include "group.h"
@@ -113,6 +114,8 @@ static int roll_back(struct usrpci_host *host, struct target *target)
 	error = target->stuck ? -EUCLEAN : target_refresh(host, target);
 	if (!error)
 		error = restore_target(host, target, &target->before, target->new_record);
+	if (!error)
+		confirm_forget(host, &target->info.addr);
 	if (error)
 		log_error(host->ctx, target->name, "usrpci restore tries again",
 			  "it could not be rolled back: %s held it before", driver);
@@ -156,7 +159,7 @@ static int take(struct usrpci_host *host, const struct plan *plan, struct target
 
 	if (is_done(target) && !gives_node(plan))
 		return 0;
-	error = bind_record(host, target);
+	error = confirm_note(host, &target->info.addr) ?: bind_record(host, target);
 	if (!error && !is_done(target)) {
 		target_stop(host, target);
 		error = move(host, plan, target);

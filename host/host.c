@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "confirm/confirm.h"
 #include "file.h"
 #include "host.h"
 #include "libraries.h"
@@ -46,6 +47,7 @@ void usrpci_host_close(struct usrpci_host *host)
 {
 	if (!host)
 		return;
+	confirm_end(host);
 	if (host->lib_udev) {
 		host->lib_udev->udev_hwdb_unref(host->hwdb);
 		host->lib_udev->udev_unref(host->udev);

@@ -23,6 +23,7 @@ struct host_kernel {
 	int (*read_net)(struct usrpci_host *host, struct net_item **items);
 };
 
+struct confirm;
 struct kmod_ctx;
 struct library_kmod;
 struct open_files;
@@ -42,6 +43,7 @@ struct usrpci_host {
 	unsigned int kernel_ms;   /* deadline for a driver to let go of a device, or to take it */
 	char promised[NAME_SIZE]; /* in a dry run, the driver whose module was shown last */
 	struct open_files *open_files; /* of all processes, where several looks share them */
+	struct confirm *confirm;       /* what waits for confirmation (confirm/), or NULL */
 	int lock_fd;
 	unsigned int lock_depth;
 	struct library_kmod *lib; /* functions of libkmod, loaded when first needed */

@@ -71,7 +71,7 @@ static bool copy_name(char *name, size_t size, const char *value)
 }
 
 /* A record may be forged, so it may name only the node of a group, and no mode above 0666. */
-static bool parse_node(struct journal_node *node, const char *value)
+bool journal_parse_node(struct journal_node *node, const char *value)
 {
 	const char *number = node->path + strlen("/dev/vfio/");
 
@@ -127,7 +127,7 @@ static bool parse_line(struct journal_record *record, const char *key, const cha
 	if (!strcmp(key, "functions-probe"))
 		return record->functions_probe = true;
 	if (!strcmp(key, "node"))
-		return parse_node(&record->node, value);
+		return journal_parse_node(&record->node, value);
 	return true;
 }
 

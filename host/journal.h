@@ -47,6 +47,9 @@ bool journal_has(struct usrpci_host *host, const struct usrpci_addr *addr);
 int journal_write(struct usrpci_host *host, const struct journal_record *record);
 int journal_drop(struct usrpci_host *host, const struct usrpci_addr *addr);
 
+/* Reads "PATH UID GID MODE". Returns false for what is no such node. */
+bool journal_parse_node(struct journal_node *node, const char *value);
+
 /* Finds another device's record of a node: 0, or -ENOENT. */
 int journal_find_node(struct usrpci_host *host, const struct usrpci_addr *but, const char *path,
 		      struct journal_node *node);

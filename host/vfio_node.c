@@ -134,13 +134,30 @@ int vfio_node_give(struct usrpci_host *host, const struct usrpci_dev_info *info,
 	return set_node(host, "let a user open the group", &found, &wanted);
 }
 
-int vfio_node_return(struct usrpci_host *host, const struct journal_record *record)
+void vfio_node_read(struct usrpci_host *host, int group, struct journal_node *node)
 {
-	const struct journal_node *was = &record->node;
-	struct journal_node now, other;
+	char path[sizeof(node->path)];
 
-	if (!was->path[0] || node_stat(host, was->path, &now) ||
-	    !journal_find_node(host, &record->entry.addr, was->path, &other))
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	if (node_stat(host, path, node))
+		node->path[0] = '\0';
+}
+
+int vfio_node_set(struct usrpci_host *host, const struct journal_node *was)
+{
+	struct journal_node now;
+
+	if (node_stat(host, was->path, &now))
 		return 0;
 	return set_node(host, "give the group's node back", &now, was);
+}
+
+int vfio_node_return(struct usrpci_host *host, const struct journal_record *record)
+{
+	struct journal_node other;
+
+	if (!record->node.path[0] ||
+	    !journal_find_node(host, &record->entry.addr, record->node.path, &other))
+		return 0;
+	return vfio_node_set(host, &record->node);
 }

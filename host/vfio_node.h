@@ -24,6 +24,12 @@ int vfio_node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *in
 int vfio_node_give(struct usrpci_host *host, const struct usrpci_dev_info *info, uid_t uid,
 		   gid_t gid);
 
+/* Reads what a group's node is now; without one, the path is "". */
+void vfio_node_read(struct usrpci_host *host, int group, struct journal_node *node);
+
+/* Makes a node what it was, if it is there. Returns 0 or a negative errno, logged. */
+int vfio_node_set(struct usrpci_host *host, const struct journal_node *was);
+
 /*
  * Makes a node what the record of the device says, unless it is gone, or recorded with another
  * device too: then its user keeps it. Returns 0 or a negative errno, logged.

@@ -3,9 +3,17 @@
  * usrpci apply: makes this host what its files say.
  */
 
-#include "commands/declared.h"
+#include <getopt.h>
 
-static const struct option_spec apply_options[] = {DECLARED_OPTIONS, {0}};
+#include "commands/declared.h"
+#include "confirm.h"
+
+static const struct option_spec apply_options[] = {
+	DECLARED_OPTIONS,
+	CONFIRM_OPTION,
+	{'f', "force", NULL, "take devices in use too; only with --confirm"},
+	{0},
+};
 
 static int cmd_apply(struct cli *cli)
 {
@@ -15,6 +23,7 @@ static int cmd_apply(struct cli *cli)
 	if (declared_options(cli, &declared))
 		return cli->stopped;
 	status = declared_apply(cli, &declared);
+	say_confirm(cli);
 	if (!status && !cli->change_count)
 		note(cli, NULL, "this host is as its files say");
 	return status;

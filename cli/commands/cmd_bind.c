@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 
+#include "confirm.h"
 #include "moves.h"
 #include "wait.h"
 
@@ -11,6 +12,7 @@ enum { OPTION_USER = OPTION_LONG, OPTION_GROUP };
 static const struct option_spec bind_options[] = {
 	MOVE_OPTIONS,
 	WAIT_OPTION,
+	CONFIRM_OPTION,
 	{OPTION_USER, "user", "USER", "vfio-pci: who owns the group's file in /dev/vfio"},
 	{OPTION_GROUP, "group", "GROUP", "vfio-pci: the group of that file"},
 	{0},
@@ -27,6 +29,9 @@ static int read_options(struct cli *cli, struct usrpci_bind_options *options)
 			options->group = optarg;
 		} else if (key == OPTION_WAIT) {
 			if (wait_option(cli))
+				return -1;
+		} else if (key == OPTION_CONFIRM) {
+			if (confirm_option(cli))
 				return -1;
 		} else if (!move_option(key, options)) {
 			return -1;
@@ -62,6 +67,8 @@ static int cmd_bind(struct cli *cli)
 	status = moves_find(cli, &moves) ?: bind_devices(cli, &moves, &options);
 	if (!status)
 		status = moves_print(cli, &moves);
+	if (!status)
+		say_confirm(cli);
 	moves_free(&moves);
 	return status;
 }

@@ -7,6 +7,7 @@
 #include <getopt.h>
 
 #include "commands/declared.h"
+#include "confirm.h"
 
 int declared_options(struct cli *cli, struct declared *declared)
 {
@@ -19,8 +20,15 @@ int declared_options(struct cli *cli, struct declared *declared)
 			declared->options.driverctl = true;
 		else if (key == OPTION_DEVICE)
 			declared->device = optarg;
-		else
+		else if (key == 'f')
+			declared->options.force = true;
+		else if (key != OPTION_CONFIRM || confirm_option(cli))
 			return -1;
+	}
+	if (declared->options.force && !cli->confirm_s) {
+		cli->stopped = usage_error(cli, "--confirm 60",
+					   "--force is only for changes that may go back");
+		return -1;
 	}
 	if (cli->argc == 0)
 		return 0;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "confirm/confirm.h"
 #include "declare/declare.h"
 #include "file.h"
 
@@ -42,20 +43,24 @@ static int reserve(struct usrpci_host *host, const struct declared_pages *pages)
 		return error;
 	error = usrpci_host_hugepages_reserve(host, pages->count - total + unused, pages->page_size,
 					      pages->node);
-	return error < 0 ? error : 0;
+	return error <= 0 ? error
+			  : confirm_note_pages(host, (size_t)error, pages->page_size, pages->node);
 }
 
-static int set_functions(struct usrpci_host *host, const struct declared_device *device)
+static int set_functions(struct usrpci_host *host, const struct declared_device *device, bool force)
 {
+	const struct usrpci_vfs_options options = {.force = force};
+
 	if (!device->found || !device->has_vfs)
 		return 0;
-	return usrpci_host_vfs_set(host, &device->addr, device->vfs, NULL);
+	return usrpci_host_vfs_set(host, &device->addr, device->vfs, &options);
 }
 
-static int bind_device(struct usrpci_host *host, const struct declared_device *device)
+static int bind_device(struct usrpci_host *host, const struct declared_device *device, bool force)
 {
 	const struct usrpci_bind_options options = {
 		.driver = strcmp(device->driver, "auto") ? device->driver : NULL,
+		.force = force,
 		.whole_group = device->whole_group,
 		.user = device->user[0] ? device->user : NULL,
 		.group = device->group[0] ? device->group : NULL,
@@ -89,8 +94,9 @@ static void keep_only(struct declaration *declaration, const struct usrpci_addr 
 }
 
 static int declare_apply(struct usrpci_host *host, struct declaration *all,
-			 const struct usrpci_addr *only)
+			 const struct usrpci_declare_options *options)
 {
+	const struct usrpci_addr *only = options->only;
 	int error = declare_find(host, all);
 
 	if (only)
@@ -100,14 +106,14 @@ static int declare_apply(struct usrpci_host *host, struct declaration *all,
 	for (size_t i = 0; !only && i < all->page_count; i++)
 		error = worse(error, reserve(host, &all->pages[i]));
 	for (size_t i = 0; i < all->device_count; i++)
-		error = worse(error, set_functions(host, &all->devices[i]));
+		error = worse(error, set_functions(host, &all->devices[i], options->force));
 	if (has_functions(all) && !host->options.dry_run) {
 		error = worse(error, declare_find(host, all));
 		if (declare_check(host, all))
 			return -EBADMSG;
 	}
 	for (size_t i = 0; i < all->device_count; i++)
-		error = worse(error, bind_device(host, &all->devices[i]));
+		error = worse(error, bind_device(host, &all->devices[i], options->force));
 	return error;
 }
 
@@ -119,11 +125,14 @@ int usrpci_host_declare_apply(struct usrpci_host *host,
 	int error;
 
 	options = options ? options : &defaults;
+	if (options->force && !host->options.confirm_s)
+		return refuse(host->ctx, -EINVAL, NULL, "--confirm 60",
+			      "files take a device in use only where a confirmation is asked for");
 	error = declare_read(host, options->directory ? options->directory : DECLARE_DIR, &all);
 	if (!error && options->driverctl)
 		error = declare_read_driverctl(host, &all);
 	if (!error)
-		error = declare_apply(host, &all, options->only);
+		error = declare_apply(host, &all, options);
 	declare_free(&all);
 	return error;
 }

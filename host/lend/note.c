@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "confirm/confirm.h"
 #include "driver.h"
 #include "file.h"
 #include "lend/lend.h"
@@ -507,11 +508,11 @@ static void forget_brokers(struct usrpci_host *host)
 int usrpci_host_recover(struct usrpci_host *host)
 {
 	struct note *notes;
-	int count, result;
+	int count, result, unconfirmed = confirm_recover(host);
 
 	if (!file_exists(host->ctx, STATE_DIR "/" BROKERS) &&
 	    !file_exists(host->ctx, STATE_DIR "/" NOTES) && !state_is_unfinished(host))
-		return 0;
+		return unconfirmed;
 	result = state_lock(host);
 	if (result)
 		return result;
@@ -522,5 +523,5 @@ int usrpci_host_recover(struct usrpci_host *host)
 	free(notes);
 	forget_brokers(host);
 	state_unlock(host);
-	return result;
+	return result ? result : unconfirmed;
 }

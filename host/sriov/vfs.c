@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bind.h"
+#include "confirm/confirm.h"
 #include "file.h"
 #include "lend/lend.h"
 #include "sriov/vfs.h"
@@ -204,7 +205,7 @@ static int set(struct usrpci_host *host, const struct usrpci_addr *addr, unsigne
 	if (!error)
 		error = functions_are_unused(host, &target, options->force);
 	if (!error)
-		error = record(host, &target, probe);
+		error = confirm_note(host, addr) ?: record(host, &target, probe);
 	return error ? error : change(host, &target, (unsigned int)now, count, probe);
 }
 

@@ -48,6 +48,9 @@ struct usrpci_host_options {
 	bool dry_run;                  /**< show changes, make none */
 	usrpci_host_change_fn *change; /**< sees every change before it is made */
 	void *change_data;             /**< handed to the handler */
+	unsigned int confirm_s;        /**< changes of usrpci_host_bind(), usrpci_host_vfs_set() and
+					    usrpci_host_declare_apply() go back unless usrpci_host_confirm()
+					    comes within so many seconds; 0: they stay */
 };
 
 /**
@@ -172,6 +175,23 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
  */
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr);
 
+/**
+ * Confirms what was changed by a host with confirm_s, of this process or another: it stays. The time
+ * begins when that host is closed, or its process ends.
+ *
+ * Without a confirmation, devices go back to the drivers, virtual functions and owners that they had
+ * before that host, huge pages that it added are given back, and interfaces get their names, MAC
+ * addresses, MTU, addresses and routes again. A process of its own does this: a session of its own,
+ * which no end of a shell or a terminal reaches. If that process is killed, the next
+ * usrpci_host_recover() does it. A device that a program has open then goes back when that program
+ * has closed it. VLANs, bridges and bonds above an interface do not come back.
+ *
+ * Returns how many devices were changed. Errors: -ENOENT (nothing waits for confirmation, which is
+ * not logged); -ETIMEDOUT (it is too late: everything went back); -EBADMSG (the record is damaged);
+ * -EBUSY (another tool holds the lock); -EACCES.
+ */
+int usrpci_host_confirm(struct usrpci_host *host);
+
 /** What was recorded of a device before the first change. */
 struct usrpci_journal_entry {
 	struct usrpci_addr addr;
@@ -284,6 +304,7 @@ struct usrpci_declare_options {
 	const char *directory;          /**< of the files, NAME.conf; NULL: /etc/usrpci */
 	bool driverctl;                 /**< read driverctl's directory too */
 	const struct usrpci_addr *only; /**< no other device, and no huge pages; NULL: everything */
+	bool force; /**< take devices in use too; only with the host's confirm_s */
 };
 
 /**
@@ -297,7 +318,7 @@ struct usrpci_declare_options {
  *
  * Errors: -EBADMSG (a file makes no sense, or two contradict each other: nothing was changed); -ENODEV
  * (another device is where one was meant); those of usrpci_host_bind(), usrpci_host_vfs_set() and
- * usrpci_host_hugepages_reserve().
+ * usrpci_host_hugepages_reserve(); -EINVAL (force without confirm_s).
  */
 int usrpci_host_declare_apply(struct usrpci_host *host,
 			      const struct usrpci_declare_options *options);
@@ -466,8 +487,8 @@ struct usrpci_lent {
 int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list);
 
 /**
- * Stops devices whose broker was killed, frees the DMA memory that it left, and restores them.
- * Called by usrpci_host_lend() first; harmless when there is nothing to do.
+ * Stops devices whose broker was killed, frees the DMA memory that it left, and restores them. Does
+ * what usrpci_host_confirm() says if the process that should do it was killed. Called by usrpci_host_lend() first; harmless when there is nothing to do.
  *
  * A broker's memory is freed, and its devices are restored, only when all of them could be stopped
  * and no process has one open any more; usrpci_host_lend() refuses them until then.

@@ -7,12 +7,15 @@
 # vm: --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
 # vm: --device nvme-subsys,id=s0 --device pcie-root-port,id=rp1,chassis=1
 # vm: --device nvme,serial=vfs,bus=rp1,subsys=s0,sriov_max_vfs=3,max_ioqpairs=8,msix_qsize=9,sriov_vq_flexible=6,sriov_vi_flexible=3
+# vm: --nic e1000@1 --nic e1000@1
 # case-deadline: 90
 
 nic=0000:00:01.0
 edu=0000:00:02.0
 hotplug=0000:01:00.0
 nvme=0000:02:00.0
+wired=0000:00:05.0
+wire_end=0000:00:06.0
 
 teardown()
 {
@@ -198,4 +201,115 @@ apply@makes-the-host-what-its-files-say-and-once-is-enough()
 	usrpci -q apply --device $nic
 	expect_same "$(driver_of $nic) $(number_of_functions)" "uio_pci_generic 0"
 	rm /etc/usrpci/50-test.conf
+}
+
+# The shell of somebody who is far away: it comes over the interface that changes.
+remote_shell_begins()
+{
+	near=$(interface_of $wired)
+	ip netns add far
+	ip link set "$(interface_of $wire_end)" netns far
+	far=$(ip netns exec far ls /sys/class/net | grep -v lo)
+	ip netns exec far ip link set "$far" up
+	ip netns exec far ip address add 10.7.7.2/24 dev "$far"
+	ip link set "$near" mtu 1400 up
+	ip address add 10.7.7.1/24 dev "$near"
+	ip address add fd07::1/64 dev "$near" nodad
+	ip route add 10.8.0.0/16 via 10.7.7.2 metric 77
+	ip route add default via 10.7.7.2 table 99
+	serve_shells
+}
+
+serve_shells()
+{
+	busybox nc -ll -p 77 -e sh &
+	server=$!
+}
+
+# far_away COMMAND: what the shell there prints; the connection is not waited for any longer than 3 s.
+far_away()
+{
+	ip netns exec far timeout 3 bash -c 'exec 9<>/dev/tcp/10.7.7.1/77 && printf "%s\nexit\n" "$1" >&9 && cat <&9' - "$1"
+}
+
+place_of_interface()
+{
+	ip -br address show dev "$near" scope global | sed -E 's/ +(UP|DOWN|UNKNOWN) +/ /' # its link comes later
+	cat /sys/class/net/"$near"/mtu /sys/class/net/"$near"/address
+	ip route show table all dev "$near" | grep -v 'proto kernel'
+}
+
+confirm@what-nobody-confirms-goes-back-with-the-addresses-of-the-remote-shell()
+{
+	remote_shell_begins
+	mkdir -p /etc/usrpci
+	printf '[Match]\nAddress=%s\n[Device]\nDriver=uio_pci_generic\n[HugePages]\nCount=11\n' $wired >/etc/usrpci/9.conf
+	wait_for 20 far_away "true"
+	place_of_interface >"$scratch/before"
+	pages=$(cat /proc/sys/vm/nr_hugepages)
+	expect_fail 5 "carries 10.7.7.1" usrpci apply
+	usrpci monitor $wired >"$scratch/events" &
+	wait_for 20 grep -q listening "$scratch/events"
+	far_away "usrpci --quiet apply --force --confirm 5" || true
+	kill -9 $server
+	wait_for 20 test ! -e /run/usrpci/unconfirmed
+	wait_for 10 grep -q ' bound .* e1000' "$scratch/events"
+	grep -q ' bound .* uio_pci_generic' "$scratch/events"
+	expect_same "$(place_of_interface)" "$(cat "$scratch/before")"
+	expect_same "$(cat /proc/sys/vm/nr_hugepages)" "$pages"
+	serve_shells
+	wait_for 20 far_away "true"
+	expect_fail 1 "too late: the changes went back" usrpci confirm
+	expect_output "nothing waits" usrpci confirm
+
+	# Once more, and it is confirmed.
+	usrpci -q apply --force --confirm 60
+	expect_output "confirmed: 1 device" usrpci confirm
+	expect_fail 6 "nothing waits" usrpci --exit-code confirm
+	wait_for 5 sh -c '! pgrep -x usrpci-confirm'
+	[ -z "$(find /run/usrpci -name 'unconfirmed*')" ]
+	expect_same "$(driver_of $wired)" uio_pci_generic
+	rm /etc/usrpci/9.conf
+	kill $server
+}
+
+kill_watcher()
+{
+	pkill -KILL -x usrpci-confirm
+	wait_for 5 sh -c '! pgrep -x usrpci-confirm'
+}
+
+# The watcher is killed, and its time is over.
+time_is_over()
+{
+	kill_watcher
+	sed -i 's/^since .*/since 0/' /run/usrpci/unconfirmed
+}
+
+confirm@a-killed-watcher-and-a-program-in-the-way-are-no-end()
+{
+	local sleeper
+	usrpci -q bind $edu --confirm 600
+	expect_fail 1 "still wait for confirmation" usrpci bind $nic --confirm 600
+	[ "$(driver_of $nic)" = e1000 ]
+	kill_watcher
+	usrpci -q bind $nic
+	[ "$(driver_of $edu)" = uio_pci_generic ]
+	time_is_over # of the watcher that this bind has started
+	expect_output "nobody confirmed" usrpci -q bind $nic
+	[ -z "$(driver_of $edu)" ]
+
+	# A device that was usrpci's before stays so; one that a program has open is waited for.
+	usrpci -q bind $edu $nic --confirm 600
+	wait_for 5 test -e /dev/uio1
+	sleep 100 8</dev/uio1 9</dev/uio0 &
+	sleeper=$!
+	time_is_over
+	usrpci -q restore $wired
+	[ "$(driver_of $edu)" = uio_pci_generic ]
+	[ -e /run/usrpci/unconfirmed ]
+	kill $sleeper
+	wait_for 10 test ! -e /run/usrpci/unconfirmed
+	[ -z "$(driver_of $edu)" ]
+	[ "$(driver_of $nic)" = uio_pci_generic ]
 }
