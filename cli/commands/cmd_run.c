@@ -22,6 +22,7 @@ enum {
 	OPTION_NODES,
 	OPTION_BROKER,
 	OPTION_RESTART,
+	OPTION_VF_TOKEN,
 };
 
 /*
@@ -40,6 +41,8 @@ static const struct option_spec run_options[] = {
 	{OPTION_KEEP, "keep", NULL, "leave the devices with that driver afterwards"},
 	{OPTION_NODES, "nodes", NULL, "vfio: the program opens /dev/vfio by itself (QEMU, DPDK)"},
 	{OPTION_BROKER, "broker", NULL, "it does not: only programs of libusrpci get the devices"},
+	{OPTION_VF_TOKEN, "vf-token", "UUID",
+	 "vfio: the token of a function with SR-IOV, in USRPCI_VF_TOKEN"},
 	{OPTION_RESTART, "restart", "[=N]", "start a program that crashed again, N times at most"},
 	{0},
 };
@@ -109,6 +112,10 @@ static int read_options(struct cli *cli, struct usrpci_lend_options *options)
 		case OPTION_RESTART:
 			if (read_restarts(cli, options))
 				return -1;
+			break;
+		case OPTION_VF_TOKEN:
+			/* The broker opens devices, and the program may, so both read it there. */
+			setenv("USRPCI_VF_TOKEN", optarg, 1);
 			break;
 		default:
 			if (!move_option(key, &options->bind))
