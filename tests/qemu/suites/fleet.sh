@@ -95,6 +95,29 @@ given back: changed"
 	done
 }
 
+# An empty container: nothing but the command, and what the kernel mounts.
+static@moves-devices-from-an-empty-root()
+{
+	local place root=$scratch/empty watcher
+	mkdir "$root" "$root"/{sys,proc,dev,run}
+	cp "$USRPCI_BUILD/cli/usrpci-static" "$root/usrpci"
+	for place in sys proc dev run; do
+		mount --rbind /$place "$root/$place"
+	done
+	modprobe uio_pci_generic
+	chroot "$root" /usrpci -j monitor >"$scratch/events" &
+	watcher=$!
+	wait_for 20 grep -q '"listening"' "$scratch/events"
+	ip address add 10.9.9.9/24 dev "$(interface_of $nic)"
+	expect_fail 5 "carries 10.9.9.9/24" chroot "$root" /usrpci bind $nic
+	ip address flush dev "$(interface_of $nic)"
+	expect_output "e1000 -> uio_pci_generic" chroot "$root" /usrpci bind $nic
+	expect_output "uio_pci_generic -> e1000" chroot "$root" /usrpci restore $nic
+	wait_for 20 grep -q '"bound".*"e1000"' "$scratch/events"
+	kill $watcher
+	umount -R "$root"/{sys,proc,dev,run}
+}
+
 # The kernel's own events, of a real unplugging and of a driver that changes.
 monitor@tells-what-comes-goes-and-changes-its-driver()
 {
