@@ -10,6 +10,7 @@
 #	make check-arm64   all suites in Arm machines
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make check-lend     programs, brokers and recoveries are killed at each moment, KILLS=100 times under load
+#	make check-others   with Ansible, podman, Slurm and QEMU in the machine; ansible-lint
 #	make check-serve    500 kills of the driver of a disk that is served, while fio verifies
 #	make check-net      60 kills of the driver of an interface, one a second, and what they cost
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
@@ -51,14 +52,15 @@ CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-system-arm qemu-user
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
+OTHERS_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) ansible-core ansible-lint podman crun slurmd
 DEBIAN13_PACKAGES := mmdebstrap
 DEB_PACKAGES := $(BUILD_PACKAGES) dpkg-dev debhelper lintian nbdkit-plugin-dev libcmocka-dev
 CHECK_DEB_PACKAGES := $(DEB_PACKAGES) mmdebstrap autopkgtest
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl \
 	fio nbdkit nbdkit-plugin-dev qemu-utils qemu-block-extra
 
-.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-lend check-serve check-net \
-	fuzz demo demo-reincarnation first-driver bench deb check-deb install lint analyze format clean
+.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-lend check-others \
+	check-serve check-net fuzz demo demo-reincarnation first-driver bench deb check-deb install lint analyze format clean
 all: packages-BUILD build
 
 packages-%:
@@ -141,6 +143,10 @@ check-serve: packages-CHECK build
 check-net: packages-CHECK build
 	@USRPCI_KILLS=60 USRPCI_CASE_DEADLINE=600 tests/qemu/run tests/qemu/suites/net.sh \
 		net@connections-live-when-the-driver-is-killed-every-second
+
+check-others: packages-OTHERS build
+	@cd contrib/ansible && ansible-lint --offline --nocolor playbook.yml roles/usrpci
+	@tests/qemu/run tests/qemu/suites/others.sh
 
 first-driver: packages-FIRST
 	@tests/first-driver
