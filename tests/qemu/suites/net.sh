@@ -5,7 +5,7 @@
 # and against the kernel's driver
 #
 # vm: --nic virtio-net-pci --nic virtio-net-pci@1 --nic virtio-net-pci@1 --nic virtio-net-pci,disable-modern=on --nic e1000 --append hugepages=16
-# vm: --device pcie-root-port,id=rp0 --nic virtio-net-pci,bus=rp0
+# vm: --device pcie-root-port,id=rp0 --nic virtio-net-pci,bus=rp0 --disk virtio-blk-pci
 # case-deadline: 180
 
 virtio=0000:00:01.0
@@ -14,6 +14,7 @@ kernels=0000:00:03.0
 legacy=0000:00:04.0
 intel=0000:00:05.0
 pluggable=0000:01:00.0
+disk=0000:00:07.0
 
 # A program in the background is named by this, so that $! is its own process.
 ping=$USRPCI_BUILD/examples/ping
@@ -411,6 +412,20 @@ net@a-card-that-is-pulled-out-ends-it()
 	[ ! -e "/sys/class/net/$nic" ]
 	! usrpci ps | grep $pluggable
 	echo 16 >/proc/sys/vm/nr_hugepages
+}
+
+net@a-virtio-disk-keeps-what-is-written()
+{
+	local plugin=$USRPCI_BUILD/drivers/nbdkit-usrpci-nvme-plugin.so kernels
+	[ -e "$plugin" ] || skip "nbdkit's header was not there when the build was set up"
+	head -c 4M /dev/urandom >"$scratch/data"
+	usrpci -q bind $disk
+	nbdkit -U - "$plugin" device=$disk --run "nbdcopy --flush $scratch/data \"\$uri\""
+	usrpci -q restore $disk
+	[ "$(driver_of $disk)" = virtio-pci ]
+	wait_for 10 compgen -G "/sys/bus/pci/devices/$disk/virtio*/block/*"
+	kernels=/dev/$(basename /sys/bus/pci/devices/$disk/virtio*/block/*)
+	head -c 4M "$kernels" | cmp - "$scratch/data"
 }
 
 no_driver()
