@@ -85,6 +85,12 @@ struct backend_ops {
 	int (*bar_map)(struct usrpci_dev *dev, struct usrpci_bar *bar);
 	void (*bar_unmap)(struct usrpci_dev *dev, struct usrpci_bar *bar);
 
+	/*
+	 * Works as bar_map, but the processor may combine stores. -EOPNOTSUPP, not logged: the host
+	 * cannot do this, and bar_map is called.
+	 */
+	int (*bar_map_wc)(struct usrpci_dev *dev, struct usrpci_bar *bar);
+
 	/* An access that is not direct: width 1, 2, 4 or 8, aligned, inside the window. */
 	int (*bar_read)(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value);
 	int (*bar_write)(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);

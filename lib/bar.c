@@ -70,14 +70,25 @@ static int enable_decoding(struct usrpci_dev *dev, uint32_t flags)
 				      flags & USRPCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
 }
 
-static int map(struct usrpci_dev *dev, struct usrpci_bar *bar)
+static int map_window(struct usrpci_dev *dev, struct usrpci_bar *bar, uint32_t wishes)
+{
+	int error = -EOPNOTSUPP;
+
+	if (wishes & USRPCI_BAR_WC && dev->ops->bar_map_wc)
+		error = dev->ops->bar_map_wc(dev, bar);
+	if (!error)
+		bar->flags |= USRPCI_BAR_WC;
+	return error == -EOPNOTSUPP ? dev->ops->bar_map(dev, bar) : error;
+}
+
+static int map(struct usrpci_dev *dev, struct usrpci_bar *bar, uint32_t wishes)
 {
 	struct bar_mapping *mapping = malloc(sizeof(*mapping));
 	int error;
 
 	if (!mapping)
 		return -ENOMEM;
-	error = enable_decoding(dev, bar->flags) ?: dev->ops->bar_map(dev, bar);
+	error = enable_decoding(dev, bar->flags) ?: map_window(dev, bar, wishes);
 	if (error) {
 		free(mapping);
 		return error;
@@ -88,19 +99,27 @@ static int map(struct usrpci_dev *dev, struct usrpci_bar *bar)
 	return 0;
 }
 
-int usrpci_bar_map_range(struct usrpci_dev *dev, unsigned int index, uint64_t offset, size_t size,
-			 struct usrpci_bar *result)
+int usrpci_bar_map_flags(struct usrpci_dev *dev, unsigned int index, uint64_t offset, size_t size,
+			 uint32_t flags, struct usrpci_bar *result)
 {
 	struct usrpci_bar bar = {.dev = dev, .index = index, .offset = offset, .size = size};
 	struct usrpci_bar_info info;
-	int error = check_map(dev, index, &info) ?: check_range(dev, index, &info, offset, size);
+	int error = flags & ~(uint32_t)USRPCI_BAR_WC ? -EINVAL : check_map(dev, index, &info);
 
+	error = error ?: check_range(dev, index, &info, offset, size);
+	if (error)
+		return error;
 	bar.flags = info.flags;
-	if (!error)
-		error = map(dev, &bar);
+	error = map(dev, &bar, flags);
 	if (!error)
 		*result = bar;
 	return error;
+}
+
+int usrpci_bar_map_range(struct usrpci_dev *dev, unsigned int index, uint64_t offset, size_t size,
+			 struct usrpci_bar *bar)
+{
+	return usrpci_bar_map_flags(dev, index, offset, size, 0, bar);
 }
 
 int usrpci_bar_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar *bar)

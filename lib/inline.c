@@ -14,6 +14,7 @@ extern void *usrpci_dma_va(const struct usrpci_ctx *ctx, usrpci_dma_t addr);
 extern void usrpci_dma_wmb(void);
 extern void usrpci_dma_rmb(void);
 extern void usrpci_dma_mb(void);
+extern void usrpci_wc_flush(void);
 
 extern uint8_t usrpci_read8(struct usrpci_bar *bar, size_t offset);
 extern uint16_t usrpci_read16(struct usrpci_bar *bar, size_t offset);

@@ -303,27 +303,46 @@ static bool has_all(int fd, const struct usrpci_bar *bar)
  * Pages are mapped. A BAR smaller than a page lies somewhere in its page, which it may share; a
  * larger one begins with a page, since BARs are aligned to their size.
  */
-static int map_memory(struct usrpci_dev *dev, struct usrpci_bar *bar)
+static int map_pages(struct usrpci_dev *dev, struct usrpci_bar *bar, int fd)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t start = bar->offset + (dev->bars[bar->index].address & (page - 1));
 	uint64_t skip = start & (page - 1);
-	char file[16];
-	AUTO_CLOSE int fd = open_resource(dev, bar->index, file);
 	void *map;
 
-	if (fd < 0)
-		return report_file(dev, fd, "open", file);
 	if (!has_all(fd, bar))
-		return report(dev->ctx, -EPROTO, dev->name, NULL,
-			      "its file %s is shorter than its BAR", file);
+		return -EPROTO;
 	map = mmap(NULL, skip + bar->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		   (off_t)(start - skip));
 	if (map == MAP_FAILED)
-		return report_file(dev, -errno, "map", file);
+		return -errno;
 	bar->base = (volatile uint8_t *)map + skip;
 	bar->direct_size = bar->size & ~(size_t)7;
 	return 0;
+}
+
+static int map_memory(struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	char file[16];
+	AUTO_CLOSE int fd = open_resource(dev, bar->index, file);
+	int error;
+
+	if (fd < 0)
+		return report_file(dev, fd, "open", file);
+	error = map_pages(dev, bar, fd);
+	if (error == -EPROTO)
+		return report(dev->ctx, error, dev->name, NULL,
+			      "its file %s is shorter than its BAR", file);
+	return error ? report_file(dev, error, "map", file) : 0;
+}
+
+/* The kernel has this file for prefetchable memory, where the processor can combine stores. */
+int sysfs_bar_map_wc(struct usrpci_dev *dev, struct usrpci_bar *bar)
+{
+	AUTO_CLOSE int fd = file_open(dev->ctx, O_RDWR, PCI_DEVICES "/%s/resource%u_wc", dev->name,
+				      bar->index);
+
+	return fd < 0 || map_pages(dev, bar, fd) ? -EOPNOTSUPP : 0;
 }
 
 int sysfs_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar)
@@ -436,6 +455,7 @@ const struct backend_ops backend_sysfs = {
 	.config_read = sysfs_config_read,
 	.config_write = sysfs_config_write,
 	.bar_map = sysfs_bar_map,
+	.bar_map_wc = sysfs_bar_map_wc,
 	.bar_unmap = sysfs_bar_unmap,
 	.bar_read = sysfs_bar_read,
 	.bar_write = sysfs_bar_write,

@@ -32,6 +32,7 @@ int sysfs_config_read(struct usrpci_dev *dev, unsigned int offset, void *buffer,
 int sysfs_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
 		       size_t size);
 int sysfs_bar_map(struct usrpci_dev *dev, struct usrpci_bar *bar);
+int sysfs_bar_map_wc(struct usrpci_dev *dev, struct usrpci_bar *bar);
 void sysfs_bar_unmap(struct usrpci_dev *dev, struct usrpci_bar *bar);
 int sysfs_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t *value);
 int sysfs_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);

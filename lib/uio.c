@@ -293,6 +293,7 @@ const struct backend_ops backend_uio = {
 	.config_read = sysfs_config_read,
 	.config_write = uio_config_write,
 	.bar_map = sysfs_bar_map,
+	.bar_map_wc = sysfs_bar_map_wc,
 	.bar_unmap = sysfs_bar_unmap,
 	.bar_read = sysfs_bar_read,
 	.bar_write = sysfs_bar_write,

@@ -23,6 +23,7 @@ enum usrpci_bar_flag {
 	USRPCI_BAR_64BIT = 1 << 1,      /**< takes the next BAR's register too */
 	USRPCI_BAR_PREFETCH = 1 << 2,   /**< reads have no side effects */
 	USRPCI_BAR_UNASSIGNED = 1 << 3, /**< it has no address, so it cannot be mapped */
+	USRPCI_BAR_WC = 1 << 4,         /**< of a mapping: stores are combined, see below */
 };
 
 struct usrpci_bar_info {
@@ -69,6 +70,21 @@ int usrpci_bar_map(struct usrpci_dev *dev, unsigned int index, struct usrpci_bar
 /** Maps size bytes from offset, of any alignment. Errors: also -ERANGE (outside the BAR). */
 int usrpci_bar_map_range(struct usrpci_dev *dev, unsigned int index, uint64_t offset, size_t size,
 			 struct usrpci_bar *bar);
+
+/**
+ * Works as usrpci_bar_map_range(), with wishes about the mapping.
+ *
+ * @flags	0, or USRPCI_BAR_WC: the processor may combine and delay stores (write-combining), which
+ *		is faster for frames and buffers in a device's memory, and wrong for registers
+ *
+ * A wish is not a condition: bar->flags has USRPCI_BAR_WC only where the host grants it. Linux does
+ * so for prefetchable memory under uio_pci_generic, on processors that can; vfio never does. Stores to such
+ * a window reach the device in any order, and at the latest with usrpci_wc_flush().
+ *
+ * Errors: also -EINVAL (other flags).
+ */
+int usrpci_bar_map_flags(struct usrpci_dev *dev, unsigned int index, uint64_t offset, size_t size,
+			 uint32_t flags, struct usrpci_bar *bar);
 
 /** Unmaps; does nothing for a bar that is all zeros or was unmapped before. */
 void usrpci_bar_unmap(struct usrpci_bar *bar);

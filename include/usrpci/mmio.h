@@ -12,7 +12,9 @@
  *
  * Ordering: stores to DMA memory that come before a register write in the program are seen by the
  * device before the write (a doorbell needs no barrier of its own), and a register read completes
- * before loads that follow it. Between DMA memory and DMA memory use the barriers.
+ * before loads that follow it. Between DMA memory and DMA memory use the barriers. Giving a buffer
+ * back after it was read is a load before a store, which usrpci_dma_mb() alone orders, unless the
+ * store depends on what was loaded.
  */
 
 #include <stdint.h>
@@ -24,6 +26,23 @@ extern "C" {
 #endif
 
 /*
+ * Why these are enough for a descriptor and its doorbell. The driver stores the descriptor, then the
+ * doorbell; the device that sees the doorbell reads the descriptor. It reads an old one only if the
+ * second store overtakes the first.
+ *
+ * x86-64 keeps stores in the program's order, uncacheable ones too, so the compiler alone is held
+ * (Intel SDM 3A, 9.2.2); so does s390x. arm64: dmb oshst orders the stores before it and those after
+ * it for all observers of the outer shareable domain, where devices are (Arm ARM, B2.3). RISC-V: the
+ * fence names memory before it, and memory and devices after it ("w, ow"); a release fence names
+ * memory alone. POWER: lwsync leaves out caching-inhibited stores, sync does not. LoongArch: dbar 0
+ * is complete.
+ *
+ * The way back: the device writes data, then a flag, in this order (PCIe Base, 2.4); the driver
+ * loads the flag, then the data, which on all but x86-64 and s390x the processor may have loaded
+ * before. USRPCI_RMB() stands between the two.
+ */
+
+/*
  * What a processor needs to order memory and registers, as Linux has it in arch/X/include/asm for
  * wmb(), rmb(), readl() and writel(). The barriers for C11 atomics are not enough on most: they
  * order memory alone.
@@ -32,10 +51,14 @@ extern "C" {
 #define USRPCI_WMB() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define USRPCI_RMB() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define USRPCI_MB()  __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#if defined(__x86_64__)
+#define USRPCI_FLUSH() __asm__ volatile("sfence" ::: "memory")
+#endif
 #elif defined(__aarch64__)
-#define USRPCI_WMB() __asm__ volatile("dmb oshst" ::: "memory")
-#define USRPCI_RMB() __asm__ volatile("dmb oshld" ::: "memory")
-#define USRPCI_MB()  __asm__ volatile("dmb osh" ::: "memory")
+#define USRPCI_WMB()   __asm__ volatile("dmb oshst" ::: "memory")
+#define USRPCI_RMB()   __asm__ volatile("dmb oshld" ::: "memory")
+#define USRPCI_MB()    __asm__ volatile("dmb osh" ::: "memory")
+#define USRPCI_FLUSH() __asm__ volatile("dsb st" ::: "memory")
 #elif defined(__riscv)
 #define USRPCI_WMB() __asm__ volatile("fence w, ow" ::: "memory")
 #define USRPCI_RMB() __asm__ volatile("fence ir, ir" ::: "memory")
@@ -50,6 +73,10 @@ extern "C" {
 #define USRPCI_MB()  __asm__ volatile("dbar 0" ::: "memory")
 #else
 #error "usrpci does not know the barriers of this processor: mmio.h needs them"
+#endif
+
+#ifndef USRPCI_FLUSH
+#define USRPCI_FLUSH() USRPCI_MB()
 #endif
 
 /** Stores to DMA memory before it are seen by the device before stores after it. */
@@ -70,6 +97,16 @@ inline void usrpci_dma_mb(void)
 	USRPCI_MB();
 }
 
+/**
+ * Stores to a window that combines them (USRPCI_BAR_WC) leave the processor before anything after
+ * it: call it between such stores and the doorbell that speaks of them.
+ */
+inline void usrpci_wc_flush(void)
+{
+	USRPCI_FLUSH();
+}
+
+#undef USRPCI_FLUSH
 #undef USRPCI_WMB
 #undef USRPCI_RMB
 #undef USRPCI_MB

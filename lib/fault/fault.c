@@ -301,6 +301,7 @@ static void wrap_ops(struct fault_dev *device)
 	ops->config_write = fault_config_write;
 	if (ops->bar_map) {
 		ops->bar_map = fault_bar_map;
+		ops->bar_map_wc = NULL; /* no access may pass by */
 		ops->bar_unmap = fault_bar_unmap;
 		ops->bar_read = fault_bar_read;
 		ops->bar_write = fault_bar_write;

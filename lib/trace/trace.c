@@ -173,6 +173,7 @@ static void wrap_ops(struct backend_ops *ops)
 	ops->config_write = trace_config_write;
 	if (ops->bar_map) {
 		ops->bar_map = trace_bar_map;
+		ops->bar_map_wc = NULL; /* no access may pass by */
 		ops->bar_unmap = trace_bar_unmap;
 		ops->bar_read = trace_bar_read;
 		ops->bar_write = trace_bar_write;

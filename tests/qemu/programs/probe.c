@@ -141,6 +141,16 @@ static int run_map(char **argument)
 			      &bars[small(argument[0]) % USRPCI_BARS]);
 }
 
+/* Asks for write-combining, and prints whether the mapping has it. */
+static int run_map_wc(char **argument)
+{
+	struct usrpci_bar *bar = &bars[small(argument[0]) % USRPCI_BARS];
+	int error = usrpci_bar_map_flags(dev, small(argument[0]) % USRPCI_BARS, 0, 4096,
+					 USRPCI_BAR_WC, bar);
+
+	return result(error, (bar->flags & USRPCI_BAR_WC) != 0);
+}
+
 static int run_unmap(char **argument)
 {
 	usrpci_bar_unmap(&bars[small(argument[0]) % USRPCI_BARS]);
@@ -228,6 +238,7 @@ static const struct command commands[] = {
 	{"config-dump", "", run_dump_config},
 	{"caps", "", run_capabilities},
 	{"map", "BAR", run_map},
+	{"map-wc", "BAR", run_map_wc},
 	{"unmap", "BAR", run_unmap},
 	{"read", "BAR WIDTH OFFSET", run_read},
 	{"write", "BAR WIDTH OFFSET VALUE", run_write},

@@ -5,12 +5,13 @@
 #
 # vm: --no-drivers --nic e1000 --device edu --nic rtl8139 --nic rtl8139
 # vm: --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
-# vm: --device pcie-root-port,id=rp1,chassis=1 --nic e1000e,bus=rp1
+# vm: --device pcie-root-port,id=rp1,chassis=1 --nic e1000e,bus=rp1 --device secondary-vga
 
 e1000=0000:00:01.0
 edu=0000:00:02.0
 rtl8139=0000:00:03.0
 port=0000:00:05.0
+vga=0000:00:07.0
 hotplug=0000:01:00.0
 hotplug2=0000:02:00.0
 probe=$USRPCI_BUILD/tests/qemu/probe
@@ -234,6 +235,22 @@ uio@ports-lead-to-the-same-registers-as-memory()
 	expect_answer 0x8877 read 0 2 10
 	expect_answer 0x88776655 peek 0 8
 	expect_answer "error EINVAL" read 0 8 8
+	stop_probe
+}
+
+# The kernel's list of memory types has the mapping for as long as it is there.
+uio@stores-are-combined-where-they-are-asked-to-be()
+{
+	local list=/sys/kernel/debug/x86/pat_memtype_list
+	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+	use $vga
+	expect_answer 0x1 map-wc 0
+	[ ! -e $list ] || grep -q write-combining $list
+	tell write 0 4 0 0x12345678
+	expect_answer 0x12345678 read 0 4 0
+	tell unmap 0
+	[ ! -e $list ] || ! grep -q write-combining $list
+	expect_answer 0x0 map-wc 2
 	stop_probe
 }
 

@@ -114,6 +114,32 @@ static void a_second_opener_is_refused(void **state)
 	dev = NULL;
 }
 
+/* BAR 4 is prefetchable, so the kernel has a second file for it. */
+static void stores_are_combined_where_the_kernel_can(void **state)
+{
+	static const uint8_t page[4096];
+	struct usrpci_bar bar;
+	char *text;
+
+	assert_int_equal(usrpci_bar_map_flags(dev, 4, 0, 4096, USRPCI_BAR_WC, &bar), 0);
+	assert_false(bar.flags & USRPCI_BAR_WC);
+	usrpci_bar_unmap(&bar);
+	fixture_bytes(*state, DIR_ "/resource4_wc", page, sizeof(page));
+	assert_int_equal(usrpci_bar_map_flags(dev, 4, 0, 4096, USRPCI_BAR_WC, &bar), 0);
+	assert_true(bar.flags & USRPCI_BAR_WC);
+	usrpci_write32(&bar, 0, 0x636261);
+	usrpci_wc_flush();
+	text = fixture_read(*state, DIR_ "/resource4_wc");
+	assert_string_equal(text, "abc");
+	free(text);
+	usrpci_bar_unmap(&bar);
+	assert_int_equal(usrpci_bar_map(dev, 4, &bar), 0);
+	assert_false(bar.flags & USRPCI_BAR_WC);
+	assert_int_equal(usrpci_read32(&bar, 0), 0);
+	usrpci_bar_unmap(&bar);
+	assert_int_equal(usrpci_bar_map_flags(dev, 4, 0, 4096, USRPCI_BAR_IO, &bar), -EINVAL);
+}
+
 static void a_pin_without_an_interrupt_gives_none(void **state)
 {
 	uint16_t vendor;
@@ -414,6 +440,7 @@ int main(void)
 		TEST(a_range_in_the_second_page_is_mapped),
 		TEST(a_bar_in_the_middle_of_a_page_is_found_there),
 		TEST(a_file_that_is_shorter_than_its_bar_is_refused),
+		TEST(stores_are_combined_where_the_kernel_can),
 		TEST(ports_go_through_their_file),
 		TEST(a_bar_without_address_is_not_mapped),
 		TEST(interrupts_are_the_difference_of_two_counts),
