@@ -148,6 +148,9 @@ device="qemu:virtio-blk-pci,drive=v1,packed=on,event_idx=off,discard=off,write-z
 check "a virtio disk with blocks of 4096 bytes keeps it too" keeps_what_is_written poll=on
 device=qemu:edu
 check "a device that is no disk is refused" fails 'edu: its controller cannot be used' serve true
+device="qemu:nvme,serial=1 -drive if=none,id=d4,format=raw,readonly=on,file=$scratch/readonly -device nvme-ns,bus=slot0,drive=d4"
+check "writes to a disk that takes none fail, and reads go on" \
+	says 'ENDED' serve 'nbdinfo --size "$uri"; if nbdcopy '"$scratch/data"' "$uri"; then exit 1; fi; nbdcopy "$uri" null:; echo ENDED'
 device="qemu:nvme,serial=1 -drive if=none,id=d3,format=raw,file=$scratch/readonly -device nvme-ns,bus=slot0,drive=d3,ms=8"
 check "metadata is refused" fails 'its namespace has metadata' serve true
 finish

@@ -182,6 +182,19 @@ static void refuses_namespaces_that_it_cannot_serve(void **state)
 	assert_int_equal(usrpci_nvme_ns(nvme, 1, &ns), -EPROTO);
 }
 
+static void sees_that_a_namespace_is_write_protected(void **state)
+{
+	struct model *model = *state;
+	struct usrpci_nvme *nvme = model_open(model, NULL);
+	struct usrpci_nvme_ns ns;
+
+	assert_int_equal(usrpci_nvme_ns(nvme, 1, &ns), 0);
+	assert_false(ns.read_only);
+	model->ns[NS_NSATTR] = NSATTR_READONLY;
+	assert_int_equal(usrpci_nvme_ns(nvme, 1, &ns), 0);
+	assert_true(ns.read_only);
+}
+
 static void refuses_a_list_of_namespaces_that_goes_back(void **state)
 {
 	struct model *model = *state;
@@ -731,6 +744,7 @@ int main(void)
 		TEST(gives_up_on_a_device_that_is_gone),
 		TEST(leaves_nothing_behind_when_opening_fails),
 		TEST(refuses_namespaces_that_it_cannot_serve),
+		TEST(sees_that_a_namespace_is_write_protected),
 		TEST(refuses_a_list_of_namespaces_that_goes_back),
 		TEST(reads_log_pages_of_every_size),
 		TEST(keeps_the_drivers_own_commands_to_itself),
