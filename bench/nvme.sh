@@ -131,6 +131,7 @@ idle_share()
 	row usrpci nvme_idle "$((after - before))"
 	kill $server
 	wait $server || true
+	rm -f /run/bench.nbd
 }
 
 reads()
