@@ -12,6 +12,24 @@ import math
 import statistics
 import sys
 
+def net_rows(key, name):
+    """What goes through usrpci net, beside the kernel's driver of the same card."""
+    rows = [(f"net_{key}_{way}", f"TCP: {verb} 1 KiB by usrpci net on {name}", "ns", 1, None,
+             ("kernel",)) for way, verb in (("send", "send"), ("receive", "receive"))]
+    rows += [(f"net_{key}_{way}_busy", f"the same, processor time of both ends, {way}", "ns", 1,
+              None, ("kernel",)) for way in ("send", "receive")]
+    rows += [(f"net_{key}_{way}_ratio", f"TCP by usrpci net on {name}: {way}, as a multiple", "",
+              1, 2, ()) for way in ("send", "receive")]
+    return rows + [
+        (f"net_{key}_ping", f"ping by usrpci net on {name}", "us", 1e-3, None, ("kernel",)),
+        (f"net_{key}_ping_ratio", "the same, as a multiple", "", 1, 1.5, ()),
+        (f"net_{key}_wakeups", f"usrpci net on {name} idle: wake-ups in 20 s", "", 1, 0, ()),
+        (f"net_{key}_idle", "the same, of a processor", "%", 1e-3, 0.2, ()),
+    ]
+
+
+NET_ROWS = net_rows("virtio", "virtio-net") + net_rows("e1000", "e1000")
+
 # key, what, unit, factor from the raw value, target in the unit, who else there may be
 ROWS = [
     ("ready", "context + device open to DMA memory", "ms", 1e-6, 10, ("dpdk", "plain")),
@@ -24,6 +42,14 @@ ROWS = [
     ("e1000_pages", "huge pages that the e1000 driver holds", "", 1, 1, ()),
     ("e1000_txonly", "send a frame by the e1000 driver, in the VM", "ns", 1, 400, ("dpdk",)),
     ("virtio_txonly", "send a frame by the virtio-net driver, in the VM", "ns", 1, None, ("dpdk",)),
+    ("virtio_send_instructions", "send a frame by virtio-net, instructions of the driver", "", 1,
+     80, ("dpdk",)),
+    ("virtio_receive_instructions", "receive a frame by virtio-net, the same", "", 1, 80,
+     ("dpdk",)),
+    ("virtio_pair", "a frame from one virtio-net to another", "ns", 1, None, ("dpdk",)),
+    ("vblk_read_instructions", "read 4 KiB by virtio-blk, 32 at a time, instructions", "", 1, 250,
+     ()),
+    *NET_ROWS,
     ("list", "list devices with names, in the VM", "ms", 1e-6, 50,
      ("lspci", "driverctl", "dpdk-devbind")),
     ("list_many", "list 10 000 functions made of files, processor time", "ms", 1e-6, 1000, ()),
@@ -67,6 +93,15 @@ def add_run_extra(samples):
     run, bind = samples.get(("usrpci", "run")), samples.get(("usrpci", "bind"))
     if run and bind:
         samples[("usrpci", "run_extra")] = [value - statistics.median(bind) for value in run]
+
+
+def add_net_ratios(samples):
+    """How much longer it takes through usrpci net than by the kernel's driver."""
+    for key in [key for who, key in list(samples) if who == "kernel" and key.startswith("net_")]:
+        ours, kernel = samples.get(("usrpci", key)), samples[("kernel", key)]
+        if ours:
+            samples[("usrpci", f"{key}_ratio")] = [
+                statistics.median(ours) / statistics.median(kernel)]
 
 
 def figure(samples, who, row):
@@ -136,7 +171,8 @@ def print_table(results):
 
 
 COLOURS = {"usrpci": "#1a7f37", "dpdk": "#8250df", "plain": "#9a6700", "lspci": "#0969da",
-           "driverctl": "#bf3989", "psync": "#0969da", "io_uring": "#bc4c00", "qemu": "#57606a", "dpdk-devbind": "#8250df"}
+           "driverctl": "#bf3989", "psync": "#0969da", "io_uring": "#bc4c00", "qemu": "#57606a", "dpdk-devbind": "#8250df",
+           "kernel": "#0550ae"}
 LABEL, WIDTH, BAR = 330, 420, 14
 
 
@@ -150,11 +186,11 @@ def svg_of(results):
     for result in results:
         bars = bars_of(result)
         values = [value for _, value in bars] + [result["target"] or result["usrpci"]]
-        low = math.log10(min(values)) - 0.3
-        scale = WIDTH / (math.log10(max(values)) - low + 0.1)
+        low = math.log10(max(min(values), 0.01)) - 0.3
+        scale = WIDTH / (math.log10(max(*values, 0.02)) - low + 0.1)
 
         def at(value, low=low, scale=scale):
-            return LABEL + (math.log10(value) - low) * scale
+            return LABEL + (math.log10(max(value, 10 ** low)) - low) * scale
 
         height = len(bars) * BAR
         parts.append(f'<text x="{LABEL - 8}" y="{y + height / 2 + 4}" text-anchor="end">'
@@ -182,6 +218,7 @@ def main():
     samples = read_raw(sys.argv[1])
     add_run_extra(samples)
     add_share(samples)
+    add_net_ratios(samples)
     results = results_of(samples)
     with open(f"{sys.argv[2]}/results.json", "w", encoding="utf-8") as out:
         json.dump(results, out, indent=2)

@@ -5,7 +5,7 @@
 #
 # usage: bench/vm.sh BUILD RAW
 #
-# Boots the machine without an IOMMU, with one, and with two processors, and appends lines "WHO KEY VALUE" (nanoseconds;
+# Boots the machine without an IOMMU, with one, with two processors, and with a clock that counts instructions, and appends lines "WHO KEY VALUE" (nanoseconds;
 # pages) to RAW. Inside it runs itself: "vm.sh --inside BUILD", "vm.sh --behind-iommu BUILD". Tools that
 # are not installed are left out.
 #
@@ -134,7 +134,45 @@ frames()
 	PATH=$build/cli:$PATH lent "$build/bench/bench_txonly" e1000_txonly "$nic"
 }
 
+# pair MODE BUILD DEVICE DEVICE: two cards on a wire, by usrpci and by DPDK.
+pair()
+{
+	local mode=$1 build=$2 near=$3 far=$4
+	"$build/bench/bench_pair" "$mode" "$near" "$far" | sed 's/^/usrpci /'
+	[ ! -x "$build/bench/bench_dpdk_pair" ] ||
+		"$build/bench/bench_dpdk_pair" "$mode" "$near" "$far" 2>/dev/null | sed 's/^/dpdk /'
+}
+
+# In a machine whose clock counts instructions.
+instructions()
+{
+	local build=$1
+	modprobe uio_pci_generic
+	"$build/cli/usrpci" -q bind --force 00:01.0 00:02.0 00:03.0 >/dev/null
+	"$build/bench/bench_vblk" 0000:00:03.0 | sed 's/^/usrpci /'
+	pair count "$build" 0000:00:01.0 0000:00:02.0
+}
+
+# Frames between two cards, then connections through a card whose driver is a process.
+through()
+{
+	local build=$1 card=(0000:00:01.0 0000:00:02.0 0000:00:03.0 0000:00:04.0)
+	"$build/cli/usrpci" -q bind "${card[0]}" "${card[1]}" >/dev/null
+	pair rate "$build" "${card[0]}" "${card[1]}"
+	"$build/cli/usrpci" -q restore "${card[0]}" "${card[1]}" >/dev/null
+	"$(dirname "$self")/through.sh" "$build" virtio "${card[0]}" "${card[1]}"
+	"$(dirname "$self")/through.sh" "$build" e1000 "${card[2]}" "${card[3]}"
+}
+
 case $1 in
+--instructions)
+	instructions "$2"
+	exit
+	;;
+--through)
+	through "$2"
+	exit
+	;;
 --frames)
 	frames "$2"
 	exit
@@ -150,7 +188,13 @@ case $1 in
 esac
 echo "bench: in the test machine" >&2
 vm=$(dirname "$self")/../tests/qemu/vm
-"$vm" --nic e1000 --append hugepages=16 --deadline 600 -- "$self" --inside "$1" >>"$2"
-"$vm" --iommu --device edu --device edu --append hugepages=16 --deadline 600 \
-	-- "$self" --behind-iommu "$1" >>"$2"
-"$vm" --nic e1000@1 --nic virtio-net-pci --cpus 2 --append hugepages=64 --deadline 600 -- "$self" --frames "$1" >>"$2"
+{
+	"$vm" --nic e1000 --append hugepages=16 --deadline 600 -- "$self" --inside "$1"
+	"$vm" --iommu --device edu --device edu --append hugepages=16 --deadline 600 \
+		-- "$self" --behind-iommu "$1"
+	"$vm" --nic e1000@1 --nic virtio-net-pci --cpus 2 --append hugepages=64 --deadline 600 -- "$self" --frames "$1"
+	"$vm" --icount --nic virtio-net-pci@1 --nic virtio-net-pci@1 --disk virtio-blk-pci --append hugepages=64 --deadline 600 \
+		-- "$self" --instructions "$1"
+	"$vm" --nic virtio-net-pci@1 --nic virtio-net-pci@1 --nic e1000@2 --nic virtio-net-pci@2 --cpus 2 \
+		--append hugepages=64 --deadline 900 -- "$self" --through "$1"
+} >>"$2"

@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# through.sh: TCP, pings and idling through "usrpci net", beside the kernel's own driver of the same card.
+#
+# usage: through.sh BUILD KEY NEAR FAR
+#
+# Runs in the test machine. NEAR is the card, FAR one on the same wire, which the kernel drives in a
+# network namespace of its own. Prints lines "WHO net_KEY_WHAT VALUE".
+#
+set -euo pipefail
+
+build=$1 key=$2 near=$3 far=$4
+transfer=$(dirname "$(readlink -f "$0")")/../tests/qemu/programs/transfer.py
+rounds=3 seconds=3
+PATH=$build/cli:$PATH
+
+interface_of()
+{
+	basename "$(find -L "/sys/bus/pci/devices/$1" -maxdepth 3 -path '*/net/*' -prune -print -quit 2>/dev/null)"
+}
+
+# The time in which all processors were busy, in hundredths of a second.
+busy()
+{
+	awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 }' /proc/stat
+}
+
+# tcp WHO DIRECTION: nanoseconds for each KiB, of the clock and of the processors.
+tcp()
+{
+	local who=$1 direction=$2 bytes start before
+	local -a there=(ip netns exec far) here=(env) address=10.1.0.1
+	[ "$direction" = send ] || { there=(env) here=(ip netns exec far) address=10.1.0.2; }
+	"${there[@]}" "$transfer" receive $address >/dev/null &
+	sleep 1
+	before=$(busy) start=${EPOCHREALTIME/./}
+	bytes=$("${here[@]}" "$transfer" send $address $seconds | cut -d ' ' -f 1)
+	wait $!
+	echo "$who net_${key}_$direction $(((${EPOCHREALTIME/./} - start) * 1024000 / bytes))"
+	echo "$who net_${key}_${direction}_busy $((($(busy) - before) * 10240000 / (bytes / 1000)))"
+}
+
+pings()
+{
+	ping -n -q -c 200 -i 0.01 10.1.0.1 |
+		awk -F/ -v who="$1" -v key="$key" '/^rtt/ { printf "%s net_%s_ping %d\n", who, key, $5 * 1000000 }'
+}
+
+measure()
+{
+	local round tries
+	for ((tries = 0; tries < 60; tries++)); do
+		ping -n -q -c 1 -W 1 10.1.0.1 >/dev/null && break
+	done
+	for ((round = 0; round < rounds; round++)); do
+		tcp "$1" send
+		tcp "$1" receive
+		pings "$1"
+	done
+}
+
+switches()
+{
+	cat /proc/"$1"/task/*/status | awk '/ctxt_switches/ { sum += $2 } END { print sum }'
+}
+
+# Wake-ups, and thousandths of a percent of a processor, while nothing happens.
+idle()
+{
+	local driver before ticks
+	driver=$(pgrep -f 'net-driver' | tail -n 1)
+	sleep 3
+	before=$(switches "$driver") ticks=$(awk '{ print $14 + $15 }' "/proc/$driver/stat")
+	sleep 20
+	echo "usrpci net_${key}_wakeups $(($(switches "$driver") - before))"
+	echo "usrpci net_${key}_idle $((($(awk '{ print $14 + $15 }' "/proc/$driver/stat") - ticks) * 50))"
+}
+
+near_name=$(interface_of "$near") far_name=$(interface_of "$far")
+ip netns add far
+ip link set dev "$far_name" netns far
+ip netns exec far sysctl -q net.ipv6.conf.all.disable_ipv6=1
+sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+ip -n far address add 10.1.0.1/24 dev "$far_name"
+ip -n far link set dev "$far_name" up
+ip address add 10.1.0.2/24 dev "$near_name"
+ip link set dev "$near_name" up
+measure kernel
+usrpci -q net "$near_name" &
+net=$!
+for ((tenths = 0; tenths < 300; tenths++)); do
+	[ "$(cat "/sys/class/net/$near_name/carrier" 2>/dev/null)" != 1 ] || [ ! -e "/sys/class/net/$near_name/tun_flags" ] || break
+	sleep 0.1
+done
+measure usrpci
+idle
+kill -TERM $net
+wait $net
+ip netns del far
