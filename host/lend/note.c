@@ -269,22 +269,11 @@ static bool is_abandoned(struct usrpci_host *host, const struct note *note)
 
 int lend_broker_register(struct lend *lend)
 {
-	const char *first = lend->devices[0].name;
 	char name[64];
-	int error;
 
-	snprintf(name, sizeof(name), BROKERS "/%s", first);
-	error = state_write(lend->host, name, "");
-	if (error || lend->host->options.dry_run)
-		return error;
-	lend->registered = open_broker(lend->host, first, O_RDONLY);
-	if (lend->registered < 0)
-		error = lend->registered;
-	else if (flock(lend->registered, LOCK_EX | LOCK_NB))
-		error = -errno;
-	return !error ? 0
-		      : report(lend->host->ctx, error, first, NULL, "cannot lock %s/%s", STATE_DIR,
-			       name);
+	snprintf(name, sizeof(name), BROKERS "/%s", lend->devices[0].name);
+	/* A file that an older version left can be locked by everybody. */
+	return state_remove(lend->host, name) ?: state_hold(lend->host, name, &lend->registered);
 }
 
 /* Once the notes are gone, nobody needs the lock. */

@@ -113,6 +113,7 @@ lend_run@works-whatever-others-lock()
 	kill %1
 	setpriv --reuid nobody --regid nogroup --clear-groups flock -n /run/usrpci/lock true || locked=$?
 	[ $locked != 0 ] || fail "everybody can lock /run/usrpci/lock"
+	expect_same "$(lend "$edu" -- find /run/usrpci -type f -path '*brokers*' -readable)" "" "what others can lock"
 	usrpci -q restore "$edu"
 }
 
