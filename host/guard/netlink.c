@@ -213,6 +213,23 @@ struct mnl_socket *netlink_open(void)
 	return NULL;
 }
 
+/* libmnl counts in int, and would go on before a message whose length is negative then. */
+static bool are_whole(const char *messages, size_t size)
+{
+	struct nlmsghdr header;
+
+	while (size >= sizeof(header)) {
+		memcpy(&header, messages, sizeof(header));
+		if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > size)
+			return false;
+		if (MNL_ALIGN(header.nlmsg_len) >= size)
+			return true;
+		messages += MNL_ALIGN(header.nlmsg_len);
+		size -= MNL_ALIGN(header.nlmsg_len);
+	}
+	return true;
+}
+
 /* Sends a request and hands each part of the answer to a function. */
 static int ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t parse, void *data)
 {
@@ -226,6 +243,8 @@ static int ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t par
 		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 		if (size <= 0)
 			return size ? -errno : -EIO;
+		if (!are_whole(buffer, (size_t)size))
+			return -EPROTO;
 		state = mnl_cb_run(buffer, (size_t)size, request->nlmsg_seq,
 				   mnl_socket_get_portid(socket), parse, data);
 		if (!(request->nlmsg_flags & NLM_F_DUMP))

@@ -5,7 +5,6 @@
  */
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -115,7 +114,7 @@ static size_t take_message(uint8_t *to)
 	struct nlmsghdr header = {.nlmsg_len = (uint32_t)NLMSG_LENGTH(body), .nlmsg_type = type};
 
 	if (how >= 240)
-		header.nlmsg_len = take(&input, how % 4 + 1) & INT_MAX; /* libmnl's is an int */
+		header.nlmsg_len = take(&input, how % 4 + 1);
 	memcpy(to, &header, sizeof(header));
 	memset(to + NLMSG_LENGTH(body), 0, NLMSG_ALIGN(body) - body);
 	return NLMSG_SPACE(body);
