@@ -8,7 +8,7 @@
 # vm: --device nvme-subsys,id=s0 --device pcie-root-port,id=rp1,chassis=1
 # vm: --device nvme,serial=vfs,bus=rp1,subsys=s0,sriov_max_vfs=3,max_ioqpairs=8,msix_qsize=9,sriov_vq_flexible=6,sriov_vi_flexible=3
 # vm: --nic e1000@1 --nic e1000@1
-# case-deadline: 90
+# case-deadline: 180
 
 nic=0000:00:01.0
 edu=0000:00:02.0
