@@ -150,7 +150,8 @@ static int resize(struct usrpci_host *host, struct pools *all, struct usrpci_hug
 		return error;
 	error = set_total(host, pool, total, why);
 	failed = pool_read(host, pool);
-	if (host->options.dry_run)
+	/* When it cannot be read how many came, all may have. */
+	if (host->options.dry_run || (failed && !error))
 		pool->total = total;
 	pool_count_as_ours(pool, before, total);
 	all->resizing.pool = NULL;
