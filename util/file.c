@@ -86,10 +86,13 @@ int file_open_regular(const struct usrpci_ctx *ctx, int flags, const char *forma
 	if (error)
 		return error;
 	fd = file_open(ctx, flags | O_NONBLOCK, "%s", path + strlen(ctx_base(ctx)->root));
-	if (fd < 0 || (!fstat(fd, &status) && S_ISREG(status.st_mode)))
+	if (fd < 0)
+		return fd;
+	error = fstat(fd, &status) ? note_unread(ctx, path, -errno) : 0;
+	if (!error && S_ISREG(status.st_mode))
 		return fd;
 	close(fd);
-	return -EBADMSG;
+	return error ?: -EBADMSG;
 }
 
 /* A forged tree may have a pipe in the place of a file, which would keep its reader for ever. */
