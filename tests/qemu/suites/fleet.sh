@@ -270,7 +270,7 @@ confirm@what-nobody-confirms-goes-back-with-the-addresses-of-the-remote-shell()
 	wait_for 20 far_away "true"
 	place_of_interface >"$scratch/before"
 	pages=$(cat /proc/sys/vm/nr_hugepages)
-	expect_fail 5 "carries 10.7.7.1" usrpci apply
+	expect_fail 5 "carries 10.7.7.1" usrpci -n apply
 	usrpci monitor $wired >"$scratch/events" &
 	wait_for 20 grep -q listening "$scratch/events"
 	far_away "usrpci --quiet apply --force --confirm 5" || true
