@@ -306,7 +306,7 @@ kill_watcher()
 time_is_over()
 {
 	kill_watcher
-	sed -i 's/^since .*/since 0/' /run/usrpci/unconfirmed
+	sed -i 's/^seconds .*/seconds 0/' /run/usrpci/unconfirmed
 }
 
 confirm@a-killed-watcher-and-a-program-in-the-way-are-no-end()
