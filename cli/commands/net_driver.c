@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci net-driver: the program that "usrpci net" runs without privileges. Its standard input is
- * a socket with the queues of the TAP device, or the TAP device itself. With --restart, a separate process moves the frames. If that process is killed,
- * crashes or does not answer any more, another one replaces it; the TAP stays meanwhile.
+ * usrpci net-driver: the program that "usrpci net" runs without privileges. Its standard input is a
+ * socket with the queues of the TAP device, or the TAP device itself. With --restart, a separate
+ * process moves the frames. If that process is killed, crashes or does not answer any more, another
+ * one replaces it; the TAP stays meanwhile.
  */
 
 #include <errno.h>

@@ -41,6 +41,7 @@ struct pump {
 
 	struct usrpci_nic_frame out[BATCH + STOCK]; /* from the TAP, to be sent */
 	unsigned int out_count;
+	bool lost; /* a frame that was too long, and that was said */
 
 	struct iovec in[USRPCI_NIC_PIECES_MAX + 1]; /* a frame from the card */
 	void *in_data[USRPCI_NIC_PIECES_MAX];
@@ -136,13 +137,25 @@ static size_t read_frame(struct pump *pump)
 	return size > (ssize_t)HEADER ? (size_t)size : 0;
 }
 
-/* A frame that is too long for the card is lost: the TAP's MTU was raised above the card's. */
+/* The interface had this MTU under its kernel driver, or somebody has raised the TAP's. */
+static void lose_frame(struct pump *pump, size_t size)
+{
+	if (!pump->lost)
+		fprintf(stderr,
+			"usrpci: frames of %zu bytes are lost, since the card's driver sends %u at "
+			"most: lower the interface's MTU to %u\n",
+			size, pump->info->frame_max, pump->info->mtu);
+	pump->lost = true;
+}
+
 static void queue_frame(struct pump *pump, size_t size)
 {
 	size_t left = size - (pump->info->offload ? 0 : HEADER);
 
-	if (!pump->info->offload && left > pump->info->frame_max)
+	if (!pump->info->offload && left > pump->info->frame_max) {
+		lose_frame(pump, left);
 		return;
+	}
 	for (unsigned int i = 0; left > 0; i++) {
 		size_t part = left < USRPCI_NIC_BUFFER_SIZE ? left : USRPCI_NIC_BUFFER_SIZE;
 		size_t skipped = i == 0 ? pump->info->headroom : 0;
