@@ -6,8 +6,9 @@
  *
  * usage: PROGRAM count|rate DEVICE DEVICE
  *
- * "count" prints how many instructions of the driver a frame costs, for a machine whose TSC counts instructions
- * (QEMU's -icount shift=0). "rate" prints how long a frame takes when as many as possible are sent.
+ * "count" prints how many instructions of the driver a frame costs, for a machine whose TSC counts
+ * instructions (QEMU's -icount shift=0). "rate" prints how long a frame takes when as many as
+ * possible are sent.
  */
 
 #include <string.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Measures what a frame of 64 bytes (60 and the FCS) costs when libusrpci-net sends it in batches of
- * 32, as dpdk-testpmd --forward-mode=txonly does: it takes buffers, copies the header into them,
- * transmits them, and gets them back when they are sent. In the end the card must have counted every
- * frame.
+ * Measures what a frame of 64 bytes (60 and the FCS) costs when libusrpci-net sends it in batches
+ * of 32, as dpdk-testpmd --forward-mode=txonly does: it takes buffers, copies the header into them,
+ * transmits them, and gets them back when they are sent. In the end the card must have counted
+ * every frame.
  *
  * usage: bench_txonly NAME DEVICE
  *

@@ -297,8 +297,8 @@ static int add_group(struct usrpci_host *host, struct plan *plan, const struct t
 }
 
 /*
- * The slow devices at the ports of an EHCI controller belong to functions beside it, its companions;
- * none of them may leave before it.
+ * The slow devices at the ports of an EHCI controller belong to functions beside it, its
+ * companions; none of them may leave before it.
  */
 static void move_ehci_first(struct targets *targets)
 {

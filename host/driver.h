@@ -39,8 +39,8 @@ int driver_exists(struct usrpci_host *host, const char *driver);
 int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *module);
 
 /*
- * Chooses and loads the driver for a device that vfio-pci did not take for want of an IOMMU. Errors,
- * logged: those of driver_suits() and driver_load().
+ * Chooses and loads the driver for a device that vfio-pci did not take for want of an IOMMU.
+ * Errors, logged: those of driver_suits() and driver_load().
  */
 int driver_fall_back(struct usrpci_host *host, const struct usrpci_dev_info *info, bool force,
 		     char driver[NAME_SIZE]);

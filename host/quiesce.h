@@ -14,7 +14,7 @@ int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
 int quiesce_open(struct usrpci_host *host, struct usrpci_dev *dev);
 
 /*
- * The same, before another driver of the same program gets it, which has the same memory and rights.
- * It is not reset if it has no rings any more even so.
+ * The same, before another driver of the same program gets it, which has the same memory and
+ * rights. It is not reset if it has no rings any more even so.
  */
 int quiesce_pause(struct usrpci_host *host, struct usrpci_dev *dev);

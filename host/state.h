@@ -19,7 +19,9 @@ int state_write(struct usrpci_host *host, const char *name, const char *text);
 /* Removes /run/usrpci/NAME if it exists. Logs failures. Does nothing in a dry run. */
 int state_remove(struct usrpci_host *host, const char *name);
 
-/* Whether a writer was killed, or writes just now. Whoever has the lock next removes its new file. */
+/*
+ * Whether a writer was killed, or writes just now. Whoever has the lock next removes its new file.
+ */
 bool state_is_unfinished(struct usrpci_host *host);
 
 /*

@@ -254,7 +254,9 @@ static int unbind(struct usrpci_host *host, struct target *target)
 	return report(host->ctx, -EIO, target->name, "dmesg | tail", "%s does not release it", old);
 }
 
-/* vfio-pci refuses devices that are known to harm the host, and says so in the kernel's log alone. */
+/*
+ * vfio-pci refuses devices that are known to harm the host, and says so in the kernel's log alone.
+ */
 static const char *hint_of_refusal(struct usrpci_host *host, const char *driver, int error)
 {
 	char mode[8];

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Facts of the host that stayed hidden. Much of /sys and /proc may be missing, and who reads it goes
- * on without; a file that could not be read for another reason must not pass for a missing one.
- * Whatever reads the host tells of its failures here, and the context remembers those.
+ * Facts of the host that stayed hidden. Much of /sys and /proc may be missing, and who reads it
+ * goes on without; a file that could not be read for another reason must not pass for a missing
+ * one. Whatever reads the host tells of its failures here, and the context remembers those.
  */
 
 #include <usrpci/ctx.h>

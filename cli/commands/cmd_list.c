@@ -61,7 +61,9 @@ static const enum column_id default_columns[] = {COLUMN_ADDR,   COLUMN_CLASS, CO
 /* The name is the last of these columns and is left out on narrower terminals. */
 enum { WIDTH_WITH_NAMES = 100 };
 
-/* What is shown on terminals that are narrower still. The last is left out below the second width. */
+/*
+ * What is shown on terminals that are narrower still. The last is left out below the second width.
+ */
 static const enum column_id narrow_columns[] = {COLUMN_ADDR, COLUMN_DRIVER, COLUMN_IF};
 
 enum { WIDTH_WITH_IDS = 60, WIDTH_WITH_INTERFACES = 40 };

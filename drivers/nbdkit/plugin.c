@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A namespace of an NVMe controller, or a virtio disk, as a network block device: a plugin of nbdkit, see
- * nbdkit-plugin(3). Each request uses one of several queues alone and waits there, so there can be
- * one request for each queue. disk.c drives the disk; keeper.c does so in another process.
+ * A namespace of an NVMe controller, or a virtio disk, as a network block device: a plugin of
+ * nbdkit, see nbdkit-plugin(3). Each request uses one of several queues alone and waits there, so
+ * there can be one request for each queue. disk.c drives the disk; keeper.c does so in another
+ * process.
  *
  * The device is opened after nbdkit has gone to the background, because DMA memory does not pass to
  * a child, and closed before it ends, so that the disk is told of a shutdown. It is opened once

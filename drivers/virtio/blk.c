@@ -107,7 +107,8 @@ static int read_limits(struct usrpci_vblk *vblk)
 	int error = read_field(vblk, VIRTIO_BLK_F_SIZE_MAX, CONFIG(size_max), 4, &size) ?:
 		read_field(vblk, VIRTIO_BLK_F_BLK_SIZE, CONFIG(blk_size), 4, &block) ?:
 		read_field(vblk, VIRTIO_BLK_F_DISCARD, CONFIG(max_discard_sectors), 4, &discard) ?:
-		read_field(vblk, VIRTIO_BLK_F_WRITE_ZEROES, CONFIG(max_write_zeroes_sectors), 4, &zeroes);
+		read_field(vblk, VIRTIO_BLK_F_WRITE_ZEROES, CONFIG(max_write_zeroes_sectors), 4,
+			   &zeroes);
 
 	if (error)
 		return error;

@@ -70,8 +70,8 @@ int confirm_note_pages(struct usrpci_host *host, size_t count, size_t page_size,
 void confirm_end(struct usrpci_host *host);
 
 /*
- * Goes on where a watcher was killed: brings everything back if it is time, else starts another one.
- * Returns 0 or a negative errno, logged.
+ * Goes on where a watcher was killed: brings everything back if it is time, else starts another
+ * one. Returns 0 or a negative errno, logged.
  */
 int confirm_recover(struct usrpci_host *host);
 
@@ -88,8 +88,8 @@ int confirm_watch(struct usrpci_host *host, int alive, unsigned int seconds);
 
 /*
  * Brings everything back and drops the record; what fails for another reason than a use is reported
- * and left. Returns 0, also if there is no record, or a negative errno, logged; -EBUSY while a device
- * is in use: the record is kept.
+ * and left. Returns 0, also if there is no record, or a negative errno, logged; -EBUSY while a
+ * device is in use: the record is kept.
  */
 int confirm_undo(struct usrpci_host *host);
 

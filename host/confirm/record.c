@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The record of what goes back, /run/usrpci/unconfirmed: lines of "key value" as the journal has,
- * where "node", "net" and "message" belong to the device above them. Addresses and routes stand in it
- * as the kernel's messages in hexadecimal digits.
+ * where "node", "net" and "message" belong to the device above them. Addresses and routes stand in
+ * it as the kernel's messages in hexadecimal digits.
  */
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Confirms changes, or brings everything back as the record has it. The last device that was changed
- * goes back first, because virtual functions come after the device that has them.
+ * Confirms changes, or brings everything back as the record has it. The last device that was
+ * changed goes back first, because virtual functions come after the device that has them.
  */
 
 #include <errno.h>
@@ -23,7 +23,9 @@ static int worse(int error, int last)
 	return last == -EBUSY || !error ? last : error;
 }
 
-/* A kernel driver's users have the device because of the change; a program's data is worth a wait. */
+/*
+ * A kernel driver's users have the device because of the change; a program's data is worth a wait.
+ */
 static int is_free(struct usrpci_host *host, const struct usrpci_dev_info *now)
 {
 	struct target target;

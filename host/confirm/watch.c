@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The process that waits for the confirmation. It must come to its end whatever becomes of the
- * command, its shell, its terminal and the network: it is a session of its own, hears no signal that
- * a session's end sends, has its memory locked, because the root may lie behind the device, and has
- * no file open but those it needs. It reports to syslog(3).
+ * command, its shell, its terminal and the network: it is a session of its own, hears no signal
+ * that a session's end sends, has its memory locked, because the root may lie behind the device,
+ * and has no file open but those it needs. It reports to syslog(3).
  */
 
 #include <errno.h>

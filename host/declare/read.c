@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reads the files that declare a host: sections in brackets, "Key=Value" lines, comments with # or
- * ; at the start of a line, as systemd's. Each [Match] begins a device, which [Device] goes on with.
+ * ; at the start of a line, as systemd's. Each [Match] begins a device, which [Device] goes on
+ * with.
  */
 
 #include <errno.h>

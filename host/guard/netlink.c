@@ -411,7 +411,9 @@ static bool is_known(struct namespaces *namespaces, ino_t number)
 	return false;
 }
 
-/* Opens the file of a namespace that is not known yet. Returns its descriptor; negative: no such. */
+/*
+ * Opens the file of a namespace that is not known yet. Returns its descriptor; negative: no such.
+ */
 static int open_namespace(struct usrpci_host *host, struct namespaces *namespaces, const char *path)
 {
 	struct stat status;

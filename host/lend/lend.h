@@ -283,8 +283,9 @@ int lend_memory_free(struct usrpci_host *host, const char *directory);
 bool lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t identity);
 
 /*
- * memory.c: gives the pages back, or those that an attempt before this one has not. write_note() is called
- * before the first goes, to note the base that pages got. Returns 0 or a negative errno, logged.
+ * memory.c: gives the pages back, or those that an attempt before this one has not. write_note() is
+ * called before the first goes, to note the base that pages got. Returns 0 or a negative errno,
+ * logged.
  */
 int lend_pages_give_back(struct usrpci_host *host, struct lend_pages *pages,
 			 int (*write_note)(void *note, struct usrpci_host *host), void *note);

@@ -27,7 +27,9 @@
 
 #define DIRECTORY STATE_DIR "/memory-%s"
 
-/* The notes name the directory already, so that recovery finds it whenever this process is killed. */
+/*
+ * The notes name the directory already, so that recovery finds it whenever this process is killed.
+ */
 static int mount_own(struct lend *lend)
 {
 	struct usrpci_host *host = lend->host;

@@ -2,8 +2,8 @@
 /*
  * A TAP device (Linux: Documentation/networking/tuntap.rst) in the place of an interface, while a
  * program without privileges drives its card: the interface leaves its place, the TAP takes it, and
- * the card is lent to the program, which gets the TAP by its standard input. At the end all this is undone,
- * and the interface gets the addresses and routes that the TAP has by then.
+ * the card is lent to the program, which gets the TAP by its standard input. At the end all this is
+ * undone, and the interface gets the addresses and routes that the TAP has by then.
  *
  * The interface is refused when it has something that cannot move: bridges, bonds, VLANs, XDP
  * programs, packet sockets. The message names it.

@@ -74,12 +74,12 @@ int usrpci_bar_map_range(struct usrpci_dev *dev, unsigned int index, uint64_t of
 /**
  * Works as usrpci_bar_map_range(), with wishes about the mapping.
  *
- * @flags	0, or USRPCI_BAR_WC: the processor may combine and delay stores (write-combining), which
- *		is faster for frames and buffers in a device's memory, and wrong for registers
+ * @flags	0, or USRPCI_BAR_WC: the processor may combine and delay stores (write-combining),
+ *		which is faster for frames and buffers in a device's memory, and wrong for registers
  *
  * A wish is not a condition: bar->flags has USRPCI_BAR_WC only where the host grants it. Linux does
- * so for prefetchable memory under uio_pci_generic, on processors that can; vfio never does. Stores to such
- * a window reach the device in any order, and at the latest with usrpci_wc_flush().
+ * so for prefetchable memory under uio_pci_generic, on processors that can; vfio never does. Stores
+ * to such a window reach the device in any order, and at the latest with usrpci_wc_flush().
  *
  * Errors: also -EINVAL (other flags).
  */
@@ -101,10 +101,10 @@ int usrpci_bar_read(struct usrpci_bar *bar, size_t offset, unsigned int width, u
 int usrpci_bar_write(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t value);
 
 /**
- * Copies bytes to the memory behind a BAR, or from it, as they lie, by aligned accesses of at most 8
- * bytes (4 where it is of I/O ports). memcpy(3) and memset(3) on the memory itself end the program
- * by SIGBUS on arm64, where they use unaligned accesses and clear whole cache lines. Not for
- * registers: which widths are used is the library's choice.
+ * Copies bytes to the memory behind a BAR, or from it, as they lie, by aligned accesses of at most
+ * 8 bytes (4 where it is of I/O ports). memcpy(3) and memset(3) on the memory itself end the
+ * program by SIGBUS on arm64, where they use unaligned accesses and clear whole cache lines. Not
+ * for registers: which widths are used is the library's choice.
  *
  * Errors: -EINVAL (nothing is mapped); -ERANGE (outside the window; nothing is copied); -ENODEV
  * (all ones were read, as in usrpci_bar_read()); what the backend says.

@@ -48,9 +48,11 @@ struct usrpci_host_options {
 	bool dry_run;                  /**< show changes, make none */
 	usrpci_host_change_fn *change; /**< sees every change before it is made */
 	void *change_data;             /**< handed to the handler */
-	unsigned int confirm_s;        /**< changes of usrpci_host_bind(), usrpci_host_vfs_set() and
-					    usrpci_host_declare_apply() go back unless usrpci_host_confirm()
-					    comes within so many seconds; 0: they stay */
+	/**
+	 * Changes of usrpci_host_bind(), usrpci_host_vfs_set() and usrpci_host_declare_apply() go
+	 * back unless usrpci_host_confirm() comes within so many seconds; 0: they stay.
+	 */
+	unsigned int confirm_s;
 };
 
 /**
@@ -162,8 +164,8 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
  * Gives a device back to what held it before usrpci first touched it, no driver included, waits
  * until its driver has set it up, and forgets it: its disks and interfaces are there again, and the
  * interfaces have the names that they had and are up if they were. It has the virtual functions
- * that it had. Addresses and routes are not brought back. If something has not come back after 15 s, the message names it (-EUCLEAN), and the
- * next call does not wait for it again.
+ * that it had. Addresses and routes are not brought back. If something has not come back after
+ * 15 s, the message names it (-EUCLEAN), and the next call does not wait for it again.
  *
  * Errors: -ENOENT (usrpci never touched it, or its driver's module is not there any more); -ENODEV
  * (it is gone, or another device is in its place, or it was plugged in anew; its record is
@@ -176,13 +178,13 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /**
- * Confirms what was changed by a host with confirm_s, of this process or another: it stays. The time
- * begins when that host is closed, or its process ends.
+ * Confirms what was changed by a host with confirm_s, of this process or another: it stays. The
+ * time begins when that host is closed, or its process ends.
  *
- * Without a confirmation, devices go back to the drivers, virtual functions and owners that they had
- * before that host, huge pages that it added are given back, and interfaces get their names, MAC
- * addresses, MTU, addresses and routes again. A process of its own does this: a session of its own,
- * which no end of a shell or a terminal reaches. If that process is killed, the next
+ * Without a confirmation, devices go back to the drivers, virtual functions and owners that they
+ * had before that host, huge pages that it added are given back, and interfaces get their names,
+ * MAC addresses, MTU, addresses and routes again. A process of its own does this: a session of its
+ * own, which no end of a shell or a terminal reaches. If that process is killed, the next
  * usrpci_host_recover() does it. A device that a program has open then goes back when that program
  * has closed it. VLANs, bridges and bonds above an interface do not come back.
  *
@@ -225,8 +227,8 @@ int usrpci_host_journal_find(struct usrpci_host *host, const char *name, struct 
  * Lists the virtual functions that a device has. *most is how many it can have. The list belongs to
  * the caller (free(3)), NULL after an error.
  *
- * Returns the count. Errors: -EOPNOTSUPP (it has no SR-IOV); -ENOMEM; -EBADMSG (the kernel's numbers
- * make no sense).
+ * Returns the count. Errors: -EOPNOTSUPP (it has no SR-IOV); -ENOMEM; -EBADMSG (the kernel's
+ * numbers make no sense).
  */
 int usrpci_host_vfs(struct usrpci_host *host, const struct usrpci_addr *addr,
 		    struct usrpci_addr **vfs, unsigned int *most);
@@ -238,9 +240,9 @@ struct usrpci_vfs_options {
 
 /**
  * Gives a device as many virtual functions; 0 takes them away. The kernel can change a number only
- * by taking all functions away, so none may be in use, nor the device itself: many drivers reset it.
- * What the number was before usrpci's first touch is recorded, and usrpci_host_restore() brings it
- * back.
+ * by taking all functions away, so none may be in use, nor the device itself: many drivers reset
+ * it. What the number was before usrpci's first touch is recorded, and usrpci_host_restore() brings
+ * it back.
  *
  * With force, only a function that a program has open through vfio, or that is lent, is refused.
  *
@@ -313,12 +315,12 @@ struct usrpci_declare_options {
  * changes that are shown are the difference.
  *
  * All files are read, and held against each other, before the first change. A device that is not
- * there is left out. One that is not what a file says it is, or is in use, is logged and left alone,
- * and the others are done.
+ * there is left out. One that is not what a file says it is, or is in use, is logged and left
+ * alone, and the others are done.
  *
- * Errors: -EBADMSG (a file makes no sense, or two contradict each other: nothing was changed); -ENODEV
- * (another device is where one was meant); those of usrpci_host_bind(), usrpci_host_vfs_set() and
- * usrpci_host_hugepages_reserve(); -EINVAL (force without confirm_s).
+ * Errors: -EBADMSG (a file makes no sense, or two contradict each other: nothing was changed);
+ * -ENODEV (another device is where one was meant); those of usrpci_host_bind(),
+ * usrpci_host_vfs_set() and usrpci_host_hugepages_reserve(); -EINVAL (force without confirm_s).
  */
 int usrpci_host_declare_apply(struct usrpci_host *host,
 			      const struct usrpci_declare_options *options);
@@ -386,17 +388,17 @@ struct usrpci_lend_options {
  * and whoever it starts, has no capability; its devices open by usrpci_dev_open() as if it were
  * root. Signals sent to the caller are passed on to it meanwhile.
  *
- * A program that a signal has ended, which was not sent through the caller, has crashed: its devices
- * are stopped and reset before it is started again.
+ * A program that a signal has ended, which was not sent through the caller, has crashed: its
+ * devices are stopped and reset before it is started again.
  *
  * Returns the program's exit status, 128 + N when signal N ended it, 126 or 127 when it could not
  * be started. Errors: those of usrpci_host_bind() and usrpci_host_hugepages_reserve(); -EBUSY (a
  * device is lent, another program has it open, or what a killed broker left of it could not be
  * cleaned up); -EBADMSG (a device's note is damaged); -EOPNOTSUPP (its driver is neither
- * uio_pci_generic nor vfio's, or nodes are asked for and it is not vfio's); -ENOENT (no such user); -ENOMEM; -E2BIG (too many devices at once);
- * -EUSERS (no user of those numbers is unused); -EPERM; -EUCLEAN (something was left behind,
- * because a device does not stop or a process has it or its memory still: whatever the program's
- * exit status was).
+ * uio_pci_generic nor vfio's, or nodes are asked for and it is not vfio's); -ENOENT (no such user);
+ * -ENOMEM; -E2BIG (too many devices at once); -EUSERS (no user of those numbers is unused); -EPERM;
+ * -EUCLEAN (something was left behind, because a device does not stop or a process has it or its
+ * memory still: whatever the program's exit status was).
  */
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options);
 
@@ -435,13 +437,13 @@ struct usrpci_net_options {
 };
 
 /**
- * Lends a network card to a driver, with a TAP device in the place of its interface: the TAP has the
- * interface's name, MAC address, MTU, state, addresses and routes as long as the driver runs, and
- * then gives them back as they are by then.
+ * Lends a network card to a driver, with a TAP device in the place of its interface: the TAP has
+ * the interface's name, MAC address, MTU, state, addresses and routes as long as the driver runs,
+ * and then gives them back as they are by then.
  *
- * The driver's standard input is a socket (AF_UNIX, SOCK_SEQPACKET) with one message of a byte, with
- * which the queues of the TAP come, as many as there are processors, 8 at most (SCM_RIGHTS, unix(7)).
- * The driver detaches those that it does not serve (TUNSETQUEUE). Frames have a struct
+ * The driver's standard input is a socket (AF_UNIX, SOCK_SEQPACKET) with one message of a byte,
+ * with which the queues of the TAP come, as many as there are processors, 8 at most (SCM_RIGHTS,
+ * unix(7)). The driver detaches those that it does not serve (TUNSETQUEUE). Frames have a struct
  * virtio_net_hdr_v1 of 12 bytes before them; the descriptors do not block.
  *
  * Returns what usrpci_host_lend() does. Errors: those of usrpci_host_lend(); -ENODEV (the card has
@@ -488,7 +490,8 @@ int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list);
 
 /**
  * Stops devices whose broker was killed, frees the DMA memory that it left, and restores them. Does
- * what usrpci_host_confirm() says if the process that should do it was killed. Called by usrpci_host_lend() first; harmless when there is nothing to do.
+ * what usrpci_host_confirm() says if the process that should do it was killed. Called by
+ * usrpci_host_lend() first; harmless when there is nothing to do.
  *
  * A broker's memory is freed, and its devices are restored, only when all of them could be stopped
  * and no process has one open any more; usrpci_host_lend() refuses them until then.

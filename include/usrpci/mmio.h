@@ -26,16 +26,16 @@ extern "C" {
 #endif
 
 /*
- * Why these are enough for a descriptor and its doorbell. The driver stores the descriptor, then the
- * doorbell; the device that sees the doorbell reads the descriptor. It reads an old one only if the
- * second store overtakes the first.
+ * Why these are enough for a descriptor and its doorbell. The driver stores the descriptor, then
+ * the doorbell; the device that sees the doorbell reads the descriptor. It reads an old one only if
+ * the second store overtakes the first.
  *
  * x86-64 keeps stores in the program's order, uncacheable ones too, so the compiler alone is held
- * (Intel SDM 3A, 9.2.2); so does s390x. arm64: dmb oshst orders the stores before it and those after
- * it for all observers of the outer shareable domain, where devices are (Arm ARM, B2.3). RISC-V: the
- * fence names memory before it, and memory and devices after it ("w, ow"); a release fence names
- * memory alone. POWER: lwsync leaves out caching-inhibited stores, sync does not. LoongArch: dbar 0
- * is complete.
+ * (Intel SDM 3A, 9.2.2); so does s390x. arm64: dmb oshst orders the stores before it and those
+ * after it for all observers of the outer shareable domain, where devices are (Arm ARM, B2.3).
+ * RISC-V: the fence names memory before it, and memory and devices after it ("w, ow"); a release
+ * fence names memory alone. POWER: lwsync leaves out caching-inhibited stores, sync does not.
+ * LoongArch: dbar 0 is complete.
  *
  * The way back: the device writes data, then a flag, in this order (PCIe Base, 2.4); the driver
  * loads the flag, then the data, which on all but x86-64 and s390x the processor may have loaded

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Huge pages from memory files, or from a hugetlbfs that the program named: memfd_create(2),
- * fallocate(2), set_mempolicy(2). fallocate(2) gets them, because it reports a shortage or a control
- * group's limit, which touching a mapping answers with SIGBUS.
+ * fallocate(2), set_mempolicy(2). fallocate(2) gets them, because it reports a shortage or a
+ * control group's limit, which touching a mapping answers with SIGBUS.
  */
 
 #include <errno.h>

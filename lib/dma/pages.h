@@ -33,8 +33,8 @@ void pages_close(struct usrpci_ctx *ctx, struct page_file *file);
 
 /*
  * Puts a page into the file at an offset, from a NUMA node unless that is -1. The page is never
- * swapped, and so seldom moved that physical.c can look whether it was. Errors, not logged: -ENOMEM or -ENOSPC
- * (the kernel has none).
+ * swapped, and so seldom moved that physical.c can look whether it was. Errors, not logged: -ENOMEM
+ * or -ENOSPC (the kernel has none).
  */
 int pages_fill(const struct page_file *file, uint64_t offset, int node);
 

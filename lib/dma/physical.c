@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The domain of devices without an IOMMU: a device address is a physical address. Each huge page is
- * mapped at a base + its physical address, so neighbours in memory are neighbours in the program, and
- * gaps are real. Contexts never collide, since no page is in two of them.
+ * mapped at a base + its physical address, so neighbours in memory are neighbours in the program,
+ * and gaps are real. Contexts never collide, since no page is in two of them.
  *
  * Pages come from a file for each size (pages.h), or from a broker. The kernel cannot be asked for
  * certain addresses: when a request needs neighbours, or low addresses, pages are added until it

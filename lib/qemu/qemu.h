@@ -83,7 +83,7 @@ struct qemu {
 	pthread_mutex_t lock;
 	struct qtest qtest;
 	char *first;      /* the text of the model that QEMU was started with, in slot 0 */
-	bool first_stays; /* it stays when it is closed: it has children, or QEMU cannot unplug it */
+	bool first_stays; /* when it is closed: it has children, or QEMU cannot unplug it */
 	bool first_waits; /* it is in its slot, as after a reset, and nobody has it open */
 	struct qemu_dev *slots[QEMU_SLOTS]; /* NULL: free */
 	uint32_t deserted;                  /* slots whose device was closed and is still there */

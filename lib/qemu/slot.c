@@ -29,7 +29,8 @@
 /* Slot control: power and its indicator, on and off (7.5.3.10). */
 #define SLOT_POWER (PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_AIC)
 #define SLOT_ON    (PCI_EXP_SLTCTL_PWR_ON | PCI_EXP_SLTCTL_PWR_IND_ON | PCI_EXP_SLTCTL_ATTN_IND_OFF)
-#define SLOT_OFF   (PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_ATTN_IND_OFF)
+#define SLOT_LEDS  (PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_ATTN_IND_OFF)
+#define SLOT_OFF   (PCI_EXP_SLTCTL_PWR_OFF | SLOT_LEDS)
 
 /* How often device_add is repeated after QEMU refused a device, and the time between. */
 #define PLUG_TRIES    40

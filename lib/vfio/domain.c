@@ -70,9 +70,9 @@ static int report_memlock(struct vfio_domain *domain, size_t size)
 
 /*
  * Whether one more mapping of this size is allowed; otherwise logs -ENOSPC or -ENOMEM, how much is
- * missing and what raises the limit. Type 1 counts pinned pages against the process, iommufd against
- * the user; here only those of the context are counted, and where others' make the difference the
- * kernel's refusal is explained.
+ * missing and what raises the limit. Type 1 counts pinned pages against the process, iommufd
+ * against the user; here only those of the context are counted, and where others' make the
+ * difference the kernel's refusal is explained.
  */
 static int check_limits(struct vfio_domain *domain, size_t size)
 {

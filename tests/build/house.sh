@@ -229,6 +229,16 @@ build_files_fit()
 	find . -name meson.build -not -path './build*' -print0 | xargs -0 -r awk 'length > 100 { print FILENAME ":" FNR }'
 }
 
+# clang-format sees to the rest; texts are one line each, so that they can be looked for.
+comments_fit()
+{
+	cd "$1" || return
+	find . -name '*.[ch]' -not -path './build*' -exec expand -t 8 {} \; -exec echo END {} \; | awk '
+		$1 == "END" { for (i = 1; i <= n; i++) print $2 ":" long[i]; n = line = 0; next }
+		{ line++ }
+		length > 100 && !/"/ { long[++n] = line }'
+}
+
 files_say_what_they_are()
 {
 	cd "$1" || return
@@ -399,6 +409,8 @@ rule "no function is longer than 45 lines, and none of a test than 70" functions
 	tests/b.c "// x\nint f(void)\n{\n$(yes 'a;\n' | head -n 70 | tr -d '\n')}\n"
 rule "build files fit 100 columns" build_files_fit 1 \
 	lib/meson.build "# $(yes x | head -n 99 | tr -d '\n')\n# $(yes x | head -n 98 | tr -d '\n')\n"
+rule "lines without a text fit 100 columns" comments_fit 1 \
+	lib/a.c "/* $(yes x | head -n 95 | tr -d '\n') */\n/* $(yes x | head -n 94 | tr -d '\n') */\nf(\"$(yes x | head -n 99 | tr -d '\n')\");\n"
 rule "each C file opens with its license and what it does" files_say_what_they_are 2 \
 	lib/a.c '/* a */\nint x;\n' lib/b.c '// SPDX-License-Identifier: BSD-2-Clause\n/*\n * b\n */\n'
 rule "a comment of several lines begins on a line of its own" long_comments_begin_on_their_own_line 2 \

@@ -13,7 +13,8 @@
  *        lend_keep own GROUP DEVICE	... which it has opened by itself, without the broker
  *        lend_keep open GROUP DEVICE	the program: opens a device by itself and keeps it
  *
- * /tmp/lend_open exists once the program has opened its device. /tmp/lend_keep exists once the older process listens, and is gone once it has what it keeps.
+ * /tmp/lend_open exists once the program has opened its device. /tmp/lend_keep exists once the
+ * older process listens, and is gone once it has what it keeps.
  */
 
 #include <errno.h>

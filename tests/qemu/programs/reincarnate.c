@@ -5,8 +5,8 @@
  *
  * usage: reincarnate DEVICE KILLS MILLISECONDS
  *
- * Each time goes to standard error, their median to standard output. There is one driver on this machine, the test machine: the process that is called nvme-driver.
- * Fails when a read fails.
+ * Each time goes to standard error, their median to standard output. There is one driver on this
+ * machine, the test machine: the process that is called nvme-driver. Fails when a read fails.
  */
 
 #include <dirent.h>

@@ -404,7 +404,7 @@ static void irq_msix(char **names)
 		fire(&bar, i);
 		check(usrpci_irq_wait(dev, USRPCI_IRQ_MSIX, i, 5000) >= 1);
 		usrpci_write32(&bar, E1000E_ICR, 1u << (E1000E_CAUSE + i));
-		/* QEMU 10 fires a vector once more after its cause was cleared: the later ones tell. */
+		/* QEMU 10 fires a vector once more after its cause was cleared: later ones tell. */
 		for (unsigned int other = i + 1; other < E1000E_VECTORS; other++)
 			check(usrpci_irq_wait(dev, USRPCI_IRQ_MSIX, other, 0) == -ETIMEDOUT);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The virtio-blk driver on a model of the device that hangs, lies and vanishes, and on QEMU's, whose
- * file is compared with what was written.
+ * The virtio-blk driver on a model of the device that hangs, lies and vanishes, and on QEMU's,
+ * whose file is compared with what was written.
  */
 
 #include <errno.h>

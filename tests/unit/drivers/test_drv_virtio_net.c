@@ -645,7 +645,7 @@ static void what_was_not_sent_is_not_taken_back(void **state)
 			frames[i] = (struct usrpci_nic_frame){
 				.data = usrpci_nic_get(nic), .size = 60, .more = i == 0};
 		assert_int_equal(usrpci_nic_transmit(nic, 0, frames, 3), 3);
-		/* The heads are 255 and 253: the middle of a chain, one that is free, none, twice. */
+		/* The heads are 255 and 253: the middle of a chain, a free one, none, twice. */
 		model_use(&bench->model, 1, (uint32_t[]){254, 0, 256, 253}[lie], 0);
 		model_use(&bench->model, 1, 253, 0);
 		model_tell(&bench->model, 1);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * For each finding of the check and each kind of use there is a row: it is found, what its cure says
- * is done, and it is gone; or the cure says that there is none. tests/build/findings.sh looks for the
- * rows. Commands of usrpci and echo are run as they stand in the cure; for the others a function does
- * to the host made of files what they do to a real one.
+ * For each finding of the check and each kind of use there is a row: it is found, what its cure
+ * says is done, and it is gone; or the cure says that there is none. tests/build/findings.sh looks
+ * for the rows. Commands of usrpci and echo are run as they stand in the cure; for the others a
+ * function does to the host made of files what they do to a real one.
  */
 
 #include <errno.h>

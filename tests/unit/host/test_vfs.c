@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Virtual functions: as many as are asked for, never under one that is in use, and back as they were.
+ * Virtual functions: as many as are asked for, never under one that is in use, and back as they
+ * were.
  */
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the backend over libpciaccess refuses before it asks libpciaccess, which knows the devices of
- * the running system alone. Suites in the virtual machine show the rest.
+ * What the backend over libpciaccess refuses before it asks libpciaccess, which knows the devices
+ * of the running system alone. Suites in the virtual machine show the rest.
  */
 
 #include <errno.h>

@@ -237,7 +237,7 @@ static void a_bar_is_no_smaller_than_16_bytes(void **state)
 	assert_int_equal(usrpci_bar_info(m.dev, 0, &bar), 0);
 	assert_int_equal(bar.size, 16);
 	assert_int_equal(bar.flags, 0);
-	/* The events that it knows: later versions know more than a panic and a loaded crash kernel. */
+	/* The events that it knows: later versions know more than a panic and a crash kernel. */
 	assert_int_equal(usrpci_read8(&m.bar, 0) & 3, 3);
 	close_device(&m);
 }

@@ -384,7 +384,9 @@ static void a_kernel_with_iommufd_alone_is_used_through_it(void **state)
 	usrpci_ctx_close(ctx);
 }
 
-/* What a kernel with vfio answers, in a test that needs no other ioctl; NULL: the kernel is asked. */
+/*
+ * What a kernel with vfio answers, in a test that needs no other ioctl; NULL: the kernel is asked.
+ */
 static int (*answer)(unsigned long request, void *argument);
 
 #ifdef __GLIBC__
