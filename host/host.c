@@ -8,7 +8,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,4 +103,24 @@ int host_each_process(struct usrpci_host *host, int (*visit)(void *data, const c
 		result = note_unread(host->ctx, "/proc", -errno);
 	closedir(proc);
 	return result;
+}
+
+bool thread_shares_files(const char *pid, const char *thread)
+{
+	return strcmp(pid, thread) != 0 &&
+	       syscall(SYS_kcmp, atoi(pid), atoi(thread), KCMP_FILES, 0, 0) == 0;
+}
+
+void host_process_name(struct usrpci_host *host, const char *pid, char *name, size_t size)
+{
+	if (file_read(host->ctx, name, size, "/proc/%s/comm", pid) < 0)
+		snprintf(name, size, "?");
+	make_printable(name);
+}
+
+void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			*text = '?';
 }

@@ -77,3 +77,18 @@ void sleep_ms(unsigned int ms);
  */
 int host_each_process(struct usrpci_host *host, int (*visit)(void *data, const char *pid),
 		      void *data);
+
+/*
+ * Whether a thread's files are those of its process; where the kernel does not say so, they may not
+ * be. False for the thread that the process is named after.
+ */
+bool thread_shares_files(const char *pid, const char *thread);
+
+/* Copies the name of a process's program, "?" where it cannot be read. */
+void host_process_name(struct usrpci_host *host, const char *pid, char *name, size_t size);
+
+/*
+ * Replaces control characters: every user names his processes and files, and a newline in a cure
+ * would be a command of his.
+ */
+void make_printable(char *text);

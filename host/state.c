@@ -196,6 +196,7 @@ static const char *describe_holder(struct usrpci_host *host, char text[96])
 
 	if (file_read(host->ctx, pid, sizeof(pid), STATE_DIR "/lock") > 0)
 		file_read(host->ctx, command, sizeof(command), "/proc/%s/comm", pid);
+	make_printable(command);
 	snprintf(text, 96, "%s (pid %s)", command[0] ? command : "another program",
 		 pid[0] ? pid : "unknown");
 	return text;

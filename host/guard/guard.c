@@ -48,6 +48,7 @@ int use_add(struct guard *guard, const struct leaf *leaf, enum usrpci_use_kind k
 	va_start(args, format);
 	vsnprintf(use.text, sizeof(use.text), format, args);
 	va_end(args);
+	make_printable(use.text);
 	return add(guard, leaf, &use);
 }
 
@@ -59,6 +60,7 @@ int use_cure(struct guard *guard, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(use->cure, sizeof(use->cure), format, args);
 	va_end(args);
+	make_printable(use->cure);
 	return 0;
 }
 

@@ -178,8 +178,7 @@ static int add_process(struct guard *guard, const struct leaf *leaf, const struc
 	const char *pid = file->pid;
 	int error;
 
-	if (file_read(guard->host->ctx, command, sizeof(command), "/proc/%s/comm", pid) < 0)
-		snprintf(command, sizeof(command), "?");
+	host_process_name(guard->host, pid, command, sizeof(command));
 	snprintf(object, sizeof(object), "pid %s (%s)", pid, command);
 	error = use_add(guard, leaf, USRPCI_USE_OPEN, object, "%s has %s open", object, file->path);
 	if (!error && leaf_is(leaf, "nvidia"))

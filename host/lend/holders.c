@@ -13,12 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -111,8 +109,7 @@ static void found(struct search *search, const char *pid, const char *how, const
 {
 	char command[NAME_SIZE];
 
-	if (file_read(search->host->ctx, command, sizeof(command), "/proc/%s/comm", pid) < 0)
-		strcpy(command, "?");
+	host_process_name(search->host, pid, command, sizeof(command));
 	snprintf(search->holder, sizeof(search->holder), "pid %.10s (%s) has %.95s %s", pid,
 		 command, path, how);
 }
@@ -190,16 +187,6 @@ static bool search_mapped(struct search *search, const char *pid, const char *th
 	return any;
 }
 
-/*
- * Whether a thread's files are those of its process; where the kernel does not say so, they may not
- * be.
- */
-static bool shares_files(const char *pid, const char *thread)
-{
-	return strcmp(pid, thread) != 0 &&
-	       syscall(SYS_kcmp, atoi(pid), atoi(thread), KCMP_FILES, 0, 0) == 0;
-}
-
 /* A thread may have files of its own, and outlive the one that the process is named after. */
 static int search_process(void *data, const char *pid)
 {
@@ -211,7 +198,7 @@ static int search_process(void *data, const char *pid)
 	if (atoi(pid) != getpid())
 		count = dir_list(search->host->ctx, &threads, "/proc/%s/task", pid);
 	for (int i = 0; i < count && !search->holder[0]; i++) {
-		if (!shares_files(pid, threads[i]))
+		if (!thread_shares_files(pid, threads[i]))
 			search_open(search, pid, threads[i]);
 		if (!mapped && !search->holder[0])
 			mapped = search_mapped(search, pid, threads[i]);

@@ -465,6 +465,9 @@ static void open_files_name_their_process(void **state)
 	fixture_text(kernel->fixture, "/proc/812/comm", "testpmd\n");
 	fixture_link(kernel->fixture, "/proc/813/fd/1", "/dev/uio01");
 	assert_use(kernel, TWIN, USRPCI_USE_OPEN, "pid 812 (testpmd) has /dev/uio0 open");
+	fixture_text(kernel->fixture, "/proc/812/comm", "a\n\033[2Jreboot\n");
+	assert_use(kernel, TWIN, USRPCI_USE_OPEN, "pid 812 (a??[2Jreboot) has /dev/uio0 open");
+	assert_string_equal(found[0].cure, "kill 812 # or end a??[2Jreboot as it is meant to be");
 }
 
 static void an_open_resource_file_is_a_use(void **state)
