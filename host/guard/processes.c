@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reads which files processes have open, see processes.h. Only those are kept that may be a
- * device's: character and block devices, whatever they are called in whose /dev, and the files of
+ * Reads which files processes have open or mapped, see processes.h. Only those are kept that may be
+ * a device's: character and block devices, whatever they are called in whose /dev, and the files of
  * registers in sysfs and /proc/bus/pci, which are known by their paths (proc_pid_fd(5)).
  */
 
@@ -56,23 +56,30 @@ static bool is_register(const char *path)
 }
 
 /* A server of files that is gone is not waited for. A host made of files has paths alone. */
-static int look_at_file(const struct search *search, const char *fd)
+static int judge_file(const struct search *search, int directory, const char *name,
+		      const char *path)
 {
 	struct statx status = {0};
+
+	if (search->live && statx(directory, name, AT_STATX_DONT_SYNC, STATX_TYPE, &status)) {
+		search->files->hidden |= errno == EPERM;
+		return 0;
+	}
+	if (S_ISCHR(status.stx_mode) || S_ISBLK(status.stx_mode))
+		return keep(search, path, &status);
+	status.stx_mode = 0;
+	return !search->live || is_register(path) ? keep(search, path, &status) : 0;
+}
+
+static int look_at_file(const struct search *search, const char *fd)
+{
 	char path[PATH_SIZE];
 	ssize_t length = readlinkat(search->fds, fd, path, sizeof(path) - 1);
 
 	if (length < 0)
 		note_unread(search->host->ctx, "/proc", -errno);
 	path[length < 0 ? 0 : length] = '\0';
-	if (path[0] != '/')
-		return 0;
-	if (search->live && statx(search->fds, fd, AT_STATX_DONT_SYNC, STATX_TYPE, &status))
-		return 0;
-	if (S_ISCHR(status.stx_mode) || S_ISBLK(status.stx_mode))
-		return keep(search, path, &status);
-	status.stx_mode = 0;
-	return !search->live || is_register(path) ? keep(search, path, &status) : 0;
+	return path[0] == '/' ? judge_file(search, search->fds, fd, path) : 0;
 }
 
 static int look_at_entries(const struct search *search, const char *entries, ssize_t size)
@@ -106,17 +113,13 @@ static bool is_of_kernel_alone(const struct search *search, const char *pid)
 }
 
 /* readdir(3) would ask the kernel twice as often. */
-static int look_at_process(void *data, const char *pid)
+static int look_at_files(struct search *search, const char *thread)
 {
 	_Alignas(struct dirent64) char entries[4096];
-	struct search *search = data;
 	ssize_t size = 1;
 	int error = 0;
 
-	if (is_of_kernel_alone(search, pid))
-		return 0;
-	search->pid = pid;
-	search->fds = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s/fd", pid);
+	search->fds = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s/fd", thread);
 	if (search->fds < 0) {
 		note_hidden(search, -search->fds);
 		return 0;
@@ -129,6 +132,78 @@ static int look_at_process(void *data, const char *pid)
 	}
 	close(search->fds);
 	return error;
+}
+
+/* "7f0000000000-7f0000001000 rw-s 0 00:17 1234   /sys/...": device files are mapped shared. */
+static int look_at_mapping(const struct search *search, char *line)
+{
+	unsigned long start, end;
+	char name[64], shared;
+	int path = 0;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (sscanf(line, "%lx-%lx %*3c%c %*s %*s %*s %n", &start, &end, &shared, &path) != 3 ||
+	    shared != 's' || line[path] != '/')
+		return 0;
+	snprintf(name, sizeof(name), "/proc/%s/map_files/%lx-%lx", search->pid, start, end);
+	return judge_file(search, AT_FDCWD, name, line + path);
+}
+
+/*
+ * A mapping outlives the descriptor, which most drivers close at once. False when there is nothing,
+ * as for a thread that has ended while others of its process go on.
+ */
+static bool look_at_mappings(const struct search *search, const char *thread, int *error)
+{
+	int fd = file_open(search->host->ctx, O_RDONLY, "/proc/%s/maps", thread);
+	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+	AUTO_FREE char *line = NULL;
+	bool any = false;
+	size_t size = 0;
+
+	if (!maps)
+		note_hidden(search, fd < 0 ? -fd : errno);
+	while (maps && !*error && getline(&line, &size, maps) > 0) {
+		any = true;
+		*error = look_at_mapping(search, line);
+	}
+	if (maps && ferror(maps))
+		note_hidden(search, errno);
+	if (maps)
+		fclose(maps);
+	else if (fd >= 0)
+		close(fd);
+	return any;
+}
+
+/* A host that is made of files shows neither threads nor mappings. */
+static int look_at_threads(struct search *search)
+{
+	AUTO_FREE char **threads = NULL;
+	bool mapped = false;
+	int error = 0;
+	int count = search->live
+			    ? dir_list(search->host->ctx, &threads, "/proc/%s/task", search->pid)
+			    : 0;
+
+	for (int i = 0; !error && i < count; i++) {
+		if (strcmp(search->pid, threads[i]) != 0 &&
+		    !thread_shares_files(search->pid, threads[i]))
+			error = look_at_files(search, threads[i]);
+		if (!error && !mapped)
+			mapped = look_at_mappings(search, threads[i], &error);
+	}
+	return error;
+}
+
+static int look_at_process(void *data, const char *pid)
+{
+	struct search *search = data;
+
+	if (is_of_kernel_alone(search, pid))
+		return 0;
+	search->pid = pid;
+	return look_at_files(search, pid) ?: look_at_threads(search);
 }
 
 /*

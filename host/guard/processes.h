@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The files of devices that processes have open, as /proc shows them. A host has thousands of
- * processes, so a program that asks about several devices reads them once.
+ * The files of devices that processes have open or mapped, as /proc shows them. A host has
+ * thousands of processes, so a program that asks about several devices reads them once.
  */
 
 #include <stdbool.h>

@@ -101,3 +101,50 @@ guard@a-sound-card-that-plays()
 	refused $sound "pid $! \(sleep\) has /dev/snd/controlC0 open"
 	kill $!
 }
+
+# hold PROGRAM: what PROGRAM holds is held until the process $holder is killed.
+hold()
+{
+	rm -f "$scratch/held"
+	python3 -c "import ctypes, mmap, os, threading, time
+def held():
+    open('$scratch/held', 'w')
+    time.sleep(100)
+$1" &
+	holder=$!
+	wait_for 30 test -e "$scratch/held"
+}
+
+guard@registers-that-are-mapped-by-a-file-that-is-closed()
+{
+	usrpci bind --driver none $sound # the kernel does not let a driver's registers be mapped
+	hold "file = os.open('/sys/bus/pci/devices/$sound/resource0', os.O_RDWR)
+libc = ctypes.CDLL(None)
+libc.mmap(None, 4096, mmap.PROT_READ, mmap.MAP_SHARED, file, 0)
+os.close(file)
+held()"
+	expect_fail 5 "in use: pid $holder \(python3\) has .*$sound/resource0 open" \
+		usrpci bind --driver uio_pci_generic $sound
+	kill $holder
+}
+
+guard@a-file-of-a-thread-that-shares-no-files()
+{
+	hold "def run():
+    ctypes.CDLL(None).unshare(0x400)
+    os.open('/dev/$disk', os.O_RDONLY)
+    held()
+threading.Thread(target=run).start()"
+	refused $nvme "pid $holder \(python3\) has /dev/$disk open"
+	kill $holder
+}
+
+guard@a-process-whose-name-would-be-a-command()
+{
+	hold "open('/proc/self/comm', 'w').write('a' + chr(10) + 'reboot')
+file = os.open('/dev/$disk', os.O_RDONLY)
+held()"
+	refused $nvme "pid $holder \(a\?reboot\) has /dev/$disk open"
+	expect_fail 3 "cure: kill $holder # or end a\?reboot as" usrpci check $nvme
+	kill $holder
+}
