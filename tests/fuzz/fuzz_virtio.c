@@ -37,6 +37,7 @@ static struct hostile {
 	uint16_t queue;
 	uint8_t status;
 	bool hostile;                           /* registers lie too */
+	bool misplaced;                         /* a capability may say that they are elsewhere */
 	struct usrpci_nic_frame held[HELD_MAX]; /* by the program */
 	unsigned int held_count;
 	bool unplugged;
@@ -168,7 +169,8 @@ static void write_queue(size_t offset, uint64_t value)
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
 		queue->enable = 1;
-		check_queue(queue);
+		if (!device.misplaced)
+			check_queue(queue);
 		break;
 	}
 }
@@ -362,7 +364,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	device.ctx = fuzz_ctx();
 	HOLDS(fake_open(device.ctx, &model, &device.dev) == 0);
 	add_caps(fake_config(device.dev));
-	if (damage & 0x80) /* a byte of a capability */
+	device.misplaced = damage & 0x80;
+	if (device.misplaced) /* a byte of a capability */
 		fake_config(device.dev)[0x40 + (damage & 0x7f)] = (uint8_t)take(&device.input, 1);
 	run(device.dev);
 	usrpci_dma_stats(device.ctx, &stats);
