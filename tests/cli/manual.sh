@@ -6,6 +6,10 @@
 . "$(dirname "$0")/../build/tap.sh"
 
 usrpci=$USRPCI_BUILD/cli/usrpci
+# Where shells find it, and nothing else with such a name.
+path=$scratch/bin:$PATH
+mkdir "$scratch/bin"
+ln -s "$usrpci" "$scratch/bin/usrpci"
 
 commands=$("$usrpci" --help | sed -n '/^Commands/,/^$/s/^  \([a-z]*\) .*/\1/p')
 "$usrpci" --help | grep -oE -- '--[a-z-]+' | sort -u >"$scratch/common"
@@ -120,7 +124,7 @@ in_bash()
 	COMPREPLY=()
 	# shellcheck source=contrib/completion/usrpci
 	. "$USRPCI_SOURCE/contrib/completion/usrpci"
-	PATH=$(dirname "$usrpci"):$PATH _usrpci
+	PATH=$path _usrpci
 	[ "${COMPREPLY[*]}" = "$2" ] || echo "$1: \"${COMPREPLY[*]}\", not \"$2\""
 }
 
@@ -131,7 +135,7 @@ in_zsh()
 	rm -f "$scratch/line"
 	cat >"$scratch/.zshrc" <<-EOF
 		fpath=($USRPCI_SOURCE/contrib/completion \$fpath)
-		path=($(dirname "$usrpci") \$path)
+		path=($scratch/bin \$path)
 		autoload -Uz compinit
 		compinit -u -D
 		tell() { print -r -- "\$BUFFER" >$scratch/part; mv $scratch/part $scratch/line; BUFFER=; }
@@ -155,7 +159,7 @@ in_zsh()
 in_fish()
 {
 	local found
-	found=$(PATH=$(dirname "$usrpci"):$PATH HOME=$scratch fish -c "
+	found=$(PATH=$path HOME=$scratch fish -c "
 		source '$USRPCI_SOURCE/contrib/completion/usrpci.fish'
 		complete -C '$1'" | cut -f 1 | paste -sd ' ')
 	[ "$found" = "$2" ] || echo "$1: \"$found\", not \"$2\""
