@@ -69,7 +69,7 @@ static unsigned int pair_receive_batch(uint64_t *instructions)
 
 static void pair_drain(void)
 {
-	uint64_t ignored;
+	uint64_t ignored = 0;
 
 	do
 		usleep(PAIR_NAP_US);
@@ -103,7 +103,7 @@ static void pair_rate(void)
 {
 	double start = nanoseconds(), end;
 	unsigned int frames = 0;
-	uint64_t ignored;
+	uint64_t ignored = 0;
 
 	do {
 		for (unsigned int i = 0; i < 64; i++) {
