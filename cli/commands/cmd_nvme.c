@@ -260,7 +260,8 @@ static int check_unused(struct cmd_nvme *nvme)
 		return STATUS_FAILED;
 	count = usrpci_host_uses(nvme->cli->host, &info->addr, &uses);
 	for (int i = 0; i < count && !status; i++)
-		if (uses[i].kind != USRPCI_USE_OPEN) /* this program has it open */
+		/* This program has it open, or it is lent to it. */
+		if (uses[i].kind != USRPCI_USE_OPEN && uses[i].kind != USRPCI_USE_LENT)
 			status = failed(nvme->name, uses[i].cure, "it is in use: %s", uses[i].text);
 	usrpci_host_uses_free(uses);
 	return count < 0 ? STATUS_FAILED : status;

@@ -32,6 +32,7 @@ static const struct {
 	[USRPCI_USE_EXPORT] = {"end the export of ", "", true},
 	[USRPCI_USE_GUEST] = {"take it from the virtual machine: ", "", true},
 	[USRPCI_USE_MEMORY] = {"choose another device: the system's memory is on ", "", true},
+	[USRPCI_USE_LENT] = {"end ", "; usrpci ps lists it", false},
 	[USRPCI_USE_UNKNOWN] = {"run as root on the host itself", "", true},
 };
 

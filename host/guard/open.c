@@ -21,6 +21,7 @@
 #include "file.h"
 #include "guard/guard.h"
 #include "guard/processes.h"
+#include "lend/lend.h"
 
 /* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCu
@@ -255,11 +256,43 @@ static int judge_files(struct guard *guard, const struct open_files *files)
 	return error;
 }
 
+static int add_loan(struct guard *guard, const struct usrpci_lent *lent)
+{
+	char object[64];
+
+	snprintf(object, sizeof(object), "pid %d (%.40s)", lent->program, lent->command);
+	if (!lent->abandoned)
+		return use_add(guard, NULL, USRPCI_USE_LENT, object, "it is lent to %s (broker %d)",
+			       lent->command, lent->broker);
+	return use_add(guard, NULL, USRPCI_USE_LENT, object,
+		       "a killed broker had it, and it is not cleaned up yet")
+		       ?: use_cure(guard, "usrpci restore --all");
+}
+
+/*
+ * The broker of a loan has the device open, and perhaps the program; ending the broker would strand
+ * the device. Returns whether it is lent, or a negative errno.
+ */
+static int guard_loan(struct guard *guard)
+{
+	struct usrpci_lent lent;
+	int found = guard->host->lends ? 0 : lend_note_find(guard->host, &guard->info->addr, &lent);
+
+	if (found < 0)
+		return use_unknown(guard, found, "remove its note in /run/usrpci/lent",
+				   "it cannot be found out whether it is lent")
+			       ?: 1;
+	return found ? add_loan(guard, &lent) ?: 1 : 0;
+}
+
 int guard_open_files(struct guard *guard)
 {
 	struct open_files own = {0}, *files = guard->host->open_files ?: &own;
-	int error = add_files(guard);
+	int error = guard_loan(guard);
 
+	if (error)
+		return error < 0 ? error : 0;
+	error = add_files(guard);
 	if (!error && !files->read)
 		error = open_files_read(guard->host, files);
 	if (!error)

@@ -222,6 +222,12 @@ int lend_broker_register(struct lend *lend);
 void lend_broker_leave(struct lend *lend);
 /* Returns whether a program with lent devices runs, or ran, as this user. */
 bool lend_note_has_user(struct usrpci_host *host, uid_t uid);
+/*
+ * Finds out to whom a device is lent. Returns 1; 0 when it is not lent, or in a dry run when the
+ * broker was killed; or a negative errno, -EBADMSG, logged, when its note is damaged.
+ */
+int lend_note_find(struct usrpci_host *host, const struct usrpci_addr *addr,
+		   struct usrpci_lent *lent);
 /* -EBUSY when another broker has the device, -EBADMSG when its note is damaged; logged. */
 int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr);
 /*

@@ -288,36 +288,6 @@ void lend_broker_leave(struct lend *lend)
 	close(lend->registered);
 }
 
-int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
-{
-	char device[USRPCI_ADDR_STRLEN];
-	struct note note;
-	int error;
-
-	usrpci_addr_format(addr, device);
-	if (!file_exists(host->ctx, STATE_DIR "/" NOTES "/%s", device))
-		return 0;
-	error = read_note(host, device, &note);
-	if (error)
-		return error;
-	if (is_abandoned(host, &note) && host->options.dry_run)
-		return 0;
-	if (is_abandoned(host, &note))
-		return refuse(host->ctx, -EBUSY, device, "usrpci restore --all tries again",
-			      "a killed broker had it, and it is not cleaned up yet");
-	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
-		      "it is lent to %s (broker %d)", note.command, note.broker);
-}
-
-int lend_check(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count)
-{
-	int error = 0;
-
-	for (size_t i = 0; !error && !host->lends && i < count; i++)
-		error = lend_note_check(host, &addrs[i]);
-	return error;
-}
-
 /* Memory that vfio pins counts as locked memory of the program. */
 static uint64_t locked_memory(struct usrpci_host *host, int pid)
 {
@@ -346,6 +316,48 @@ static void describe(struct usrpci_host *host, const struct note *note, struct u
 	memcpy(lent->command, note->command, sizeof(lent->command));
 	lent->dma_bytes = note->vfio ? locked_memory(host, note->program)
 				     : lend_memory_used(host, note->memory);
+}
+
+int lend_note_find(struct usrpci_host *host, const struct usrpci_addr *addr,
+		   struct usrpci_lent *lent)
+{
+	char device[USRPCI_ADDR_STRLEN];
+	struct note note;
+	int error;
+
+	usrpci_addr_format(addr, device);
+	if (!file_exists(host->ctx, STATE_DIR "/" NOTES "/%s", device))
+		return 0;
+	error = read_note(host, device, &note);
+	if (error)
+		return error;
+	describe(host, &note, lent);
+	return !lent->abandoned || !host->options.dry_run;
+}
+
+int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char device[USRPCI_ADDR_STRLEN];
+	struct usrpci_lent lent;
+	int found = lend_note_find(host, addr, &lent);
+
+	if (found <= 0)
+		return found;
+	usrpci_addr_format(addr, device);
+	if (lent.abandoned)
+		return refuse(host->ctx, -EBUSY, device, "usrpci restore --all tries again",
+			      "a killed broker had it, and it is not cleaned up yet");
+	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
+		      "it is lent to %s (broker %d)", lent.command, lent.broker);
+}
+
+int lend_check(struct usrpci_host *host, const struct usrpci_addr *addrs, size_t count)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && !host->lends && i < count; i++)
+		error = lend_note_check(host, &addrs[i]);
+	return error;
 }
 
 int usrpci_host_lent(struct usrpci_host *host, struct usrpci_lent **list)

@@ -90,6 +90,7 @@ enum usrpci_use_kind {
 	USRPCI_USE_EXPORT,    /**< the kernel exports a disk: loop device, nvmet, SCSI target */
 	USRPCI_USE_GUEST,     /**< kept for, or used by, virtual machines: pciback, mediated */
 	USRPCI_USE_MEMORY,    /**< the system uses its memory */
+	USRPCI_USE_LENT,      /**< it is lent to a program, as usrpci_host_lent() lists it */
 	USRPCI_USE_UNKNOWN,   /**< its use cannot be found out in part: it may be in use */
 };
 

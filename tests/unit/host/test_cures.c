@@ -7,9 +7,11 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -619,6 +621,38 @@ static void hide_network(struct kernel *kernel)
 	kernel->item_count = -EPERM;
 }
 
+#define LENT   "/run/usrpci/lent/" CARD
+#define BROKER "/run/usrpci/brokers/" CARD
+
+static int broker = -1;
+
+/* The broker has the device open, and nothing says so but the loan. */
+static void lend_device(struct kernel *kernel)
+{
+	char path[PATH_SIZE];
+
+	add_card(kernel, "uio_pci_generic");
+	fixture_mkdir(kernel->fixture, CARD_FILE("uio/uio0"));
+	text(kernel, "/proc/77/comm", "usrpci\n");
+	fixture_link(kernel->fixture, "/proc/77/fd/3", "/dev/uio0");
+	text(kernel, LENT,
+	     "usrpci-lent 5\nfirst " CARD "\nbroker 77 1\nprogram 78\nuser 70000\nsince 1\n"
+	     "identity 0\nvfio 0\nkeep 0\nours 0\npages 0 -1\ninterrupts 0\nbefore -\n"
+	     "memory -\nconfig -\ncommand sleep\n");
+	text(kernel, BROKER, "");
+	assert_int_equal(path_format(kernel->ctx, path, BROKER), 0);
+	broker = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(broker, LOCK_EX | LOCK_NB), 0);
+}
+
+static void end_loan(struct kernel *kernel)
+{
+	close(broker);
+	gone(kernel, LENT);
+	gone(kernel, BROKER);
+	gone(kernel, "/proc/77");
+}
+
 #define USE(kind, text, cure, ...)                   \
 	{                                            \
 		"use", text, cure, __VA_ARGS__, kind \
@@ -662,6 +696,8 @@ static const struct row uses[] = {
 	USE(USRPCI_USE_MEMORY, "memory of dax0.0 is used as system memory",
 	    "daxctl reconfigure-device --mode=devdax --force dax0.0", lend_memory,
 	    take_memory_back),
+	USE(USRPCI_USE_LENT, "it is lent to sleep (broker 77)",
+	    "end pid 78 (sleep); usrpci ps lists it", lend_device, end_loan),
 	USE(USRPCI_USE_UNKNOWN, "the configuration of the network cannot be read",
 	    "run as root on the host itself", hide_network, leave_network),
 };
@@ -786,6 +822,22 @@ static void the_cure_of_each_use_ends_it(void **state)
 	try_rows(uses, ARRAY_SIZE(uses));
 }
 
+static void a_device_that_is_lent_is_not_ready(void **state)
+{
+	struct kernel *kernel = *state;
+	const struct usrpci_finding *finding;
+
+	become_root(kernel);
+	lend_device(kernel);
+	finding = find(kernel, &(struct row){.topic = "use", .text = "it is lent to sleep"});
+	assert_non_null(finding);
+	assert_int_equal(finding->state, USRPCI_CHECK_MISSING);
+	assert_null(find(kernel, &(struct row){.topic = "use", .text = "pid 77"}));
+	end_loan(kernel);
+	free(found);
+	found = NULL;
+}
+
 static void each_kind_of_use_has_a_row(void **state)
 {
 	(void)state;
@@ -806,6 +858,8 @@ int main(void)
 		cmocka_unit_test(the_cure_of_each_finding_mends_it),
 		cmocka_unit_test(the_cure_of_each_use_ends_it),
 		cmocka_unit_test(each_kind_of_use_has_a_row),
+		cmocka_unit_test_setup_teardown(a_device_that_is_lent_is_not_ready, kernel_setup,
+						kernel_teardown),
 	};
 
 	return cmocka_run_group_tests_name("cures", tests, NULL, NULL);
