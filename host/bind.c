@@ -61,7 +61,8 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 		host, target,
 		usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_VFIO ? &plan->targets : NULL,
 		force);
-	return error ?: in_use;
+	/* Whoever waits until it is free must learn that it is in use, whatever else is wrong. */
+	return in_use == -EBUSY ? in_use : error ?: in_use;
 }
 
 static bool gives_node(const struct plan *plan)

@@ -127,17 +127,35 @@ static int device_exists(struct usrpci_host *host, const struct usrpci_addr *add
 		      "it cannot be found out whether it is there");
 }
 
+/* What had it before a driver for userspace took it, nobody knows then. */
+static int not_recorded(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char name[USRPCI_ADDR_STRLEN], hint[128];
+	struct usrpci_dev_info info;
+
+	usrpci_addr_format(addr, name);
+	if (device_exists(host, addr) == 1 && !usrpci_dev_lookup(host->ctx, addr, &info) &&
+	    driver_is_userspace(info.driver_kind)) {
+		snprintf(hint, sizeof(hint),
+			 "usrpci bind %s --driver DRIVER # lspci -k -s %s names the kernel's", name,
+			 name);
+		return refuse(host->ctx, -ENOENT, name, hint,
+			      "it was not restored: %s has it, and there is no record of what had "
+			      "it before",
+			      info.driver);
+	}
+	log_info(host->ctx, name, "usrpci never touched it: there is nothing to restore");
+	return -ENOENT;
+}
+
 static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, bool stopped)
 {
 	struct journal_record record;
 	struct target target;
 	int error = journal_read(host, addr, &record), exists;
 
-	if (error == -ENOENT)
-		log_info(host->ctx, usrpci_addr_format(addr, target.name),
-			 "usrpci never touched it: there is nothing to restore");
 	if (error)
-		return error;
+		return error == -ENOENT ? not_recorded(host, addr) : error;
 	exists = device_exists(host, addr);
 	if (exists < 0)
 		return exists;

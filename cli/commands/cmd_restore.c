@@ -39,7 +39,7 @@ static bool is_recorded(struct cli *cli, const struct usrpci_addr *addr)
 static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
 {
 	struct usrpci_dev_info was;
-	bool exists = device_state(cli, addr, &was);
+	bool exists = device_state(cli, addr, &was), recorded = is_recorded(cli, addr);
 	int error;
 
 	wait_begin(cli);
@@ -48,7 +48,7 @@ static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves
 	while (wait_and_try_again(cli, error));
 	if (error == -ENODEV)
 		return STATUS_DONE; /* the device is gone for good, as was reported */
-	if (error == -ENOENT && !is_recorded(cli, addr))
+	if (error == -ENOENT && recorded && !is_recorded(cli, addr))
 		error = 0; /* another program has given it back meanwhile */
 	if (error)
 		return status_of_change(error);
@@ -79,7 +79,10 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	return status;
 }
 
-/* A device that usrpci does not hold needs no change. The recovery may just have given it back. */
+/*
+ * A device that usrpci does not hold needs no change, unless a driver for userspace has it: then it
+ * is lent, or its record was lost. The recovery may just have given it back.
+ */
 static int leave(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
 {
 	char name[USRPCI_ADDR_STRLEN];
@@ -90,6 +93,8 @@ static int leave(struct cli *cli, const struct usrpci_addr *addr, struct moves *
 	usrpci_addr_format(addr, name);
 	if (!device_state(cli, addr, &info))
 		return failed(name, NULL, "there is no such device, and no record of one");
+	if (info.driver_kind != USRPCI_DRIVER_NONE && info.driver_kind != USRPCI_DRIVER_KERNEL)
+		return restore(cli, addr, moves);
 	note(cli, name, "usrpci never touched it: there is nothing to restore");
 	return moves_add(moves, &info);
 }

@@ -168,13 +168,13 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
  * that it had. Addresses and routes are not brought back. If something has not come back after
  * 15 s, the message names it (-EUCLEAN), and the next call does not wait for it again.
  *
- * Errors: -ENOENT (usrpci never touched it, or its driver's module is not there any more); -ENODEV
- * (it is gone, or another device is in its place, or it was plugged in anew; its record is
- * dropped); -EBUSY (in use now, the uses are logged; or another tool holds the lock); -EPERM,
- * -EACCES or -EROFS; -EBADMSG (the record is damaged); -EIO (the driver did not take it back, or
- * let go of it again); -EUCLEAN (see above; or the kernel has not answered for 15 s: a process of
- * its own waits, and until it has ended the device is refused with -EBUSY). The record is kept
- * unless it says otherwise.
+ * Errors: -ENOENT (usrpci never touched it, which is logged as a failure if a driver for userspace
+ * has it; or its driver's module is not there any more); -ENODEV (it is gone, or another device is
+ * in its place, or it was plugged in anew; its record is dropped); -EBUSY (in use now, the uses are
+ * logged; or another tool holds the lock); -EPERM, -EACCES or -EROFS; -EBADMSG (the record is
+ * damaged); -EIO (the driver did not take it back, or let go of it again); -EUCLEAN (see above; or
+ * the kernel has not answered for 15 s: a process of its own waits, and until it has ended the
+ * device is refused with -EBUSY). The record is kept unless it says otherwise.
  */
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr);
 

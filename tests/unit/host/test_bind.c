@@ -228,6 +228,16 @@ static void restore_gives_back_to_the_driver_that_was_recorded(void **state)
 	assert_logged(kernel->fixture, "never touched");
 }
 
+static void a_device_of_userspace_without_a_record_is_not_restored(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, TWIN, "uio_pci_generic", 1, NULL);
+	assert_int_equal(restore(kernel, TWIN), -ENOENT);
+	assert_logged(kernel->fixture, "it was not restored: uio_pci_generic has it");
+	assert_driver(kernel, TWIN, "uio_pci_generic");
+}
+
 static unsigned char command_high(struct kernel *kernel)
 {
 	unsigned char byte = 0xff;
@@ -620,7 +630,7 @@ static void a_device_on_the_list_of_vfio_is_told_so(void **state)
 	assert_driver(kernel, VF, "e1000");
 }
 
-/* Whoever reads how to take it by force must read what that breaks. */
+/* Whoever reads how to take it by force must read what that breaks; its status says that too. */
 static void a_device_that_does_not_suit_is_told_its_uses_too(void **state)
 {
 	struct kernel *kernel = *state;
@@ -629,7 +639,7 @@ static void a_device_that_does_not_suit_is_told_its_uses_too(void **state)
 	fixture_text(kernel->fixture, "/proc/812/comm", "fio\n");
 	fixture_link(kernel->fixture, "/proc/812/fd/3", "/dev/nvme0");
 	fixture_text(kernel->fixture, PCI_DEVICES "/" VF "/nvme/nvme0/dev", "240:0\n");
-	assert_int_equal(bind_to(kernel, VF, NULL), -EOPNOTSUPP);
+	assert_int_equal(bind_to(kernel, VF, NULL), -EBUSY);
 	assert_logged(kernel->fixture, "it has no interrupt pin");
 	assert_logged(kernel->fixture, "pid 812 (fio) has /dev/nvme0 open");
 }
@@ -1172,6 +1182,7 @@ int main(void)
 		TEST(bind_twice_changes_nothing),
 		TEST(a_dry_run_shows_the_same_and_changes_nothing),
 		TEST(restore_gives_back_to_the_driver_that_was_recorded),
+		TEST(a_device_of_userspace_without_a_record_is_not_restored),
 		TEST(a_dry_run_of_restore_shows_the_same_and_writes_no_register),
 		TEST(restore_brings_back_no_driver),
 		TEST(restore_brings_back_an_override),
