@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guard's network part: the interfaces of a device, and those above them (bridges, bonds,
- * teams, VLANs, macvlans), with an address, a route, or others who take frames. That covers root
- * file systems over NFS or iSCSI, which reach their server by an address.
+ * teams, VLANs, macvlans, tunnels), with an address, a route, or others who take frames. That
+ * covers root file systems over NFS or iSCSI, which reach their server by an address.
  */
 
 #include <errno.h>
@@ -95,10 +95,29 @@ static int add_frames(struct guard *guard, const struct leaf *leaf, const struct
 	if (!error && !strcmp(item->text, "a packet socket"))
 		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s",
 				item->interface);
+	if (!error && !strcmp(item->text, "a socket that is bound to it"))
+		return use_cure(guard, "end the program that \"ss -tuwanp\" shows with %%%s",
+				item->interface);
 	return error;
 }
 
-static int add_item(struct guard *guard, const struct leaf *leaf, const struct net_item *item)
+/* Most kinds of interfaces are in sysfs as well, above this one, and are found there. */
+static int add_tunnel(struct guard *guard, const struct leaf *leaf, const struct net_item *item,
+		      const struct net_table *table, unsigned int depth)
+{
+	int error;
+
+	if (file_exists(guard->host->ctx, "/sys/class/net/%s/upper_%s", item->interface,
+			item->text))
+		return 0;
+	error = add_upper(guard, leaf, item->interface, item->text);
+	return error || depth >= DEPTH_MAX
+		       ? error
+		       : guard_interface(guard, leaf, item->text, table, depth + 1);
+}
+
+static int add_item(struct guard *guard, const struct leaf *leaf, const struct net_item *item,
+		    const struct net_table *table, unsigned int depth)
 {
 	const char *name = item->interface;
 
@@ -111,6 +130,8 @@ static int add_item(struct guard *guard, const struct leaf *leaf, const struct n
 			       name, item->text);
 	case NET_FRAMES:
 		return add_frames(guard, leaf, item);
+	case NET_UPPER:
+		return add_tunnel(guard, leaf, item, table, depth);
 	case NET_LINK:
 		break;
 	}
@@ -124,7 +145,7 @@ static int guard_interface(struct guard *guard, const struct leaf *leaf, const c
 
 	for (int i = 0; !error && i < table->count; i++)
 		if (!strcmp(table->items[i].interface, interface))
-			error = add_item(guard, leaf, &table->items[i]);
+			error = add_item(guard, leaf, &table->items[i], table, depth);
 	return error ?: guard_uppers(guard, leaf, interface, table, depth);
 }
 

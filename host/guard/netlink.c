@@ -7,6 +7,8 @@
  * An interface on top of ours (macvlan, ipvlan, VLAN) that was moved to another network namespace
  * leaves no trace in this one. It is found from there: it knows by what index and in which
  * namespace the interface below it is.
+ *
+ * Sockets that are bound to an interface, as those of DHCP, are known to sock_diag(7) alone.
  */
 
 #include <arpa/inet.h>
@@ -16,8 +18,11 @@
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
+#include <linux/inet_diag.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -26,6 +31,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "guard/netlink.h"
 #include "host.h"
 #include "unread.h"
@@ -155,6 +161,20 @@ static bool has_program(const struct nlattr *xdp)
 	       mnl_attr_get_u8(found.of[IFLA_XDP_ATTACHED]) != XDP_ATTACHED_NONE;
 }
 
+/*
+ * Adds the interface that a tunnel sends through, which sysfs does not name. Its number is one of
+ * another network namespace where IFLA_LINK_NETNSID says so.
+ */
+static int add_lower(struct net_list *list, const struct attributes *found, const char *upper)
+{
+	char interface[IF_NAMESIZE];
+
+	if (found->of[IFLA_LINK_NETNSID] ||
+	    !if_indextoname(number_of(found->of[IFLA_LINK]), interface))
+		return 0;
+	return net_add(list, interface, NET_UPPER, "%s", upper);
+}
+
 /* "2 52:54:00:12:34:56", as the files ifindex and address in sysfs say. */
 static int parse_link(const struct nlmsghdr *header, void *list)
 {
@@ -162,6 +182,7 @@ static int parse_link(const struct nlmsghdr *header, void *list)
 	struct attributes found = {0};
 	const struct nlattr *address;
 	const uint8_t *bytes;
+	const char *name;
 	char text[64], *at = text;
 	int error;
 
@@ -173,10 +194,10 @@ static int parse_link(const struct nlmsghdr *header, void *list)
 		at += sprintf(at, "%s%02x", i ? ":" : "", bytes[i]);
 	if (!found.of[IFLA_IFNAME] || mnl_attr_validate(found.of[IFLA_IFNAME], MNL_TYPE_NUL_STRING))
 		return MNL_CB_OK;
-	error = net_add(list, mnl_attr_get_str(found.of[IFLA_IFNAME]), NET_LINK, "%s", text);
+	name = mnl_attr_get_str(found.of[IFLA_IFNAME]);
+	error = net_add(list, name, NET_LINK, "%s", text) ?: add_lower(list, &found, name);
 	if (!error && has_program(found.of[IFLA_XDP]))
-		error = net_add(list, mnl_attr_get_str(found.of[IFLA_IFNAME]), NET_FRAMES,
-				"an XDP program");
+		error = net_add(list, name, NET_FRAMES, "an XDP program");
 	return result_of(error);
 }
 
@@ -198,10 +219,10 @@ static int parse_queue(const struct nlmsghdr *header, void *list)
 	return result_of(net_add(list, interface, NET_FRAMES, "filters of tc (%s)", kind));
 }
 
-struct mnl_socket *netlink_open(void)
+static struct mnl_socket *open_bus(int bus)
 {
 	const struct timeval deadline = {.tv_sec = ANSWER_SECONDS};
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
 
 	if (!socket)
 		return NULL;
@@ -211,6 +232,11 @@ struct mnl_socket *netlink_open(void)
 		return socket;
 	mnl_socket_close(socket);
 	return NULL;
+}
+
+struct mnl_socket *netlink_open(void)
+{
+	return open_bus(NETLINK_ROUTE);
 }
 
 /* libmnl counts in int, and would go on before a message whose length is negative then. */
@@ -308,6 +334,53 @@ int netlink_read(struct net_list *list)
 	return error;
 }
 
+/* Sockets. */
+
+/* What stays of a connection that is closed is nobody's. */
+static int parse_socket(const struct nlmsghdr *header, void *list)
+{
+	const struct inet_diag_msg *message = mnl_nlmsg_get_payload(header);
+	char interface[IF_NAMESIZE];
+
+	if (mnl_nlmsg_get_payload_len(header) < sizeof(*message) ||
+	    message->idiag_state == TCP_TIME_WAIT ||
+	    !if_indextoname(message->id.idiag_if, interface))
+		return MNL_CB_OK;
+	return result_of(net_add(list, interface, NET_FRAMES, "a socket that is bound to it"));
+}
+
+/* A kernel without a part of sock_diag does not show the sockets of that protocol. */
+static int dump_sockets(struct mnl_socket *socket, uint8_t family, uint8_t protocol,
+			struct net_list *list)
+{
+	char buffer[256];
+	struct nlmsghdr *request = new_request(buffer, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP,
+					       sizeof(struct inet_diag_req_v2));
+	struct inet_diag_req_v2 *wanted = mnl_nlmsg_get_payload(request);
+	int error;
+
+	wanted->sdiag_family = family;
+	wanted->sdiag_protocol = protocol;
+	wanted->idiag_states = ~0U;
+	error = ask(socket, request, parse_socket, list);
+	return error == -ENOENT || error == -EOPNOTSUPP ? 0 : error;
+}
+
+int netlink_read_sockets(struct net_list *list)
+{
+	static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_RAW};
+	struct mnl_socket *socket = open_bus(NETLINK_SOCK_DIAG);
+	int error = 0;
+
+	if (!socket)
+		return errno == EPROTONOSUPPORT ? 0 : -errno;
+	for (size_t i = 0; !error && i < ARRAY_SIZE(protocols); i++)
+		error = dump_sockets(socket, AF_INET, protocols[i], list)
+				?: dump_sockets(socket, AF_INET6, protocols[i], list);
+	mnl_socket_close(socket);
+	return error;
+}
+
 /* Other network namespaces. */
 
 struct elsewhere {
@@ -318,7 +391,7 @@ struct elsewhere {
 	int error;
 };
 
-static int parse_id(const struct nlmsghdr *header, void *data)
+static int parse_own_id(const struct nlmsghdr *header, void *data)
 {
 	struct elsewhere *elsewhere = data;
 	struct attributes found = {0};
@@ -355,7 +428,7 @@ static int read_elsewhere(struct elsewhere *elsewhere, struct mnl_socket *socket
 
 	elsewhere->own_id = -1;
 	mnl_attr_put_u32(request, NETNSA_FD, (uint32_t)elsewhere->own);
-	error = ask(socket, request, parse_id, elsewhere);
+	error = ask(socket, request, parse_own_id, elsewhere);
 	if (error || elsewhere->own_id < 0)
 		return error;
 	return dump_links(socket, parse_upper, elsewhere);

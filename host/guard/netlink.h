@@ -15,6 +15,7 @@ enum net_kind {
 	NET_ADDRESS, /* text: "10.0.2.15/24" */
 	NET_ROUTE,   /* text: where it leads, "default", "10.1.0.0/16" */
 	NET_FRAMES,  /* text: who takes frames, "a packet socket" */
+	NET_UPPER,   /* text: an interface that sends through this one, "gre1" */
 	NET_LINK,    /* the interface is of this network namespace; text: index and address */
 };
 
@@ -54,6 +55,7 @@ struct mnl_socket;
  */
 struct mnl_socket *netlink_open(void);
 
-/* The parts of it: from rtnetlink(7), and from proc_net(5). */
+/* The parts of it: from rtnetlink(7), and from sock_diag(7). */
 int netlink_read(struct net_list *list);
+int netlink_read_sockets(struct net_list *list);
 int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list);

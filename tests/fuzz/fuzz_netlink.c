@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The kernel's answers about addresses and routes, as a stranger would give them: messages of any
- * type whose attributes have any length. What comes of them are names and texts that end.
+ * The kernel's answers about addresses, routes and sockets, as a stranger would give them: messages
+ * of any type whose attributes have any length. What comes of them are names and texts that end.
  */
 
 #include <errno.h>
@@ -153,6 +153,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 	input = (struct input){bytes, size};
 	error = netlink_read(&list);
+	HOLDS(error <= 0);
+	error = netlink_read_sockets(&list);
 	HOLDS(error <= 0);
 	for (size_t i = 0; i < list.count; i++) {
 		HOLDS(memchr(list.items[i].interface, '\0', sizeof(list.items[i].interface)));

@@ -31,7 +31,7 @@ teardown()
 {
 	local name
 	[ ! -e /run/usrpci/journal ] || usrpci -q restore --all
-	for name in vlan7 macvlan7 br7 bond7; do
+	for name in vlan7 macvlan7 br7 bond7 gre7; do
 		[ ! -e /sys/class/net/$name ] || ip link delete $name
 	done
 	[ ! -e /run/netns/usrpci ] || ip netns delete usrpci
@@ -174,6 +174,43 @@ time.sleep(100)" &
 	wait_for 20 test -s "$scratch/listens"
 	refused $nic e1000 "$eth carries frames of a packet socket"
 	kill $!
+}
+
+# As a client of DHCP has it, without an address.
+guard@a-nic-that-a-socket-is-bound-to()
+{
+	local type
+	echo 0 >"/proc/sys/net/ipv6/conf/$eth/accept_ra"
+	ip link set "$eth" up
+	for type in "AF_INET, socket.SOCK_DGRAM" "AF_INET6, socket.SOCK_STREAM" "AF_INET, socket.SOCK_RAW, 89"; do
+		rm -f "$scratch/listens"
+		python3 -c "
+import socket, time
+bound = socket.socket(socket.$type)
+bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'$eth')
+bound.bind(('', 6868))
+if bound.type == socket.SOCK_STREAM: bound.listen()
+open('$scratch/listens', 'w').write('yes')
+time.sleep(100)" &
+		wait_for 20 test -s "$scratch/listens"
+		refused $nic e1000 "$eth carries frames of a socket that is bound to it"
+		ss -tuwanp | grep "%$eth" | grep "pid=$!,"
+		kill $!
+		wait $! || true
+	done
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
+}
+
+# sysfs does not show it above the interface.
+guard@a-nic-that-a-tunnel-sends-through()
+{
+	ip link add gre7 type gretap remote 192.0.2.77 dev "$eth" || skip "the kernel has no GRE"
+	refused $nic e1000 "$eth is part of gre7"
+	ip address add 198.51.100.1/24 dev gre7
+	refused $nic e1000 "gre7 carries 198.51.100.1/24"
+	expect_fail 3 "ip link delete gre7" usrpci check $nic
+	ip link delete gre7
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
 }
 
 # attach_xdp INTERFACE: a program that lets all frames pass, by bpf(2) and rtnetlink(7).

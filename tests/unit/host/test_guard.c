@@ -744,6 +744,38 @@ static void frames_without_an_address_are_a_use(void **state)
 	assert_string_equal(found[0].cure, "ip link set dev eth0 xdp off");
 }
 
+static void a_socket_that_is_bound_to_an_interface_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"eth0", NET_FRAMES, "a socket that is bound to it"}};
+
+	set_net(kernel, items, 1);
+	assert_use(kernel, NIC, USRPCI_USE_FRAMES,
+		   "eth0 carries frames of a socket that is bound to it");
+	assert_string_equal(found[0].cure, "end the program that \"ss -tuwanp\" shows with %eth0");
+}
+
+/* A VLAN is known to sysfs as well, and is one use. */
+static void a_tunnel_through_an_interface_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"eth0", NET_UPPER, "gre1"},
+				   {"gre1", NET_ADDRESS, "192.0.2.1/24"},
+				   {"gre1", NET_UPPER, "eth0"}};
+
+	set_net(kernel, items, 2);
+	assert_int_equal(count_uses(kernel, NIC), 2);
+	assert_int_equal(found[0].kind, USRPCI_USE_UPPER);
+	assert_string_equal(found[0].text, "eth0 is part of gre1");
+	assert_string_equal(found[0].cure, "ip link delete gre1");
+	assert_string_equal(found[1].text, "gre1 carries 192.0.2.1/24");
+	set_net(kernel, items, 3);
+	assert_in_range(count_uses(kernel, NIC), 2, 64);
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/upper_gre1");
+	set_net(kernel, items, 1);
+	assert_int_equal(count_uses(kernel, NIC), 1);
+}
+
 /* unshare -n leaves the old sysfs: what it shows is not ours, even if we have one of that name. */
 static void an_interface_that_netlink_does_not_know_is_elsewhere(void **state)
 {
@@ -919,6 +951,8 @@ int main(void)
 		TEST(the_frame_buffer_of_the_firmware_is_in_use),
 		TEST(a_virtio_line_that_is_the_console_is_in_use),
 		TEST(frames_without_an_address_are_a_use),
+		TEST(a_socket_that_is_bound_to_an_interface_is_a_use),
+		TEST(a_tunnel_through_an_interface_is_a_use),
 		TEST(an_interface_that_netlink_does_not_know_is_elsewhere),
 		TEST(the_cure_of_an_upper_interface_lets_it_go),
 		TEST(an_isa_bridge_with_a_driver_is_a_stranger_too),
