@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -273,10 +272,7 @@ static int guard_exclusive(struct guard *guard, const struct leaf *disk)
 	if (fd == -EBUSY)
 		return use_add(guard, disk, USRPCI_USE_HOLDER, disk->name,
 			       "%s is held: the kernel refuses to open it exclusively", disk->name)
-			       ?: use_cure(guard,
-					   "end what holds it: grep %u:%u /proc/*/mountinfo, zpool "
-					   "status",
-					   major(disk->number), minor(disk->number));
+			       ?: cure_held(guard);
 	if (is_free)
 		return 0;
 	return use_unknown(guard, fd < 0 ? fd : -ENODEV,

@@ -62,5 +62,11 @@ struct guard_view {
 int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, bool with_notes,
 	       struct guard_view *view);
 
+/*
+ * Replaces the cure of the use that was added last, a disk that the kernel refuses to open
+ * exclusively, by what ends that. Returns 0.
+ */
+int cure_held(struct guard *guard);
+
 /* Whether a path of a disk's file, as the kernel or a program knows it, leads to this disk. */
 bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path);

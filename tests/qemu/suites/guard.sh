@@ -337,8 +337,47 @@ guard@a-disk-that-a-container-has-mounted()
 	wait_for 10 test -s "$scratch/mounted"
 	! grep -q "/dev/$disk" /proc/self/mountinfo
 	refused $nvme nvme "$disk is held"
+	expect_fail 3 "cure: nsenter -t $! -m umount -A /dev/$disk # or end bash" usrpci check $nvme
+	nsenter -t $! -m umount -A "/dev/$disk"
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
 	echo >"$scratch/end"
 	wait
+}
+
+# The partition has the number, and the whole disk is what the kernel refuses to open.
+guard@a-partition-with-files-that-is-unmounted-lazily()
+{
+	add_partition "$disk"
+	wait_for 5 test -b "/dev/${disk}p1"
+	mkfs.ext2 -q "/dev/${disk}p1"
+	mount "/dev/${disk}p1" /mnt
+	echo text >/mnt/file
+	sleep 100 8</mnt/file &
+	umount -l /mnt
+	refused $nvme nvme "$disk is held"
+	expect_fail 3 "cure: kill $! # or end sleep, which has files on ${disk}p1" usrpci check $nvme
+	kill $!
+	wait $! || true
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+	partx -d "/dev/$disk"
+}
+
+# As ZFS, no process is seen with it.
+guard@a-partition-that-nobody-is-seen-to-hold()
+{
+	add_partition "$disk"
+	wait_for 5 test -b "/dev/${disk}p1"
+	mkfs.ext2 -q "/dev/${disk}p1"
+	mount "/dev/${disk}p1" /mnt
+	modprobe loop max_loop=1 || skip "the kernel has no loop devices"
+	dd if=/dev/zero of=/mnt/image bs=1k count=64 status=none
+	wait_for 5 test -b /dev/loop0
+	losetup /dev/loop0 /mnt/image
+	umount -l /mnt
+	expect_fail 3 "cure: .*grep -E \" \($(cat /sys/class/block/$disk/dev)\|$(cat "/sys/class/block/${disk}p1/dev")\) \"" usrpci check $nvme
+	losetup -d /dev/loop0
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+	partx -d "/dev/$disk"
 }
 
 # The test machine's own root comes from there.
