@@ -115,7 +115,7 @@ UNCOVERED static uint64_t read_register(void *data, size_t offset, unsigned int 
 {
 	uint32_t how = device.hostile ? take(&device.input, 1) : 0;
 
-	HOLDS(offset < NOTIFY && offset % width == 0);
+	HOLDS((offset < NOTIFY || device.misplaced) && offset % width == 0);
 	if (how & 0x80)
 		fake_intx(device.dev, how & 1);
 	if (how & 0x40)
