@@ -25,6 +25,7 @@
 #define BATCH   32
 #define STOCK   34 /* buffers that hold 64 KiB and the header */
 #define FULL_MS 1  /* how long it waits when the ring is full */
+#define ROUNDS  64 /* batches after which it looks whether it is asked something */
 
 struct pump {
 	struct usrpci_nic *nic;
@@ -198,7 +199,14 @@ static int answer(int beat)
 	return read(beat, &byte, 1) == 1 && write(beat, &byte, 1) == 1 ? 0 : -EPIPE;
 }
 
-static int wait_for_work(struct pump *pump)
+static int choose_wait(const struct pump *pump, bool more)
+{
+	if (more)
+		return 0;
+	return pump->out_count > 0 ? FULL_MS : -1;
+}
+
+static int wait_for_work(struct pump *pump, bool more)
 {
 	struct pollfd polls[] = {
 		{.fd = usrpci_nic_irq_fd(pump->nic, pump->queue), .events = POLLIN},
@@ -208,7 +216,7 @@ static int wait_for_work(struct pump *pump)
 	};
 	int events = 0;
 
-	if (poll(polls, 4, pump->out_count > 0 ? FULL_MS : -1) < 0)
+	if (poll(polls, 4, choose_wait(pump, more)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (polls[2].revents)
 		return -ECANCELED;
@@ -223,19 +231,25 @@ static int wait_for_work(struct pump *pump)
 	return events < 0 ? events : 0;
 }
 
+/* Moves frames while there are any, which on a busy wire is always. */
+static bool move(struct pump *pump)
+{
+	bool more = true;
+
+	for (unsigned int i = 0; i < ROUNDS && more && !*pump->end; i++) {
+		more = receive(pump);
+		more |= transmit(pump);
+	}
+	return more;
+}
+
 /* The first failure ends all threads. */
 static void *pump_serve(void *data)
 {
 	struct pump *pump = data;
-	bool more;
 
-	while (!pump->error && !*pump->end) {
-		do {
-			more = receive(pump);
-			more |= transmit(pump);
-		} while (more && !*pump->end);
-		pump->error = wait_for_work(pump);
-	}
+	while (!pump->error && !*pump->end)
+		pump->error = wait_for_work(pump, move(pump));
 	eventfd_write(pump->ended, 1);
 	return NULL;
 }
