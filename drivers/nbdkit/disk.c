@@ -77,10 +77,14 @@ static int alloc_lanes(struct disk *disk)
 static int start_virtio(struct disk *disk, const struct disk_options *options)
 {
 	const char *why = NULL;
-	int error = virtio_disk_open(disk->ctx, disk->dev, options, &disk->about, &disk->virtio,
-				     &why);
+	int error;
 
-	return error ? fail(options, why ? why : "its driver cannot use it", error) : 0;
+	if (options->nsid != 1)
+		return fail(options, "a virtio disk has no such namespace", -ENOENT);
+	error = virtio_disk_open(disk->ctx, disk->dev, options, &disk->about, &disk->virtio, &why);
+	if (error == -ENOTSUP)
+		return fail(options, why, error);
+	return error ? fail(options, "its driver cannot use it", error) : 0;
 }
 
 int disk_open(struct disk *disk)

@@ -9,10 +9,12 @@
 #include <usrpci/nvme.h>
 #include <usrpci/usrpci.h>
 
+#define DISK_LANES_MAX 64
+
 struct disk_options {
 	const char *device;
 	unsigned int nsid;
-	unsigned int lanes; /* how many lanes there are at most */
+	unsigned int lanes; /* how many lanes there are at most, 1..DISK_LANES_MAX */
 	bool poll;
 };
 

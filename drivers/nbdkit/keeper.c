@@ -35,7 +35,6 @@
 
 #include "keeper.h"
 
-#define LANES_MAX    64
 #define SLOT_SIZE    (256u << 10) /* data of a request, at most */
 #define TRIES_MAX    20           /* how many drivers in a row may end without doing anything */
 #define PAUSE_MAX_MS 500
@@ -58,7 +57,7 @@ struct shared {
 	uint32_t open;   /* the current driver has the disk open */
 	uint32_t done;   /* how many requests all drivers have done */
 	struct disk_about about;
-	struct slot slots[LANES_MAX];
+	struct slot slots[DISK_LANES_MAX];
 };
 
 struct keeper {
@@ -167,10 +166,10 @@ static int introduce(struct keeper *keeper, const struct disk *disk)
 /* The disk can turn out to have fewer lanes; then some threads never have anything to do. */
 static int start_workers(struct keeper *keeper, struct disk *disk)
 {
-	static struct worker workers[LANES_MAX];
+	static struct worker workers[DISK_LANES_MAX];
 	int error = 0;
 
-	for (unsigned int i = 0; i < keeper->options->lanes && i < LANES_MAX && !error; i++) {
+	for (unsigned int i = 0; i < keeper->options->lanes && !error; i++) {
 		workers[i] = (struct worker){.keeper = keeper, .disk = disk, .lane = i};
 		error = -pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
@@ -235,7 +234,7 @@ static void give_up(struct keeper *keeper)
 
 	store(&shared->failed, true);
 	wake(&shared->ready);
-	for (unsigned int i = 0; i < LANES_MAX; i++)
+	for (unsigned int i = 0; i < DISK_LANES_MAX; i++)
 		wake(&shared->slots[i].state);
 }
 
@@ -267,8 +266,8 @@ static void complain(const struct keeper *keeper, int status)
 }
 
 /*
- * Runs a driver until it has ended, and then or before has started the next one. A message about
- * the last one costs time, so it comes when the disk is not waited for.
+ * Runs a driver until it has ended, and starts the next one meanwhile. A message about the last one
+ * costs time, so it comes when nobody waits for the disk.
  */
 static int run_driver(struct keeper *keeper, struct driver *next, int last_status)
 {
@@ -349,7 +348,9 @@ static int await_disk(struct keeper *keeper)
 		sleep_on(&shared->ready, false, LOOK_MS);
 	}
 	keeper->about = shared->about;
-	return keeper->about.lanes <= LANES_MAX && keeper->about.buffer <= SLOT_SIZE ? 0 : -EPROTO;
+	if (keeper->about.lanes > DISK_LANES_MAX || keeper->about.buffer > SLOT_SIZE)
+		return -EPROTO;
+	return 0;
 }
 
 static int start(struct keeper *keeper)
@@ -358,7 +359,7 @@ static int start(struct keeper *keeper)
 	size_t head = (sizeof(*keeper->shared) + page - 1) & ~(page - 1);
 	int ends[2];
 
-	keeper->size = head + (size_t)LANES_MAX * SLOT_SIZE;
+	keeper->size = head + (size_t)DISK_LANES_MAX * SLOT_SIZE;
 	keeper->shared = mmap(NULL, keeper->size, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (keeper->shared == MAP_FAILED || pipe2(ends, O_CLOEXEC))

@@ -83,9 +83,13 @@ static int nvme_config(const char *key, const char *value)
 
 static int nvme_config_complete(void)
 {
-	if (plugin.options.device)
+	if (!plugin.options.device) {
+		nbdkit_error("no device is named; hint: device=03:00.0, or device=qemu:nvme,...");
+		return -1;
+	}
+	if (plugin.options.lanes >= 1 && plugin.options.lanes <= DISK_LANES_MAX)
 		return 0;
-	nbdkit_error("no device is named; hint: device=03:00.0, or device=qemu:nvme,...");
+	nbdkit_error("queues=%u: it must be 1 to %d", plugin.options.lanes, DISK_LANES_MAX);
 	return -1;
 }
 

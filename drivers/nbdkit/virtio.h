@@ -15,7 +15,8 @@ struct virtio_disk;
 bool virtio_disk_matches(const struct usrpci_dev_info *info);
 
 /*
- * Opens the disk and stores what a client may know. Returns 0 or a negative errno; *why says more.
+ * Opens the disk and stores what a client may know. Returns 0 or a negative errno; *why says what
+ * -ENOTSUP means.
  */
 int virtio_disk_open(struct usrpci_ctx *ctx, struct usrpci_dev *dev,
 		     const struct disk_options *options, struct disk_about *about,

@@ -134,6 +134,7 @@ check "requests fail when there is no driver any more" fails_without_a_driver
 check "a driver of its own process keeps what is written" keeps_what_is_written namespace=2 restart=on
 check "fio trims" trims
 check "a namespace that is not there is refused" fails 'no such namespace' serve true namespace=9
+check "no queue at all is refused" fails 'queues=0: it must be 1 to 64' serve true queues=0 restart=on
 check "a word that is no parameter is refused" fails 'no such parameter' serve true nonsense=9
 virtio="-drive if=none,id=v1,format=raw,discard=unmap,file=$scratch/virtio"
 truncate -s 32M "$scratch/virtio"
@@ -144,6 +145,7 @@ check "it zeroes what was there on virtio too" zeroes_what_was_there
 check "fio verifies what it wrote on virtio" verifies
 check "fio verifies it while drivers of virtio are killed" verifies_while_drivers_die
 check "fio trims on virtio" trims
+check "a virtio disk has one namespace" fails 'no such namespace' serve true namespace=2
 device="qemu:virtio-blk-pci,drive=v1,packed=on,event_idx=off,discard=off,write-zeroes=off,logical_block_size=4096,physical_block_size=4096 $virtio"
 check "a virtio disk with blocks of 4096 bytes keeps it too" keeps_what_is_written poll=on
 device=qemu:edu
