@@ -216,8 +216,10 @@ unsigned int e1000_receive(struct e1000 *nic, struct usrpci_nic_frame *frames, u
 		total += taken;
 		seen += ready;
 	}
-	if (ring->next != first)
-		reg_write(nic, RDT, (ring->next - 1) & ring->mask);
+	if (ring->next == first)
+		return 0;
+	usrpci_dma_rmb(); /* what was read of a buffer is read before the device has it again */
+	reg_write(nic, RDT, (ring->next - 1) & ring->mask);
 	return total;
 }
 

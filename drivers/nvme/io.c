@@ -195,6 +195,7 @@ int usrpci_nvme_submit(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *c
 	}
 	if (i == 0)
 		return error;
+	usrpci_dma_rmb(); /* what was read of a buffer is read before the device has it again */
 	nvme_write(queue->nvme, queue->ring.sq_doorbell, queue->ring.tail);
 	return (int)i;
 }

@@ -127,6 +127,7 @@ void virtio_ring_publish(struct virtio_ring *ring)
 
 	if (ring->head == before)
 		return;
+	usrpci_dma_rmb(); /* what was read of a buffer is read before the device has it again */
 	usrpci_dma_wmb(); /* entries are seen before the index */
 	*(volatile __virtio16 *)&ring->avail->idx = usrpci_le16(ring->head);
 	ring->published = ring->head;

@@ -12,9 +12,9 @@
  *
  * Ordering: stores to DMA memory that come before a register write in the program are seen by the
  * device before the write (a doorbell needs no barrier of its own), and a register read completes
- * before loads that follow it. Between DMA memory and DMA memory use the barriers. Giving a buffer
- * back after it was read is a load before a store, which usrpci_dma_mb() alone orders, unless the
- * store depends on what was loaded.
+ * before loads that follow it. Between DMA memory and DMA memory use the barriers. A driver that
+ * reads a buffer and then gives it back to the device needs usrpci_dma_rmb() between the two: no
+ * other one but usrpci_dma_mb() orders a load before a store.
  */
 
 #include <stdint.h>
@@ -39,7 +39,8 @@ extern "C" {
  *
  * The way back: the device writes data, then a flag, in this order (PCIe Base, 2.4); the driver
  * loads the flag, then the data, which on all but x86-64 and s390x the processor may have loaded
- * before. USRPCI_RMB() stands between the two.
+ * before. USRPCI_RMB() stands between the two. It also orders loads before later stores, as arm64's
+ * dmb oshld does.
  */
 
 /*
@@ -61,7 +62,7 @@ extern "C" {
 #define USRPCI_FLUSH() __asm__ volatile("dsb st" ::: "memory")
 #elif defined(__riscv)
 #define USRPCI_WMB() __asm__ volatile("fence w, ow" ::: "memory")
-#define USRPCI_RMB() __asm__ volatile("fence ir, ir" ::: "memory")
+#define USRPCI_RMB() __asm__ volatile("fence ir, iorw" ::: "memory")
 #define USRPCI_MB()  __asm__ volatile("fence iorw, iorw" ::: "memory")
 #elif defined(__powerpc64__)
 #define USRPCI_WMB() __asm__ volatile("sync" ::: "memory")
@@ -85,7 +86,7 @@ inline void usrpci_dma_wmb(void)
 	USRPCI_WMB();
 }
 
-/** Loads from DMA memory before it are done before loads after it. */
+/** Loads from DMA memory before it are done before loads and stores after it. */
 inline void usrpci_dma_rmb(void)
 {
 	USRPCI_RMB();
