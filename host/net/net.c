@@ -87,8 +87,11 @@ static int make_tap(struct usrpci_host *host, struct tap *tap)
 	if (error || host->options.dry_run)
 		return error;
 	error = open_port(tap);
-	if (error)
-		apply_tap_end(host, "it cannot be handed on", tap->name, tap->queues, tap->count);
+	if (!error)
+		return 0;
+	if (tap->port > 0)
+		close(tap->port);
+	apply_tap_end(host, "it cannot be handed on", tap->name, tap->queues, tap->count);
 	return error;
 }
 
