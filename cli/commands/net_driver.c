@@ -195,14 +195,14 @@ static bool has_ended(struct watch *watch, int *status)
 /* Watches one driver until it has ended. */
 static int watch_driver(struct watch *watch)
 {
-	int status = 0, left = START_MS;
+	int status = 0;
 
 	for (;;) {
 		struct pollfd polls[] = {
 			{.fd = watch->signals, .events = POLLIN},
 			{.fd = watch->beat, .events = POLLIN},
 		};
-		int wait = watch->flows ? BEAT_MS : watch->dark ? left : CARRIER_MS;
+		int wait = watch->flows ? BEAT_MS : watch->dark ? START_MS : CARRIER_MS;
 		int ready = poll(polls, 2, wait);
 
 		if (ready > 0 && polls[0].revents && has_ended(watch, &status))
