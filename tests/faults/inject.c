@@ -189,7 +189,7 @@ static void interrupt(int signal)
 {
 }
 
-/* Says which processes there are yet, and what they wait for. */
+/* Says which processes there still are, and what they wait for. */
 static int outlived(void)
 {
 	fprintf(stderr, "inject: these processes outlive the command:\n");
