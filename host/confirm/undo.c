@@ -128,13 +128,17 @@ static int undo(struct usrpci_host *host)
 	return error;
 }
 
+/* What goes back needs no confirmation. */
 int confirm_undo(struct usrpci_host *host)
 {
+	unsigned int confirm_s = host->options.confirm_s;
 	int result = state_lock(host);
 
 	if (result)
 		return result;
+	host->options.confirm_s = 0;
 	result = undo(host);
+	host->options.confirm_s = confirm_s;
 	state_unlock(host);
 	return result;
 }

@@ -104,6 +104,19 @@ static void a_bind_that_failed_leaves_nothing_to_confirm(void **state)
 	assert_int_equal(usrpci_host_confirm(kernel->host), -ENOENT);
 }
 
+static void going_back_needs_no_confirmation(void **state)
+{
+	struct kernel *kernel = *state;
+
+	assert_int_equal(give(kernel, &disk, "uio_pci_generic"), 0);
+	cautious(kernel);
+	assert_int_equal(give(kernel, &disk, ""), 0);
+	cautious(kernel);
+	assert_int_equal(confirm_undo(kernel->host), 0);
+	assert_driver(kernel, DISK, "uio_pci_generic");
+	assert_int_equal(kernel->host->options.confirm_s, 1000);
+}
+
 static void force_of_files_needs_a_confirmation(void **state)
 {
 	const struct usrpci_declare_options options = {.force = true};
@@ -171,6 +184,8 @@ int main(void)
 			kernel_teardown),
 		cmocka_unit_test_setup_teardown(what_is_confirmed_stays, setup, kernel_teardown),
 		cmocka_unit_test_setup_teardown(a_bind_that_failed_leaves_nothing_to_confirm, setup,
+						kernel_teardown),
+		cmocka_unit_test_setup_teardown(going_back_needs_no_confirmation, setup,
 						kernel_teardown),
 		cmocka_unit_test_setup_teardown(force_of_files_needs_a_confirmation, setup,
 						kernel_teardown),
