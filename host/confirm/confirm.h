@@ -54,16 +54,25 @@ struct confirm {
 };
 
 /*
- * Notes how a device is, before its first change. Does nothing where no confirmation is asked for.
- * Errors, logged: -EALREADY (another command's changes wait for confirmation); -E2BIG; -ENOMEM;
- * those of writing the record.
+ * Starts the watcher before the first change. Does nothing where no confirmation is asked for, as
+ * the notes do. Errors, logged: -EALREADY (another command's changes wait for confirmation);
+ * -ENOMEM; why there is no watcher.
+ */
+int confirm_begin(struct usrpci_host *host);
+
+/*
+ * Notes how a device is, before its first change. Errors, logged: those of confirm_begin(); -E2BIG;
+ * -ENOMEM; those of writing the record.
  */
 int confirm_note(struct usrpci_host *host, const struct usrpci_addr *addr);
 
-/* Forgets a device that is as it was before. */
+/*
+ * Forgets a device that has its driver again, unless it has more or fewer virtual functions than
+ * before.
+ */
 void confirm_forget(struct usrpci_host *host, const struct usrpci_addr *addr);
 
-/* Notes huge pages that were added. */
+/* Notes huge pages that were added after confirm_begin(). */
 int confirm_note_pages(struct usrpci_host *host, size_t count, size_t page_size, int node);
 
 /* Begins the time to wait: the host is closed. */

@@ -141,6 +141,16 @@ static struct confirm_device *add_device(struct confirm_record *record)
 	return &longer[record->device_count++];
 }
 
+/* The others keep their order, in which they were changed. */
+static void drop_device(struct confirm_record *record, struct confirm_device *device)
+{
+	size_t index = (size_t)(device - record->devices);
+
+	free_device(device);
+	record->device_count--;
+	memmove(device, device + 1, (record->device_count - index) * sizeof(*device));
+}
+
 static struct net_place *add_place(struct confirm_device *device)
 {
 	struct net_place *longer = array_grow(device->places, device->place_count, 1,
@@ -319,20 +329,26 @@ static int read_places(struct usrpci_host *host, struct confirm_device *device)
 	return error;
 }
 
+static unsigned int count_functions(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	uint64_t functions = 0;
+	char name[USRPCI_ADDR_STRLEN];
+
+	file_read_u64(host->ctx, &functions, PCI_DEVICES "/%s/sriov_numvfs",
+		      usrpci_addr_format(addr, name));
+	return (unsigned int)functions;
+}
+
 static int look_at(struct usrpci_host *host, struct confirm_device *device)
 {
 	struct usrpci_dev_info info;
-	uint64_t functions = 0;
-	char name[USRPCI_ADDR_STRLEN];
 	int error = usrpci_dev_lookup(host->ctx, &device->addr, &info);
 
 	if (error)
 		return error;
-	usrpci_addr_format(&device->addr, name);
-	file_read_u64(host->ctx, &functions, PCI_DEVICES "/%s/sriov_numvfs", name);
 	device->identity = journal_identity(host, &device->addr);
 	device->was_usrpcis = journal_has(host, &device->addr);
-	device->functions = (unsigned int)functions;
+	device->functions = count_functions(host, &device->addr);
 	snprintf(device->driver, sizeof(device->driver), "%s", info.driver);
 	if (info.driver_kind == USRPCI_DRIVER_VFIO)
 		vfio_node_read(host, info.iommu_group, &device->node);
@@ -355,33 +371,42 @@ static bool is_pending(struct usrpci_host *host)
 	return true;
 }
 
-/* The first note starts the watcher, which is there before the record. */
-static int begin(struct usrpci_host *host)
+static int start_watcher(struct usrpci_host *host, int *alive)
 {
 	int ends[2], error;
 
-	if (host->confirm)
+	if (pipe2(ends, O_CLOEXEC))
+		return report(host->ctx, -errno, NULL, NULL, "cannot wait for a confirmation");
+	error = confirm_watch(host, ends[0], host->options.confirm_s);
+	close(ends[0]);
+	if (error)
+		close(ends[1]);
+	else
+		*alive = ends[1];
+	return error;
+}
+
+/* The watcher is there before the record. */
+int confirm_begin(struct usrpci_host *host)
+{
+	struct confirm *confirm;
+	int error;
+
+	if (!host->options.confirm_s || host->options.dry_run || host->confirm)
 		return 0;
 	if (is_pending(host))
 		return refuse(host->ctx, -EALREADY, NULL, "\"usrpci confirm\" keeps them",
 			      "earlier changes still wait for confirmation");
 	state_remove(host, CONFIRM_BACK);
-	host->confirm = calloc(1, sizeof(*host->confirm));
-	if (!host->confirm)
+	confirm = calloc(1, sizeof(*confirm));
+	if (!confirm)
 		return -ENOMEM;
-	host->confirm->record.seconds = host->options.confirm_s;
-	error = pipe2(ends, O_CLOEXEC) ? -errno : 0;
-	if (!error) {
-		host->confirm->alive = ends[1];
-		error = confirm_watch(host, ends[0], host->options.confirm_s);
-		close(ends[0]);
-	}
-	if (!error)
-		return 0;
-	if (host->confirm->alive)
-		close(host->confirm->alive);
-	free(host->confirm);
-	host->confirm = NULL;
+	confirm->record.seconds = host->options.confirm_s;
+	error = start_watcher(host, &confirm->alive);
+	if (error)
+		free(confirm);
+	else
+		host->confirm = confirm;
 	return error;
 }
 
@@ -403,18 +428,18 @@ static struct confirm_device *find(const struct confirm_record *record,
 int confirm_note(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
 	struct confirm_device *device;
-	int error;
+	int error = confirm_begin(host);
 
-	if (!host->options.confirm_s || host->options.dry_run)
-		return 0;
-	error = begin(host);
-	if (error || find(&host->confirm->record, addr))
+	if (error || !host->confirm || find(&host->confirm->record, addr))
 		return error;
 	device = add_device(&host->confirm->record);
 	if (!device)
 		return -ENOMEM;
 	device->addr = *addr;
-	return look_at(host, device) ?: keep(host);
+	error = look_at(host, device) ?: keep(host);
+	if (error)
+		drop_device(&host->confirm->record, device);
+	return error;
 }
 
 void confirm_forget(struct usrpci_host *host, const struct usrpci_addr *addr)
@@ -422,10 +447,9 @@ void confirm_forget(struct usrpci_host *host, const struct usrpci_addr *addr)
 	struct confirm_record *record = host->confirm ? &host->confirm->record : NULL;
 	struct confirm_device *device = record ? find(record, addr) : NULL;
 
-	if (!device)
+	if (!device || count_functions(host, addr) != device->functions)
 		return;
-	free_device(device);
-	*device = record->devices[--record->device_count];
+	drop_device(record, device);
 	if (record->device_count || record->page_count)
 		keep(host);
 	else
@@ -434,13 +458,8 @@ void confirm_forget(struct usrpci_host *host, const struct usrpci_addr *addr)
 
 int confirm_note_pages(struct usrpci_host *host, size_t count, size_t page_size, int node)
 {
-	int error;
-
-	if (!host->options.confirm_s || host->options.dry_run)
+	if (!host->confirm)
 		return 0;
-	error = begin(host);
-	if (error)
-		return error;
 	return add_pages(&host->confirm->record, count, page_size, node) ? keep(host) : -ENOMEM;
 }
 

@@ -37,14 +37,19 @@ static int count_pages(struct usrpci_host *host, const struct declared_pages *pa
 static int reserve(struct usrpci_host *host, const struct declared_pages *pages)
 {
 	size_t total, unused;
-	int error = count_pages(host, pages, &total, &unused);
+	int error = count_pages(host, pages, &total, &unused), got;
 
 	if (error || total >= pages->count)
 		return error;
-	error = usrpci_host_hugepages_reserve(host, pages->count - total + unused, pages->page_size,
-					      pages->node);
-	return error <= 0 ? error
-			  : confirm_note_pages(host, (size_t)error, pages->page_size, pages->node);
+	got = confirm_begin(host)
+		      ?: usrpci_host_hugepages_reserve(host, pages->count - total + unused,
+						       pages->page_size, pages->node);
+	if (got <= 0)
+		return got;
+	error = confirm_note_pages(host, (size_t)got, pages->page_size, pages->node);
+	if (error)
+		hugepages_give_back(host, (size_t)got, pages->page_size, pages->node);
+	return error;
 }
 
 static int set_functions(struct usrpci_host *host, const struct declared_device *device, bool force)

@@ -15,6 +15,8 @@
 #define NIC  "0000:03:00.0"
 #define DISK "0000:04:00.0"
 
+#define FUNCTION "0000:05:00.0"
+
 #define RECORD STATE_DIR "/" CONFIRM_RECORD
 
 static struct usrpci_addr nic, disk;
@@ -25,6 +27,7 @@ static int setup(void **state)
 	static const struct fixture_device devices[] = {
 		{.addr = NIC, .vendor = 0x8086, .device = 0x100e, .driver = "e1000", .irq_pin = 1},
 		{.addr = DISK, .vendor = 0x1b36, .device = 0x0010, .driver = "nvme", .irq_pin = 1},
+		{.addr = FUNCTION, .vendor = 0x8086, .device = 0x10ca},
 	};
 	struct kernel *kernel;
 
@@ -32,7 +35,7 @@ static int setup(void **state)
 		return -1;
 	kernel = *state;
 	kernel->matches = natural;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		fixture_add(kernel->fixture, &devices[i]);
 	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/driver_override", "(null)\n");
 	fixture_text(kernel->fixture, PCI_DEVICES "/" DISK "/driver_override", "(null)\n");
@@ -117,6 +120,62 @@ static void going_back_needs_no_confirmation(void **state)
 	assert_int_equal(kernel->host->options.confirm_s, 1000);
 }
 
+static void a_device_with_other_functions_is_not_forgotten(void **state)
+{
+	struct kernel *kernel = *state;
+	struct confirm_record record;
+
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/sriov_numvfs", "0\n");
+	cautious(kernel);
+	assert_int_equal(confirm_note(kernel->host, &nic), 0);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/sriov_numvfs", "4\n");
+	confirm_forget(kernel->host, &nic);
+	assert_int_equal(confirm_read(kernel->host, &record), 0);
+	assert_int_equal(record.device_count, 1);
+	confirm_free(&record);
+}
+
+static void devices_that_are_not_forgotten_keep_their_order(void **state)
+{
+	struct usrpci_addr function = address(FUNCTION);
+	struct kernel *kernel = *state;
+	struct confirm_record record;
+
+	cautious(kernel);
+	assert_int_equal(confirm_note(kernel->host, &nic), 0);
+	assert_int_equal(confirm_note(kernel->host, &disk), 0);
+	assert_int_equal(confirm_note(kernel->host, &function), 0);
+	confirm_forget(kernel->host, &nic);
+	assert_int_equal(confirm_read(kernel->host, &record), 0);
+	assert_int_equal(record.device_count, 2);
+	assert_int_equal(usrpci_addr_compare(&record.devices[0].addr, &disk), 0);
+	confirm_free(&record);
+}
+
+static void what_could_not_be_noted_is_tried_again(void **state)
+{
+	struct usrpci_addr absent = address("0000:09:00.0");
+	struct kernel *kernel = *state;
+
+	cautious(kernel);
+	assert_int_equal(confirm_note(kernel->host, &absent), -ENODEV);
+	assert_int_equal(confirm_note(kernel->host, &absent), -ENODEV);
+	assert_int_equal(kernel->host->confirm->record.device_count, 0);
+}
+
+static void pages_are_not_added_while_other_changes_wait(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel_pool(kernel, 0, 0, 0);
+	kernel->memory = 100;
+	fixture_text(kernel->fixture, "/etc/usrpci/pages.conf", "[HugePages]\nCount=4\n");
+	fixture_text(kernel->fixture, RECORD, "usrpci-unconfirmed 1\nend\n");
+	cautious(kernel);
+	assert_int_equal(usrpci_host_declare_apply(kernel->host, NULL), -EALREADY);
+	assert_int_equal(kernel_pool_total(kernel, 0), 0);
+}
+
 static void force_of_files_needs_a_confirmation(void **state)
 {
 	const struct usrpci_declare_options options = {.force = true};
@@ -186,6 +245,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_bind_that_failed_leaves_nothing_to_confirm, setup,
 						kernel_teardown),
 		cmocka_unit_test_setup_teardown(going_back_needs_no_confirmation, setup,
+						kernel_teardown),
+		cmocka_unit_test_setup_teardown(a_device_with_other_functions_is_not_forgotten,
+						setup, kernel_teardown),
+		cmocka_unit_test_setup_teardown(devices_that_are_not_forgotten_keep_their_order,
+						setup, kernel_teardown),
+		cmocka_unit_test_setup_teardown(what_could_not_be_noted_is_tried_again, setup,
+						kernel_teardown),
+		cmocka_unit_test_setup_teardown(pages_are_not_added_while_other_changes_wait, setup,
 						kernel_teardown),
 		cmocka_unit_test_setup_teardown(force_of_files_needs_a_confirmation, setup,
 						kernel_teardown),
