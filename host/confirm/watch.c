@@ -100,19 +100,32 @@ static bool is_pending(struct usrpci_host *host)
 	return file_exists(host->ctx, STATE_DIR "/" CONFIRM_RECORD);
 }
 
-static void wait_for_command(int alive)
+static bool has_changed_lately(struct usrpci_host *host)
+{
+	struct confirm_record record;
+	bool lately = !confirm_read(host, &record) && confirm_now() < record.since + COMMAND_MOST_S;
+
+	confirm_free(&record);
+	return lately;
+}
+
+static void wait_for_command(struct usrpci_host *host, int alive)
 {
 	struct pollfd poller = {.fd = alive, .events = POLLIN};
+	int ready = alive < 0;
 
-	while (alive >= 0 && poll(&poller, 1, COMMAND_MOST_S * 1000) < 0 && errno == EINTR)
-		;
+	while (!ready || (ready < 0 && errno == EINTR)) {
+		ready = poll(&poller, 1, COMMAND_MOST_S * 1000);
+		if (ready == 0 && !has_changed_lately(host))
+			return;
+	}
 }
 
 static _Noreturn void watch(struct usrpci_host *host, int alive, unsigned int seconds)
 {
 	uint64_t end;
 
-	wait_for_command(alive);
+	wait_for_command(host, alive);
 	end = confirm_now() + seconds;
 	while (is_pending(host) && confirm_now() < end)
 		sleep_ms(PAUSE_MS);
