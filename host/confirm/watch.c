@@ -29,8 +29,11 @@
 /* A command that is alive but makes no change for so long is not waited for. */
 #define COMMAND_MOST_S 120
 
-/* How often a device in use is tried again, and whether there still is a record is looked at. */
+/* How often it looks whether there still is a record. */
 #define PAUSE_MS 200
+
+/* A device in use is tried again each second, and after a minute of that each minute. */
+#define FAST_TRIES 60
 
 static void log_to_system(void *data, const struct usrpci_log_entry *entry)
 {
@@ -121,16 +124,20 @@ static void wait_for_command(struct usrpci_host *host, int alive)
 	}
 }
 
-static _Noreturn void watch(struct usrpci_host *host, int alive, unsigned int seconds)
+static void wait_while_pending(struct usrpci_host *host, unsigned int seconds)
 {
-	uint64_t end;
+	uint64_t end = confirm_now() + seconds;
 
-	wait_for_command(host, alive);
-	end = confirm_now() + seconds;
 	while (is_pending(host) && confirm_now() < end)
 		sleep_ms(PAUSE_MS);
-	while (is_pending(host) && confirm_undo(host) == -EBUSY)
-		sleep_ms(5 * PAUSE_MS);
+}
+
+static _Noreturn void watch(struct usrpci_host *host, int alive, unsigned int seconds)
+{
+	wait_for_command(host, alive);
+	wait_while_pending(host, seconds);
+	for (int tries = 0; is_pending(host) && confirm_undo(host) == -EBUSY; tries++)
+		wait_while_pending(host, tries < FAST_TRIES ? 1 : 60);
 	state_remove(host, CONFIRM_WATCH);
 	_exit(0);
 }
