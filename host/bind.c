@@ -183,8 +183,10 @@ static int take_all(struct usrpci_host *host, const struct plan *plan)
 		left |= roll_back(host, &plan->targets.list[--taken]);
 	if (left)
 		return left;
-	return error == -EACCES || error == -EPERM || error == -EROFS || error == -EBADMSG ? error
-											   : -EIO;
+	return error == -EACCES || error == -EPERM || error == -EROFS || error == -EBADMSG ||
+			       error == -EALREADY
+		       ? error
+		       : -EIO;
 }
 
 static int check_targets(struct usrpci_host *host, const struct plan *plan)

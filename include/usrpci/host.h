@@ -50,7 +50,8 @@ struct usrpci_host_options {
 	void *change_data;             /**< handed to the handler */
 	/**
 	 * Changes of usrpci_host_bind(), usrpci_host_vfs_set() and usrpci_host_declare_apply() go
-	 * back unless usrpci_host_confirm() comes within so many seconds; 0: they stay.
+	 * back unless usrpci_host_confirm() comes within so many seconds; 0: they stay. While those
+	 * of another host wait for it, these functions change nothing: -EALREADY.
 	 */
 	unsigned int confirm_s;
 };

@@ -163,7 +163,7 @@ static void what_could_not_be_noted_is_tried_again(void **state)
 	assert_int_equal(kernel->host->confirm->record.device_count, 0);
 }
 
-static void pages_are_not_added_while_other_changes_wait(void **state)
+static void nothing_changes_while_other_changes_wait(void **state)
 {
 	struct kernel *kernel = *state;
 
@@ -174,6 +174,8 @@ static void pages_are_not_added_while_other_changes_wait(void **state)
 	cautious(kernel);
 	assert_int_equal(usrpci_host_declare_apply(kernel->host, NULL), -EALREADY);
 	assert_int_equal(kernel_pool_total(kernel, 0), 0);
+	assert_int_equal(give(kernel, &nic, "uio_pci_generic"), -EALREADY);
+	assert_driver(kernel, NIC, "e1000");
 }
 
 static void force_of_files_needs_a_confirmation(void **state)
@@ -252,7 +254,7 @@ int main(void)
 						setup, kernel_teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_noted_is_tried_again, setup,
 						kernel_teardown),
-		cmocka_unit_test_setup_teardown(pages_are_not_added_while_other_changes_wait, setup,
+		cmocka_unit_test_setup_teardown(nothing_changes_while_other_changes_wait, setup,
 						kernel_teardown),
 		cmocka_unit_test_setup_teardown(force_of_files_needs_a_confirmation, setup,
 						kernel_teardown),
