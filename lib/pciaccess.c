@@ -41,10 +41,10 @@ static bool pciaccess_match(struct usrpci_ctx *ctx, const struct backend_target 
 	return !target->info && !strncmp(target->name, PREFIX, strlen(PREFIX));
 }
 
-/* Its errors are those of errno(3), positive. */
+/* Its errors are those of errno(3), positive; 0: it does not say which. */
 static int report_call(struct usrpci_dev *dev, int error, const char *action)
 {
-	return report(dev->ctx, -error, dev->name,
+	return report(dev->ctx, error ? -error : -EIO, dev->name,
 		      error == EACCES || error == EPERM ? "run as root" : NULL,
 		      "libpciaccess cannot %s", action);
 }
@@ -60,7 +60,7 @@ static int pciaccess_config_read(struct usrpci_dev *dev, unsigned int offset, vo
 		return 0;
 	return error == ENOENT || error == ENODEV
 		       ? dev_gone(dev)
-		       : report_call(dev, error ? error : EIO, "read configuration space");
+		       : report_call(dev, error, "read configuration space");
 }
 
 static int pciaccess_config_write(struct usrpci_dev *dev, unsigned int offset, const void *buffer,
@@ -74,7 +74,7 @@ static int pciaccess_config_write(struct usrpci_dev *dev, unsigned int offset, c
 		return 0;
 	return error == ENOENT || error == ENODEV
 		       ? dev_gone(dev)
-		       : report_call(dev, error ? error : EIO, "write configuration space");
+		       : report_call(dev, error, "write configuration space");
 }
 
 /* What cannot be read ends the space: the host's right to it, or the device's bus. */
@@ -216,6 +216,7 @@ static int map_whole(struct usrpci_dev *dev, unsigned int index)
 	int error;
 
 	if (info->flags & USRPCI_BAR_IO) {
+		errno = 0;
 		pciaccess->ports[index] = pci_device_open_io(pciaccess->device, info->address,
 							     info->size);
 		return pciaccess->ports[index] ? 0 : report_call(dev, errno, "open I/O ports");
