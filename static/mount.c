@@ -60,15 +60,19 @@ int mnt_table_set_parser_errcb(struct libmnt_table *table,
 	return 0;
 }
 
+static bool is_escape(const char *text)
+{
+	return text[0] == '\\' && strspn(text + 1, "01234567") >= 3;
+}
+
 /* The kernel writes a blank as \040. */
 static char *decode(const char *text)
 {
 	char *copy = strdup(text), *to = copy;
-	unsigned int byte;
 
 	for (const char *from = text; to && *from; to++) {
-		if (*from == '\\' && sscanf(from + 1, "%3o", &byte) == 1) {
-			*to = (char)byte;
+		if (is_escape(from)) {
+			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
 			from += 4;
 		} else {
 			*to = *from++;
