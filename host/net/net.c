@@ -66,9 +66,12 @@ static int open_port(struct tap *tap)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
-	tap->port = pair[1];
 	error = send_queues(pair[0], tap);
 	close(pair[0]);
+	if (error)
+		close(pair[1]);
+	else
+		tap->port = pair[1];
 	return error;
 }
 
