@@ -153,9 +153,8 @@ int dev_list_addresses(const struct usrpci_ctx *ctx, struct usrpci_addr **list);
 
 /*
  * Reads all that is known about a device without touching it. A device that sleeps is only read
- * itself if it may be woken (wakes). Errors, not logged: -ENOENT or
- * -ENODEV (there is none, or not any more); -EBADMSG (it is there, but has no header to read);
- * others.
+ * itself if it may be woken (wakes). Errors, not logged: -ENOENT or -ENODEV (there is none, or not
+ * any more); -EBADMSG (it is there, but has no header to read); others.
  */
 int dev_read_info(const struct usrpci_ctx *ctx, const struct usrpci_addr *addr, bool wakes,
 		  struct usrpci_dev_info *info);
