@@ -45,6 +45,8 @@ static int cmd_confirm(struct cli *cli)
 		note(cli, NULL, "nothing waits for confirmation");
 	else if (result < 0)
 		return status_of_change(result);
+	else if (result == 0)
+		note(cli, NULL, "confirmed: the huge pages stay");
 	else
 		note(cli, NULL, "confirmed: %d device%s", result, result == 1 ? "" : "s");
 	cli->change_count += result >= 0;
