@@ -174,6 +174,16 @@ static int guard_mounts(const struct disk_tables *tables, const struct leaf *dis
 	return error;
 }
 
+static int add_btrfs(const struct disk_tables *tables, const struct leaf *disk, const char *uuid)
+{
+	int error = use_add(tables->guard, disk, USRPCI_USE_HOLDER, disk->name,
+			    "%s is a part of the Btrfs %s, which is mounted", disk->name, uuid);
+
+	return error
+		       ?: use_cure(tables->guard,
+				   "findmnt -t btrfs -o UUID,TARGET # then umount %s", uuid);
+}
+
 /* The table of mounts names one disk of a Btrfs, and sysfs all of them. */
 static int guard_btrfs(const struct disk_tables *tables, const struct leaf *disk)
 {
@@ -183,11 +193,7 @@ static int guard_btrfs(const struct disk_tables *tables, const struct leaf *disk
 
 	for (int i = 0; i < count; i++)
 		if (file_exists(host->ctx, "/sys/fs/btrfs/%s/devices/%s", names[i], disk->name))
-			return use_add(tables->guard, disk, USRPCI_USE_HOLDER, disk->name,
-				       "%s is a part of the Btrfs %s, which is mounted", disk->name,
-				       names[i])
-				       ?: use_cure(tables->guard,
-						   "findmnt -t btrfs # then umount %s", names[i]);
+			return add_btrfs(tables, disk, names[i]);
 	return count == -ENOMEM ? count : 0;
 }
 
