@@ -342,7 +342,7 @@ static int parse_socket(const struct nlmsghdr *header, void *list)
 	const struct inet_diag_msg *message = mnl_nlmsg_get_payload(header);
 	char interface[IF_NAMESIZE];
 
-	if (mnl_nlmsg_get_payload_len(header) < sizeof(*message) ||
+	if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)) ||
 	    message->idiag_state == TCP_TIME_WAIT ||
 	    !if_indextoname(message->id.idiag_if, interface))
 		return MNL_CB_OK;
