@@ -210,7 +210,10 @@ int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, boo
 	struct guard guard = {.host = host, .info = info}, notes;
 	int error = look_at_all(&guard);
 
-	notes = (struct guard){.host = host, .info = info, .tree = guard.tree};
+	notes = (struct guard){.host = host,
+			       .info = info,
+			       .tree = guard.tree,
+			       .is_listened_to = guard.is_listened_to};
 	if (!error && with_notes)
 		error = guard_notes(&notes);
 	free(guard.tree.leaves);

@@ -17,6 +17,7 @@ struct guard {
 	struct tree tree;                   /* of it and all below it */
 	struct usrpci_use *uses;
 	size_t count;
+	bool is_listened_to; /* somebody takes frames of all interfaces */
 };
 
 /*

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +221,25 @@ static int note_carrier(struct guard *guard, const struct leaf *leaf)
 		       leaf->name);
 }
 
+/* A listener goes on with the other interfaces; both are told, for tcpdump sets the mode, too. */
+static int note_listeners(struct guard *guard, const struct leaf *leaf)
+{
+	char flags[NAME_SIZE];
+	unsigned int bits = 0;
+	int error = 0;
+
+	if (file_read(guard->host->ctx, flags, sizeof(flags), "%s/flags", leaf->path) > 0)
+		sscanf(flags, "%x", &bits);
+	if (bits & IFF_PROMISC)
+		error = use_add(guard, leaf, USRPCI_USE_FRAMES, leaf->name,
+				"%s is in promiscuous mode", leaf->name);
+	if (!error && guard->is_listened_to)
+		error = use_add(guard, leaf, USRPCI_USE_FRAMES, leaf->name,
+				"a packet socket takes frames of all interfaces, %s too",
+				leaf->name);
+	return error;
+}
+
 int guard_notes(struct guard *guard)
 {
 	int error = 0;
@@ -230,7 +250,7 @@ int guard_notes(struct guard *guard)
 		if (leaf_is(leaf, "input"))
 			error = note_keyboard(guard, leaf);
 		else if (leaf_is(leaf, "net") && leaf->name[0])
-			error = note_carrier(guard, leaf);
+			error = note_carrier(guard, leaf) ?: note_listeners(guard, leaf);
 	}
 	return error;
 }

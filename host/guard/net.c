@@ -132,6 +132,7 @@ static int add_item(struct guard *guard, const struct leaf *leaf, const struct n
 		return add_frames(guard, leaf, item);
 	case NET_UPPER:
 		return add_tunnel(guard, leaf, item, table, depth);
+	case NET_ALL:
 	case NET_LINK:
 		break;
 	}
@@ -209,6 +210,8 @@ int guard_network(struct guard *guard)
 	if (table.count < 0)
 		return use_unknown(guard, table.count, "run as root on the host itself",
 				   "the configuration of the network cannot be read");
+	for (int i = 0; i < table.count; i++)
+		guard->is_listened_to |= table.items[i].kind == NET_ALL;
 	for (size_t i = 0; !error && i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "net"))
 			error = guard_leaf(guard, &guard->tree.leaves[i], &table);

@@ -15,6 +15,7 @@ enum net_kind {
 	NET_ADDRESS, /* text: "10.0.2.15/24" */
 	NET_ROUTE,   /* text: where it leads, "default", "10.1.0.0/16" */
 	NET_FRAMES,  /* text: who takes frames, "a packet socket" */
+	NET_ALL,     /* of no interface: a packet socket takes frames of all of them */
 	NET_UPPER,   /* text: an interface that sends through this one, "gre1" */
 	NET_LINK,    /* the interface is of this network namespace; text: index and address */
 };

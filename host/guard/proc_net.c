@@ -104,14 +104,17 @@ static bool name_of_index(struct usrpci_host *host, unsigned int index, char nam
 	return found;
 }
 
-/* /proc/net/packet: address, references, type, protocol, interface; 0 is no interface of its own */
+/* /proc/net/packet: address, references, type, protocol, interface; 0 is all of them */
 static int parse_packet(struct usrpci_host *host, struct net_list *list, const char *line)
 {
 	char interface[IF_NAMESIZE];
 	unsigned int index;
 
-	if (sscanf(line, "%*x %*d %*d %*x %u", &index) != 1 || !index ||
-	    !name_of_index(host, index, interface))
+	if (sscanf(line, "%*x %*d %*d %*x %u", &index) != 1)
+		return 0;
+	if (!index)
+		return net_add(list, "", NET_ALL, "%s", "");
+	if (!name_of_index(host, index, interface))
 		return 0;
 	return net_add(list, interface, NET_FRAMES, "a packet socket");
 }

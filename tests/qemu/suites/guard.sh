@@ -176,6 +176,24 @@ time.sleep(100)" &
 	kill $!
 }
 
+# They go on with the other interfaces, or do without.
+guard@listeners-that-do-not-hold-a-nic-are-noted()
+{
+	ip link set dev "$eth" promisc on
+	expect_fail 3 "note +use +$eth is in promiscuous mode" usrpci check $nic
+	ip link set dev "$eth" promisc off
+	python3 -c "
+import socket, time
+listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+open('$scratch/listens', 'w').write('yes')
+time.sleep(100)" &
+	wait_for 20 test -s "$scratch/listens"
+	expect_fail 3 "note +use +a packet socket takes frames of all interfaces, $eth too" usrpci check $nic
+	kill $!
+	grep -q "nobody uses $nic" <<<"$output"
+	! grep -q promiscuous <<<"$output"
+}
+
 # As a client of DHCP has it, without an address.
 guard@a-nic-that-a-socket-is-bound-to()
 {

@@ -885,16 +885,17 @@ static void proc_net_is_read_for_a_host_of_files(void **state)
 	fixture_text(kernel->fixture, "/proc/net/pppoe",
 		     "Id       Address              Device\n"
 		     "00000012 52:54:00:12:34:56     eth0\n");
-	assert_int_equal(net_read(kernel->host, &items), 5);
-	assert_string_equal(items[0].text, "a packet socket");
-	assert_string_equal(items[0].interface, "eth0");
-	assert_string_equal(items[1].text, "a PPPoE session");
+	assert_int_equal(net_read(kernel->host, &items), 6);
+	assert_int_equal(items[0].kind, NET_ALL);
+	assert_string_equal(items[1].text, "a packet socket");
 	assert_string_equal(items[1].interface, "eth0");
-	assert_string_equal(items[2].text, "default");
-	assert_string_equal(items[3].text, "10.0.2.0/24");
-	assert_int_equal(items[3].kind, NET_ROUTE);
-	assert_string_equal(items[4].text, "2001:db8::1/64");
-	assert_int_equal(items[4].kind, NET_ADDRESS);
+	assert_string_equal(items[2].text, "a PPPoE session");
+	assert_string_equal(items[2].interface, "eth0");
+	assert_string_equal(items[3].text, "default");
+	assert_string_equal(items[4].text, "10.0.2.0/24");
+	assert_int_equal(items[4].kind, NET_ROUTE);
+	assert_string_equal(items[5].text, "2001:db8::1/64");
+	assert_int_equal(items[5].kind, NET_ADDRESS);
 	free(items);
 }
 
