@@ -92,6 +92,11 @@ static int add_frames(struct guard *guard, const struct leaf *leaf, const struct
 		return use_cure(guard, "ip link set dev %s xdp off", item->interface);
 	if (!error && sscanf(item->text, "filters of tc (%15[^)])", queue) == 1)
 		return use_cure(guard, "tc qdisc del dev %s %s", item->interface, queue);
+	if (!error && !strcmp(item->text, "an action of tc (mirred)"))
+		return use_cure(guard,
+				"delete the filter whose action \"tc -s actions list action "
+				"mirred\" shows with %s",
+				item->interface);
 	if (!error && !strcmp(item->text, "a packet socket"))
 		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s",
 				item->interface);

@@ -22,6 +22,7 @@
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tc_act/tc_mirred.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
@@ -219,6 +220,36 @@ static int parse_queue(const struct nlmsghdr *header, void *list)
 	return result_of(net_add(list, interface, NET_FRAMES, "filters of tc (%s)", kind));
 }
 
+/* What the action "mirred" sends on, with the interface that it sends through. */
+static int parse_action(const struct nlattr *action, void *list)
+{
+	struct attributes found = {0}, options = {0};
+	const struct nlattr *parameters;
+	char interface[IF_NAMESIZE];
+	struct tc_mirred mirred;
+
+	mnl_attr_parse_nested(action, keep_attribute, &found);
+	if (found.of[TCA_ACT_OPTIONS])
+		mnl_attr_parse_nested(found.of[TCA_ACT_OPTIONS], keep_attribute, &options);
+	parameters = options.of[TCA_MIRRED_PARMS];
+	if (!parameters || mnl_attr_get_payload_len(parameters) < sizeof(mirred))
+		return MNL_CB_OK;
+	memcpy(&mirred, mnl_attr_get_payload(parameters), sizeof(mirred));
+	if (!if_indextoname(mirred.ifindex, interface))
+		return MNL_CB_OK;
+	return result_of(net_add(list, interface, NET_FRAMES, "an action of tc (mirred)"));
+}
+
+static int parse_actions(const struct nlmsghdr *header, void *list)
+{
+	struct attributes found = {0};
+
+	mnl_attr_parse(header, sizeof(struct tcamsg), keep_attribute, &found);
+	if (!found.of[TCA_ROOT_TAB])
+		return MNL_CB_OK;
+	return mnl_attr_parse_nested(found.of[TCA_ROOT_TAB], parse_action, list);
+}
+
 static struct mnl_socket *open_bus(int bus)
 {
 	const struct timeval deadline = {.tv_sec = ANSWER_SECONDS};
@@ -319,6 +350,27 @@ static int dump_queues(struct mnl_socket *socket, struct net_list *list)
 	return error == -EOPNOTSUPP ? 0 : error;
 }
 
+/* A kernel that has no such action has nothing to list. */
+static int dump_actions(struct mnl_socket *socket, struct net_list *list)
+{
+	static const struct {
+		struct nlattr first, kind;
+		char name[8];
+	} wanted = {
+		{sizeof(wanted), 1},
+		{NLA_HDRLEN + sizeof("mirred"), TCA_ACT_KIND},
+		"mirred",
+	};
+	char buffer[256];
+	struct nlmsghdr *request = new_request(buffer, RTM_GETACTION, NLM_F_DUMP,
+					       sizeof(struct tcamsg));
+	int error;
+
+	mnl_attr_put(request, TCA_ROOT_TAB, sizeof(wanted), &wanted);
+	error = ask(socket, request, parse_actions, list);
+	return error == -EOPNOTSUPP ? 0 : error;
+}
+
 int netlink_read(struct net_list *list)
 {
 	struct mnl_socket *socket = netlink_open();
@@ -329,7 +381,7 @@ int netlink_read(struct net_list *list)
 	error = dump_links(socket, parse_link, list) ?:
 		dump(socket, RTM_GETADDR, sizeof(struct rtgenmsg), parse_address, list) ?:
 		dump(socket, RTM_GETROUTE, sizeof(struct rtgenmsg), parse_route, list) ?:
-		dump_queues(socket, list);
+		dump_queues(socket, list) ?: dump_actions(socket, list);
 	mnl_socket_close(socket);
 	return error;
 }

@@ -272,6 +272,18 @@ guard@a-nic-whose-frames-tc-sends-elsewhere()
 	expect_fail 3 "nobody uses $nic" usrpci check $nic
 }
 
+guard@a-nic-that-tc-sends-frames-of-another-to()
+{
+	tc qdisc add dev "$virtio_eth" clsact
+	tc filter add dev "$virtio_eth" ingress matchall action mirred egress redirect dev "$eth" ||
+		{ tc qdisc del dev "$virtio_eth" clsact; skip "the kernel has no such filter"; }
+	refused $nic e1000 "$eth carries frames of an action of tc \(mirred\)"
+	tc -s actions list action mirred | grep "device $eth"
+	tc filter del dev "$virtio_eth" ingress
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
+	tc qdisc del dev "$virtio_eth" clsact
+}
+
 # sysfs still shows the host's interfaces to it, but netlink another network.
 guard@a-program-in-a-network-namespace-of-its-own-does-not-guess()
 {

@@ -449,6 +449,11 @@ static void under_tunnel(struct kernel *kernel)
 	carries(kernel, NET_UPPER, "gre1");
 }
 
+static void under_mirred(struct kernel *kernel)
+{
+	carries(kernel, NET_FRAMES, "an action of tc (mirred)");
+}
+
 static void leave_network(struct kernel *kernel)
 {
 	kernel->item_count = 0;
@@ -702,6 +707,9 @@ static const struct row uses[] = {
 	USE(USRPCI_USE_FRAMES, "eth0 carries frames of a socket that is bound to it",
 	    "end the program that \"ss -tuwanp\" shows with %eth0", with_bound_socket,
 	    leave_network),
+	USE(USRPCI_USE_FRAMES, "eth0 carries frames of an action of tc (mirred)",
+	    "delete the filter whose action \"tc -s actions list action mirred\" shows with eth0",
+	    under_mirred, leave_network),
 	USE(USRPCI_USE_UPPER, "eth0 is part of gre1", "ip link delete gre1", under_tunnel,
 	    leave_network),
 	USE(USRPCI_USE_EXPORT, "nvme0n1 is exported by loop3", "losetup -d /dev/loop3", export_disk,
