@@ -18,6 +18,9 @@
 #include "file.h"
 #include "unread.h"
 
+/* A hundred thousand mounts, which is the kernel's limit, have less. */
+#define LINES_MAX (64u << 20)
+
 __attribute__((format(printf, 3, 0))) static int
 format_path(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, va_list args)
 {
@@ -123,6 +126,39 @@ static ssize_t read_all(int fd, char *text, size_t size)
 		length += got > 0 ? (size_t)got : 0;
 	}
 	return (ssize_t)length;
+}
+
+static int check_lines(int fd)
+{
+	char text[16384], last = '\n';
+	size_t total = 0;
+	ssize_t length;
+
+	while ((length = read_all(fd, text, sizeof(text))) > 0) {
+		total += (size_t)length;
+		last = text[length - 1];
+		if (total > LINES_MAX)
+			return -E2BIG;
+		if (memchr(text, '\0', (size_t)length))
+			return -EBADMSG;
+	}
+	return length < 0 ? (int)length : last == '\n' ? 0 : -EBADMSG;
+}
+
+int file_check_lines(const struct usrpci_ctx *ctx, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	int error, fd;
+
+	FORMAT_PATH(path, error);
+	if (error)
+		return error;
+	fd = file_open_regular(ctx, O_RDONLY, "%s", path + strlen(ctx_base(ctx)->root));
+	if (fd < 0)
+		return fd;
+	error = check_lines(fd);
+	close(fd);
+	return error;
 }
 
 static int read_path(const struct usrpci_ctx *ctx, const char *path, char *text, size_t size)

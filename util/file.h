@@ -51,6 +51,13 @@ static inline void auto_close(const int *fd)
 __attribute__((format(printf, 3, 4))) int file_open_regular(const struct usrpci_ctx *ctx, int flags,
 							    const char *format, ...);
 
+/*
+ * Whether another library can be given a text to parse: 0, if it is a regular file of whole lines,
+ * without a zero in it, of no more than 64 MiB. A negative errno otherwise: -EBADMSG or -E2BIG.
+ */
+__attribute__((format(printf, 2, 3))) int file_check_lines(const struct usrpci_ctx *ctx,
+							   const char *format, ...);
+
 /* Opens a file: returns a descriptor (O_CLOEXEC) or a negative errno. */
 __attribute__((format(printf, 3, 4))) int file_open(const struct usrpci_ctx *ctx, int flags,
 						    const char *format, ...);

@@ -69,7 +69,9 @@ static int refuse_swap(struct libmnt_table *table, const char *file, int line)
 static int parse_mounts(const struct disk_tables *tables, const char *file)
 {
 	char path[PATH_SIZE];
-	int error = path_format(tables->guard->host->ctx, path, "%s", file)
+	const struct usrpci_ctx *ctx = tables->guard->host->ctx;
+	int error = path_format(ctx, path, "%s", file)
+			    ?: file_check_lines(ctx, "%s", file)
 			    ?: tables->lib->mnt_table_parse_file(tables->mounts, path);
 
 	return error > 0 ? -EIO : error;
@@ -90,11 +92,13 @@ static int read_mounts(const struct disk_tables *tables)
 
 static int read_swaps(const struct disk_tables *tables)
 {
+	const struct usrpci_ctx *ctx = tables->guard->host->ctx;
 	char path[PATH_SIZE];
-	int error = path_format(tables->guard->host->ctx, path, "/proc/swaps");
+	int error = path_format(ctx, path, "/proc/swaps");
 
-	if (!error && file_exists(tables->guard->host->ctx, "/proc/swaps"))
-		error = tables->lib->mnt_table_parse_swaps(tables->swaps, path);
+	if (!error && file_exists(ctx, "/proc/swaps"))
+		error = file_check_lines(ctx, "/proc/swaps")
+				?: tables->lib->mnt_table_parse_swaps(tables->swaps, path);
 	return error > 0 ? -EIO : error;
 }
 

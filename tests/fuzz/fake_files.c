@@ -151,6 +151,23 @@ int file_open_regular(const struct usrpci_ctx *ctx, int flags, const char *forma
 	return error ?: open_file(path);
 }
 
+int file_check_lines(const struct usrpci_ctx *ctx, const char *format, ...)
+{
+	const struct fake_file *file;
+	char path[PATH_SIZE];
+	int error;
+
+	FORMAT_PATH(path, error);
+	file = error ? NULL : find(path);
+	if (!file)
+		return error ?: -ENOENT;
+	if (!file->size)
+		return 0;
+	return memchr(file->bytes, '\0', file->size) || file->bytes[file->size - 1] != '\n'
+		       ? -EBADMSG
+		       : 0;
+}
+
 static int read_file(const char *path, char *text, size_t size)
 {
 	const struct fake_file *file = find(path);

@@ -56,6 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take_file(&input, "/proc/net/if_inet6");
 	mounts = take_part(&input);
 	swaps = input;
+	fake_file("/proc/self/mountinfo", mounts.bytes, mounts.size);
+	fake_file("/proc/swaps", swaps.bytes, swaps.size);
 	count = usrpci_host_uses(host, &addr, &uses);
 	for (int i = 0; i < count; i++)
 		HOLDS(uses[i].object[0] && uses[i].text[0] && uses[i].kind <= USRPCI_USE_UNKNOWN);

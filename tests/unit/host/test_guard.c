@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "array.h"
 #include "file.h"
 #include "kernel.h"
 
@@ -405,6 +407,42 @@ static void a_line_of_mounts_that_is_not_understood_counts_as_in_use(void **stat
 		     "22 1 259:77 / / rw,relatime - ext4 /dev/other rw\n22 1 x:y nonsense\n");
 	assert_int_equal(count_uses(kernel, DISK), 1);
 	assert_int_equal(found[0].kind, USRPCI_USE_UNKNOWN);
+}
+
+static void assert_mounts_unknown(struct kernel *kernel)
+{
+	assert_int_equal(count_uses(kernel, DISK), 1);
+	assert_int_equal(found[0].kind, USRPCI_USE_UNKNOWN);
+}
+
+static void replace(struct kernel *kernel, const char *path, const char *target)
+{
+	fixture_remove(kernel->fixture, path);
+	fixture_link(kernel->fixture, path, target);
+}
+
+/* A forged tree must neither keep the reader for ever nor hide what is mounted. */
+static void a_table_that_is_no_text_counts_as_in_use(void **state)
+{
+	static const char *const tables[] = {"/proc/self/mountinfo", "/proc/swaps"};
+	struct kernel *kernel = *state;
+	char pipe[PATH_SIZE];
+
+	assert_int_equal(path_format(kernel->ctx, pipe, "/pipe"), 0);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		fixture_bytes(kernel->fixture, tables[i], "\0\0\n", 3);
+		assert_mounts_unknown(kernel);
+		fixture_text(kernel->fixture, tables[i], "Filename Type Size Used Priority");
+		assert_mounts_unknown(kernel);
+		replace(kernel, tables[i], "/dev/zero");
+		assert_mounts_unknown(kernel);
+		replace(kernel, tables[i], pipe);
+		assert_mounts_unknown(kernel);
+		fixture_remove(kernel->fixture, tables[i]);
+		fixture_text(kernel->fixture, tables[i], "");
+	}
+	assert_int_equal(count_uses(kernel, DISK), 0);
 }
 
 static void the_console_is_in_use(void **state)
@@ -930,6 +968,7 @@ int main(void)
 		TEST(the_head_of_a_multipath_disk_is_found),
 		TEST(mounts_that_cannot_be_read_count_as_in_use),
 		TEST(a_line_of_mounts_that_is_not_understood_counts_as_in_use),
+		TEST(a_table_that_is_no_text_counts_as_in_use),
 		TEST(the_console_is_in_use),
 		TEST(a_serial_line_that_is_the_console_is_in_use),
 		TEST(the_files_of_a_virtual_machines_host_are_in_use),
