@@ -32,6 +32,7 @@
 
 /* This has room for a path and a value, each quoted. */
 #define COMMAND_SIZE (2 * PATH_SIZE)
+#define WHY_SIZE     256
 
 static bool is_plain(const char *word)
 {
@@ -110,13 +111,16 @@ static void format_command(char *line, size_t size, const struct change *change)
 static int apply(struct usrpci_host *host, const struct change *change)
 {
 	const struct usrpci_host_options *options = &host->options;
-	char command[COMMAND_SIZE];
+	char command[COMMAND_SIZE], why[WHY_SIZE];
 
 	if (options->change) {
 		format_command(command, sizeof(command), change);
-		options->change(options->change_data,
-				&(struct usrpci_host_change){command, change->path, change->value,
-							     change->why});
+		make_printable(command);
+		snprintf(why, sizeof(why), "%s", change->why);
+		make_printable(why);
+		options->change(
+			options->change_data,
+			&(struct usrpci_host_change){command, change->path, change->value, why});
 	}
 	return options->dry_run ? 0 : host->kernel->perform(host, change);
 }

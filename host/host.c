@@ -117,10 +117,3 @@ void host_process_name(struct usrpci_host *host, const char *pid, char *name, si
 		snprintf(name, size, "?");
 	make_printable(name);
 }
-
-void make_printable(char *text)
-{
-	for (; *text; text++)
-		if (iscntrl((unsigned char)*text))
-			*text = '?';
-}

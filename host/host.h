@@ -86,9 +86,3 @@ bool thread_shares_files(const char *pid, const char *thread);
 
 /* Copies the name of a process's program, "?" where it cannot be read. */
 void host_process_name(struct usrpci_host *host, const char *pid, char *name, size_t size);
-
-/*
- * Replaces control characters: every user names his processes and files, and a newline in a cure
- * would be a command of his.
- */
-void make_printable(char *text);

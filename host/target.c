@@ -64,6 +64,7 @@ static int read_override(struct usrpci_host *host, struct target *target)
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", target->name);
 	length = read_override_text(host, path, text);
 	text[strcspn(text, "\n")] = '\0';
+	make_printable(text);
 	target->now.driver_override[0] = '\0';
 	if (strlen(text) < NAME_SIZE && strcmp(text, "(null)"))
 		strcpy(target->now.driver_override, text);
@@ -171,8 +172,11 @@ static int set_override(struct usrpci_host *host, struct target *target, const c
 		snprintf(why, sizeof(why),
 			 driver[0] ? "let only %s take %s" : "%slet any driver take %s", driver,
 			 target->name);
-	error = apply_write(host, why, driver, NULL, PCI_DEVICES "/%s/driver_override",
-			    target->name);
+	/* A dry run refuses what cannot be done. */
+	error = file_exists(host->ctx, PCI_DEVICES "/%s/driver_override", target->name)
+			? apply_write(host, why, driver, NULL, PCI_DEVICES "/%s/driver_override",
+				      target->name)
+			: -ENOENT;
 	if (error)
 		return refused(host, target, error, "choose its driver", "driver_override");
 	snprintf(target->now.driver_override, NAME_SIZE, "%s", driver);

@@ -8,6 +8,7 @@
  * could not be read though it may be there is told to unread.h.
  */
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,17 @@ path_format(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *form
  */
 #define AUTO_FREE  __attribute__((cleanup(auto_free)))
 #define AUTO_CLOSE __attribute__((cleanup(auto_close)))
+
+/*
+ * Replaces control characters by "?": every user names his processes and files, and a newline in a
+ * cure, or in the changes that a dry run prints, would be a command of his.
+ */
+static inline void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			*text = '?';
+}
 
 static inline void auto_free(void *pointer)
 {
@@ -73,7 +85,10 @@ __attribute__((format(printf, 4, 5))) int file_read(const struct usrpci_ctx *ctx
 __attribute__((format(printf, 3, 4))) int file_read_u64(const struct usrpci_ctx *ctx,
 							uint64_t *value, const char *format, ...);
 
-/* Reads the last component of where a symbolic link points. Returns 0 or a negative errno. */
+/*
+ * Reads the last component of where a symbolic link points, made printable. Returns 0 or a negative
+ * errno.
+ */
 __attribute__((format(printf, 4, 5))) int file_link_name(const struct usrpci_ctx *ctx, char *name,
 							 size_t size, const char *format, ...);
 

@@ -42,6 +42,8 @@ void finding_add(struct findings *findings, enum usrpci_check_state state, const
 	va_start(args, format);
 	vsnprintf(finding->text, sizeof(finding->text), format, args);
 	va_end(args);
+	make_printable(finding->text);
+	make_printable(finding->cure);
 }
 
 static void check_module(struct usrpci_host *host, const char *name, bool needed,

@@ -44,6 +44,7 @@ int use_add(struct guard *guard, const struct leaf *leaf, enum usrpci_use_kind k
 	va_list args;
 
 	snprintf(use.object, sizeof(use.object), "%s", object);
+	make_printable(use.object);
 	cure_usual(kind, use.object, use.cure, sizeof(use.cure));
 	va_start(args, format);
 	vsnprintf(use.text, sizeof(use.text), format, args);
@@ -77,6 +78,7 @@ int use_unknown(struct guard *guard, int error, const char *cure, const char *fo
 	va_start(args, format);
 	vsnprintf(use.text, sizeof(use.text), format, args);
 	va_end(args);
+	make_printable(use.text);
 	length = strlen(use.text);
 	if (error)
 		snprintf(use.text + length, sizeof(use.text) - length, ": %s", strerror(-error));

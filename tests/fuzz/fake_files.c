@@ -223,6 +223,7 @@ int file_link_name(const struct usrpci_ctx *ctx, char *name, size_t size, const 
 	if (strlen(last) >= size)
 		return -ENAMETOOLONG;
 	strcpy(name, last);
+	make_printable(name);
 	return 0;
 }
 

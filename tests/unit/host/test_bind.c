@@ -228,6 +228,17 @@ static void restore_gives_back_to_the_driver_that_was_recorded(void **state)
 	assert_logged(kernel->fixture, "never touched");
 }
 
+static void a_dry_run_refuses_what_cannot_be_written(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_remove(kernel->fixture, OVERRIDE(NIC));
+	kernel_host(kernel, true);
+	assert_int_not_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_logged(kernel->fixture, "Linux has it for PCI devices since 3.16");
+	assert_string_equal(kernel->shown, "");
+}
+
 static void a_device_of_userspace_without_a_record_is_not_restored(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1182,6 +1193,7 @@ int main(void)
 		TEST(bind_twice_changes_nothing),
 		TEST(a_dry_run_shows_the_same_and_changes_nothing),
 		TEST(restore_gives_back_to_the_driver_that_was_recorded),
+		TEST(a_dry_run_refuses_what_cannot_be_written),
 		TEST(a_device_of_userspace_without_a_record_is_not_restored),
 		TEST(a_dry_run_of_restore_shows_the_same_and_writes_no_register),
 		TEST(restore_brings_back_no_driver),
