@@ -7,12 +7,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
 #include "guard/guard.h"
+#include "kernel.h"
 
 /*
  * Stacks of interfaces are rarely deeper than three. The kernel allows no loop, but a forged /sys
@@ -203,6 +205,15 @@ static bool has_interface(const struct tree *tree)
 	return false;
 }
 
+static const char *cure_unread(struct usrpci_host *host, int error)
+{
+	if (error != -EPERM && error != -EACCES)
+		return "look at the files of /proc/net: one of them is missing or cannot be read";
+	return has_capability(host->ctx, CAP_SYS_ADMIN)
+		       ? "run on the host itself: a container hides it from its root too"
+		       : "run as root on the host itself";
+}
+
 int guard_network(struct guard *guard)
 {
 	struct usrpci_host *host = guard->host;
@@ -213,7 +224,7 @@ int guard_network(struct guard *guard)
 		return 0;
 	table.count = host->kernel->read_net(host, &table.items);
 	if (table.count < 0)
-		return use_unknown(guard, table.count, "run as root on the host itself",
+		return use_unknown(guard, table.count, cure_unread(host, table.count),
 				   "the configuration of the network cannot be read");
 	for (int i = 0; i < table.count; i++)
 		guard->is_listened_to |= table.items[i].kind == NET_ALL;

@@ -534,6 +534,7 @@ static void what_cannot_be_found_out_is_never_nobody(void **state)
 
 	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0");
 	fixture_mkdir(kernel->fixture, "/sys/class/net/eth0");
+	fixture_text(kernel->fixture, "/proc/self/status", "CapEff:\t0000000000000000\n");
 	kernel->item_count = -EPERM;
 	check(kernel, NIC);
 	assert_finding("use", "the configuration of the network cannot be read",

@@ -722,7 +722,7 @@ static const struct row uses[] = {
 	USE(USRPCI_USE_LENT, "it is lent to sleep (broker 77)",
 	    "end pid 78 (sleep); usrpci ps lists it", lend_device, end_loan),
 	USE(USRPCI_USE_UNKNOWN, "the configuration of the network cannot be read",
-	    "run as root on the host itself", hide_network, leave_network),
+	    "run on the host itself: a container", hide_network, leave_network),
 };
 
 /*
