@@ -239,16 +239,6 @@ static void a_dry_run_refuses_what_cannot_be_written(void **state)
 	assert_string_equal(kernel->shown, "");
 }
 
-static void a_device_of_userspace_without_a_record_is_not_restored(void **state)
-{
-	struct kernel *kernel = *state;
-
-	add_device(kernel, TWIN, "uio_pci_generic", 1, NULL);
-	assert_int_equal(restore(kernel, TWIN), -ENOENT);
-	assert_logged(kernel->fixture, "it was not restored: uio_pci_generic has it");
-	assert_driver(kernel, TWIN, "uio_pci_generic");
-}
-
 static unsigned char command_high(struct kernel *kernel)
 {
 	unsigned char byte = 0xff;
@@ -1194,7 +1184,6 @@ int main(void)
 		TEST(a_dry_run_shows_the_same_and_changes_nothing),
 		TEST(restore_gives_back_to_the_driver_that_was_recorded),
 		TEST(a_dry_run_refuses_what_cannot_be_written),
-		TEST(a_device_of_userspace_without_a_record_is_not_restored),
 		TEST(a_dry_run_of_restore_shows_the_same_and_writes_no_register),
 		TEST(restore_brings_back_no_driver),
 		TEST(restore_brings_back_an_override),
