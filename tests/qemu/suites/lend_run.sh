@@ -150,6 +150,9 @@ lend_run@shows-who-has-what()
 	grep -q "^$edu .*lent *sleep" "$scratch/ps"
 	usrpci --json ps | jq -e . >/dev/null
 	expect_fail 5 "it is lent to sleep" usrpci bind "$edu" --driver none
+	expect_fail 3 "missing +use +it is lent to sleep" usrpci check "$edu"
+	expect_fail 3 "cure: end pid [0-9]+ .sleep.; usrpci ps" usrpci check "$edu"
+	expect_output "it is lent to sleep" usrpci show "$edu"
 	kill -TERM "$broker"
 	wait "$broker" || true
 }
