@@ -35,11 +35,15 @@ static bool is_recorded(struct cli *cli, const struct usrpci_addr *addr)
 	return found;
 }
 
-/* The time to wait is for all devices together. */
-static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
+/*
+ * The time to wait is for all devices together. A device that was recorded when the command began
+ * may have been given back by another program since.
+ */
+static int restore(struct cli *cli, const struct usrpci_addr *addr, bool recorded,
+		   struct moves *moves)
 {
 	struct usrpci_dev_info was;
-	bool exists = device_state(cli, addr, &was), recorded = is_recorded(cli, addr);
+	bool exists = device_state(cli, addr, &was);
 	int error;
 
 	wait_begin(cli);
@@ -49,7 +53,7 @@ static int restore(struct cli *cli, const struct usrpci_addr *addr, struct moves
 	if (error == -ENODEV)
 		return STATUS_DONE; /* the device is gone for good, as was reported */
 	if (error == -ENOENT && recorded && !is_recorded(cli, addr))
-		error = 0; /* another program has given it back meanwhile */
+		error = 0;
 	if (error)
 		return status_of_change(error);
 	return exists ? moves_add(moves, &was) : STATUS_DONE;
@@ -71,7 +75,7 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	if (count == 0 && !status && cli->recovered == 0)
 		note(cli, NULL, "nothing to restore");
 	for (int i = 0; i < count; i++) {
-		int last = restore(cli, &entries[i].addr, moves);
+		int last = restore(cli, &entries[i].addr, true, moves);
 
 		status = status == STATUS_LEFT || !last ? status : last;
 	}
@@ -94,7 +98,7 @@ static int leave(struct cli *cli, const struct usrpci_addr *addr, struct moves *
 	if (!device_state(cli, addr, &info))
 		return failed(name, NULL, "there is no such device, and no record of one");
 	if (info.driver_kind != USRPCI_DRIVER_NONE && info.driver_kind != USRPCI_DRIVER_KERNEL)
-		return restore(cli, addr, moves);
+		return restore(cli, addr, false, moves);
 	note(cli, name, "usrpci never touched it: there is nothing to restore");
 	return moves_add(moves, &info);
 }
@@ -129,7 +133,8 @@ static int restore_named(struct cli *cli, const char *name, struct moves *moves)
 		return status_of(error);
 	if (named_before(cli, &addr))
 		return STATUS_DONE;
-	return is_recorded(cli, &addr) ? restore(cli, &addr, moves) : leave(cli, &addr, moves);
+	return is_recorded(cli, &addr) ? restore(cli, &addr, true, moves)
+				       : leave(cli, &addr, moves);
 }
 
 static int run(struct cli *cli, bool all, struct moves *moves)
