@@ -102,17 +102,30 @@ static void repeat(struct usrpci_nvme_queue *queue)
 		nvme_write(queue->nvme, queue->ring.sq_doorbell, queue->ring.tail);
 }
 
+/*
+ * Tries again when creating the rings led to a reset, as it does when somebody else resets the
+ * controller meanwhile. The lock is held.
+ */
+static int set_up(struct usrpci_nvme_queue *queue)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	unsigned int tries = 0;
+	int error;
+
+	do {
+		queue->generation = nvme->generation;
+		error = nvme->error ?: create_rings(queue);
+	} while (queue->generation != nvme->generation && ++tries <= STRIKES_MAX);
+	return error;
+}
+
 void nvme_queue_attend(struct usrpci_nvme_queue *queue)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
 	int error;
 
 	pthread_mutex_lock(&nvme->lock);
-	/* Creating the queues can lead to another reset. */
-	do {
-		queue->generation = nvme->generation;
-		error = nvme->error ?: create_rings(queue);
-	} while (queue->generation != nvme->generation);
+	error = set_up(queue);
 	if (error)
 		nvme_give_up(nvme, -ENOTRECOVERABLE);
 	queue->error = nvme->error;
@@ -436,9 +449,8 @@ static int start_queue(struct usrpci_nvme_queue *queue, bool poll)
 
 	if (error)
 		return error;
-	queue->generation = nvme->generation;
-	error = create_rings(queue);
-	if (error > 0 || (error && queue->generation == nvme->generation))
+	error = set_up(queue);
+	if (error)
 		delete_rings(queue);
 	return error;
 }

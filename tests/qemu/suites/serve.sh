@@ -113,13 +113,12 @@ serve@nobody-sees-that-the-driver-dies()
 	[ -z "$long" ] || expect_same "$(unsafe_shutdowns)" "$before" "the count of unsafe shutdowns"
 }
 
-# The driver gives a command up that has seen several resets, so they are far enough apart.
 serve@nobody-sees-that-the-controller-is-reset()
 {
 	local i
 	start_server nvme0n1
-	write_and_verify "$block" 9 >"$scratch/fio" &
-	for i in 1.1 5; do
+	write_and_verify "$block" 4 >"$scratch/fio" &
+	for i in 1.1 1.2 0.9; do
 		sleep $i
 		echo 1 >/sys/bus/pci/devices/$small/reset
 	done

@@ -164,6 +164,17 @@ static uint32_t abort_command(struct model *model, const struct nvme_command *co
 	return 0;
 }
 
+static void reset(struct model *model)
+{
+	memset(model->queues, 0, sizeof(model->queues));
+	model->event_asked = false;
+	model->hung = 0;
+	model->resets++;
+	*reg(model, INTMS) = 0;
+	*reg(model, CSTS) = model->stuck_ready ? CSTS_RDY : 0;
+	fake_intx(model->dev, false);
+}
+
 static void admin(struct model *model, const struct nvme_command *command)
 {
 	uint16_t cid = (uint16_t)(command->cdw0 >> 16), status = 0;
@@ -172,6 +183,12 @@ static void admin(struct model *model, const struct nvme_command *command)
 
 	if (model->mute_admin)
 		return;
+	if (model->outside_opcode == opcode + 1 && model->outside_resets > 0) {
+		model->outside_resets--;
+		*reg(model, CC) = 0;
+		reset(model);
+		return;
+	}
 	if (model->fail_opcode == opcode + 1) {
 		model_complete(model, 0, cid, 2, 0);
 		return;
@@ -311,7 +328,7 @@ static void fetch(struct model *model, unsigned int qid, unsigned int tail)
 	if (!(*reg(model, CSTS) & CSTS_RDY) || (qid > 0 && !queue->used))
 		return;
 	assert_true(tail < queue->sq_entries);
-	while (queue->tail != tail && !(*reg(model, CSTS) & CSTS_CFS)) {
+	while (queue->tail != tail && (*reg(model, CSTS) & (CSTS_RDY | CSTS_CFS)) == CSTS_RDY) {
 		entry = fake_dma(model->dev, queue->sq + queue->tail * sizeof(command),
 				 sizeof(command));
 		assert_non_null(entry);
@@ -348,17 +365,6 @@ static void enable(struct model *model)
 	};
 	if (!model->never_ready)
 		*reg(model, CSTS) |= CSTS_RDY;
-}
-
-static void reset(struct model *model)
-{
-	memset(model->queues, 0, sizeof(model->queues));
-	model->event_asked = false;
-	model->hung = 0;
-	model->resets++;
-	*reg(model, INTMS) = 0;
-	*reg(model, CSTS) = model->stuck_ready ? CSTS_RDY : 0;
-	fake_intx(model->dev, false);
 }
 
 static void write_cc(struct model *model, uint32_t value)

@@ -60,6 +60,8 @@ struct model {
 	bool always_fatal;             /* and each time */
 	uint16_t fail_io;              /* status of the next I/O command */
 	uint16_t fail_opcode;          /* admin opcode + 1 that fails */
+	uint16_t outside_opcode;       /* admin opcode + 1 at which somebody else resets it */
+	unsigned int outside_resets;   /* how often that happens */
 	bool hidden_sgl;
 	uint16_t hung_cid[64], hung_qid[64];
 	unsigned int hung;

@@ -669,6 +669,39 @@ static void every_queue_is_set_up_again_after_a_reset(void **state)
 	assert_memory_equal(model->buffer.va, model->disk + 3 * MODEL_BLOCK, MODEL_BLOCK);
 }
 
+/* Which happens to each half of a queue, a few times; it is not a reason to fail. */
+static void a_queue_is_created_although_somebody_resets_the_controller(void **state)
+{
+	static const uint8_t opcodes[] = {ADMIN_CREATE_CQ, ADMIN_CREATE_SQ};
+	struct model *model = *state;
+	struct usrpci_nvme_queue *other;
+	struct usrpci_nvme_ns ns;
+
+	model_start(model, FAST, 0, &ns);
+	for (unsigned int i = 0; i < 2; i++) {
+		model->outside_opcode = opcodes[i] + 1;
+		model->outside_resets = 2;
+		assert_int_equal(usrpci_nvme_queue_create(model->nvme, NULL, &other), 0);
+		assert_int_equal(model->outside_resets, 0);
+		usrpci_nvme_queue_destroy(other);
+		assert_int_equal(run(model, USRPCI_NVME_OP_READ, &ns, 0, 8), 0);
+	}
+}
+
+static void a_controller_that_is_reset_for_ever_has_no_queue(void **state)
+{
+	struct model *model = *state;
+	struct usrpci_nvme_queue *other;
+	struct usrpci_nvme_ns ns;
+
+	model_start(model, FAST, 0, &ns);
+	model->outside_opcode = ADMIN_CREATE_SQ + 1;
+	model->outside_resets = 1000;
+	assert_true(usrpci_nvme_queue_create(model->nvme, NULL, &other) < 0);
+	assert_int_equal(run(model, USRPCI_NVME_OP_READ, &ns, 0, 8), -ENOTRECOVERABLE);
+	assert_true(model->outside_resets > 980);
+}
+
 static void drops_completions_of_commands_that_are_not_under_way(void **state)
 {
 	struct model *model = *state;
@@ -772,6 +805,8 @@ int main(void)
 		TEST(ends_when_a_reset_does_not_help),
 		TEST(hands_everything_back_when_it_is_pulled_out),
 		TEST(every_queue_is_set_up_again_after_a_reset),
+		TEST(a_queue_is_created_although_somebody_resets_the_controller),
+		TEST(a_controller_that_is_reset_for_ever_has_no_queue),
 		TEST(drops_completions_of_commands_that_are_not_under_way),
 		TEST(resets_a_controller_that_does_not_delete_a_queue),
 		TEST(a_mute_controller_fails_admin_commands_and_is_reset),
