@@ -15,6 +15,7 @@
 
 #include "cli.h"
 #include "output.h"
+#include "smartcols.h"
 
 /*
  * Where the command's object is written, whether it has begun, and whether it must fit on one line.
@@ -169,27 +170,6 @@ void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t
 		put("%02x", bytes[i]);
 	put("\"");
 }
-
-/* The functions that are used, one on each line. */
-/* clang-format off */
-#define LIBRARY_SMARTCOLS(each) \
-	each(scols_cell_get_data) \
-	each(scols_free_iter) \
-	each(scols_line_get_cell) \
-	each(scols_line_get_parent) \
-	each(scols_line_get_userdata) \
-	each(scols_line_has_children) \
-	each(scols_line_set_data) \
-	each(scols_line_set_userdata) \
-	each(scols_new_iter) \
-	each(scols_new_table) \
-	each(scols_print_table) \
-	each(scols_table_new_column) \
-	each(scols_table_new_line) \
-	each(scols_table_next_line) \
-	each(scols_unref_table) \
-	each(scols_table_enable_noheadings)
-/* clang-format on */
 
 #define FUNCTION_NAME(name) #name,
 #define FUNCTION(name)      typeof(name) *name;

@@ -47,44 +47,49 @@ static void fill(struct libscols_line *line, const struct usrpci_lent *lent, boo
 	table_cell(line, 7, "%s", lent->command);
 }
 
-static bool is_served(struct cli *cli, const struct usrpci_lent *list, int count)
+/* Returns those of each device, without a name where no interface is served; NULL: no memory. */
+static struct usrpci_net_stats *read_stats(struct cli *cli, const struct usrpci_lent *list,
+					   int count, bool *any)
 {
-	struct usrpci_net_stats stats;
+	struct usrpci_net_stats *stats = calloc((size_t)count + 1, sizeof(*stats));
 
-	for (int i = 0; i < count; i++)
-		if (!usrpci_host_net_stats(cli->host, &list[i].addr, &stats))
-			return true;
-	return false;
+	*any = false;
+	for (int i = 0; stats && i < count; i++) {
+		if (usrpci_host_net_stats(cli->host, &list[i].addr, &stats[i]))
+			stats[i].name[0] = '\0';
+		*any = *any || stats[i].name[0];
+	}
+	return stats;
 }
 
-static void fill_interface(struct cli *cli, struct libscols_line *line,
-			   const struct usrpci_lent *lent)
+static void fill_interface(struct libscols_line *line, const struct usrpci_net_stats *stats)
 {
-	struct usrpci_net_stats stats;
-
-	if (usrpci_host_net_stats(cli->host, &lent->addr, &stats))
+	if (!stats->name[0])
 		return;
-	table_cell(line, 8, "%s", stats.name);
-	table_cell(line, 9, "%llu", (unsigned long long)stats.rx_frames);
-	table_cell(line, 10, "%llu", (unsigned long long)stats.tx_frames);
-	table_cell(line, 11, "%llu", (unsigned long long)stats.rx_bytes);
-	table_cell(line, 12, "%llu", (unsigned long long)stats.tx_bytes);
-	table_cell(line, 13, "%llu", (unsigned long long)stats.rx_dropped + stats.tx_dropped);
+	table_cell(line, 8, "%s", stats->name);
+	table_cell(line, 9, "%llu", (unsigned long long)stats->rx_frames);
+	table_cell(line, 10, "%llu", (unsigned long long)stats->tx_frames);
+	table_cell(line, 11, "%llu", (unsigned long long)stats->rx_bytes);
+	table_cell(line, 12, "%llu", (unsigned long long)stats->tx_bytes);
+	table_cell(line, 13, "%llu", (unsigned long long)stats->rx_dropped + stats->tx_dropped);
 }
 
 static int print(struct cli *cli, const struct usrpci_lent *list, int count)
 {
-	bool with_interfaces = cli->json || is_served(cli, list, count);
-	struct table table = table_open(cli->json, "lent", columns,
-					with_interfaces ? ARRAY_SIZE(columns) : COLUMNS_OF_ALL);
+	bool any;
+	struct usrpci_net_stats *stats = read_stats(cli, list, count, &any);
+	size_t width = any || cli->json ? ARRAY_SIZE(columns) : COLUMNS_OF_ALL;
+	struct table table = table_open(cli->json, "lent", columns, width);
 
-	for (int i = 0; i < count; i++) {
+	table.incomplete |= !stats;
+	for (int i = 0; stats && i < count; i++) {
 		struct libscols_line *line = table_row(&table, NULL);
 
 		fill(line, &list[i], cli->json);
-		if (with_interfaces)
-			fill_interface(cli, line, &list[i]);
+		if (width > COLUMNS_OF_ALL)
+			fill_interface(line, &stats[i]);
 	}
+	free(stats);
 	return table_print(&table);
 }
 

@@ -100,6 +100,18 @@ static void print_record(FILE *out, const struct confirm_record *record)
 	fputs("end\n", out);
 }
 
+/* What could not be read back. */
+static bool has_long_message(const struct confirm_record *record)
+{
+	for (size_t i = 0; i < record->device_count; i++)
+		for (size_t j = 0; j < record->devices[i].place_count; j++)
+			for (size_t k = 0; k < record->devices[i].places[j].count; k++)
+				if (record->devices[i].places[j].messages[k]->nlmsg_len >
+				    MESSAGE_MOST)
+					return true;
+	return false;
+}
+
 int confirm_write(struct usrpci_host *host, const struct confirm_record *record)
 {
 	AUTO_FREE char *text = NULL;
@@ -111,7 +123,7 @@ int confirm_write(struct usrpci_host *host, const struct confirm_record *record)
 	print_record(out, record);
 	if (fclose(out))
 		return -ENOMEM;
-	if (size >= CONFIRM_SIZE)
+	if (size >= CONFIRM_SIZE || has_long_message(record))
 		return refuse(host->ctx, -E2BIG, NULL, NULL,
 			      "there are too many routes to bring back after --confirm");
 	return state_write(host, CONFIRM_RECORD, text);
