@@ -97,4 +97,5 @@ measure usrpci
 idle
 kill -TERM $net
 wait $net
+ip address del 10.1.0.2/24 dev "$near_name" # or the next card's frames leave by this one
 ip netns del far
