@@ -270,10 +270,11 @@ int usrpci_vblk_open(struct usrpci_dev *dev, const struct usrpci_vblk_options *o
 	if (options)
 		vblk->options = *options;
 	vblk->v.why = vblk->options.why ? vblk->options.why : &unheard;
-	*vblk->v.why = "it is no virtio disk";
 	error = check_options(&vblk->options);
-	if (!error && !virtio_matches(usrpci_dev_info(dev), VIRTIO_TYPE_BLK))
+	if (!error && !virtio_matches(usrpci_dev_info(dev), VIRTIO_TYPE_BLK)) {
+		*vblk->v.why = "it is no virtio disk";
 		error = -ENOTSUP;
+	}
 	if (!error)
 		error = virtio_open(&vblk->v, dev);
 	if (error) {

@@ -283,6 +283,7 @@ static void a_disk_that_contradicts_itself_is_refused(void **state)
 
 	bench->model.offered |= VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE);
 	assert_int_equal(open_disk(bench, by_default), -EPROTO);
+	assert_null(bench->why);
 	bench->model.config[offsetof(struct virtio_blk_config, blk_size) + 1] = 2;
 	assert_int_equal(open_disk(bench, by_default), 0);
 	usrpci_vblk_close(bench->vblk);
