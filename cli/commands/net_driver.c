@@ -69,15 +69,19 @@ static int take_queues(struct pump_options *pump)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
+	ssize_t got = recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *files;
 
-	if (recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC) < 0 && errno == ENOTSOCK) {
+	if (got < 0 && errno == ENOTSOCK) {
 		pump->taps[0] = STDIN_FILENO;
 		pump->count = 1;
 		return 0;
 	}
+	if (got < 0)
+		return -errno;
 	files = CMSG_FIRSTHDR(&message);
-	if (!files || files->cmsg_level != SOL_SOCKET || files->cmsg_type != SCM_RIGHTS)
+	if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || !files ||
+	    files->cmsg_level != SOL_SOCKET || files->cmsg_type != SCM_RIGHTS)
 		return -EPROTO;
 	pump->count = (unsigned int)((files->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 	memcpy(pump->taps, CMSG_DATA(files), pump->count * sizeof(int));

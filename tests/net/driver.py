@@ -165,6 +165,16 @@ def try_queues(usrpci):
         holder.kill()
 
 
+def refuses_too_many_queues(usrpci):
+    """More queues than it can take arrive cut off; it does not go on with some of them."""
+    ours, theirs = socket.socketpair()
+    with open('/dev/null', 'rb') as null:
+        socket.send_fds(ours, [b'x'], [null.fileno()] * 17)
+    driver = subprocess.run([usrpci, 'net-driver', DEVICE], stdin=theirs, stderr=subprocess.PIPE,
+                            timeout=60, check=False)
+    return driver.returncode == 1 and b'Protocol error' in driver.stderr
+
+
 def main():
     if os.environ.get('USRPCI_INSIDE') != 'yes':
         os.environ['USRPCI_INSIDE'] = 'yes'
@@ -187,6 +197,7 @@ def main():
         parent.send_signal(signal.SIGTERM)
         results.append(('it ends when it is told to', parent.wait(30) == 0))
     results += try_queues(usrpci)
+    results.append(('queues that arrive cut off are refused', refuses_too_many_queues(usrpci)))
     print(f'1..{len(results)}')
     for number, (name, good) in enumerate(results, 1):
         print(f'{"ok" if good else "not ok"} {number} - {name}')
