@@ -157,9 +157,9 @@ struct udev_device *udev_monitor_receive_device(struct udev_monitor *monitor)
 
 	if (!device)
 		return NULL;
-	got = recvfrom(monitor->fd, device->text, MESSAGE_SIZE, 0, (struct sockaddr *)&from,
+	got = recvfrom(monitor->fd, device->text, MESSAGE_SIZE, MSG_TRUNC, (struct sockaddr *)&from,
 		       &length);
-	if (got > 0 && !from.nl_pid) {
+	if (got > 0 && got <= MESSAGE_SIZE && !from.nl_pid) {
 		device->size = (size_t)got;
 		subsystem = udev_device_get_property_value(device, "SUBSYSTEM");
 		if (!monitor->subsystem[0] || (subsystem && !strcmp(subsystem, monitor->subsystem)))
