@@ -39,17 +39,21 @@ tests_exist()
 		grep -qx "$test()" "$USRPCI_SOURCE/tests/qemu/suites/${test%@*}.sh" 2>/dev/null ||
 			echo "there is no test $test"
 	done
-	grep -oE '`tests/(unit|fuzz)/[a-z0-9_/.]+`' "$1" | tr -d '`' | sort -u | while read -r test; do
+	grep -oE '`tests/[a-z0-9_/.]+[a-z]`' "$1" | tr -d '`' | sort -u | while read -r test; do
 		[ -f "$USRPCI_SOURCE/$test" ] || echo "there is no file $test"
 	done
 }
 
-# A suite that nobody runs shows nothing.
+# A suite, or a program of tests, that nobody runs shows nothing.
 tests_are_run()
 {
-	local suite
+	local suite path folder name
 	grep -oE '`[a-z0-9_]+@' "$1" | tr -d '`@' | sort -u | while read -r suite; do
 		grep -qx "  '$suite'," "$USRPCI_SOURCE/tests/qemu/meson.build" || echo "$suite is not run by make check"
+	done
+	grep -oE '`tests/(unit|fuzz)/[a-z0-9_/]+\.c`' "$1" | tr -d '`' | sort -u | while read -r path; do
+		folder=$(cut -d/ -f1,2 <<<"$path") name=$(basename "$path" .c)
+		grep -qE "^  '${name#*_}'[,:]" "$USRPCI_SOURCE/$folder/meson.build" || echo "$path is not run by make check"
 	done
 }
 
@@ -88,5 +92,6 @@ check "each promise of SECURITY.md names its tests" tests_are_named "$document"
 check "a breach is found: a test that is not there" breach tests_exist 'It cannot (`lend_run@no-such-case`).'
 check "each test that SECURITY.md names exists" tests_exist "$document"
 check "a breach is found: a suite that is not run" breach tests_are_run 'It cannot (`no_suite@case`).'
-check "each suite that SECURITY.md names is run" tests_are_run "$document"
+check "a breach is found: a program of tests that is not run" breach tests_are_run 'It cannot (`tests/unit/test_no_such.c`).'
+check "each suite and program that SECURITY.md names is run" tests_are_run "$document"
 finish
