@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <sched.h>
@@ -36,30 +35,16 @@
 #define END_MS                30000
 #define MEMLOCK_SHARE         4 /* of memory, unless another limit is asked for */
 
-/* An empty bounding set leaves a set-user-id program nothing, even without no_new_privs. */
-static int drop_capabilities(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
-
-	for (int cap = 0; prctl(PR_CAPBSET_DROP, cap) == 0; cap++)
-		;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) && errno != EINVAL)
-		return -errno;
-	return syscall(SYS_capset, &header, none) ? -errno : 0;
-}
-
 static int become(const struct lend_user *user)
 {
 	int error;
 
 	if (setgroups(1, &user->gid) || setresgid(user->gid, user->gid, user->gid))
 		return -errno;
-	for (int cap = 0; prctl(PR_CAPBSET_DROP, cap) == 0; cap++)
-		;
+	lend_capabilities_bound(0);
 	if (setresuid(user->uid, user->uid, user->uid))
 		return -errno;
-	error = drop_capabilities();
+	error = lend_capabilities_keep(0);
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		error = -errno;
 	return error ?: lend_filter_program();

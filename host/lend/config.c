@@ -188,27 +188,25 @@ static int write_bytes(struct usrpci_dev *dev, const struct lend_config *config,
 	return error;
 }
 
+int lend_config_open(struct usrpci_host *host, struct lend_device *device)
+{
+	return device->config_dev ? 0 : open_device(host, &device->info.addr, &device->config_dev);
+}
+
 int lend_config_write(struct usrpci_host *host, struct lend_device *device, uint64_t offset,
 		      uint64_t width, uint32_t value)
 {
 	uint8_t bytes[4];
-	int error = 0;
+	int error;
 
 	if ((width != 1 && width != 2 && width != 4) || offset % width ||
 	    offset > LEND_CONFIG_SIZE - width || !device->config.saved)
 		return -EPERM;
-	if (!device->config_dev)
-		error = open_device(host, &device->info.addr, &device->config_dev);
+	error = lend_config_open(host, device);
 	put_le32(bytes, value);
 	return error ? error
 		     : write_bytes(device->config_dev, &device->config, (unsigned int)offset, bytes,
 				   width);
-}
-
-void lend_config_close(struct lend_device *device)
-{
-	usrpci_dev_close(device->config_dev);
-	device->config_dev = NULL;
 }
 
 static uint32_t saved_word(const struct lend_config *config, unsigned int offset)
@@ -291,30 +289,35 @@ static int put_back(struct usrpci_dev *dev, const struct lend_config *config)
 	return error ?: count < 0 ? count : 0;
 }
 
-static int stop(struct usrpci_host *host, const struct usrpci_addr *addr,
-		const struct lend_config *config, bool pause)
+/* A device that is gone is stopped. */
+static int unless_gone(int error)
 {
-	struct usrpci_dev *dev;
-	int error = open_device(host, addr, &dev);
-
-	if (error)
-		return error == -ENODEV ? 0 : error;
-	if (config->saved)
-		error = put_back(dev, config);
-	if (!error)
-		error = pause ? quiesce_pause(host, dev) : quiesce_open(host, dev);
-	usrpci_dev_close(dev);
 	return error == -ENODEV ? 0 : error;
 }
 
 int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	      const struct lend_config *config)
 {
-	return stop(host, addr, config, false);
+	struct usrpci_dev *dev;
+	int error = open_device(host, addr, &dev);
+
+	if (error)
+		return unless_gone(error);
+	if (config->saved)
+		error = put_back(dev, config);
+	if (!error)
+		error = quiesce_open(host, dev);
+	usrpci_dev_close(dev);
+	return unless_gone(error);
 }
 
-int lend_pause(struct usrpci_host *host, const struct usrpci_addr *addr,
-	       const struct lend_config *config)
+int lend_pause(struct usrpci_host *host, struct lend_device *device)
 {
-	return stop(host, addr, config, true);
+	int error = lend_config_open(host, device);
+
+	if (!error && device->config.saved)
+		error = put_back(device->config_dev, &device->config);
+	if (!error)
+		error = quiesce_pause(host, device->config_dev);
+	return unless_gone(error);
 }

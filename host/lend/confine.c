@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Which files the process that serves the program may still open, although it is root's: those of
- * the devices that are lent, its DMA memory, and to read sysfs and what /proc says about it (the
- * kernel's Documentation/userspace-api/landlock.rst). Landlock also keeps it from looking into
- * other processes.
+ * the devices that are lent, its DMA memory, and to read sysfs (the kernel's
+ * Documentation/userspace-api/landlock.rst). Landlock also keeps it from looking into other
+ * processes.
  */
 
 #include <errno.h>
@@ -39,9 +39,8 @@ static int allow(const struct lend *lend, int rules, uint64_t rights, const char
 static int allow_all(const struct lend *lend, int rules)
 {
 	/* Pages are cleared from /dev/zero. */
-	int error = allow(lend, rules, READ, "/sys") ?:
-		    allow(lend, rules, READ, "/proc/self") ?:
-		    allow(lend, rules, LANDLOCK_ACCESS_FS_READ_FILE, "/dev/zero");
+	int error = allow(lend, rules, READ, "/sys")
+			    ?: allow(lend, rules, LANDLOCK_ACCESS_FS_READ_FILE, "/dev/zero");
 
 	for (size_t i = 0; !error && i < lend->file_count; i++)
 		error = allow(lend, rules, READ_WRITE, lend->files[i].path);

@@ -95,7 +95,11 @@ static int list_uio(struct lend *lend, unsigned int index)
 	error = lock_device(lend, index);
 	if (error)
 		return error;
+	/* Who opens it without a capability reads 64 bytes. */
 	list(lend, index, PCI_DEVICES "/%s/config", device->name);
+	error = open_last(lend, device);
+	if (error)
+		return error;
 	list(lend, index, PCI_DEVICES "/%s/reset", device->name);
 	for (unsigned int bar = 0; bar < 6; bar++)
 		list(lend, index, PCI_DEVICES "/%s/resource%u", device->name, bar);

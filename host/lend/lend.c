@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Lends devices to a program: takes them, runs it, and puts everything back, whatever happens to
- * it. Without an IOMMU, DMA memory belongs to this process and lies in a named file. So it outlives
+ * it. Without an IOMMU, DMA memory lies in a named file of a hugetlbfs of root's. So it outlives
  * the program, and also this process if that is killed; note.c then knows what to clean up.
  *
  * At the end, the program and all its processes are ended, each device is stopped (quiesce.c), and
@@ -207,8 +207,6 @@ static int close_memory(struct lend *lend)
 {
 	int error = 0;
 
-	usrpci_ctx_close(lend->memory);
-	lend->memory = NULL;
 	lend_memory_unpin(lend);
 	if (lend->memory_directory[0] && !lend->host->options.dry_run)
 		error = lend_memory_free(lend->host, lend->memory_directory);
@@ -227,7 +225,6 @@ static int stop_all(struct lend *lend)
 		struct lend_device *device = &lend->devices[i];
 		int error;
 
-		lend_config_close(device);
 		device->is_another = !lend_is_same(lend->host, &device->info.addr,
 						   device->identity);
 		if (device->is_another)
@@ -346,7 +343,7 @@ static bool starts_again(struct lend *lend, int status, int *error)
 	*error = stop_all(lend);
 	if (!*error)
 		*error = lend->outlived ? -EBUSY : wait_all_unheld(lend);
-	if (!*error && lend->memory)
+	if (!*error && lend->memory_directory[0])
 		*error = lend_memory_renew(lend);
 	if (*error)
 		return false;

@@ -7,6 +7,7 @@
  *	lend.c     takes devices, runs the program, gives them back
  *	user.c     whom the program runs as
  *	ids.c      a user that nobody else is
+ *	capabilities.c  what the program, and who serves it, keep of root's powers
  *	child.c    the program's process: no privileges, and then no way to get any
  *	run.c      starts the program and the process that serves it, and waits
  *	serve.c    the protocol (util/broker.h); treats its peers as hostile
@@ -71,7 +72,7 @@ struct lend_device {
 	unsigned int uio;    /* N of /dev/uioN */
 	uint64_t interrupts; /* counted by the kernel before */
 	struct lend_config config;
-	struct usrpci_dev *config_dev; /* NULL until the program writes to configuration space */
+	struct usrpci_dev *config_dev; /* NULL but in the process that serves */
 	int client; /* index of the one that has it, or LEND_NOBODY or LEND_STUCK */
 };
 
@@ -100,7 +101,7 @@ struct lend {
 	size_t count;
 	struct lend_file files[LEND_FILES_MAX];
 	size_t file_count;
-	struct usrpci_ctx *memory; /* has the DMA memory; NULL: no device needs it */
+	struct usrpci_ctx *memory; /* has the DMA memory, in the process that serves; or NULL */
 	char memory_directory[64];
 	size_t page_limit; /* huge pages to lend */
 	struct lend_pages pages;
@@ -167,6 +168,15 @@ int lend_nodes_make(const struct lend *lend);
 pid_t lend_child_start(struct lend *lend, int socket, int *status);
 
 /*
+ * capabilities.c: leaves this process, and what it starts, no capabilities but those of a mask.
+ * The bounding set goes first, because that takes a capability. Returns 0 or a negative errno.
+ */
+void lend_capabilities_bound(uint32_t kept);
+int lend_capabilities_keep(uint32_t kept);
+/* Leaves the process that serves the program what it needs for the files of the list. */
+int lend_capabilities_drop(const struct lend *lend);
+
+/*
  * filter.c: from here on the kernel refuses this process, and what it starts, some calls for good:
  * the program, which has no_new_privs, those that put input into a terminal; the process that
  * serves it all that it does not need. Return 0 or a negative errno.
@@ -176,7 +186,7 @@ int lend_filter_server(void);
 
 /*
  * confine.c: from here on the kernel lets this process open the files of the list, those of the DMA
- * memory, and to read sysfs and its own entry in /proc; no other. Returns 0 or a negative errno.
+ * memory, and to read sysfs; no other. Returns 0 or a negative errno.
  */
 int lend_confine_server(const struct lend *lend);
 
@@ -241,20 +251,21 @@ int lend_note_remove(struct usrpci_host *host, const struct usrpci_addr *addr);
 int lend_config_save(struct usrpci_host *host, const struct usrpci_addr *addr,
 		     struct lend_config *config);
 
+/* Opens configuration space for the two below, which then need no capability; errors are logged. */
+int lend_config_open(struct usrpci_host *host, struct lend_device *device);
+
 /*
  * Writes a register for the program. -EPERM when it is not the program's to write; other errors
  * are those of usrpci_config_write32().
  */
 int lend_config_write(struct usrpci_host *host, struct lend_device *device, uint64_t offset,
 		      uint64_t width, uint32_t value);
-void lend_config_close(struct lend_device *device);
 
 /* Puts configuration space back, where it was saved, and stops the device as quiesce() does. */
 int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	      const struct lend_config *config);
 /* The same as quiesce_pause() does, while the device stays lent to the program. */
-int lend_pause(struct usrpci_host *host, const struct usrpci_addr *addr,
-	       const struct lend_config *config);
+int lend_pause(struct usrpci_host *host, struct lend_device *device);
 
 /*
  * holders.c: waits until no process has the device open or mapped. -EBUSY, logged, when one still
@@ -263,10 +274,15 @@ int lend_pause(struct usrpci_host *host, const struct usrpci_addr *addr,
 int lend_wait_unheld(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /*
- * memory.c: mounts a place for DMA memory, reserves huge pages for it, opens lend->memory, and
- * writes the notes. Errors are logged.
+ * memory.c: mounts a place for DMA memory, reserves huge pages for it, and writes the notes. Errors
+ * are logged.
  */
 int lend_memory_open(struct lend *lend);
+/*
+ * In the process that serves, while it has its capabilities: opens lend->memory, where there is a
+ * place for it. Returns 0 or a negative errno.
+ */
+int lend_memory_use(struct lend *lend);
 /* Reserves huge pages for a program that takes them by itself, and writes the notes. */
 int lend_memory_reserve(struct lend *lend);
 /* Memory without a page of the program that has ended, for the next one. Errors are logged. */

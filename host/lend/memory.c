@@ -76,7 +76,19 @@ int lend_memory_reserve(struct lend *lend)
 	return error;
 }
 
-static int open_pages(struct lend *lend)
+/*
+ * The pipe has a slot for each page that may be lent. A longer one than other users may have takes
+ * a capability; without it there are fewer slots, and so fewer pages.
+ */
+static int open_pins(struct lend *lend)
+{
+	if (pipe2(lend->pins, O_CLOEXEC))
+		return -errno;
+	fcntl(lend->pins[1], F_SETPIPE_SZ, lend->page_limit * (size_t)sysconf(_SC_PAGESIZE));
+	return 0;
+}
+
+int lend_memory_use(struct lend *lend)
 {
 	const struct ctx_base *base = ctx_base(lend->host->ctx);
 	struct usrpci_ctx_options options = {
@@ -87,8 +99,8 @@ static int open_pages(struct lend *lend)
 		.dma_directory = lend->memory_directory,
 	};
 
-	if (pipe2(lend->pins, O_CLOEXEC))
-		return -errno;
+	if (!lend->memory_directory[0])
+		return 0;
 	return usrpci_ctx_open(&options, &lend->memory) ?: usrpci_dma_physical(lend->memory);
 }
 
@@ -99,7 +111,7 @@ int lend_memory_open(struct lend *lend)
 	snprintf(lend->memory_directory, sizeof(lend->memory_directory), DIRECTORY,
 		 lend->devices[0].name);
 	error = lend_memory_reserve(lend);
-	return error || lend->host->options.dry_run ? error : open_pages(lend);
+	return error || lend->host->options.dry_run ? error : open_pins(lend);
 }
 
 static int give_back_above(struct usrpci_host *host, struct lend_pages *pages,
@@ -136,16 +148,12 @@ int lend_pages_give_back(struct usrpci_host *host, struct lend_pages *pages,
 	return error;
 }
 
-/* The pipe has a slot for each page, and the kernel counts what is in one among a page's users. */
+/* The kernel counts what is in a slot of the pipe among a page's users. */
 int lend_memory_pin(struct lend *lend, void *block)
 {
 	const struct iovec byte = {block, 1};
-	int size = fcntl(lend->pins[1], F_GETPIPE_SZ);
-	ssize_t put = vmsplice(lend->pins[1], &byte, 1, SPLICE_F_NONBLOCK);
 
-	if (put < 0 && errno == EAGAIN && fcntl(lend->pins[1], F_SETPIPE_SZ, 2 * size) > 0)
-		put = vmsplice(lend->pins[1], &byte, 1, SPLICE_F_NONBLOCK);
-	return put < 0 ? -errno : 0;
+	return vmsplice(lend->pins[1], &byte, 1, SPLICE_F_NONBLOCK) < 0 ? -errno : 0;
 }
 
 void lend_memory_unpin(struct lend *lend)
@@ -192,14 +200,12 @@ int lend_memory_renew(struct lend *lend)
 {
 	int error;
 
-	usrpci_ctx_close(lend->memory);
-	lend->memory = NULL;
 	lend_memory_unpin(lend);
 	error = remove_files(lend->host, lend->memory_directory);
 	if (!error && lend_memory_used(lend->host, lend->memory_directory))
 		error = refuse(lend->host->ctx, -EBUSY, lend->memory_directory, NULL,
 			       "a process has some of the DMA memory still");
-	return error ?: open_pages(lend);
+	return error ?: open_pins(lend);
 }
 
 int lend_memory_free(struct usrpci_host *host, const char *directory)

@@ -127,6 +127,17 @@ static int open_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Does what takes a capability, and then gives up all that it can. */
+static int prepare_server(struct lend *lend)
+{
+	int error = lend_memory_use(lend);
+
+	for (size_t i = 0; !error && i < lend->count; i++)
+		if (!lend->devices[i].vfio)
+			error = lend_config_open(lend->host, &lend->devices[i]);
+	return error ?: lend_capabilities_drop(lend);
+}
+
 /*
  * Runs the process that serves. It ends with this process, whatever the program does, and closes
  * the descriptors that show others that the broker lives. Does not return.
@@ -140,6 +151,11 @@ static void run_server(struct lend *lend, pid_t broker, int hello)
 		_exit(1);
 	close(lend->lives);
 	close(lend->registered);
+	error = prepare_server(lend);
+	if (error) {
+		report(lend->host->ctx, error, NULL, NULL, "the program cannot be served");
+		_exit(1);
+	}
 	unconfined = lend_confine_server(lend);
 	if (unconfined)
 		log_warning(lend->host->ctx, NULL, NULL,

@@ -202,7 +202,7 @@ static void drop(struct server *server, int client)
 		if (device->client != client)
 			continue;
 		device->client = LEND_NOBODY;
-		if (device->vfio || !lend_pause(lend->host, &device->info.addr, &device->config))
+		if (device->vfio || !lend_pause(lend->host, device))
 			continue;
 		device->client = LEND_STUCK;
 		stopped = false;

@@ -118,8 +118,10 @@ size_t usrpci_dma_trim(struct usrpci_ctx *ctx);
  */
 
 /**
- * Decides that device addresses are physical addresses, as under uio, before a device is open.
- * Errors: -EXDEV (it was decided otherwise before); -ENOMEM.
+ * Decides that device addresses are physical addresses, as under uio, before a device is open. A
+ * process that may read them now may give up CAP_SYS_ADMIN afterwards.
+ * Errors: -EXDEV (it was decided otherwise before); -ENOMEM; those of open(2) of
+ * /proc/self/pagemap.
  */
 int usrpci_dma_physical(struct usrpci_ctx *ctx);
 

@@ -361,7 +361,7 @@ int usrpci_dma_physical(struct usrpci_ctx *ctx)
 	int error;
 
 	pthread_mutex_lock(&ctx->lock);
-	error = domain_physical_attach(ctx);
+	error = domain_physical_attach(ctx) ?: domain_physical_open(ctx);
 	pthread_mutex_unlock(&ctx->lock);
 	return error;
 }

@@ -90,3 +90,9 @@ void dma_detach(struct dma_domain *domain);
  * has another domain), -ENOMEM.
  */
 int domain_physical_attach(struct usrpci_ctx *ctx);
+
+/*
+ * Opens what says physical addresses, for a process that then gives up the capability for it. The
+ * context has this domain, and ctx->lock is held. Errors are logged.
+ */
+int domain_physical_open(struct usrpci_ctx *ctx);

@@ -413,3 +413,8 @@ int domain_physical_attach(struct usrpci_ctx *ctx)
 		physical_destroy(&physical->domain);
 	return error;
 }
+
+int domain_physical_open(struct usrpci_ctx *ctx)
+{
+	return pagemap_ensure(physical_of(ctx->domain));
+}

@@ -225,8 +225,7 @@ int __wrap_lend_memory_pin(struct lend *lend, void *block)
 	return take(&input, 1) % 32 == 31 ? -EFAULT : 0;
 }
 
-int __wrap_lend_pause(struct usrpci_host *host, const struct usrpci_addr *addr,
-		      const struct lend_config *config)
+int __wrap_lend_pause(struct usrpci_host *host, struct lend_device *device)
 {
 	return take(&input, 1) % 8 ? 0 : -EIO;
 }

@@ -42,6 +42,14 @@ no_process()
 	! pgrep "$1" >/dev/null
 }
 
+# serving_process_has CAPABILITIES: these, in hexadecimal, and can never get others.
+serving_process_has()
+{
+	local status
+	status=/proc/$(pgrep -x usrpci-serve)/status
+	[ "$(grep -cE "^Cap(Prm|Eff|Bnd):.0{8}$1$" "$status")" = 3 ] && grep -q '^NoNewPrivs:.*1' "$status"
+}
+
 lend()
 {
 	usrpci -q run "$@"

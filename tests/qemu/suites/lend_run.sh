@@ -286,6 +286,14 @@ lend_run@filters-the-brokers-system-calls()
 	wait $! || true
 }
 
+lend_run@leaves-who-answers-the-program-no-capabilities()
+{
+	usrpci -q run "$edu" -- sleep 1000 &
+	wait_for 20 serving_process_has 00000000
+	kill -TERM $!
+	wait $! || true
+}
+
 lend_run@keeps-the-program-from-typing-on-the-terminal()
 {
 	local type="import fcntl; fcntl.ioctl(0, 0x5412, b'x')"

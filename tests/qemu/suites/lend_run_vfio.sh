@@ -77,6 +77,22 @@ lend_run_vfio@serves-a-program-that-opens-the-device-again()
 	usrpci -q run "$edu" -- sh -c "'$examples/edu_dma' $edu && '$examples/edu_dma' $edu"
 }
 
+# A node that was bound for a user is that user's, so that opening it takes a capability.
+lend_run_vfio@leaves-who-answers-the-program-no-capabilities()
+{
+	usrpci -q run "$edu" -- sleep 1000 &
+	wait_for 20 serving_process_has 00000000
+	kill -TERM $!
+	wait $! || true
+	usrpci -q bind --user daemon "$edu"
+	usrpci -q run "$edu" -- sh -c "'$examples/edu_dma' $edu && sleep 1000" >"$scratch/said" &
+	wait_for 20 grep -q equal "$scratch/said"
+	serving_process_has 00000002
+	kill -TERM $!
+	wait $! || true
+	usrpci -q restore "$edu"
+}
+
 lend_run_vfio@lends-two-devices-to-two-programs()
 {
 	rm -f /tmp/lend_drive

@@ -71,7 +71,7 @@ static void a_program_writes_what_is_its_own(void **state)
 	assert_write(kernel, &device, EXPRESS + PCI_EXP_DEVCTL, 2, 0x5020, 0);
 	assert_write(kernel, &device, EXPRESS + PCI_EXP_DEVCTL2, 2, 5, 0);
 	assert_write(kernel, &device, OWN, 4, 0x12345678, 0);
-	lend_config_close(&device);
+	usrpci_dev_close(device.config_dev);
 }
 
 static void a_program_does_not_write_what_is_the_kernels(void **state)
@@ -87,7 +87,7 @@ static void a_program_does_not_write_what_is_the_kernels(void **state)
 	assert_write(kernel, &device, MSI + PCI_MSI_DATA_64, 2, 0xbeef, -EPERM);
 	assert_write(kernel, &device, MSIX + PCI_MSIX_FLAGS, 2, 0xc000, -EPERM);
 	assert_write(kernel, &device, EXPRESS + PCI_EXP_SLTCTL, 2, 1, -EPERM);
-	lend_config_close(&device);
+	usrpci_dev_close(device.config_dev);
 }
 
 static void a_program_writes_whole_words_for_a_byte(void **state)
@@ -98,7 +98,7 @@ static void a_program_writes_whole_words_for_a_byte(void **state)
 
 	assert_write(kernel, &device, PCI_INTERRUPT_LINE, 4, (word & ~0xffU) | 9, 0);
 	assert_write(kernel, &device, PCI_INTERRUPT_LINE, 4, (word ^ 0x0100) | 9, -EPERM);
-	lend_config_close(&device);
+	usrpci_dev_close(device.config_dev);
 }
 
 static void a_write_outside_is_refused(void **state)
@@ -114,7 +114,7 @@ static void a_write_outside_is_refused(void **state)
 		assert_int_equal(lend_config_write(kernel->host, &device, wrong[i].offset,
 						   wrong[i].width, 0),
 				 -EPERM);
-	lend_config_close(&device);
+	usrpci_dev_close(device.config_dev);
 }
 
 static void what_a_program_changed_is_put_back(void **state)
@@ -126,7 +126,7 @@ static void what_a_program_changed_is_put_back(void **state)
 	assert_write(kernel, &device, EXPRESS + PCI_EXP_DEVCTL, 2, 0x50ef, 0);
 	assert_write(kernel, &device, EXPRESS + PCI_EXP_LNKCTL, 2, 0x01c3, 0);
 	assert_write(kernel, &device, EXPRESS + PCI_EXP_DEVCTL2, 2, 0x0005, 0);
-	lend_config_close(&device);
+	usrpci_dev_close(device.config_dev);
 	assert_int_equal(lend_stop(kernel->host, &device.info.addr, &device.config), 0);
 	assert_int_equal(read_back(kernel, POWER + PCI_PM_CTRL), 0);
 	assert_int_equal(read_back(kernel, EXPRESS + PCI_EXP_DEVCTL), 0x20);
