@@ -4,9 +4,10 @@
 #
 #	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back
 #	make demo-reincarnation   a file system and connections go on while their driver is killed again and again
-#	make check    every test; the last line says "N passed, N failed, N skipped"
+#	make check    every part is tested, in less than 15 minutes on two cores; the last line says "N passed, N failed, N skipped"
+#	make check-slow   what takes longer: the cases that are marked as slow, each model of QEMU, doc/first-driver.md
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
-#	make check-debian13   all of it in a root with Debian 13, virtual machines included
+#	make check-debian13   make check in a root with Debian 13, virtual machines included
 #	make check-arm64   all suites in Arm machines
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make check-lend     programs, brokers and recoveries are killed at each moment, KILLS=100 times under load
@@ -59,7 +60,7 @@ CHECK_DEB_PACKAGES := $(DEB_PACKAGES) mmdebstrap autopkgtest
 BENCH_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) python3 libdpdk-dev dpdk dpdk-dev driverctl \
 	fio nbdkit nbdkit-plugin-dev qemu-utils qemu-block-extra
 
-.PHONY: all build check check-debian13 check-arm64 check-kernel check-rump check-faults check-lend check-others \
+.PHONY: all build check check-slow check-debian13 check-arm64 check-kernel check-rump check-faults check-lend check-others \
 	check-serve check-net fuzz demo demo-reincarnation first-driver bench deb check-deb install lint analyze format clean
 all: packages-BUILD build
 
@@ -89,7 +90,14 @@ check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 	@$(MESON) test -C $(ASAN) --num-processes $(TESTS) --print-errorlogs --suite unit --suite cli || true
 	@tests/summary $(BUILD) $(ASAN)
 
-# The same in the root that "check" uses for some suites; its own build directories lie beside these.
+check-slow: packages-CHECK $(BUILD)/build.ninja
+	@$(MESON) setup --reconfigure $(BUILD) >/dev/null
+	@$(MESON) compile -C $(BUILD)
+	@rm -f $(BUILD)/meson-logs/testlog.json
+	@$(MESON) test -C $(BUILD) --num-processes $(TESTS) --print-errorlogs --suite slow || true
+	@tests/summary $(BUILD)
+
+# "check" in the root that it uses for some suites; its own build directories lie beside these.
 check-debian13: packages-DEBIAN13
 	@mkdir -p $(BUILD)
 	@USRPCI_BUILD=$(abspath $(BUILD)) tests/debian/enter make check BUILD=$(BUILD)/debian13-all ASAN=$(BUILD)/debian13-asan

@@ -81,6 +81,22 @@ wait_for()
 	done
 }
 
+# pids_of NAME: prints the processes of this name. pgrep would load libraries for a quarter of a second.
+pids_of()
+{
+	grep -lsx "$1" /proc/[0-9]*/comm | cut -d / -f 3
+}
+
+is_running()
+{
+	grep -qsx "$1" /proc/[0-9]*/comm
+}
+
+no_process()
+{
+	! is_running "$1"
+}
+
 # Prints the kernel's messages since the case began.
 kernel_log()
 {
@@ -113,7 +129,9 @@ monitor()
 driver_of()
 {
 	local link=/sys/bus/pci/devices/$1/driver
-	[ ! -e "$link" ] || basename "$(readlink "$link")"
+	[ -e "$link" ] || return 0
+	link=$(readlink "$link")
+	echo "${link##*/}"
 }
 
 # Prints the network interface of a PCI device.

@@ -37,16 +37,11 @@ is_not_lent()
 	! is_lent "$1"
 }
 
-no_process()
-{
-	! pgrep "$1" >/dev/null
-}
-
 # serving_process_has CAPABILITIES: these, in hexadecimal, and can never get others.
 serving_process_has()
 {
 	local status
-	status=/proc/$(pgrep -x usrpci-serve)/status
+	status=/proc/$(pids_of usrpci-serve)/status
 	[ "$(grep -cE "^Cap(Prm|Eff|Bnd):.0{8}$1$" "$status")" = 3 ] && grep -q '^NoNewPrivs:.*1' "$status"
 }
 
@@ -64,7 +59,7 @@ state()
 	cat /proc/sys/vm/nr_hugepages
 	find /run/usrpci -mindepth 1 ! -type d ! -name lock ! -name new 2>/dev/null || true
 	grep /run/usrpci /proc/mounts || true
-	pgrep -l -x usrpci-first || true
+	pids_of usrpci-first || true
 }
 
 setup()
@@ -111,7 +106,7 @@ keep_file_of_a_killed_brokers()
 	keeper "$1"
 	usrpci -q run "$edu" -- sh -c "'$keep' pass /dev/uio0 && sleep 1000" &
 	broker=$!
-	wait_for 20 pgrep -x sleep
+	wait_for 20 is_running sleep
 	kill -KILL "$broker"
 	wait "$broker" || true
 	wait_for 10 no_process sleep

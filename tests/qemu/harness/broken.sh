@@ -3,8 +3,8 @@
 #
 # Cases that fail in every way a case can, each named for what the harness must say of it.
 #
-# vm: --deadline 60
-# case-deadline: 3
+# vm: --deadline 200
+# case-deadline: 8
 
 teardown()
 {
@@ -62,6 +62,12 @@ fails@when-output-differs-from-the-oracles()
 skips@with-a-reason()
 {
 	skip "there is one"
+}
+
+# slow
+fails@when-it-is-slow()
+{
+	false
 }
 
 fails@when-the-machine-dies()

@@ -241,6 +241,7 @@ bind@a-tool-at-work-is-waited-for()
 	[ "$(driver_of $nic)" = uio_pci_generic ]
 }
 
+# slow
 bind@a-tool-that-never-ends-is-named()
 {
 	mkdir -p /run/usrpci

@@ -19,6 +19,7 @@ demo@tells-the-whole-story()
 	grep -q "2 pages given back" <<<"$output"
 }
 
+# slow
 demo@stops-at-the-first-step-that-fails()
 {
 	monitor set_link nic0 off

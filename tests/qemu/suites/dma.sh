@@ -70,6 +70,7 @@ dma@small-blocks-share-one-page-of-2-mib()
 	expect_same "$(sort -u <<<"$output" | wc -l)" 512
 }
 
+# slow
 dma@large-blocks-come-from-a-page-of-1-gib()
 {
 	need_large_page

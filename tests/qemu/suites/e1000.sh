@@ -129,6 +129,7 @@ e1000@says-when-there-is-no-link()
 	ours --count 1 $am82540
 }
 
+# slow
 e1000@counts-what-nobody-answers-as-lost()
 {
 	expect_fail 1 'No route to host' ours --peer 10.0.2.99 --count 1 --timeout 2 $am82540

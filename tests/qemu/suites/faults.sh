@@ -8,6 +8,7 @@
 # vm: --nic e1000 --device edu,dma_mask=0xffffffff --append "hugepages=4" --mem 384M
 # case-deadline: 600
 
+# slow
 faults@commands-of-uio-that-are-killed-are-taken-back()
 {
 	"$USRPCI_SOURCE/tests/faults/machine" uio sample

@@ -79,6 +79,7 @@ fleet@waits-until-a-device-is-let-go()
 	[ -z "$(driver_of $edu)" ]
 }
 
+# slow
 fleet@callers-in-python-and-go-take-devices-and-give-them-back()
 {
 	local caller
@@ -290,7 +291,7 @@ confirm@what-nobody-confirms-goes-back-with-the-addresses-of-the-remote-shell()
 	usrpci -q apply --force --confirm 60
 	expect_output "confirmed: 1 device" usrpci confirm
 	expect_fail 6 "nothing waits" usrpci --exit-code confirm
-	wait_for 5 sh -c '! pgrep -x usrpci-confirm'
+	wait_for 5 no_process usrpci-confirm
 	[ -z "$(find /run/usrpci -name 'unconfirmed*')" ]
 	expect_same "$(driver_of $wired)" uio_pci_generic
 	rm /etc/usrpci/9.conf
@@ -300,7 +301,7 @@ confirm@what-nobody-confirms-goes-back-with-the-addresses-of-the-remote-shell()
 kill_watcher()
 {
 	pkill -KILL -x usrpci-confirm
-	wait_for 5 sh -c '! pgrep -x usrpci-confirm'
+	wait_for 5 no_process usrpci-confirm
 }
 
 # The watcher is killed, and its time is over.

@@ -14,6 +14,7 @@ peer=0000:00:05.0
 # shellcheck source=tests/qemu/lib_lend.sh
 . "$USRPCI_SOURCE/tests/qemu/lib_lend.sh"
 
+# slow
 lend_end@gives-back-late-rather-than-never()
 {
 	local run
@@ -94,6 +95,7 @@ lend_end@takes-a-nic-back-from-a-program-that-is-killed-while-it-receives()
 	works_with_its_kernel_driver "$nic"
 }
 
+# slow
 lend_end@stops-a-nic-that-has-no-reset-of-pcis()
 {
 	stop_a_nic_without_reset
@@ -216,6 +218,7 @@ lend_end@survives-a-program-that-stops-and-is-killed()
 	wait "$broker" || true
 }
 
+# slow
 lend_end@goes-on-with-other-devices-while-one-that-was-left-is-held()
 {
 	keep_file_of_a_killed_brokers hold
@@ -226,13 +229,14 @@ lend_end@goes-on-with-other-devices-while-one-that-was-left-is-held()
 	usrpci -q restore --all
 }
 
+# slow
 lend_end@puts-configuration-space-back-after-a-killed-broker()
 {
 	local broker
 	rm -f /tmp/lost
 	lend_and_lose_registers "exec sleep 1000" &
 	wait_for 20 test -e /tmp/lost
-	broker=$(pgrep -x usrpci)
+	broker=$(pids_of usrpci)
 	kill -KILL "$broker"
 	wait_for 20 no_process sleep
 	usrpci -q restore --all
@@ -253,7 +257,7 @@ lend_end@gives-back-when-the-process-that-answers-is-killed()
 	local broker status=0
 	usrpci run "$nic" "$edu" -- sleep 1000 2>"$scratch/said" >/dev/null &
 	broker=$!
-	wait_for 20 pgrep -x usrpci-serve
+	wait_for 20 is_running usrpci-serve
 	pkill -KILL -x usrpci-serve
 	wait "$broker" || status=$?
 	expect_same "$status" 1
@@ -322,11 +326,13 @@ lend_end@keeps-a-device-whose-node-was-passed-on()
 		"$edu" -- "$keep" pass /dev/uio0
 }
 
+# slow
 lend_end@keeps-a-device-that-a-thread-has-alone()
 {
 	left_behind "lend_keep. has /dev/uio0 open" thread "$edu" -- "$keep" pass /dev/uio0
 }
 
+# slow
 lend_end@keeps-a-device-whose-registers-were-passed-on()
 {
 	left_behind "lend_keep. has .*/resource0 open" hold \

@@ -69,6 +69,7 @@ lend_nodes@recovers-from-a-broker-that-is-killed()
 	expect_same "$(driver_of "$edu")" ""
 }
 
+# slow
 lend_nodes@waits-for-who-has-the-device-and-names-it()
 {
 	local how

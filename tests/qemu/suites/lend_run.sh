@@ -263,6 +263,7 @@ lend_run@works-with-few-descriptors()
 
 # The list of a process's children is longer than what is read of it at once, so that a number is
 # cut: 31369 to 313.
+# slow
 lend_run@ends-a-thousand-processes-and-no-other()
 {
 	local strangers=()
@@ -280,8 +281,8 @@ lend_run@ends-a-thousand-processes-and-no-other()
 lend_run@filters-the-brokers-system-calls()
 {
 	usrpci -q run "$edu" -- sleep 1000 &
-	wait_for 20 pgrep -x usrpci-serve
-	wait_for 5 grep -q '^Seccomp:.*2' "/proc/$(pgrep -x usrpci-serve)/status"
+	wait_for 20 is_running usrpci-serve
+	wait_for 5 grep -q '^Seccomp:.*2' "/proc/$(pids_of usrpci-serve)/status"
 	kill -TERM $!
 	wait $! || true
 }

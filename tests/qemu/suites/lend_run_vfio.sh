@@ -36,6 +36,7 @@ lend_run_vfio@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-
 	kill_while_edu_writes "${USRPCI_KILLS:-2}"
 }
 
+# slow
 lend_run_vfio@takes-a-nic-back-from-a-program-that-is-killed-while-it-receives()
 {
 	kill_while_nic_receives "${USRPCI_KILLS:-2}"
@@ -102,6 +103,7 @@ lend_run_vfio@lends-two-devices-to-two-programs()
 }
 
 # A device's own descriptor keeps the group open when nothing else does; in a socket /proc does not show it.
+# slow
 lend_run_vfio@keeps-a-device-whose-descriptor-was-passed-on()
 {
 	local how group

@@ -55,19 +55,14 @@ setup()
 teardown()
 {
 	local left
-	for left in $(pgrep -x usrpci); do
+	for left in $(pids_of usrpci); do
 		kill -TERM "$left" || true
 	done
-	wait_for 20 no_usrpci
+	wait_for 20 no_process usrpci
 	ip netns del far 2>/dev/null || true
 	ip route flush table 100 2>/dev/null || true
 	echo 16 >/proc/sys/vm/nr_hugepages
 	grep -q 'HugePages_Free: *16' /proc/meminfo
-}
-
-no_usrpci()
-{
-	! pgrep -x usrpci >/dev/null
 }
 
 # Ten thousand echo requests, none of which is lost; PATTERN is of the first line.
@@ -110,6 +105,7 @@ net@virtio-speaks-with-the-kernels-driver()
 	ip link set dev "$nic" down
 }
 
+# slow
 net@virtio-says-when-there-is-no-link()
 {
 	monitor set_link nic0 off
@@ -201,7 +197,7 @@ begin_net()
 	net=$!
 	wait_for 20 test -e "/sys/class/net/$nic/tun_flags"
 	wait_for 20 grep -qx 1 "/sys/class/net/$nic/carrier"
-	wait_for 20 pgrep -f net-driver
+	wait_for 20 is_running usrpci-driver
 }
 
 end_net()
@@ -240,7 +236,7 @@ net@an-e1000-moves-too()
 	shown | tee "$scratch/before"
 	begin_net --restart
 	ping_gateway "$nic" 10
-	kill -KILL "$(pgrep -x usrpci-driver)"
+	kill -KILL "$(pids_of usrpci-driver)"
 	ping_gateway "$nic" 10
 	end_net
 	[ "$(driver_of $intel)" = e1000 ]
@@ -304,6 +300,7 @@ net@the-carrier-follows-the-link()
 	leave $virtio
 }
 
+# slow
 net@the-document-does-what-it-says()
 {
 	place $virtio
@@ -377,6 +374,7 @@ net@users-of-the-interface-do-not-notice-that-it-is-a-tap()
 	leave $wired
 }
 
+# slow
 net@a-lease-is-renewed-after-a-kill()
 {
 	local client
@@ -388,7 +386,7 @@ echo \"\$1 \$ip\" >>$scratch/lease" >"$scratch/script"
 	busybox udhcpc -f -n -i "$nic" -s "$scratch/script" &
 	client=$!
 	wait_for 20 grep -q '^bound 10.0.2.15' "$scratch/lease"
-	kill -KILL "$(pgrep -x usrpci-driver)"
+	kill -KILL "$(pids_of usrpci-driver)"
 	kill -USR1 $client
 	wait_for 20 grep -q '^renew 10.0.2.15' "$scratch/lease"
 	kill -TERM $client
@@ -428,18 +426,13 @@ net@a-virtio-disk-keeps-what-is-written()
 	head -c 4M "$kernels" | cmp - "$scratch/data"
 }
 
-no_driver()
-{
-	! pgrep -x usrpci-driver >/dev/null
-}
-
 net@what-a-killed-command-leaves-is-put-back()
 {
 	place $virtio
 	begin_net --restart
 	kill -KILL "$net"
 	wait "$net" || true
-	wait_for 10 no_driver
+	wait_for 10 no_process usrpci-driver
 	[ -e "/sys/class/net/$nic/tun_flags" ]
 	usrpci restore $virtio || true
 	[ "$(driver_of $virtio)" = virtio-pci ]
@@ -467,7 +460,7 @@ net@connections-live-when-the-driver-is-killed-every-second()
 	sender=$!
 	for ((; kills < seconds; kills++)); do
 		sleep 1
-		kill -KILL "$(pgrep -x usrpci-driver)" || true
+		kill -KILL "$(pids_of usrpci-driver)" || true
 	done
 	wait $sender
 	note "$(grep -c 'was ended by signal 9' "$scratch/net") drivers were killed"

@@ -35,6 +35,7 @@ nvme@writes-what-the-kernel-reads-and-reads-what-it-writes()
 	exchange_with_the_kernel $small
 }
 
+# slow
 nvme@does-so-by-polling()
 {
 	exchange_with_the_kernel $small -p
@@ -114,6 +115,7 @@ nvme@formats-a-disk-that-is-nobodys()
 	give_back $small
 }
 
+# slow
 nvme@does-what-the-document-says()
 {
 	command -v nbdkit >/dev/null || skip "nbdkit is not installed"

@@ -31,6 +31,7 @@ nvme_vfio@does-so-with-one-interrupt-for-all()
 	exchange_with_the_kernel $one_vector
 }
 
+# slow
 nvme_vfio@does-so-by-polling()
 {
 	exchange_with_the_kernel $disk -p
@@ -46,6 +47,7 @@ nvme_vfio@is-lent-to-a-program-without-privileges()
 	lend_to_nobody $disk
 }
 
+# slow
 nvme_vfio@is-served-while-its-driver-dies()
 {
 	command -v nbdkit >/dev/null || skip "nbdkit is not installed"

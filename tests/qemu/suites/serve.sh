@@ -36,7 +36,7 @@ serve@makes-a-block-device-until-it-is-interrupted()
 	head -c 67108864 /dev/urandom >"$scratch/data"
 	start_server nvme0n1
 	expect_same "$(blockdev --getsize64 --getss "$block")" $'67108864\n512' "the size"
-	expect_same "$(stat -c %U:%G:%a /proc/"$(pgrep -x nbdkit)"/stat | cut -d: -f1)" UNKNOWN "nbdkit's user"
+	expect_same "$(stat -c %U:%G:%a /proc/"$(pids_of nbdkit)"/stat | cut -d: -f1)" UNKNOWN "nbdkit's user"
 	dd if="$scratch/data" of="$block" bs=1M status=none
 	expect_output "$small .* nbdkit" usrpci ps
 	kill -INT $server
@@ -128,6 +128,7 @@ serve@nobody-sees-that-the-controller-is-reset()
 	wait $server
 }
 
+# slow
 serve@keeps-what-is-written-until-the-disk-is-full()
 {
 	mkfs.ext4 -q "$(disk_of $large)"
@@ -164,7 +165,7 @@ serve@ends-when-its-process-or-the-broker-is-killed()
 	kill -KILL $server
 	wait $server || true
 	wait_for 20 eval "[ \"\$(driver_of $small)\" = nvme ]"
-	wait_for 20 eval '! pgrep -x nbdkit'
+	wait_for 20 no_process nbdkit
 	start_server $small
 	kill -KILL "$(pgrep -P $server -x usrpci)"
 	! wait $server || fail "it succeeds"

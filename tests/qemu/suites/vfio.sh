@@ -182,6 +182,7 @@ vfio@memory-outlives-its-devices()
 	both memory-outlives-devices $edu
 }
 
+# slow
 vfio@the-limit-of-65535-mappings-is-reached-and-reported()
 {
 	local output
