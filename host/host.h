@@ -27,10 +27,8 @@ struct confirm;
 struct kmod_ctx;
 struct library_kmod;
 struct open_files;
-struct udev;
 struct names;
-struct udev_hwdb;
-struct udev_list_entry;
+struct hwdb;
 
 struct usrpci_host {
 	struct usrpci_ctx *ctx;
@@ -48,10 +46,7 @@ struct usrpci_host {
 	unsigned int lock_depth;
 	struct library_kmod *lib; /* functions of libkmod, loaded when first needed */
 	struct kmod_ctx *kmod;
-	struct library_udev *lib_udev; /* NULL: not loaded yet, or not there */
-	struct udev *udev;
-	struct udev_hwdb *hwdb;
-	bool hwdb_tried;
+	struct hwdb *hwdb;   /* udev's database of names; NULL: not opened yet */
 	struct names *names; /* that were looked up before, see names.c; NULL: none */
 };
 

@@ -6,13 +6,13 @@
  */
 
 #include <errno.h>
-#include <locale.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
-#include "libraries.h"
+#include "hwdb.h"
 
 #define LOG_SUBJECT "names"
 #include "log.h"
@@ -25,27 +25,22 @@ struct names {
 	char vendor[128], device[192], class_name[96];
 };
 
-/* Returns 0 also where there is no database. */
-static int open_hwdb(struct usrpci_host *host)
+static int open_database(struct usrpci_host *host)
 {
-	if (host->hwdb_tried)
+	int error;
+
+	if (host->hwdb)
 		return 0;
-	if (!host->lib_udev)
-		host->lib_udev = library_load_udev();
-	if (!host->lib_udev)
-		return report(host->ctx, -ELIBACC, "libudev.so.1", "apt install libudev1",
-			      "cannot load it");
-	if (!host->udev)
-		host->udev = host->lib_udev->udev_new();
-	if (!host->udev)
+	host->hwdb = calloc(1, sizeof(*host->hwdb));
+	if (!host->hwdb)
 		return -ENOMEM;
-	errno = 0;
-	host->hwdb = host->lib_udev->udev_hwdb_new(host->udev);
-	if (!host->hwdb && errno && errno != ENOENT)
-		return report(host->ctx, -errno, NULL, NULL,
-			      "cannot read udev's hardware database");
-	host->hwdb_tried = true;
-	return 0;
+	error = hwdb_open(host->hwdb);
+	if (!error)
+		return 0;
+	free(host->hwdb);
+	host->hwdb = NULL;
+	return report(host->ctx, error, NULL, "rebuild it: systemd-hwdb update",
+		      "cannot read udev's hardware database");
 }
 
 static void copy_value(char *to, size_t size, const char *value)
@@ -54,44 +49,40 @@ static void copy_value(char *to, size_t size, const char *value)
 		snprintf(to, size, "%s", value);
 }
 
-static void copy_names(const struct library_udev *lib, struct udev_list_entry *entry,
-		       struct names *names)
+/* Keeps what is in the text when the database has nothing at that pattern. */
+__attribute__((format(printf, 5, 6))) static void
+look_up(const struct hwdb *hwdb, char *text, size_t size, const char *key, const char *format, ...)
 {
-	for (; entry; entry = lib->udev_list_entry_get_next(entry)) {
-		const char *key = lib->udev_list_entry_get_name(entry);
-		const char *value = lib->udev_list_entry_get_value(entry);
+	char pattern[80];
+	const char *value;
+	va_list args;
 
-		if (!strcmp(key, "ID_VENDOR_FROM_DATABASE"))
-			copy_value(names->vendor, sizeof(names->vendor), value);
-		else if (!strcmp(key, "ID_MODEL_FROM_DATABASE"))
-			copy_value(names->device, sizeof(names->device), value);
-		else if (!strcmp(key, "ID_PCI_SUBCLASS_FROM_DATABASE") ||
-			 (!strcmp(key, "ID_PCI_CLASS_FROM_DATABASE") && !names->class_name[0]))
-			copy_value(names->class_name, sizeof(names->class_name), value);
-	}
+	va_start(args, format);
+	vsnprintf(pattern, sizeof(pattern), format, args);
+	va_end(args);
+	value = hwdb_value(hwdb, pattern, key);
+	if (value)
+		snprintf(text, size, "%s", value);
 }
 
-/*
- * A lookup that runs out of memory finds nothing, as for a device without a name. So a lookup that
- * found nothing is repeated once.
- *
- * Under UTF-8 the database's pattern matching costs three times as much: fnmatch(3) converts.
- */
-static struct udev_list_entry *find_properties(const struct usrpci_host *host, const char *alias)
+/* The patterns are those of 20-pci-vendor-model.hwdb and 20-pci-classes.hwdb, general ones first. */
+static void find_names(const struct hwdb *hwdb, const struct usrpci_dev_info *info,
+		       struct names *names)
 {
-	const struct library_udev *lib = host->lib_udev;
-	locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-	locale_t locale = plain ? uselocale(plain) : (locale_t)0;
-	struct udev_list_entry *properties = lib->udev_hwdb_get_properties_list_entry(host->hwdb,
-										      alias, 0);
+	static const char model[] = "ID_MODEL_FROM_DATABASE";
+	unsigned int class_code = info->class_code >> 16 & 0xff;
+	unsigned int subclass = info->class_code >> 8 & 0xff;
 
-	if (!properties)
-		properties = lib->udev_hwdb_get_properties_list_entry(host->hwdb, alias, 0);
-	if (plain) {
-		uselocale(locale);
-		freelocale(plain);
-	}
-	return properties;
+	look_up(hwdb, names->vendor, sizeof(names->vendor), "ID_VENDOR_FROM_DATABASE", "pci:v%08X*",
+		info->vendor);
+	look_up(hwdb, names->device, sizeof(names->device), model, "pci:v%08Xd%08X*", info->vendor,
+		info->device);
+	look_up(hwdb, names->device, sizeof(names->device), model, "pci:v%08Xd%08Xsv%08Xsd%08X*",
+		info->vendor, info->device, info->subsystem_vendor, info->subsystem_device);
+	look_up(hwdb, names->class_name, sizeof(names->class_name), "ID_PCI_CLASS_FROM_DATABASE",
+		"pci:v*d*sv*sd*bc%02X*", class_code);
+	look_up(hwdb, names->class_name, sizeof(names->class_name), "ID_PCI_SUBCLASS_FROM_DATABASE",
+		"pci:v*d*sv*sd*bc%02Xsc%02X*", class_code, subclass);
 }
 
 static struct names *place_of(struct usrpci_host *host, const struct usrpci_dev_info *info)
@@ -108,21 +99,21 @@ int usrpci_host_names(struct usrpci_host *host, const struct usrpci_dev_info *in
 		      char *vendor, char *device, char *class_name)
 {
 	struct names fresh = {0}, *known = place_of(host, info);
-	int error = open_hwdb(host);
+	int error = open_database(host);
 
 	if (!error && !known)
 		error = -ENOMEM;
 	copy_value(vendor, size, "");
 	copy_value(device, size, "");
 	copy_value(class_name, size, "");
-	if (error || !host->hwdb)
+	if (error)
 		return error;
 	snprintf(fresh.alias, sizeof(fresh.alias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X",
 		 info->vendor, info->device, info->subsystem_vendor, info->subsystem_device,
 		 info->class_code >> 16 & 0xff, info->class_code >> 8 & 0xff,
 		 info->class_code & 0xff);
 	if (strcmp(fresh.alias, known->alias) != 0) {
-		copy_names(host->lib_udev, find_properties(host, fresh.alias), &fresh);
+		find_names(host->hwdb, info, &fresh);
 		*known = fresh;
 	}
 	copy_value(vendor, size, known->vendor);
