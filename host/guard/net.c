@@ -140,6 +140,7 @@ static int add_item(struct guard *guard, const struct leaf *leaf, const struct n
 	case NET_UPPER:
 		return add_tunnel(guard, leaf, item, table, depth);
 	case NET_ALL:
+	case NET_UNSEEN:
 	case NET_LINK:
 		break;
 	}
@@ -214,6 +215,23 @@ static const char *cure_unread(struct usrpci_host *host, int error)
 		       : "run as root on the host itself";
 }
 
+/* What no process shows is a socket of the kernel's, or of a process that is hidden. */
+static int add_unseen(struct guard *guard)
+{
+	const char *cure = has_capability(guard->host->ctx, CAP_SYS_PTRACE)
+				   ? "modprobe -a tcp_diag udp_diag raw_diag"
+				   : "run as root on the host itself";
+
+	return use_unknown(guard, 0, cure,
+			   "it cannot be seen whether a socket is bound to its interface");
+}
+
+static int add_of_all(struct guard *guard, const struct net_item *item)
+{
+	guard->is_listened_to |= item->kind == NET_ALL;
+	return item->kind == NET_UNSEEN ? add_unseen(guard) : 0;
+}
+
 int guard_network(struct guard *guard)
 {
 	struct usrpci_host *host = guard->host;
@@ -226,8 +244,8 @@ int guard_network(struct guard *guard)
 	if (table.count < 0)
 		return use_unknown(guard, table.count, cure_unread(host, table.count),
 				   "the configuration of the network cannot be read");
-	for (int i = 0; i < table.count; i++)
-		guard->is_listened_to |= table.items[i].kind == NET_ALL;
+	for (int i = 0; !error && i < table.count; i++)
+		error = add_of_all(guard, &table.items[i]);
 	for (size_t i = 0; !error && i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "net"))
 			error = guard_leaf(guard, &guard->tree.leaves[i], &table);

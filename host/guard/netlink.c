@@ -8,7 +8,8 @@
  * leaves no trace in this one. It is found from there: it knows by what index and in which
  * namespace the interface below it is.
  *
- * Sockets that are bound to an interface, as those of DHCP, are known to sock_diag(7) alone.
+ * Sockets that are bound to an interface, as those of DHCP, are known to sock_diag(7), which is
+ * asked where sockets.c says so.
  */
 
 #include <arpa/inet.h>
@@ -401,7 +402,6 @@ static int parse_socket(const struct nlmsghdr *header, void *list)
 	return result_of(net_add(list, interface, NET_FRAMES, "a socket that is bound to it"));
 }
 
-/* A kernel without a part of sock_diag does not show the sockets of that protocol. */
 static int dump_sockets(struct mnl_socket *socket, uint8_t family, uint8_t protocol,
 			struct net_list *list)
 {
@@ -409,13 +409,11 @@ static int dump_sockets(struct mnl_socket *socket, uint8_t family, uint8_t proto
 	struct nlmsghdr *request = new_request(buffer, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP,
 					       sizeof(struct inet_diag_req_v2));
 	struct inet_diag_req_v2 *wanted = mnl_nlmsg_get_payload(request);
-	int error;
 
 	wanted->sdiag_family = family;
 	wanted->sdiag_protocol = protocol;
 	wanted->idiag_states = ~0U;
-	error = ask(socket, request, parse_socket, list);
-	return error == -ENOENT || error == -EOPNOTSUPP ? 0 : error;
+	return ask(socket, request, parse_socket, list);
 }
 
 int netlink_read_sockets(struct net_list *list)
@@ -425,7 +423,7 @@ int netlink_read_sockets(struct net_list *list)
 	int error = 0;
 
 	if (!socket)
-		return errno == EPROTONOSUPPORT ? 0 : -errno;
+		return -errno;
 	for (size_t i = 0; !error && i < ARRAY_SIZE(protocols); i++)
 		error = dump_sockets(socket, AF_INET, protocols[i], list)
 				?: dump_sockets(socket, AF_INET6, protocols[i], list);

@@ -17,6 +17,7 @@ enum net_kind {
 	NET_FRAMES,  /* text: who takes frames, "a packet socket" */
 	NET_ALL,     /* of no interface: a packet socket takes frames of all of them */
 	NET_UPPER,   /* text: an interface that sends through this one, "gre1" */
+	NET_UNSEEN,  /* of no interface: a socket may be bound to any of them */
 	NET_LINK,    /* the interface is of this network namespace; text: index and address */
 };
 
@@ -56,7 +57,8 @@ struct mnl_socket;
  */
 struct mnl_socket *netlink_open(void);
 
-/* The parts of it: from rtnetlink(7), and from sock_diag(7). */
+/* The parts of it: from rtnetlink(7), sockets (sockets.c) and from sock_diag(7). */
 int netlink_read(struct net_list *list);
+int sockets_read(struct usrpci_host *host, struct net_list *list);
 int netlink_read_sockets(struct net_list *list);
 int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list);

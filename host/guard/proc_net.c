@@ -155,7 +155,7 @@ static int read_all(struct usrpci_host *host, struct net_list *list)
 		return error;
 	if (host_is_live(host))
 		return netlink_read(list)
-			       ?: netlink_read_sockets(list)
+			       ?: sockets_read(host, list)
 			       ?: netlink_read_namespaces(host, list);
 	return read_table(host, list, "/proc/net/route", parse_route)
 		       ?: read_table(host, list, "/proc/net/if_inet6", parse_if_inet6);

@@ -31,7 +31,7 @@ teardown()
 {
 	local name
 	[ ! -e /run/usrpci/journal ] || usrpci -q restore --all
-	for name in vlan7 macvlan7 br7 bond7 gre7; do
+	for name in vlan7 macvlan7 br7 bond7 gre7 vxlan7; do
 		[ ! -e /sys/class/net/$name ] || ip link delete $name
 	done
 	[ ! -e /run/netns/usrpci ] || ip netns delete usrpci
@@ -212,11 +212,36 @@ open('$scratch/listens', 'w').write('yes')
 time.sleep(100)" &
 		wait_for 20 test -s "$scratch/listens"
 		refused $nic e1000 "$eth carries frames of a socket that is bound to it"
-		ss -tuwanp | grep "%$eth" | grep "pid=$!,"
+		! grep diag /proc/modules # a look loads nothing
 		kill $!
 		wait $! || true
 	done
 	expect_fail 3 "nobody uses $nic" usrpci check $nic
+}
+
+# The kernel's own is in no process, and may be bound as well. With the modules sock_diag shows all.
+guard@a-socket-that-no-process-has-may-be-bound()
+{
+	local unseen="it cannot be seen whether a socket is bound to its interface"
+	ip link add vxlan7 type vxlan id 7 dstport 4789 || skip "the kernel has no VXLAN"
+	ip link set vxlan7 up
+	expect_fail 3 "$unseen" usrpci check $nic
+	refused $nic e1000 "$unseen"
+	expect_fail 3 "$unseen" setpriv --reuid nobody --clear-groups --inh-caps -all "$(command -v usrpci)" check $nic
+	! grep diag /proc/modules
+	modprobe -a tcp_diag udp_diag raw_diag
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
+	python3 -c "
+import socket, time
+bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'$eth')
+bound.bind(('', 6868))
+open('$scratch/listens', 'w').write('yes')
+time.sleep(100)" &
+	wait_for 20 test -s "$scratch/listens"
+	refused $nic e1000 "$eth carries frames of a socket that is bound to it"
+	ss -tuwanp | grep "%$eth" | grep "pid=$!,"
+	kill $!
 }
 
 # sysfs does not show it above the interface.
