@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * udev's hardware database, hwdb(7): patterns that modalias strings may match, each with values that
- * have keys.
+ * udev's hardware database, hwdb(7): patterns that modalias strings may match, each with values
+ * that have keys.
  */
 
 #include <stddef.h>

@@ -65,7 +65,7 @@ look_up(const struct hwdb *hwdb, char *text, size_t size, const char *key, const
 		snprintf(text, size, "%s", value);
 }
 
-/* The patterns are those of 20-pci-vendor-model.hwdb and 20-pci-classes.hwdb, general ones first. */
+/* Patterns as in 20-pci-vendor-model.hwdb and 20-pci-classes.hwdb; the narrower one prevails. */
 static void find_names(const struct hwdb *hwdb, const struct usrpci_dev_info *info,
 		       struct names *names)
 {
