@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""many.py: a host made of files with 10 000 network functions, each with a driver, an IOMMU group and an interface.
+"""many.py: a host made of files with 10 000 network functions.
+
+Each has a driver, an IOMMU group and an interface.
 
 usage: bench/many.py DIRECTORY
 """

@@ -171,8 +171,8 @@ def print_table(results):
 
 
 COLOURS = {"usrpci": "#1a7f37", "dpdk": "#8250df", "plain": "#9a6700", "lspci": "#0969da",
-           "driverctl": "#bf3989", "psync": "#0969da", "io_uring": "#bc4c00", "qemu": "#57606a", "dpdk-devbind": "#8250df",
-           "kernel": "#0550ae"}
+           "driverctl": "#bf3989", "dpdk-devbind": "#8250df", "psync": "#0969da",
+           "io_uring": "#bc4c00", "qemu": "#57606a", "kernel": "#0550ae"}
 LABEL, WIDTH, BAR = 330, 420, 14
 
 

@@ -5,9 +5,9 @@
 #
 # usage: bench/vm.sh BUILD RAW
 #
-# Boots the machine without an IOMMU, with one, with two processors, and with a clock that counts instructions, and appends lines "WHO KEY VALUE" (nanoseconds;
-# pages) to RAW. Inside it runs itself: "vm.sh --inside BUILD", "vm.sh --behind-iommu BUILD". Tools that
-# are not installed are left out.
+# Boots the machine without an IOMMU, with one, with two processors, and with a clock that counts
+# instructions, and appends lines "WHO KEY VALUE" (nanoseconds; pages; instructions) to RAW. Inside each
+# it runs itself: "vm.sh --inside BUILD" and the like. Tools that are not installed are left out.
 #
 set -euo pipefail
 
@@ -164,37 +164,32 @@ through()
 	"$(dirname "$self")/through.sh" "$build" e1000 "${card[2]}" "${card[3]}"
 }
 
-case $1 in
---instructions)
-	instructions "$2"
-	exit
-	;;
---through)
-	through "$2"
-	exit
-	;;
---frames)
-	frames "$2"
-	exit
-	;;
---inside)
-	inside "$2"
-	exit
-	;;
---behind-iommu)
-	behind_iommu "$2"
-	exit
-	;;
-esac
-echo "bench: in the test machine" >&2
-vm=$(dirname "$self")/../tests/qemu/vm
+# machine PART OPTION...: boots a machine with these options, in which PART is measured. The other parts
+# are measured even if one fails.
+machine()
 {
-	"$vm" --nic e1000 --append hugepages=16 --deadline 600 -- "$self" --inside "$1"
-	"$vm" --iommu --device edu --device edu --append hugepages=16 --deadline 600 \
-		-- "$self" --behind-iommu "$1"
-	"$vm" --nic e1000@1 --nic virtio-net-pci --cpus 2 --append hugepages=64 --deadline 600 -- "$self" --frames "$1"
-	"$vm" --icount --nic virtio-net-pci@1 --nic virtio-net-pci@1 --disk virtio-blk-pci --append hugepages=64 --deadline 600 \
-		-- "$self" --instructions "$1"
-	"$vm" --nic virtio-net-pci@1 --nic virtio-net-pci@1 --nic e1000@2 --nic virtio-net-pci@2 --cpus 2 \
-		--append hugepages=64 --deadline 900 -- "$self" --through "$1"
-} >>"$2"
+	local part=$1
+	shift
+	"$(dirname "$self")/../tests/qemu/vm" "$@" --deadline 900 -- "$self" "--$part" "$build" || failed=1
+}
+
+machines()
+{
+	local build=$1 failed=0 wire=(--nic virtio-net-pci@1 --nic virtio-net-pci@1)
+	echo "bench: in the test machine" >&2
+	machine inside --nic e1000 --append hugepages=16
+	machine behind-iommu --iommu --device edu --device edu --append hugepages=16
+	machine frames --nic e1000@1 --nic virtio-net-pci --cpus 2 --append hugepages=64
+	machine instructions --icount "${wire[@]}" --disk virtio-blk-pci --append hugepages=64
+	machine through "${wire[@]}" --nic e1000@2 --nic virtio-net-pci@2 --cpus 2 --append hugepages=64
+	return $failed
+}
+
+case $1 in
+--inside) inside "$2" ;;
+--behind-iommu) behind_iommu "$2" ;;
+--frames) frames "$2" ;;
+--instructions) instructions "$2" ;;
+--through) through "$2" ;;
+*) machines "$1" >>"$2" ;;
+esac
