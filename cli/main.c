@@ -78,14 +78,15 @@ static int help(struct cli *cli)
 
 /*
  * The libraries go on when they cannot read something, so the result of the command may be wrong. A
- * command that failed because of that has already reported it.
+ * command that failed because of that has already reported it; one that says what is missing or
+ * differs has not.
  */
 static int admit_unread(const struct cli *cli, int status)
 {
 	const char *path;
 	int error = cli->ctx ? usrpci_ctx_unread(cli->ctx, &path) : 0;
 
-	if (!error || (status != STATUS_DONE && cli->errors))
+	if (!error || (status != STATUS_DONE && status != STATUS_NOT_READY && cli->errors))
 		return status;
 	failed(path, "what it says was left out: try again", "cannot be read: %s",
 	       strerror(-error));

@@ -81,12 +81,16 @@ int bind_record(struct usrpci_host *host, struct target *target)
 	struct usrpci_journal_entry *entry = &record.entry;
 	int error = journal_read(host, &target->info.addr, &record);
 	uint64_t functions = 0;
+	int same = error ? 0 : journal_is_of(host, &record, &target->info);
 
-	if (!error && journal_is_of(host, &record, &target->info))
-		return 0;
+	if (same)
+		return same < 0 ? same : 0;
 	if (error && error != -ENOENT)
 		return error;
-	record = (struct journal_record){.identity = journal_identity(host, &target->info.addr)};
+	record = (struct journal_record){0};
+	error = journal_identity(host, &target->info.addr, &record.identity);
+	if (error)
+		return error;
 	entry->addr = target->info.addr;
 	entry->vendor = target->info.vendor;
 	entry->device = target->info.device;
@@ -340,7 +344,8 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 		return error;
 	error = lend_check(host, addrs, count) ?:
 		make_plan(host, addrs, count, &plan) ?:
-		carry_out(host, &plan);
+		carry_out(host, &plan) ?:
+		state_left(host);
 	state_unlock(host);
 	free(plan.targets.list);
 	return error;

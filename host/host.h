@@ -44,6 +44,7 @@ struct usrpci_host {
 	struct confirm *confirm;       /* what waits for confirmation (confirm/), or NULL */
 	int lock_fd;
 	unsigned int lock_depth;
+	bool left; /* a file that says what goes on could not be removed, see state_left() */
 	struct library_kmod *lib; /* functions of libkmod, loaded when first needed */
 	struct kmod_ctx *kmod;
 	struct hwdb *hwdb;   /* udev's database of names; NULL: not opened yet */

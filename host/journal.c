@@ -170,22 +170,32 @@ int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
 		      "the record in %s/%s is damaged", STATE_DIR, name);
 }
 
-uint64_t journal_identity(struct usrpci_host *host, const struct usrpci_addr *addr)
+int journal_identity(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t *identity)
 {
 	char path[PATH_SIZE], name[USRPCI_ADDR_STRLEN];
-	struct stat status;
+	struct stat status = {0};
+	int error = path_format(host->ctx, path, PCI_DEVICES "/%s", usrpci_addr_format(addr, name));
 
-	if (path_format(host->ctx, path, PCI_DEVICES "/%s", usrpci_addr_format(addr, name)) ||
-	    stat(path, &status))
-		return 0;
-	return status.st_ino;
+	if (!error && stat(path, &status) && errno != ENOENT && errno != ENODEV)
+		error = -errno;
+	*identity = status.st_ino;
+	return error ? report(host->ctx, error, name, NULL,
+			      "it cannot be found out which device is there")
+		     : 0;
 }
 
-bool journal_is_of(struct usrpci_host *host, const struct journal_record *record,
-		   const struct usrpci_dev_info *info)
+int journal_is_of(struct usrpci_host *host, const struct journal_record *record,
+		  const struct usrpci_dev_info *info)
 {
-	return record->entry.vendor == info->vendor && record->entry.device == info->device &&
-	       (!record->identity || record->identity == journal_identity(host, &info->addr));
+	uint64_t now;
+	int error;
+
+	if (record->entry.vendor != info->vendor || record->entry.device != info->device)
+		return 0;
+	if (!record->identity)
+		return 1;
+	error = journal_identity(host, &info->addr, &now);
+	return error ?: now == record->identity;
 }
 
 bool journal_has(struct usrpci_host *host, const struct usrpci_addr *addr)

@@ -26,15 +26,19 @@ struct journal_record {
 };
 
 /*
- * Returns a number that the kernel gives to a device for as long as it is plugged in: the inode of
+ * Finds the number that the kernel gives to a device for as long as it is plugged in: the inode of
  * its directory in sysfs. A device that was plugged into its place, or found by a rescan, has
- * another number. 0: there is no device.
+ * another number. 0: there is no device. Returns 0, or a negative errno, logged, when it cannot be
+ * found out.
  */
-uint64_t journal_identity(struct usrpci_host *host, const struct usrpci_addr *addr);
+int journal_identity(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t *identity);
 
-/* Whether a record was made of the device that is at its address now. */
-bool journal_is_of(struct usrpci_host *host, const struct journal_record *record,
-		   const struct usrpci_dev_info *info);
+/*
+ * Whether a record was made of the device that is at its address now: 1, 0, or a negative errno,
+ * logged.
+ */
+int journal_is_of(struct usrpci_host *host, const struct journal_record *record,
+		  const struct usrpci_dev_info *info);
 
 /*
  * Reads a device's record. Errors: -ENOENT (there is none, nothing is logged); -EBADMSG (it is

@@ -152,7 +152,7 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 {
 	struct journal_record record;
 	struct target target;
-	int error = journal_read(host, addr, &record), exists;
+	int error = journal_read(host, addr, &record), exists, same;
 
 	if (error)
 		return error == -ENOENT ? not_recorded(host, addr) : error;
@@ -164,7 +164,10 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 	error = target_init(host, addr, &target);
 	if (error)
 		return error;
-	if (!journal_is_of(host, &record, &target.info))
+	same = journal_is_of(host, &record, &target.info);
+	if (same < 0)
+		return same;
+	if (!same)
 		return gone(host, addr,
 			    "another device is in its place, or the same one was plugged in "
 			    "anew; its record is dropped");
@@ -173,7 +176,7 @@ static int restore(struct usrpci_host *host, const struct usrpci_addr *addr, boo
 	if (!error)
 		error = vfs_put_back(host, &target, &record);
 	if (!error)
-		error = bring_back(host, &target, &record, stopped);
+		error = bring_back(host, &target, &record, stopped) ?: state_left(host);
 	if (!error || error == -EBUSY || error == -ENOENT || error == -EPERM || error == -EACCES ||
 	    error == -EROFS || error == -EUCLEAN)
 		return error;
@@ -193,7 +196,7 @@ static int restore_without_record(struct usrpci_host *host, const struct usrpci_
 	snprintf(was.driver, sizeof(was.driver), "%s", before);
 	if (!strcmp(target.now.driver, was.driver))
 		return 0;
-	return restore_target(host, &target, &was, true);
+	return restore_target(host, &target, &was, true) ?: state_left(host);
 }
 
 int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const char *before,

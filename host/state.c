@@ -31,8 +31,11 @@ static const char *cure(int error)
 		return "mount -o remount,rw /run";
 	case -EMFILE:
 		return "ulimit -n raises the limit";
-	default:
+	case -EACCES:
+	case -EPERM:
 		return "run as root";
+	default:
+		return NULL;
 	}
 }
 
@@ -322,9 +325,17 @@ void state_let_go(struct usrpci_host *host, const char *name, int fd, const char
 	/* The text is for people: without it the file still says that something goes on. */
 	if (text)
 		(void)!write_all(fd, text);
-	else
-		state_remove(host, name);
+	else if (state_remove(host, name))
+		host->left = true;
 	close(fd);
+}
+
+int state_left(struct usrpci_host *host)
+{
+	bool left = host->left;
+
+	host->left = false;
+	return left ? -EUCLEAN : 0;
 }
 
 bool state_is_held(struct usrpci_host *host, const char *name, char *text, size_t size)

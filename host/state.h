@@ -40,6 +40,9 @@ int state_hold(struct usrpci_host *host, const char *name, int *fd);
 /* Ends that: removes the file, or leaves it with a text that says what goes on; closes fd. */
 void state_let_go(struct usrpci_host *host, const char *name, int fd, const char *text);
 
+/* -EUCLEAN, once, if a file could not be removed there, so that no change ends as a success. */
+int state_left(struct usrpci_host *host);
+
 /*
  * Whether a process holds /run/usrpci/NAME, and then its text. A file that nobody holds, because
  * its process was killed or has ended since, is removed, except in a dry run.

@@ -356,9 +356,10 @@ static int look_at(struct usrpci_host *host, struct confirm_device *device)
 	struct usrpci_dev_info info;
 	int error = usrpci_dev_lookup(host->ctx, &device->addr, &info);
 
+	if (!error)
+		error = journal_identity(host, &device->addr, &device->identity);
 	if (error)
 		return error;
-	device->identity = journal_identity(host, &device->addr);
 	device->was_usrpcis = journal_has(host, &device->addr);
 	device->functions = count_functions(host, &device->addr);
 	snprintf(device->driver, sizeof(device->driver), "%s", info.driver);

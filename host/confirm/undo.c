@@ -81,10 +81,12 @@ static bool is_changed(const struct confirm_device *device, const struct usrpci_
 static int undo_device(struct usrpci_host *host, const struct confirm_device *device)
 {
 	struct usrpci_dev_info now;
-	int error;
+	uint64_t identity;
+	int error = journal_identity(host, &device->addr, &identity);
 
-	if (journal_identity(host, &device->addr) != device->identity ||
-	    usrpci_dev_lookup(host->ctx, &device->addr, &now))
+	if (error)
+		return error;
+	if (identity != device->identity || usrpci_dev_lookup(host->ctx, &device->addr, &now))
 		return 0; /* it is gone: a virtual function, or it was unplugged */
 	error = give_back(host, device, &now);
 	for (size_t i = 0; !error && is_changed(device, &now) && i < device->place_count; i++)

@@ -127,7 +127,9 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 	if (error)
 		return error;
 	lend->count++;
-	device->identity = journal_identity(host, &device->info.addr);
+	error = journal_identity(host, &device->info.addr, &device->identity);
+	if (error)
+		return error;
 	/* The device can go back even if somebody clears /run meanwhile. */
 	if (journal_has(host, &device->info.addr))
 		journal_read(host, &device->info.addr, &device->record);
@@ -223,13 +225,12 @@ static int stop_all(struct lend *lend)
 
 	for (size_t i = 0; i < lend->count; i++) {
 		struct lend_device *device = &lend->devices[i];
-		int error;
+		int error, same;
 
-		device->is_another = !lend_is_same(lend->host, &device->info.addr,
-						   device->identity);
-		if (device->is_another)
-			continue;
-		error = lend_stop(lend->host, &device->info.addr, &device->config);
+		same = lend_is_same(lend->host, &device->info.addr, device->identity);
+		device->is_another = !same;
+		error = same > 0 ? lend_stop(lend->host, &device->info.addr, &device->config)
+				 : same;
 		first = first ? first : error;
 	}
 	return first;

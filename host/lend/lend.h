@@ -299,10 +299,11 @@ uint64_t lend_memory_used(struct usrpci_host *host, const char *directory);
 int lend_memory_free(struct usrpci_host *host, const char *directory);
 
 /*
- * note.c: whether the device at an address is the one that was lent: a warning says that another is
- * in its place. One that is gone, and an identity of 0, which is not known, count as the same.
+ * note.c: whether the device at an address is the one that was lent, 1 or 0, or a negative errno,
+ * logged: a warning says that another is in its place. One that is gone, and an identity of 0,
+ * which is not known, count as the same.
  */
-bool lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t identity);
+int lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t identity);
 
 /*
  * memory.c: gives the pages back, or those that an attempt before this one has not. write_note() is

@@ -406,38 +406,43 @@ static int recover_one(struct usrpci_host *host, const struct note *note)
 	return error ?: lend_note_remove(host, &note->addr);
 }
 
-bool lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t identity)
+int lend_is_same(struct usrpci_host *host, const struct usrpci_addr *addr, uint64_t identity)
 {
-	uint64_t now = journal_identity(host, addr);
 	char name[USRPCI_ADDR_STRLEN];
+	uint64_t now = 0;
+	int error = identity ? journal_identity(host, addr, &now) : 0;
 
-	if (!identity || !now || now == identity)
-		return true;
+	if (error || !now || now == identity)
+		return error ?: 1;
 	log_warning(host->ctx, usrpci_addr_format(addr, name), NULL,
 		    "another device is in the place of the one that was lent, and is left alone");
-	return false;
+	return 0;
 }
 
 /*
  * A device may already be back with its kernel driver: somebody did it by hand, or a recovery was
- * killed before it removed the note. Such a device must not be touched.
+ * killed before it removed the note. Such a device must not be touched. Returns a negative errno,
+ * logged, when that cannot be found out.
  */
-static bool find_is_back(struct usrpci_host *host, const struct note *note)
+static int find_is_back(struct usrpci_host *host, struct note *note)
 {
 	struct usrpci_dev_info info;
 	char name[USRPCI_ADDR_STRLEN];
+	int same = lend_is_same(host, &note->addr, note->identity);
 
-	if (!lend_is_same(host, &note->addr, note->identity))
-		return true;
+	note->is_back = !same;
+	if (same <= 0)
+		return same;
 	if (usrpci_dev_lookup(host->ctx, &note->addr, &info) ||
 	    info.driver_kind != USRPCI_DRIVER_KERNEL)
-		return false;
+		return 0;
 	log_warning(
 		host->ctx, usrpci_addr_format(&note->addr, name), NULL,
 		"the kernel driver %s has it again, so the recovery of a killed broker leaves it "
 		"alone",
 		info.driver);
-	return true;
+	note->is_back = true;
+	return 0;
 }
 
 /*
@@ -475,8 +480,7 @@ static int recover(struct usrpci_host *host, struct note *notes, int count)
 	for (int i = 0; i < count; i++) {
 		if (!is_abandoned(host, &notes[i]))
 			continue;
-		notes[i].is_back = find_is_back(host, &notes[i]);
-		error = stop_abandoned(host, &notes[i]);
+		error = find_is_back(host, &notes[i]) ?: stop_abandoned(host, &notes[i]);
 		notes[i].stuck = error;
 		first = first ? first : error;
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "file.h"
 #include "journal.h"
 #include "kernel.h"
 #include "state.h"
@@ -199,6 +200,37 @@ static void a_pipe_in_place_of_a_record_keeps_nobody_waiting(void **state)
 	assert_int_equal(journal_read(kernel->host, &addr, &record), -EINVAL);
 }
 
+/* Of a link to itself nothing can be found out. */
+static void a_device_of_which_nothing_is_found_out_is_not_another(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record record = sample(ADDR);
+	struct usrpci_dev_info info = {
+		.addr = record.entry.addr, .vendor = 0x8086, .device = 0x100e};
+
+	record.identity = 1;
+	fixture_mkdir(kernel->fixture, PCI_DEVICES);
+	assert_int_equal(journal_is_of(kernel->host, &record, &info), 0);
+	fixture_link(kernel->fixture, PCI_DEVICES "/" ADDR, ADDR);
+	assert_int_equal(journal_is_of(kernel->host, &record, &info), -ELOOP);
+	assert_logged(kernel->fixture, "it cannot be found out which device is there");
+}
+
+/* A directory cannot be removed as a file. */
+static void a_mark_that_stays_is_told_once(void **state)
+{
+	struct kernel *kernel = *state;
+	int fd;
+
+	assert_int_equal(state_hold(kernel->host, "moving/" ADDR, &fd), 0);
+	fixture_remove(kernel->fixture, STATE_DIR "/moving/" ADDR);
+	fixture_mkdir(kernel->fixture, STATE_DIR "/moving/" ADDR);
+	state_let_go(kernel->host, "moving/" ADDR, fd, NULL);
+	assert_logged(kernel->fixture, "cannot remove /run/usrpci/moving/" ADDR);
+	assert_int_equal(state_left(kernel->host), -EUCLEAN);
+	assert_int_equal(state_left(kernel->host), 0);
+}
+
 static void a_run_directory_that_cannot_be_written_is_an_error(void **state)
 {
 	struct kernel *kernel = *state;
@@ -223,6 +255,8 @@ int main(void)
 		TEST(a_device_is_found_by_what_it_provided),
 		TEST(a_node_is_found_in_another_devices_record),
 		TEST(a_pipe_in_place_of_a_record_keeps_nobody_waiting),
+		TEST(a_device_of_which_nothing_is_found_out_is_not_another),
+		TEST(a_mark_that_stays_is_told_once),
 		TEST(a_run_directory_that_cannot_be_written_is_an_error),
 	};
 

@@ -131,9 +131,11 @@ static void the_same_device_is_stopped(void **state)
 	struct kernel *kernel = *state;
 	struct usrpci_addr addr = address(ADDR);
 	uint8_t command[2];
+	uint64_t identity;
 
 	add_device(kernel, "uio_pci_generic");
-	leave_note(kernel, journal_identity(kernel->host, &addr));
+	assert_int_equal(journal_identity(kernel->host, &addr, &identity), 0);
+	leave_note(kernel, identity);
 	set_going(kernel);
 	usrpci_host_recover(kernel->host);
 	fixture_config_read(kernel->fixture, ADDR, PCI_COMMAND, command, sizeof(command));
