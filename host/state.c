@@ -240,9 +240,18 @@ static int lock_file(struct usrpci_host *host, bool *logged)
 	return error;
 }
 
-bool state_is_unfinished(struct usrpci_host *host)
+int state_exists(struct usrpci_host *host, const char *name)
 {
-	return file_exists(host->ctx, STATE_DIR "/new");
+	int found = file_find(host->ctx, STATE_DIR "/%s", name);
+
+	return found < 0 ? report(host->ctx, found, name, cure(found),
+				  "it cannot be found out whether there is %s/%s", STATE_DIR, name)
+			 : found;
+}
+
+int state_is_unfinished(struct usrpci_host *host)
+{
+	return state_exists(host, "new");
 }
 
 static void remove_unfinished(struct usrpci_host *host)

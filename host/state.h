@@ -19,10 +19,14 @@ int state_write(struct usrpci_host *host, const char *name, const char *text);
 /* Removes /run/usrpci/NAME if it exists. Logs failures. Does nothing in a dry run. */
 int state_remove(struct usrpci_host *host, const char *name);
 
+/* Whether there is /run/usrpci/NAME: 1, 0, or a negative errno, logged. */
+int state_exists(struct usrpci_host *host, const char *name);
+
 /*
- * Whether a writer was killed, or writes just now. Whoever has the lock next removes its new file.
+ * Whether a writer was killed, or writes just now, as state_exists(). Whoever has the lock next
+ * removes its new file.
  */
-bool state_is_unfinished(struct usrpci_host *host);
+int state_is_unfinished(struct usrpci_host *host);
 
 /*
  * Waits until no other program changes the host: 0, or -EBUSY after the deadline, with who holds it

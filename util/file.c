@@ -230,16 +230,29 @@ int file_link_name(const struct usrpci_ctx *ctx, char *name, size_t size, const 
 	return 0;
 }
 
+static int find_path(const struct usrpci_ctx *ctx, const char *path)
+{
+	if (!faccessat(AT_FDCWD, path, F_OK, 0))
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : note_unread(ctx, path, -errno);
+}
+
+int file_find(const struct usrpci_ctx *ctx, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	FORMAT_PATH(path, error);
+	return error ?: find_path(ctx, path);
+}
+
 bool file_exists(const struct usrpci_ctx *ctx, const char *format, ...)
 {
 	char path[PATH_SIZE];
 	int error;
 
 	FORMAT_PATH(path, error);
-	if (error || !faccessat(AT_FDCWD, path, F_OK, 0))
-		return !error;
-	note_unread(ctx, path, -errno);
-	return false;
+	return !error && find_path(ctx, path) > 0;
 }
 
 static int is_entry(const struct dirent *entry)

@@ -92,6 +92,10 @@ __attribute__((format(printf, 3, 4))) int file_read_u64(const struct usrpci_ctx 
 __attribute__((format(printf, 4, 5))) int file_link_name(const struct usrpci_ctx *ctx, char *name,
 							 size_t size, const char *format, ...);
 
+/* Whether a file exists: 1, 0, or a negative errno when that cannot be found out. */
+__attribute__((format(printf, 2, 3))) int file_find(const struct usrpci_ctx *ctx,
+						    const char *format, ...);
+
 /* Whether a file exists. Following a link that leads nowhere, or no right to look, means no. */
 __attribute__((format(printf, 2, 3))) bool file_exists(const struct usrpci_ctx *ctx,
 						       const char *format, ...);

@@ -307,11 +307,11 @@ static bool parse_record(struct confirm_record *record, char *text)
 int confirm_read(struct usrpci_host *host, struct confirm_record *record)
 {
 	AUTO_FREE char *text = NULL;
-	int length;
+	int length = state_exists(host, CONFIRM_RECORD);
 
 	*record = (struct confirm_record){0};
-	if (!file_exists(host->ctx, STATE_DIR "/" CONFIRM_RECORD))
-		return -ENOENT;
+	if (length <= 0)
+		return length ?: -ENOENT;
 	text = malloc(CONFIRM_SIZE);
 	if (!text)
 		return -ENOMEM;
@@ -374,7 +374,7 @@ static bool is_pending(struct usrpci_host *host)
 	uint64_t end = clock_ms() + host->settle_ms;
 	char text[16];
 
-	while (!file_exists(host->ctx, STATE_DIR "/" CONFIRM_RECORD)) {
+	while (!state_exists(host, CONFIRM_RECORD)) {
 		if (!state_is_held(host, CONFIRM_WATCH, text, sizeof(text)))
 			return false;
 		if (clock_ms() >= end)

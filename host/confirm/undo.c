@@ -150,11 +150,10 @@ int confirm_recover(struct usrpci_host *host)
 	struct confirm_record record;
 	char text[16];
 	uint64_t end, now = confirm_now();
-	int error;
+	int error = host->options.dry_run ? 0 : state_exists(host, CONFIRM_RECORD);
 
-	if (host->options.dry_run || !file_exists(host->ctx, STATE_DIR "/" CONFIRM_RECORD) ||
-	    state_is_held(host, CONFIRM_WATCH, text, sizeof(text)))
-		return 0;
+	if (error <= 0 || state_is_held(host, CONFIRM_WATCH, text, sizeof(text)))
+		return error < 0 ? error : 0;
 	error = confirm_read(host, &record);
 	if (error)
 		return error == -ENOENT ? 0 : error;

@@ -100,7 +100,7 @@ static void stand_alone(struct usrpci_host *host, int alive, int lock)
 
 static bool is_pending(struct usrpci_host *host)
 {
-	return file_exists(host->ctx, STATE_DIR "/" CONFIRM_RECORD);
+	return state_exists(host, CONFIRM_RECORD);
 }
 
 static bool has_changed_lately(struct usrpci_host *host)

@@ -125,7 +125,9 @@ static int set_total(struct usrpci_host *host, const struct usrpci_hugepages *po
 	char path[POOL_PATH], value[24];
 	int error;
 
-	pool_path(host, pool, path);
+	error = pool_path(host, pool, path);
+	if (error)
+		return error;
 	snprintf(value, sizeof(value), "%zu", total);
 	error = apply_write(host, why, value, NULL, "%s/nr_hugepages", path);
 	if (error)
@@ -146,8 +148,10 @@ static int resize(struct usrpci_host *host, struct pools *all, struct usrpci_hug
 
 	all->resizing = (struct resizing){pool, before, total};
 	error = pools_write_note(host, all);
-	if (error)
+	if (error) {
+		all->resizing.pool = NULL;
 		return error;
+	}
 	error = set_total(host, pool, total, why);
 	failed = pool_read(host, pool);
 	/* When it cannot be read how many came, all may have. */
@@ -254,18 +258,18 @@ static int grow_all(struct usrpci_host *host, struct selection *selection, size_
 static int grow_or_undo(struct usrpci_host *host, struct selection *selection, size_t missing)
 {
 	size_t *grown = calloc((size_t)selection->count, sizeof(*grown));
-	int error, failed;
+	int error;
 
 	if (!grown)
 		return -ENOMEM;
-	error = grow_all(host, selection, missing, grown);
-	failed = error ? 0 : pools_write_note(host, &selection->all);
-	if (error || failed)
+	error = grow_all(host, selection, missing, grown)
+			?: pools_write_note(host, &selection->all);
+	if (error) {
 		undo_growth(host, selection, grown);
+		pools_write_note(host, &selection->all);
+	}
 	free(grown);
-	if (error)
-		failed = pools_write_note(host, &selection->all);
-	return error ?: failed;
+	return error;
 }
 
 static int reserve(struct usrpci_host *host, struct selection *selection, size_t wanted)
@@ -331,7 +335,7 @@ int usrpci_host_hugepages_reserve(struct usrpci_host *host, size_t count, size_t
 int hugepages_ours(struct usrpci_host *host, size_t page_size, size_t *ours)
 {
 	struct pools pools = {0};
-	int error = pools_have_note(host) ? pools_read(host, &pools) : 0;
+	int found = pools_have_note(host), error = found > 0 ? pools_read(host, &pools) : found;
 
 	*ours = 0;
 	for (int i = 0; !error && i < pools.count; i++)

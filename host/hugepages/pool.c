@@ -26,14 +26,17 @@
 #define STATE_NAME "hugepages"
 
 /* Kernels without NUMA have only pools of the whole machine. */
-void pool_path(struct usrpci_host *host, const struct usrpci_hugepages *pool, char path[POOL_PATH])
+int pool_path(struct usrpci_host *host, const struct usrpci_hugepages *pool, char path[POOL_PATH])
 {
 	char directory[64];
+	int found;
 
 	snprintf(directory, sizeof(directory), NODES "/node%d/hugepages", pool->node);
-	if (!file_exists(host->ctx, "%s", directory))
-		snprintf(directory, sizeof(directory), MM_POOLS);
-	snprintf(path, POOL_PATH, "%s/hugepages-%zukB", directory, pool->page_size / 1024);
+	found = file_find(host->ctx, "%s", directory);
+	snprintf(path, POOL_PATH, "%s/hugepages-%zukB", found ? directory : MM_POOLS,
+		 pool->page_size / 1024);
+	return found < 0 ? report(host->ctx, found, NULL, NULL, "cannot look for %s", directory)
+			 : 0;
 }
 
 int pool_read(struct usrpci_host *host, struct usrpci_hugepages *pool)
@@ -44,10 +47,10 @@ int pool_read(struct usrpci_host *host, struct usrpci_hugepages *pool)
 
 	if (error == -ENOENT)
 		error = hugepage_pool(host->ctx, pool->page_size, -1, &counts);
-	if (error) {
-		pool_path(host, pool, path);
-		return report(host->ctx, error, NULL, NULL, "cannot read the counts in %s", path);
-	}
+	if (error)
+		return pool_path(host, pool, path)
+			       ?: report(host->ctx, error, NULL, NULL,
+					 "cannot read the counts in %s", path);
 	pool->total = (size_t)counts.total;
 	pool->free = (size_t)counts.free;
 	pool->surplus = (size_t)counts.surplus;
@@ -157,9 +160,9 @@ static int read_note(struct usrpci_host *host, struct pools *pools)
 	return 0;
 }
 
-bool pools_have_note(struct usrpci_host *host)
+int pools_have_note(struct usrpci_host *host)
 {
-	return file_exists(host->ctx, STATE_DIR "/" STATE_NAME);
+	return state_exists(host, STATE_NAME);
 }
 
 int pools_write_note(struct usrpci_host *host, const struct pools *pools)

@@ -19,8 +19,8 @@ struct pools {
 	struct resizing resizing;
 };
 
-/* Writes the path of a pool's directory. */
-void pool_path(struct usrpci_host *host, const struct usrpci_hugepages *pool, char path[POOL_PATH]);
+/* Writes the path of a pool's directory: 0, or a negative errno, logged. */
+int pool_path(struct usrpci_host *host, const struct usrpci_hugepages *pool, char path[POOL_PATH]);
 
 /* Reads the current counts of a pool. */
 int pool_read(struct usrpci_host *host, struct usrpci_hugepages *pool);
@@ -34,8 +34,8 @@ void pool_count_as_ours(struct usrpci_hugepages *pool, size_t before, size_t aft
 /* Reads all pools and how much of each is ours. The caller frees the list, also after an error. */
 int pools_read(struct usrpci_host *host, struct pools *pools);
 
-/* Whether there is a note: without one, no page is ours. */
-bool pools_have_note(struct usrpci_host *host);
+/* Whether there is a note, as state_exists(): without one, no page is ours. */
+int pools_have_note(struct usrpci_host *host);
 
 /* Writes the note: which pages are ours, and which pool is being resized. */
 int pools_write_note(struct usrpci_host *host, const struct pools *pools);

@@ -21,6 +21,7 @@
 #include "lend/lend.h"
 #include "restore.h"
 #include "state.h"
+#include "target.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
@@ -321,13 +322,15 @@ static void describe(struct usrpci_host *host, const struct note *note, struct u
 int lend_note_find(struct usrpci_host *host, const struct usrpci_addr *addr,
 		   struct usrpci_lent *lent)
 {
-	char device[USRPCI_ADDR_STRLEN];
+	char device[USRPCI_ADDR_STRLEN], name[64];
 	struct note note;
 	int error;
 
 	usrpci_addr_format(addr, device);
-	if (!file_exists(host->ctx, STATE_DIR "/" NOTES "/%s", device))
-		return 0;
+	snprintf(name, sizeof(name), NOTES "/%s", device);
+	error = state_exists(host, name);
+	if (error <= 0)
+		return error;
 	error = read_note(host, device, &note);
 	if (error)
 		return error;
@@ -510,14 +513,21 @@ static void forget_brokers(struct usrpci_host *host)
 	}
 }
 
+/* 1 or 0; a negative errno, logged, when that cannot be found out. */
+static int left_anything(struct usrpci_host *host)
+{
+	int found = state_exists(host, BROKERS) ?: state_exists(host, NOTES);
+
+	return found ?: targets_moved(host) ?: state_is_unfinished(host);
+}
+
 int usrpci_host_recover(struct usrpci_host *host)
 {
 	struct note *notes;
-	int count, result, unconfirmed = confirm_recover(host);
+	int count, unconfirmed = confirm_recover(host), result = left_anything(host);
 
-	if (!file_exists(host->ctx, STATE_DIR "/" BROKERS) &&
-	    !file_exists(host->ctx, STATE_DIR "/" NOTES) && !state_is_unfinished(host))
-		return unconfirmed;
+	if (result <= 0)
+		return result ?: unconfirmed;
 	result = state_lock(host);
 	if (result)
 		return result;
@@ -527,6 +537,7 @@ int usrpci_host_recover(struct usrpci_host *host)
 	host->lends = false;
 	free(notes);
 	forget_brokers(host);
+	targets_forget_moves(host);
 	state_unlock(host);
 	return result ? result : unconfirmed;
 }

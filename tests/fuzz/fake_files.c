@@ -235,17 +235,31 @@ UNCOVERED static const char *entry_below(const struct fake_file *file, const cha
 	return directory[length] || file->path[length] != '/' ? NULL : file->path + length + 1;
 }
 
-bool file_exists(const struct usrpci_ctx *ctx, const char *format, ...)
+static bool is_there(const char *path)
+{
+	bool found = find(path);
+
+	for (const struct fake_file *file = files; !found && file->path; file++)
+		found = entry_below(file, path) != NULL;
+	return found;
+}
+
+int file_find(const struct usrpci_ctx *ctx, const char *format, ...)
 {
 	char path[PATH_SIZE];
-	bool found;
 	int error;
 
 	FORMAT_PATH(path, error);
-	found = !error && find(path);
-	for (const struct fake_file *file = files; !error && !found && file->path; file++)
-		found = entry_below(file, path) != NULL;
-	return found;
+	return error ?: is_there(path);
+}
+
+bool file_exists(const struct usrpci_ctx *ctx, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	int error;
+
+	FORMAT_PATH(path, error);
+	return !error && is_there(path);
 }
 
 UNCOVERED static bool is_listed(char **names, int count, const char *name, size_t length)

@@ -231,6 +231,29 @@ static void a_mark_that_stays_is_told_once(void **state)
 	assert_int_equal(state_left(kernel->host), 0);
 }
 
+static void a_mark_that_nobody_holds_goes_with_the_next_recovery(void **state)
+{
+	struct kernel *kernel = *state;
+	int fd;
+
+	fixture_text(kernel->fixture, STATE_DIR "/moving/" ADDR, "");
+	assert_int_equal(state_hold(kernel->host, "moving/" OTHER, &fd), 0);
+	assert_int_equal(usrpci_host_recover(kernel->host), 0);
+	assert_int_equal(state_exists(kernel->host, "moving/" ADDR), 0);
+	assert_int_equal(state_exists(kernel->host, "moving/" OTHER), 1);
+	state_let_go(kernel->host, "moving/" OTHER, fd, NULL);
+}
+
+/* The note of huge pages is a link to itself. */
+static void pages_are_not_lost_when_their_note_cannot_be_looked_for(void **state)
+{
+	struct kernel *kernel = *state;
+	size_t ours;
+
+	fixture_link(kernel->fixture, STATE_DIR "/hugepages", "hugepages");
+	assert_int_equal(hugepages_ours(kernel->host, 2 << 20, &ours), -ELOOP);
+}
+
 static void a_run_directory_that_cannot_be_written_is_an_error(void **state)
 {
 	struct kernel *kernel = *state;
@@ -257,6 +280,8 @@ int main(void)
 		TEST(a_pipe_in_place_of_a_record_keeps_nobody_waiting),
 		TEST(a_device_of_which_nothing_is_found_out_is_not_another),
 		TEST(a_mark_that_stays_is_told_once),
+		TEST(a_mark_that_nobody_holds_goes_with_the_next_recovery),
+		TEST(pages_are_not_lost_when_their_note_cannot_be_looked_for),
 		TEST(a_run_directory_that_cannot_be_written_is_an_error),
 	};
 
