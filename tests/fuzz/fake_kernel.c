@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -22,11 +24,15 @@
 #define FUZZ_PAGE   4096
 
 static uint64_t now_us = 1000000;
-static unsigned int waits; /* since the device was last told something */
+static unsigned int waits;  /* since the device was last told something */
+static unsigned int storms; /* waits that ended at once, one after the other */
 
+/* An event's descriptor, or one that waits for several of them. */
 static struct event {
 	bool open;
 	uint64_t count;
+	uint32_t members;  /* a bit for each event that this waits for */
+	epoll_data_t data; /* what the one that waits for it is told */
 } events[EVENTS];
 
 uint64_t fake_time_us(void)
@@ -39,13 +45,16 @@ void fake_time_begin(void)
 	waits = 0;
 }
 
+static void pass_more(uint64_t step_us, unsigned int growth)
+{
+	step_us <<= growth < 16 ? growth : 16;
+	now_us += step_us < STEP_MAX_US ? step_us : STEP_MAX_US;
+}
+
 /* The more often somebody waited in vain, the longer it takes: few waits make a second. */
 static void pass(uint64_t step_us)
 {
-	unsigned int growth = waits++ / 4;
-
-	step_us <<= growth < 16 ? growth : 16;
-	now_us += step_us < STEP_MAX_US ? step_us : STEP_MAX_US;
+	pass_more(step_us, waits++ / 2);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time)
@@ -64,6 +73,12 @@ int nanosleep(const struct timespec *pause, struct timespec *left)
 	return 0;
 }
 
+int sched_yield(void)
+{
+	pass(1);
+	return 0;
+}
+
 static struct event *event_of(int fd)
 {
 	struct event *event = fd >= EVENT_FIRST ? &events[fd - EVENT_FIRST] : NULL;
@@ -77,11 +92,34 @@ int eventfd(unsigned int count, int flags)
 	for (int i = 0; i < EVENTS; i++) {
 		if (events[i].open)
 			continue;
-		events[i] = (struct event){true, count};
+		storms = i ? storms : 0;
+		events[i] = (struct event){.open = true, .count = count};
 		return EVENT_FIRST + i;
 	}
 	errno = EMFILE;
 	return -1;
+}
+
+int epoll_create1(int flags)
+{
+	return eventfd(0, 0);
+}
+
+int epoll_ctl(int fd, int operation, int member, struct epoll_event *event)
+{
+	HOLDS(operation == EPOLL_CTL_ADD && event->events == EPOLLIN);
+	event_of(member)->data = event->data;
+	event_of(fd)->members |= 1u << (member - EVENT_FIRST);
+	return 0;
+}
+
+/* Returns which event wakes who waits for this one; NULL: none does. */
+static struct event *ready(struct event *event)
+{
+	for (int i = 0; i < EVENTS; i++)
+		if (event->members & 1u << i && events[i].count)
+			return &events[i];
+	return event->count ? event : NULL;
 }
 
 int eventfd_write(int fd, eventfd_t value)
@@ -109,25 +147,42 @@ int close(int fd)
 	if (!event)
 		return (int)syscall(SYS_close, fd);
 	event->open = false;
+	for (int i = 0; i < EVENTS; i++)
+		events[i].members &= ~(1u << (fd - EVENT_FIRST));
 	return 0;
+}
+
+/* So many descriptors can be read, or time passes. */
+static int waited(int count, int timeout_ms)
+{
+	HOLDS(count != 0 || timeout_ms >= 0);
+	if (count) {
+		pass_more(100, storms++ / 2); /* so that a storm of interrupts ends soon */
+	} else {
+		now_us += (uint64_t)timeout_ms * 1000;
+		storms = 0;
+	}
+	return count;
+}
+
+int epoll_wait(int fd, struct epoll_event *result, int room, int timeout_ms)
+{
+	struct event *event = ready(event_of(fd));
+
+	if (event)
+		*result = (struct epoll_event){EPOLLIN, event->data};
+	return waited(event != NULL, timeout_ms);
 }
 
 int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-	int ready = 0;
+	int readable = 0;
 
 	for (nfds_t i = 0; i < count; i++) {
-		struct event *event = fds[i].fd < 0 ? NULL : event_of(fds[i].fd);
-
-		fds[i].revents = event && event->count ? POLLIN : 0;
-		ready += fds[i].revents != 0;
+		fds[i].revents = fds[i].fd >= 0 && ready(event_of(fds[i].fd)) ? POLLIN : 0;
+		readable += fds[i].revents != 0;
 	}
-	HOLDS(ready != 0 || timeout_ms >= 0);
-	if (ready)
-		pass(100); /* so that a storm of interrupts ends some time */
-	else
-		now_us += (uint64_t)timeout_ms * 1000;
-	return ready;
+	return waited(readable, timeout_ms);
 }
 
 /*

@@ -8,6 +8,8 @@
 #include <usrpci/host.h>
 
 #include "fuzz.h"
+#include "host.h"
+#include "state.h"
 
 #define ADDR   "0000:00:03.0"
 #define OTHER  "0000:00:04.0"
@@ -16,6 +18,14 @@
 
 static struct usrpci_ctx *ctx;
 static struct usrpci_host *host;
+
+/* Nobody serves a device here: those notes are locked files, and not read as others are. */
+bool __wrap_state_is_held(struct usrpci_host *held_by, const char *name, char *text, size_t size);
+
+bool __wrap_state_is_held(struct usrpci_host *held_by, const char *name, char *text, size_t size)
+{
+	return false;
+}
 
 /* A change that would be made: a write where one may, and a module or driver that is no path. */
 static void see_change(void *data, const struct usrpci_host_change *change)
@@ -99,11 +109,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take_file(&input, "/run/usrpci/hugepages");
 	take_file(&input, "/proc/1/stat");
 	take_file(&input, "/proc/1/status");
-	if (which & 1)
+	if (which % 3 == 0)
 		look_at_journal(&addr);
-	if (which & 2)
+	else if (which % 3 == 1)
 		look_at_lent();
-	if (which & 4)
+	else
 		look_at_pages();
 	return 0;
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The virtio-net driver against a device whose registers read as anything, which writes to its used
- * rings and buffers when it likes and interrupts as it likes. Whatever it does: calls come back
- * within their deadlines, frames lie in buffers of the pool, no buffer is handed out twice, and
- * none is lost.
+ * rings and buffers when it likes and interrupts as it likes. What must hold then stands in nic.h.
  */
 
 #include <linux/virtio_config.h>
@@ -11,36 +9,29 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
-#include <usrpci/nic.h>
-
 #include "fake/fake.h"
-#include "fuzz.h"
+#include "nic.h"
 
-#define HELD_MAX 64
-#define QUEUES   5
-#define ISR      0x40 /* offsets in BAR 4 */
-#define CONFIG   0x80
-#define NOTIFY   0xc0
-#define WINDOW   0x100
+#define QUEUES 5
+#define ISR    0x40 /* offsets in BAR 4 */
+#define CONFIG 0x80
+#define NOTIFY 0xc0
+#define WINDOW 0x100
 
 struct queue {
 	uint16_t size, enable;
 	uint64_t desc, avail, used;
 };
 
+static struct nic_program program;
+
 static struct hostile {
-	struct input input;
-	struct usrpci_ctx *ctx;
-	struct usrpci_dev *dev;
 	struct queue queues[QUEUES];
 	uint32_t select, features;
 	uint16_t queue;
 	uint8_t status;
-	bool hostile;                           /* registers lie too */
-	bool misplaced;                         /* a capability may say that they are elsewhere */
-	struct usrpci_nic_frame held[HELD_MAX]; /* by the program */
-	unsigned int held_count;
-	bool unplugged;
+	bool hostile;   /* registers lie too */
+	bool misplaced; /* a capability may say that they are elsewhere */
 } device;
 
 static struct queue *selected(void)
@@ -51,41 +42,41 @@ static struct queue *selected(void)
 /* Writes used entries and an index, which may be anything. */
 static void use(void)
 {
-	struct queue *queue = &device.queues[take(&device.input, 1) % QUEUES];
-	uint32_t n = take(&device.input, 1) % 8;
-	struct vring_used *used = fake_dma(device.dev, queue->used, 6 + 8u * queue->size);
-	struct vring_avail *avail = fake_dma(device.dev, queue->avail, 6 + 2u * queue->size);
+	struct queue *queue = &device.queues[take(&program.input, 1) % QUEUES];
+	uint32_t n = take(&program.input, 1) % 8;
+	struct vring_used *used = fake_dma(program.dev, queue->used, 6 + 8u * queue->size);
+	struct vring_avail *avail = fake_dma(program.dev, queue->avail, 6 + 2u * queue->size);
 
 	if (!queue->enable || !used || !avail || !queue->size)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
 		struct vring_used_elem *elem = &used->ring[used->idx++ % queue->size];
-		uint32_t how = take(&device.input, 1);
+		uint32_t how = take(&program.input, 1);
 
-		elem->id = how & 1 ? take(&device.input, 1)
+		elem->id = how & 1 ? take(&program.input, 1)
 				   : avail->ring[(used->idx - 1) % queue->size];
-		elem->len = how & 2 ? take(&device.input, 2) : 60 + how;
+		elem->len = how & 2 ? take(&program.input, 2) : 60 + how;
 	}
 	if (n == 7)
-		used->idx = (uint16_t)take(&device.input, 2);
+		used->idx = (uint16_t)take(&program.input, 2);
 	if (n == 6)
-		used->flags = (uint16_t)take(&device.input, 1);
+		used->flags = (uint16_t)take(&program.input, 1);
 }
 
 /* Writes the header of a buffer that the device was given, or any byte of a ring. */
 static void scribble(void)
 {
-	struct queue *queue = &device.queues[take(&device.input, 1) % QUEUES];
-	uint32_t where = take(&device.input, 1);
-	struct vring_desc *desc = fake_dma(device.dev, queue->desc + where % 8 * sizeof(*desc),
+	struct queue *queue = &device.queues[take(&program.input, 1) % QUEUES];
+	uint32_t where = take(&program.input, 1);
+	struct vring_desc *desc = fake_dma(program.dev, queue->desc + where % 8 * sizeof(*desc),
 					   sizeof(*desc));
-	struct virtio_net_hdr_v1 *header = desc ? fake_dma(device.dev, desc->addr, sizeof(*header))
+	struct virtio_net_hdr_v1 *header = desc ? fake_dma(program.dev, desc->addr, sizeof(*header))
 						: NULL;
 
 	if (header)
-		header->num_buffers = (uint16_t)take(&device.input, 1);
+		header->num_buffers = (uint16_t)take(&program.input, 1);
 	if (desc && where == 255)
-		desc->addr = take(&device.input, 4);
+		desc->addr = take(&program.input, 4);
 }
 
 UNCOVERED static uint64_t honest(size_t offset)
@@ -113,18 +104,18 @@ UNCOVERED static uint64_t honest(size_t offset)
 
 UNCOVERED static uint64_t read_register(void *data, size_t offset, unsigned int width)
 {
-	uint32_t how = device.hostile ? take(&device.input, 1) : 0;
+	uint32_t how = device.hostile ? take(&program.input, 1) : 0;
 
 	HOLDS((offset < NOTIFY || device.misplaced) && offset % width == 0);
 	if (how & 0x80)
-		fake_intx(device.dev, how & 1);
+		fake_intx(program.dev, how & 1);
 	if (how & 0x40)
 		use();
 	switch (how % 16) {
 	case 1:
 		return UINT32_MAX;
 	case 2:
-		return take(&device.input, 4);
+		return take(&program.input, 4);
 	case 3:
 		return 0;
 	}
@@ -134,11 +125,11 @@ UNCOVERED static uint64_t read_register(void *data, size_t offset, unsigned int 
 static void check_queue(const struct queue *queue)
 {
 	HOLDS(queue->size > 0 && queue->size <= 256);
-	HOLDS(usrpci_dma_contains(device.ctx, usrpci_dma_va(device.ctx, queue->desc),
+	HOLDS(usrpci_dma_contains(program.ctx, usrpci_dma_va(program.ctx, queue->desc),
 				  queue->size * sizeof(struct vring_desc)));
-	HOLDS(usrpci_dma_contains(device.ctx, usrpci_dma_va(device.ctx, queue->avail),
+	HOLDS(usrpci_dma_contains(program.ctx, usrpci_dma_va(program.ctx, queue->avail),
 				  6 + 2u * queue->size));
-	HOLDS(usrpci_dma_contains(device.ctx, usrpci_dma_va(device.ctx, queue->used),
+	HOLDS(usrpci_dma_contains(program.ctx, usrpci_dma_va(program.ctx, queue->used),
 				  6 + 8u * queue->size));
 }
 
@@ -198,129 +189,18 @@ UNCOVERED static void write_register(void *data, size_t offset, unsigned int wid
 		use();
 }
 
-static void hold(const struct usrpci_nic_frame *frame)
-{
-	HOLDS(frame->size <= USRPCI_NIC_BUFFER_SIZE);
-	HOLDS(usrpci_dma_contains(device.ctx, frame->data, frame->size));
-	for (unsigned int i = 0; i < device.held_count; i++)
-		HOLDS((uintptr_t)device.held[i].data / USRPCI_NIC_BUFFER_SIZE !=
-		      (uintptr_t)frame->data / USRPCI_NIC_BUFFER_SIZE);
-	device.held[device.held_count++] = *frame;
-}
-
-static void receive(struct usrpci_nic *nic)
-{
-	struct usrpci_nic_frame frames[HELD_MAX];
-	unsigned int room = HELD_MAX - device.held_count, n;
-
-	n = usrpci_nic_receive(nic, take(&device.input, 1) % 2, frames, room);
-	HOLDS(n <= room);
-	for (unsigned int i = 0; i < n; i++)
-		hold(&frames[i]);
-}
-
-static void transmit(struct usrpci_nic *nic)
-{
-	unsigned int n = take(&device.input, 1) % 8;
-	unsigned int sent = n < device.held_count ? n : device.held_count;
-
-	sent = usrpci_nic_transmit(nic, take(&device.input, 1) % 2, device.held, sent);
-	device.held_count -= sent;
-	memmove(device.held, device.held + sent, device.held_count * sizeof(device.held[0]));
-}
-
-static void take_buffer(struct usrpci_nic *nic)
-{
-	struct usrpci_nic_frame frame = {
-		.size = (uint16_t)(USRPCI_NIC_FRAME_MIN + take(&device.input, 1)),
-		.more = take(&device.input, 1) % 4 == 0,
-	};
-
-	if (device.held_count == HELD_MAX)
-		return;
-	frame.data = usrpci_nic_get(nic);
-	if (frame.data)
-		hold(&frame);
-}
-
-static void put_all(struct usrpci_nic *nic)
-{
-	while (device.held_count > 0)
-		usrpci_nic_put(nic, device.held[--device.held_count].data);
-}
-
-static void control(struct usrpci_nic *nic, uint32_t which)
-{
-	struct usrpci_nic_stats stats;
-	struct usrpci_nic_link link;
-
-	switch (which) {
-	case 0:
-		usrpci_nic_start(nic);
-		break;
-	case 1:
-		usrpci_nic_stop(nic);
-		break;
-	case 2:
-		usrpci_nic_link(nic, &link);
-		break;
-	case 3:
-		usrpci_nic_stats(nic, &stats);
-		break;
-	case 4:
-		fake_unplug(device.dev);
-		device.unplugged = true;
-		break;
-	}
-}
-
-static void call(struct usrpci_nic *nic)
-{
-	uint32_t which = take(&device.input, 1) % 16;
-	uint64_t before = fake_time_us();
-
-	if (which < 5)
-		control(nic, which);
-	else if (which < 8)
-		use();
-	else if (which < 10)
-		receive(nic);
-	else if (which < 12)
-		transmit(nic);
-	else if (which == 12)
-		take_buffer(nic);
-	else if (which == 13)
-		put_all(nic);
-	else if (which == 14)
-		scribble();
-	else
-		usrpci_nic_wait(nic, 0, (int)take(&device.input, 1));
-	HOLDS(fake_time_us() - before < 10000000);
-}
-
-static void run(struct usrpci_dev *dev)
+static void run(void)
 {
 	struct usrpci_nic_options options = {
 		.rx_descriptors = 8,
 		.tx_descriptors = 8,
-		.spare_buffers = 1 + take(&device.input, 1) % 8,
-		.queues = 1 + take(&device.input, 1) % 2,
-		.irq = take(&device.input, 1) % 3,
-		.offload = take(&device.input, 1) & 1,
+		.spare_buffers = 1 + take(&program.input, 1) % 8,
+		.queues = 1 + take(&program.input, 1) % 2,
+		.irq = take(&program.input, 1) % 3,
+		.offload = take(&program.input, 1) & 1,
 	};
-	size_t all;
-	struct usrpci_nic *nic;
 
-	if (usrpci_nic_open(dev, &options, &nic))
-		return;
-	all = usrpci_nic_available(nic);
-	usrpci_nic_start(nic);
-	while (device.input.size > 0)
-		call(nic);
-	put_all(nic);
-	usrpci_nic_stop(nic);
-	HOLDS(usrpci_nic_available(nic) == all);
-	usrpci_nic_close(nic);
+	nic_run(&program, &options);
 }
 
 static void add_cap(uint8_t *config, uint8_t at, uint8_t type, uint8_t offset, uint8_t length)
@@ -353,24 +233,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		.bars[4] = {.size = WINDOW, .read = read_register, .write = write_register},
 		.dma_size = 256 << 10,
 	};
-	struct usrpci_dma_stats stats;
 	uint32_t damage;
 
 	memset(&device, 0, sizeof(device));
-	device.input = (struct input){bytes, size};
-	device.features = take(&device.input, 4);
-	device.hostile = take(&device.input, 1) & 1;
-	damage = take(&device.input, 1);
-	device.ctx = fuzz_ctx();
-	HOLDS(fake_open(device.ctx, &model, &device.dev) == 0);
-	add_caps(fake_config(device.dev));
+	program = (struct nic_program){
+		.input = {bytes, size},
+		.ctx = fuzz_ctx(),
+		.queues = 2,
+		.scatters = true,
+		.deadline_us = 10000000,
+		.act = use,
+		.scribble = scribble,
+	};
+	device.features = take(&program.input, 4);
+	device.hostile = take(&program.input, 1) & 1;
+	damage = take(&program.input, 1);
+	HOLDS(fake_open(program.ctx, &model, &program.dev) == 0);
+	add_caps(fake_config(program.dev));
 	device.misplaced = damage & 0x80;
 	if (device.misplaced) /* a byte of a capability */
-		fake_config(device.dev)[0x40 + (damage & 0x7f)] = (uint8_t)take(&device.input, 1);
-	run(device.dev);
-	usrpci_dma_stats(device.ctx, &stats);
-	HOLDS(stats.blocks == 0);
-	HOLDS(device.unplugged || !(fake_config(device.dev)[4] & 4)); /* bus mastering */
-	usrpci_dev_close(device.dev);
+		fake_config(program.dev)[0x40 + (damage & 0x7f)] = (uint8_t)take(&program.input, 1);
+	run();
+	nic_end(&program);
 	return 0;
 }
