@@ -3,9 +3,9 @@
 #define USRPCI_TESTS_FUZZ_NIC_H
 
 /*
- * The program above a network card whose device is hostile: it receives, holds, sends and gives back
- * frames as the input says. Calls must come back within their deadline, frames lie in buffers of
- * the pool, no buffer is handed out twice, and none is lost.
+ * The program above a network card whose device is hostile: it receives, holds, sends and gives
+ * back frames as the input says. Calls must come back within their deadline, frames lie in buffers
+ * of the pool, no buffer is handed out twice, and none is lost.
  */
 
 #include <usrpci/nic.h>
