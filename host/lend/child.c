@@ -93,6 +93,21 @@ static int limit_memory(const struct lend *lend)
 	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
 }
 
+/* None of its processes may come before those that end it. */
+static int limit_priority(void)
+{
+	const rlim_t most = (rlim_t)sched_get_priority_max(SCHED_FIFO) - 1;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_RTPRIO, &limit))
+		return -errno;
+	if (limit.rlim_max <= most)
+		return 0;
+	limit.rlim_max = most;
+	limit.rlim_cur = limit.rlim_cur < most ? limit.rlim_cur : most;
+	return setrlimit(RLIMIT_RTPRIO, &limit) ? -errno : 0;
+}
+
 /* A /proc of the program's own processes; it goes with the program. */
 static int hide_others(void)
 {
@@ -106,6 +121,7 @@ static int prepare(const struct lend *lend)
 {
 	return close_on_exec(STDERR_FILENO + 1) ?:
 	       limit_memory(lend) ?:
+	       limit_priority() ?:
 	       hide_others() ?:
 	       (lend->nodes ? lend_nodes_make(lend) : 0) ?:
 	       join_new_session() ?:
@@ -121,6 +137,7 @@ static void run(struct lend *lend, int socket, int failure)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	lend_unspare(lend);
 	error = prepare(lend);
 	if (!error && fcntl(socket, F_SETFD, 0))
 		error = -errno;
@@ -245,10 +262,14 @@ static bool wait_for_all(void)
 	return true;
 }
 
-void lend_child_come_first(const struct lend *lend)
+void lend_child_come_first(struct lend *lend)
 {
-	const struct sched_param above = {.sched_priority = 1};
+	const struct sched_param above = {sched_get_priority_max(SCHED_FIFO)};
 
+	if (lend->policy < 0) {
+		lend->policy = sched_getscheduler(0);
+		sched_getparam(0, &lend->priority);
+	}
 	sched_setscheduler(0, SCHED_FIFO, &above);
 	if (lend->first > 0)
 		sched_setscheduler(lend->first, SCHED_FIFO, &above);
@@ -256,15 +277,14 @@ void lend_child_come_first(const struct lend *lend)
 
 void lend_child_end_all(struct lend *lend)
 {
-	const struct sched_param usual = {0};
-
 	lend_child_come_first(lend);
 	if (lend->server > 0)
 		kill(lend->server, SIGKILL);
 	if (lend->first > 0)
 		kill(lend->first, SIGKILL);
 	lend->outlived = !wait_for_all();
-	sched_setscheduler(0, SCHED_OTHER, &usual);
+	sched_setscheduler(0, lend->policy, &lend->priority);
+	lend->policy = -1;
 	if (lend->lives >= 0)
 		close(lend->lives);
 	lend->lives = -1;

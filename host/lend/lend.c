@@ -377,6 +377,7 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 		.pins = {-1, -1},
 		.pages = {.base = -1},
 		.lives = -1,
+		.policy = -1,
 	};
 	int status, error;
 
@@ -387,6 +388,8 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 		return -ENOMEM;
 	lend_signals_block(&lend);
 	host->lends = true;
+	if (!host->options.dry_run)
+		lend_spare(&lend);
 	status = prepare(&lend);
 	error = status;
 	if (!error && !host->options.dry_run)
@@ -396,6 +399,7 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	host->waits_for_lock = false;
 	host->lends = false;
 	lend_broker_leave(&lend);
+	lend_unspare(&lend);
 	lend_signals_restore(&lend);
 	free(lend.devices);
 	return error ? -EUCLEAN : status;

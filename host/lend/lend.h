@@ -15,6 +15,7 @@
  *	files.c    files of the devices, opened for the program
  *	memory.c   DMA memory where there is no IOMMU
  *	holders.c  who still has a device at the end
+ *	spare.c    keeps the broker where memory is short
  *	filter.c   what the program, and who serves it, may ask of the kernel
  *	confine.c  which files who serves it may open
  *	nodes.c    files of vfio that the program opens by itself
@@ -22,6 +23,7 @@
  */
 
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -119,6 +121,9 @@ struct lend {
 	time_t since;
 	uint64_t started; /* of this process, in clock ticks after boot; 0: not read yet */
 	sigset_t signals_before;
+	char oom_score[16]; /* of this process before; "": not changed */
+	int policy;         /* of this process before it came first; -1: it does not */
+	struct sched_param priority;
 };
 
 /* lend.c: usrpci_host_lend() to a program whose standard input and output are a connection. */
@@ -191,10 +196,17 @@ int lend_filter_server(void);
 int lend_confine_server(const struct lend *lend);
 
 /*
+ * spare.c: the kernel is not to end this process, nor those that it starts, where memory is short;
+ * the program is then what this process was before.
+ */
+void lend_spare(struct lend *lend);
+void lend_unspare(const struct lend *lend);
+
+/*
  * However many processes the program starts, the two that end them come first: this one, and the
  * first of the namespace, which ends it when this one is killed. Both do nothing until then.
  */
-void lend_child_come_first(const struct lend *lend);
+void lend_child_come_first(struct lend *lend);
 
 /*
  * Ends all processes of the program, and the one that serves it. Sets lend->outlived, with a

@@ -78,8 +78,9 @@ static void pass_signal(struct watch *watch)
 
 static void list_signals(sigset_t *signals)
 {
-	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
-				     SIGUSR2, SIGALRM, SIGCONT, SIGCHLD};
+	/* The program can have the terminal stop all of its group: SIGTTIN and SIGTTOU. */
+	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+				     SIGALRM, SIGCONT, SIGCHLD, SIGTTIN, SIGTTOU};
 
 	sigemptyset(signals);
 	for (size_t i = 0; i < ARRAY_SIZE(passed); i++)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# storm: programs that start processes without end are ended at once; the machine's clock counts
+# instructions, so that nothing depends on what else its host does
+#
+# make check-lend runs it: an instruction takes as long as the clock says.
+#
+# vm: --icount --device edu,dma_mask=0xffffffff --mem 384M
+# case-deadline: 1200
+
+edu=0000:00:01.0 nic=$edu wire=$edu
+# shellcheck source=tests/qemu/lib_lend.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_lend.sh"
+
+uptime_ms()
+{
+	local seconds
+	read -r seconds _ </proc/uptime
+	echo "${seconds/./}0"
+}
+
+# Prints when the other end of a pipe is closed; no process comes before this one.
+watch_end()
+{
+	rm -f /tmp/pipe
+	mkfifo -m 666 /tmp/pipe
+	chrt -f 1 sh -c 'cat /tmp/pipe; cat /proc/uptime' >"$scratch/uptime" &
+	watcher=$!
+}
+
+# ended_in_time: within two seconds of the end that was watched.
+ended_in_time()
+{
+	local seconds end
+	end=$(uptime_ms)
+	wait "$watcher"
+	read -r seconds _ <"$scratch/uptime"
+	end=$((end - ${seconds/./}0))
+	note "$1 ended in $end ms"
+	no_process "$2" || fail "some of it is left"
+	((end <= 2000)) || fail "the end took $end ms"
+}
+
+lend_storm@ends-in-two-seconds()
+{
+	local watcher
+	watch_end
+	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_storm" 96 1 /tmp/pipe
+	ended_in_time "a storm" lend_storm
+}
+
+# Others have work to do as well.
+lend_storm@ends-in-two-seconds-on-a-busy-machine()
+{
+	local watcher others=()
+	for _ in $(seq 19); do
+		(while :; do :; done) &
+		others+=($!)
+	done
+	watch_end
+	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_storm" 96 1 /tmp/pipe
+	ended_in_time "a storm beside 19 busy processes" lend_storm
+	kill "${others[@]}"
+}
+
+# Where the caller's limits allow the program a priority; nothing of it comes before what ends it.
+lend_storm@ends-in-two-seconds-whatever-its-priority()
+{
+	local watcher
+	watch_end
+	(ulimit -r 99 && lend "$edu" -- chrt -f 98 "$USRPCI_BUILD/tests/qemu/lend_storm" 96 1 /tmp/pipe)
+	ended_in_time "a storm of real-time processes" lend_storm
+}
