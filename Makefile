@@ -30,7 +30,7 @@ ASAN := build-asan
 # Debian's own; another python's meson may be first on the path and know nothing.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 JOBS := $(shell nproc)
-TESTS := $(shell expr $(JOBS) + 1)
+TESTS := $(shell expr $(JOBS) + 2)
 # Of fuzz.
 HOURS ?= 1
 # Of check-lend.
@@ -77,12 +77,16 @@ $(ASAN)/build.ninja:
 	@$(MESON) setup $(ASAN) --werror --buildtype debug \
 		-Db_sanitize=address,undefined -Db_lundef=false
 
+# Packages may have come since a directory was set up; meson looks for them only then. What make has just set up
+# was not there when this line was read.
+OLD := $(wildcard $(BUILD)/build.ninja $(ASAN)/build.ninja)
+reconfigure = $(if $(filter $(1)/build.ninja,$(OLD)),$(MESON) setup --reconfigure $(1) >/dev/null)
+
 # A failing suite does not keep the others from running; summary has the last word. A test waits for timers
-# and disks for a third of its time, so there is one test more than there are processors.
-# Packages may have come since the directories were set up; meson looks for them only then.
+# and disks for a third of its time, so there are two tests more than there are processors.
 check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
-	@$(MESON) setup --reconfigure $(BUILD) >/dev/null
-	@$(MESON) setup --reconfigure $(ASAN) >/dev/null
+	@$(call reconfigure,$(BUILD))
+	@$(call reconfigure,$(ASAN))
 	@$(MESON) compile -C $(BUILD)
 	@$(MESON) compile -C $(ASAN)
 	@rm -f $(BUILD)/meson-logs/testlog.json $(ASAN)/meson-logs/testlog.json
@@ -91,7 +95,7 @@ check: packages-CHECK $(BUILD)/build.ninja $(ASAN)/build.ninja
 	@tests/summary $(BUILD) $(ASAN)
 
 check-slow: packages-CHECK $(BUILD)/build.ninja
-	@$(MESON) setup --reconfigure $(BUILD) >/dev/null
+	@$(call reconfigure,$(BUILD))
 	@$(MESON) compile -C $(BUILD)
 	@rm -f $(BUILD)/meson-logs/testlog.json
 	@$(MESON) test -C $(BUILD) --num-processes $(TESTS) --print-errorlogs --suite slow || true
@@ -161,7 +165,7 @@ first-driver: packages-FIRST
 
 # As for check, but for DPDK and its tools.
 bench: packages-BENCH $(BUILD)/build.ninja
-	@$(MESON) setup --reconfigure $(BUILD) >/dev/null
+	@$(call reconfigure,$(BUILD))
 	@$(MESON) compile -C $(BUILD)
 	@bench/run $(BUILD)
 

@@ -67,6 +67,7 @@ expect_output()
 # expect_same OURS THEIRS [WHAT]: two texts are equal, the second being the oracle's.
 expect_same()
 {
+	[ "$1" = "$2" ] && return
 	diff -u --label expected <(echo "$2") --label ours <(echo "$1") || fail "${3:-output} differs"
 }
 
@@ -128,16 +129,20 @@ monitor()
 # Prints the driver that holds a device now, nothing if none does.
 driver_of()
 {
-	local link=/sys/bus/pci/devices/$1/driver
-	[ -e "$link" ] || return 0
-	link=$(readlink "$link")
-	echo "${link##*/}"
+	(
+		cd -P "/sys/bus/pci/devices/$1/driver" 2>/dev/null || exit 0
+		echo "${PWD##*/}"
+	)
 }
 
 # Prints the network interface of a PCI device.
 interface_of()
 {
-	ls "/sys/bus/pci/devices/$1/net"
+	local path missing=1
+	for path in "/sys/bus/pci/devices/$1/net/"*; do
+		[ ! -e "$path" ] || { echo "${path##*/}" && missing=0; }
+	done
+	return $missing
 }
 
 # address_up INTERFACE [ADDRESS/BITS]: bring it up with an address and wait for its link.

@@ -54,9 +54,9 @@ state()
 {
 	local device
 	for device in "$nic" "$edu" "$wire"; do
-		echo "$device $(driver_of "$device") $(cat "/sys/bus/pci/devices/$device/driver_override")"
+		echo "$device $(driver_of "$device") $(<"/sys/bus/pci/devices/$device/driver_override")"
 	done
-	cat /proc/sys/vm/nr_hugepages
+	echo "$(</proc/sys/vm/nr_hugepages)"
 	find /run/usrpci -mindepth 1 ! -type d ! -name lock ! -name new 2>/dev/null || true
 	grep /run/usrpci /proc/mounts || true
 	pids_of usrpci-first || true

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# lib_nvme.sh: what the suites of the NVMe driver share; sourced by them. Each disk is 64 MiB.
+# lib_nvme.sh: what the suites of the NVMe driver share; sourced by them.
 
 nvme=$USRPCI_BUILD/examples/nvme
 
@@ -29,7 +29,7 @@ exchange_with_the_kernel()
 	local device=$1 disk
 	shift
 	head -c 9000448 /dev/urandom >"$scratch/ours"
-	head -c 67108864 /dev/urandom >"$scratch/kernels"
+	head -c "$(blockdev --getsize64 "$(disk_of "$device")")" /dev/urandom >"$scratch/kernels"
 	take "$device"
 	"$nvme" "$@" "$device" write <"$scratch/ours"
 	give_back "$device"
@@ -46,7 +46,7 @@ kill_while_it_reads()
 {
 	local i
 	take "$1"
-	for i in 1 4 7; do
+	for i in 2 7; do
 		"$nvme" -t 60 "$1" bench >/dev/null &
 		sleep "1.$i"
 		kill -KILL $!

@@ -23,7 +23,7 @@ setup()
 # The name of the first file of a list.
 first_of()
 {
-	basename "$1"
+	echo "${1##*/}"
 }
 
 # No more commands than there is something to undo: each costs a while in this machine.

@@ -50,7 +50,7 @@ lend_nodes@shows-a-program-no-other-nodes()
 lend_nodes@gives-a-device-back-however-often-its-program-is-killed()
 {
 	local broker
-	for _ in 1 2 3 4; do
+	for _ in $(seq "${USRPCI_KILLS:-2}"); do
 		lend_opener
 		pkill -KILL -x lend_keep
 		wait "$broker" || true

@@ -223,7 +223,7 @@ lend_run@refuses-a-device-whose-note-is-damaged()
 
 lend_run@survives-hostile-messages()
 {
-	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-5}"
+	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-2}"
 }
 
 lend_run@survives-a-program-that-cuts-the-file-of-its-memory()

@@ -33,7 +33,7 @@ lend_run_vfio@lends-a-nic-whose-driver-works-again-afterwards()
 
 lend_run_vfio@takes-a-device-back-from-a-program-that-is-killed-while-it-writes-to-memory()
 {
-	kill_while_edu_writes "${USRPCI_KILLS:-2}"
+	kill_while_edu_writes "${USRPCI_KILLS:-1}"
 }
 
 # slow

@@ -35,7 +35,7 @@ interface_of()
 {
 	local path
 	for path in /sys/bus/pci/devices/"$1"/virtio*/net/* /sys/bus/pci/devices/"$1"/net/*; do
-		[ ! -e "$path" ] || basename "$path"
+		[ ! -e "$path" ] || echo "${path##*/}"
 	done
 }
 
@@ -235,9 +235,9 @@ net@an-e1000-moves-too()
 	place $intel
 	shown | tee "$scratch/before"
 	begin_net --restart
-	ping_gateway "$nic" 10
+	ping_gateway "$nic"
 	kill -KILL "$(pids_of usrpci-driver)"
-	ping_gateway "$nic" 10
+	ping_gateway "$nic" 5
 	end_net
 	[ "$(driver_of $intel)" = e1000 ]
 	shown | diff "$scratch/before" -
@@ -448,7 +448,7 @@ net@what-a-killed-command-leaves-is-put-back()
 # long run, which also compares with what is sent when nobody kills.
 net@connections-live-when-the-driver-is-killed-every-second()
 {
-	local sender kills=0 seconds=${USRPCI_KILLS:-10} undisturbed=0 sent
+	local sender kills=0 seconds=${USRPCI_KILLS:-5} undisturbed=0 sent
 	place $wired 10.1.0.2/24 10.1.0.1
 	far_end
 	begin_net --restart

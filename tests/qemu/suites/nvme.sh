@@ -3,7 +3,7 @@
 #
 # nvme: our driver on uio_pci_generic, by INTx and by polling, against the kernel's driver
 #
-# vm: --disk nvme --disk nvme,logical_block_size=4096,physical_block_size=4096 --append hugepages=16
+# vm: --disk nvme,size=16M --disk nvme,size=16M,logical_block_size=4096,physical_block_size=4096 --append hugepages=16
 # vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0
 # case-deadline: 240
 
@@ -24,7 +24,7 @@ nvme@says-what-the-disk-is()
 	take $small
 	take $large
 	expect_output 'serial disk0, .* backend uio, 1 interrupts' "$nvme" $small info
-	expect_output '^namespace 1: 16384 blocks of 4096 bytes' "$nvme" $large info
+	expect_output '^namespace 1: 4096 blocks of 4096 bytes' "$nvme" $large info
 	expect_fail 1 'No such file' "$nvme" -n 2 $small info
 	give_back $small
 	give_back $large
@@ -84,7 +84,7 @@ nvme@is-told-of-a-shutdown-by-whoever-gives-it-back-when-the-program-is-killed()
 	take $small
 	monitor logfile "$trace"
 	monitor trace-event pci_nvme_mmio_shutdown_set on
-	for i in 1 4 7; do
+	for i in 2 7; do
 		usrpci -q run $small -- "$nvme" -t 60 $small bench >/dev/null &
 		broker=$!
 		wait_for 20 pgrep -x -P $broker nvme
@@ -96,7 +96,7 @@ nvme@is-told-of-a-shutdown-by-whoever-gives-it-back-when-the-program-is-killed()
 	monitor logfile "$trace.end"
 	echo 3 >/proc/sys/vm/drop_caches # what was read of the file before is kept else
 	[ -e "$trace" ] || skip "QEMU cannot write $trace"
-	expect_same "$(grep -c shutdown_set "$trace")" $((before + 3)) "the count of shutdowns"
+	expect_same "$(grep -c shutdown_set "$trace")" $((before + 2)) "the count of shutdowns"
 	give_back $small
 }
 
@@ -121,6 +121,6 @@ nvme@does-what-the-document-says()
 	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
 	"$USRPCI_SOURCE/tests/nbdkit/doc.sh" --root 00:01.0 | tee "$scratch/said"
 	grep -q '^Unsafe shutdowns' "$scratch/said"
-	[ "$(grep -cx 67108864 "$scratch/said")" = 2 ]
+	[ "$(grep -cx 16777216 "$scratch/said")" = 2 ]
 	[ "$(driver_of $small)" = nvme ]
 }

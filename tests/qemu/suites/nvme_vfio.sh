@@ -3,7 +3,7 @@
 #
 # nvme: our driver on vfio-pci, behind an IOMMU, each queue with an interrupt of its own
 #
-# vm: --iommu --disk nvme --disk nvme,msix_qsize=1
+# vm: --iommu --disk nvme,size=16M --disk nvme,size=16M,msix_qsize=1
 # vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0 --append hugepages=16
 # case-deadline: 240
 

@@ -3,7 +3,7 @@
 #
 # serve: a disk of ours as a block device of the kernel's
 #
-# vm: --disk nvme --disk nvme,logical_block_size=4096,physical_block_size=4096 --append hugepages=16
+# vm: --disk nvme,size=24M --disk nvme,size=24M,logical_block_size=4096,physical_block_size=4096 --append hugepages=16
 # vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0
 # case-deadline: 240
 
@@ -33,9 +33,9 @@ teardown()
 
 serve@makes-a-block-device-until-it-is-interrupted()
 {
-	head -c 67108864 /dev/urandom >"$scratch/data"
+	head -c 24M /dev/urandom >"$scratch/data"
 	start_server nvme0n1
-	expect_same "$(blockdev --getsize64 --getss "$block")" $'67108864\n512' "the size"
+	expect_same "$(blockdev --getsize64 --getss "$block")" $'25165824\n512' "the size"
 	expect_same "$(stat -c %U:%G:%a /proc/"$(pids_of nbdkit)"/stat | cut -d: -f1)" UNKNOWN "nbdkit's user"
 	dd if="$scratch/data" of="$block" bs=1M status=none
 	expect_output "$small .* nbdkit" usrpci ps
@@ -134,7 +134,7 @@ serve@keeps-what-is-written-until-the-disk-is-full()
 	mkfs.ext4 -q "$(disk_of $large)"
 	start_server $large
 	mount "$block" /mnt
-	head -c 100M /dev/urandom >/mnt/full 2>"$scratch/full" || true
+	head -c 30M /dev/urandom >/mnt/full 2>"$scratch/full" || true
 	grep -q 'No space left' "$scratch/full"
 	sha256sum /mnt/full >"$scratch/sums"
 	umount /mnt

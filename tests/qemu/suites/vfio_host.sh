@@ -46,9 +46,21 @@ edu_dma()
 	as_user "$USRPCI_BUILD/examples/edu_dma" "$@"
 }
 
-ping()
+ping_as_user()
 {
 	as_user "$USRPCI_BUILD/examples/ping" "$@"
+}
+
+iommu@translates-for-the-kernels-e1000()
+{
+	local nic
+	[ -n "$(ls /sys/class/iommu)" ]
+	[ "$(node_of $edu)" != "$(node_of $e1000)" ]
+	nic=$(interface_of $e1000)
+	address_up "$nic"
+	ping_gateway "$nic"
+	ip address flush dev "$nic"
+	ip link set "$nic" down
 }
 
 vfio_host@bind-gives-the-groups-node-to-a-user()
@@ -71,7 +83,7 @@ vfio_host@edu-runs-as-a-user-unchanged()
 vfio_host@e1000-pings-as-a-user-over-intx()
 {
 	usrpci bind $e1000 --user $user
-	ping --irq intx --flood --count 1000 $e1000 | tee "$scratch/said"
+	ping_as_user --irq intx --flood --count 1000 $e1000 | tee "$scratch/said"
 	grep -q '^1000 requests sent, 1000 replies, lost: 0' "$scratch/said"
 }
 
@@ -80,7 +92,7 @@ vfio_host@e1000e-pings-as-a-user-over-msi-and-msix()
 	local irq
 	usrpci bind $e1000e --user $user
 	for irq in msi msix; do
-		ping --irq $irq --flood --count 1000 $e1000e | tee "$scratch/said"
+		ping_as_user --irq $irq --flood --count 1000 $e1000e | tee "$scratch/said"
 		grep -q '^1000 requests sent, 1000 replies, lost: 0' "$scratch/said"
 	done
 }
@@ -105,6 +117,17 @@ vfio_host@bind-takes-a-whole-group-along-but-no-bridge()
 	edu_dma $shared_edu
 	usrpci restore $shared_edu
 	usrpci restore $shared_e1000
+	[ "$(driver_of $shared_e1000)" = e1000 ]
+}
+
+vfio_host@lend-refuses-a-group-with-a-device-that-is-not-lent()
+{
+	usrpci -q bind --force --driver vfio-pci $shared_e1000
+	expect_fail 5 "could also open $shared_e1000 of the same IOMMU group, which vfio-pci holds" \
+		usrpci -q run --driver vfio-pci $shared_edu -- true
+	[ -z "$(driver_of $shared_edu)" ]
+	usrpci -q run --driver vfio-pci $shared_edu $shared_e1000 -- true
+	usrpci -q restore --all
 	[ "$(driver_of $shared_e1000)" = e1000 ]
 }
 
