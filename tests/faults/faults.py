@@ -23,6 +23,12 @@ ERRORS = {'openat': 'EMFILE ENOMEM EIO', 'open': 'EMFILE ENOMEM EIO', 'write': '
 NEVER_FAIL = {'exit_group', 'exit', 'close', 'munmap', 'execve', 'rt_sigreturn', 'futex', 'getpid', 'gettid', 'getuid',
               'geteuid', 'getgid', 'getegid', 'rt_sigaction', 'rt_sigprocmask', 'sched_yield', 'umask'}
 
+# What such calls do can be seen by others. Whoever is killed before another call was killed before the next
+# of these, as far as the host is concerned.
+CHANGES = {'write', 'pwrite64', 'rename', 'unlink', 'mkdir', 'rmdir', 'mount', 'umount2', 'ioctl', 'flock', 'ftruncate',
+           'fchmod', 'fchmodat', 'chmod', 'chown', 'fchown', 'fchownat', 'clone', 'clone3', 'vfork', 'kill', 'sendto',
+           'sendmsg', 'finit_module', 'fallocate', 'wait4', 'setns'}
+
 Point = collections.namedtuple('Point', 'kind name number error')
 Result = collections.namedtuple('Result', 'status output errors')
 
