@@ -4,6 +4,7 @@
  * changes that they report.
  */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,5 +132,7 @@ int open_host_for_changes(struct cli *cli)
 		note(cli, NULL, "took %d device%s back from a usrpci run that was killed",
 		     cli->recovered, cli->recovered > 1 ? "s" : "");
 	/* A failed recovery was reported, and must not keep the user from other devices. */
+	if (cli->recovered == -ENOMEM)
+		out_of_memory();
 	return 0;
 }

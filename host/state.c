@@ -14,12 +14,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "file.h"
 #include "host.h"
 #include "state.h"
 
 #define LOG_SUBJECT "state"
 #include "log.h"
+
+#define HOLD_MS 200
 
 static const char *cure(int error)
 {
@@ -159,13 +162,13 @@ static int open_lock(struct usrpci_host *host)
 	return error;
 }
 
-/* If /run/usrpci was removed, the next program makes and locks another file. */
-static bool is_still_there(struct usrpci_host *host, int fd)
+/* If the file was removed, the next program makes and locks another one. */
+static bool is_still_there(struct usrpci_host *host, const char *name, int fd)
 {
 	char path[PATH_SIZE];
 	struct stat mine, now;
 
-	return !path_format(host->ctx, path, STATE_DIR "/lock") && !fstat(fd, &mine) &&
+	return !path_format(host->ctx, path, STATE_DIR "/%s", name) && !fstat(fd, &mine) &&
 	       !stat(path, &now) && mine.st_ino == now.st_ino && mine.st_dev == now.st_dev;
 }
 
@@ -270,7 +273,7 @@ int state_lock(struct usrpci_host *host)
 	if (host->options.dry_run || host->lock_depth++ > 0)
 		return 0;
 	fd = lock_file(host, &logged);
-	while (fd >= 0 && !is_still_there(host, fd)) {
+	while (fd >= 0 && !is_still_there(host, "lock", fd)) {
 		close(fd);
 		fd = lock_file(host, &logged);
 	}
@@ -308,23 +311,36 @@ static int open_held(struct usrpci_host *host, const char *name, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-int state_hold(struct usrpci_host *host, const char *name, int *fd)
+static int hold(struct usrpci_host *host, const char *name, int *fd)
 {
 	int error = 0;
+
+	*fd = open_held(host, name, O_CREAT);
+	if (*fd < 0)
+		return *fd;
+	if (flock(*fd, LOCK_EX | LOCK_NB))
+		error = -errno;
+	else if (!is_still_there(host, name, *fd))
+		error = -EAGAIN;
+	if (error)
+		close(*fd);
+	return error;
+}
+
+/* Who looks for files that nobody holds has one for a moment, and removes it. */
+int state_hold(struct usrpci_host *host, const char *name, int *fd)
+{
+	uint64_t end = clock_ms() + HOLD_MS;
+	int error;
 
 	*fd = -1;
 	if (host->options.dry_run)
 		return 0;
-	*fd = open_held(host, name, O_CREAT);
-	if (*fd < 0)
-		error = *fd;
-	else if (flock(*fd, LOCK_EX | LOCK_NB))
-		error = -errno;
-	if (!error)
-		return 0;
-	if (*fd >= 0)
-		close(*fd);
-	return report(host->ctx, error, name, cure(error), "cannot lock %s/%s", STATE_DIR, name);
+	while ((error = hold(host, name, fd)) == -EAGAIN && clock_ms() < end)
+		sleep_ms(1);
+	return error ? report(host->ctx, error, name, cure(error), "cannot lock %s/%s", STATE_DIR,
+			      name)
+		     : 0;
 }
 
 void state_let_go(struct usrpci_host *host, const char *name, int fd, const char *text)
@@ -361,4 +377,34 @@ bool state_is_held(struct usrpci_host *host, const char *name, char *text, size_
 		text[0] = '\0';
 	close(fd);
 	return held;
+}
+
+/* The directories of files that are held: by who moves a device, or serves it. */
+static const char *const held_directories[] = {"moving", "net", "served"};
+
+int state_was_held(struct usrpci_host *host)
+{
+	int found = 0;
+
+	for (size_t i = 0; !found && i < ARRAY_SIZE(held_directories); i++)
+		found = state_exists(host, held_directories[i]);
+	return found;
+}
+
+static void forget_held(struct usrpci_host *host, const char *directory)
+{
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(host->ctx, &names, STATE_DIR "/%s", directory);
+	char name[64], text[160];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/%.40s", directory, names[i]);
+		state_is_held(host, name, text, sizeof(text));
+	}
+}
+
+void state_forget_held(struct usrpci_host *host)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(held_directories); i++)
+		forget_held(host, held_directories[i]);
 }

@@ -52,3 +52,11 @@ int state_left(struct usrpci_host *host);
  * its process was killed or has ended since, is removed, except in a dry run.
  */
 bool state_is_held(struct usrpci_host *host, const char *name, char *text, size_t size);
+
+/* Whether any file was ever held since the boot, as state_exists(). */
+int state_was_held(struct usrpci_host *host);
+
+/*
+ * Removes all such files whose process has ended without doing so. With the lock held.
+ */
+void state_forget_held(struct usrpci_host *host);

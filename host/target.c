@@ -71,32 +71,9 @@ static int read_override(struct usrpci_host *host, struct target *target)
 	return length == -ENOENT ? 0 : length < 0 ? length : 0;
 }
 
-#define MOVING "moving"
-
 static void moving_name(const struct target *target, char name[64])
 {
-	snprintf(name, 64, MOVING "/%s", target->name);
-}
-
-int targets_moved(struct usrpci_host *host)
-{
-	return state_exists(host, MOVING);
-}
-
-void targets_forget_moves(struct usrpci_host *host)
-{
-	AUTO_FREE char **names = NULL;
-	int count = dir_list(host->ctx, &names, STATE_DIR "/" MOVING);
-	char text[160];
-
-	for (int i = 0; i < count; i++) {
-		struct target target = {0};
-		char name[64];
-
-		snprintf(target.name, sizeof(target.name), "%s", names[i]);
-		moving_name(&target, name);
-		state_is_held(host, name, text, sizeof(text));
-	}
+	snprintf(name, 64, "moving/%s", target->name);
 }
 
 /* A driver that waited for a program may still need a moment when that has ended. */

@@ -60,15 +60,6 @@ int target_refresh(struct usrpci_host *host, struct target *target);
  */
 void target_stop(struct usrpci_host *host, const struct target *target);
 
-/* Whether any device was ever moved since the boot, as state_exists(). */
-int targets_moved(struct usrpci_host *host);
-
-/*
- * Removes the marks of moves whose process has ended without doing so, of all devices. With the
- * host's lock held.
- */
-void targets_forget_moves(struct usrpci_host *host);
-
 /*
  * Gives a device to a driver, whose override stays; "": to none, and none may take it. -EUCLEAN:
  * the kernel has not answered in time; target->stuck says so, and a process of its own waits on.

@@ -70,7 +70,7 @@ static int restore_all(struct cli *cli, struct moves *moves)
 	 * A damaged record is skipped, but its device was not given back. What a killed broker left
 	 * may still be in use.
 	 */
-	if (cli->errors)
+	if (cli->errors || cli->recovered < 0)
 		status = cli->recovered < 0 ? status_of_change(cli->recovered) : STATUS_FAILED;
 	if (count == 0 && !status && cli->recovered == 0)
 		note(cli, NULL, "nothing to restore");

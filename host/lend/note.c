@@ -21,7 +21,6 @@
 #include "lend/lend.h"
 #include "restore.h"
 #include "state.h"
-#include "target.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
@@ -518,7 +517,7 @@ static int left_anything(struct usrpci_host *host)
 {
 	int found = state_exists(host, BROKERS) ?: state_exists(host, NOTES);
 
-	return found ?: targets_moved(host) ?: state_is_unfinished(host);
+	return found ?: state_was_held(host) ?: state_is_unfinished(host);
 }
 
 int usrpci_host_recover(struct usrpci_host *host)
@@ -537,7 +536,7 @@ int usrpci_host_recover(struct usrpci_host *host)
 	host->lends = false;
 	free(notes);
 	forget_brokers(host);
-	targets_forget_moves(host);
+	state_forget_held(host);
 	state_unlock(host);
 	return result ? result : unconfirmed;
 }

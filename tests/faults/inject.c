@@ -233,6 +233,8 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc)
 		return 2;
+	if (plays)
+		played_begin();
 	start(argv + optind);
 	return follow();
 }

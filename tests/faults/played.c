@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the kernel does when a command writes below /sys, on a host made of files: drivers let go of
- * devices and take them, pools of huge pages grow and shrink. Follows drivers/base/bus.c,
- * drivers/pci/pci-driver.c, drivers/uio/uio_pci_generic.c and mm/hugetlb.c as far as commands see.
+ * devices and take them, pools of huge pages grow and shrink; and when one serves a disk as a
+ * network block device. Follows drivers/base/bus.c, drivers/pci/pci-driver.c,
+ * drivers/uio/uio_pci_generic.c, drivers/block/nbd.c and mm/hugetlb.c as far as commands see. A
+ * network interface is a TAP, which is real, in a namespace of its own.
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <linux/if_tun.h>
 #include <linux/magic.h>
+#include <linux/nbd.h>
+#include <net/if.h>
+#include <net/if_arp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,6 +35,9 @@
 #define DRIVERS "/sys/bus/pci/drivers"
 #define NODE    "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/"
 #define GLOBAL  "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+#define TUN     "/dev/net/tun"
+#define NBD     "/dev/nbd0"
+#define NBD_PID "/sys/block/nbd0/pid"
 #define MATCHES 8
 #define PIDS    "/proc/self/ns/pid"
 #define ROOM    512
@@ -80,15 +91,104 @@ static void set_master(const char *addr, bool on)
 	close(fd);
 }
 
+/* The address of an interface that this kernel makes, as sysfs has it. */
+#define ADDRESS "02:00:00:00:00:00"
+
+/* A TAP with this name, of which "%d" becomes a free number: from now on it stays, or goes. */
+static int keep_tap(char name[IF_NAMESIZE], int stays)
+{
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	struct ifreq hardware = {.ifr_hwaddr = {ARPHRD_ETHER, {2}}};
+	int fd = open(TUN, O_RDWR | O_CLOEXEC), index;
+
+	snprintf(request.ifr_name, IF_NAMESIZE, "%s", name);
+	if (ioctl(fd, TUNSETIFF, &request) || ioctl(fd, SIOCSIFHWADDR, &hardware) ||
+	    ioctl(fd, TUNSETPERSIST, stays))
+		fprintf(stderr, "inject: %s: %s\n", name, strerror(errno));
+	snprintf(name, IF_NAMESIZE, "%s", request.ifr_name);
+	index = (int)if_nametoindex(name);
+	close(fd);
+	return index;
+}
+
+/* The one driver here whose cards have interfaces. */
+static bool has_interface(const char *driver)
+{
+	return !strcmp(driver, "e1000");
+}
+
+static void link_interface(const char *addr, const char *name)
+{
+	char path[ROOM], target[ROOM];
+
+	symlink(make_path(target, DEVICES "/%s/net/%s", addr, name),
+		make_path(path, "/sys/class/net/%s", name));
+}
+
+static void add_interface(const char *addr)
+{
+	char name[IF_NAMESIZE] = "eth%d", path[ROOM], index[16];
+
+	snprintf(index, sizeof(index), "%d\n", keep_tap(name, 1));
+	mkdir(make_path(path, DEVICES "/%s/net", addr), 0755);
+	mkdir(make_path(path, DEVICES "/%s/net/%s", addr, name), 0755);
+	put(make_path(path, DEVICES "/%s/net/%s/ifindex", addr, name), index);
+	put(make_path(path, DEVICES "/%s/net/%s/address", addr, name), ADDRESS "\n");
+	link_interface(addr, name);
+}
+
+/* Finds what the interface of a device is called in its directory, and what it is called now. */
+static bool find_interface(const char *addr, char was[IF_NAMESIZE], char now[IF_NAMESIZE])
+{
+	char path[ROOM], index[16];
+	glob_t found;
+	bool is_there = !glob(make_path(path, DEVICES "/%s/net/*", addr), 0, NULL, &found);
+
+	if (is_there) {
+		snprintf(was, IF_NAMESIZE, "%s", strrchr(found.gl_pathv[0], '/') + 1);
+		get(make_path(path, "%.256s/ifindex", found.gl_pathv[0]), index, sizeof(index));
+		is_there = if_indextoname((unsigned int)atoi(index), now);
+	}
+	globfree(&found);
+	return is_there;
+}
+
+static void remove_interface(const char *addr)
+{
+	char path[ROOM], was[IF_NAMESIZE], now[IF_NAMESIZE];
+
+	if (!find_interface(addr, was, now))
+		return;
+	keep_tap(now, 0);
+	unlink(make_path(path, DEVICES "/%s/net/%s/ifindex", addr, was));
+	unlink(make_path(path, DEVICES "/%s/net/%s/address", addr, was));
+	unlink(make_path(path, "/sys/class/net/%s", was));
+	rmdir(make_path(path, DEVICES "/%s/net/%s", addr, was));
+	rmdir(make_path(path, DEVICES "/%s/net", addr));
+}
+
+/* A command that renamed it finds it by its new name. */
+static void rename_interface(const char *addr)
+{
+	char from[ROOM], to[ROOM], was[IF_NAMESIZE], now[IF_NAMESIZE];
+
+	if (!find_interface(addr, was, now) || !strcmp(was, now))
+		return;
+	rename(make_path(from, DEVICES "/%s/net/%s", addr, was),
+	       make_path(to, DEVICES "/%s/net/%s", addr, now));
+	unlink(make_path(from, "/sys/class/net/%s", was));
+	link_interface(addr, now);
+}
+
 /* A device's number is that of its place on the bus. */
-static unsigned int uio_number(const char *addr)
+static unsigned int place_of(const char *addr)
 {
 	return (unsigned int)strtoul(addr + strlen("0000:00:"), NULL, 16);
 }
 
 static void add_uio(const char *addr)
 {
-	unsigned int number = uio_number(addr);
+	unsigned int number = place_of(addr);
 	char path[ROOM], target[ROOM];
 
 	mkdir(make_path(path, DEVICES "/%s/uio", addr), 0755);
@@ -102,7 +202,7 @@ static void add_uio(const char *addr)
 
 static void remove_uio(const char *addr)
 {
-	unsigned int number = uio_number(addr);
+	unsigned int number = place_of(addr);
 	char path[ROOM];
 
 	unlink(make_path(path, "/dev/uio%u", number));
@@ -139,6 +239,8 @@ static long attach(const char *addr, const char *driver)
 		set_master(addr, true);
 	else
 		add_uio(addr);
+	if (has_interface(driver))
+		add_interface(addr);
 	return 0;
 }
 
@@ -149,6 +251,8 @@ static long detach(const char *addr)
 	if (!driver_of(addr, driver))
 		return -ENODEV;
 	remove_uio(addr);
+	if (has_interface(driver))
+		remove_interface(addr);
 	unlink(make_path(path, DRIVERS "/%s/%s", driver, addr));
 	unlink(make_path(path, DEVICES "/%s/driver", addr));
 	set_master(addr, false);
@@ -220,8 +324,7 @@ static void write_to(const char *path, const char *value, long *result)
 		*result = keep(path, value);
 }
 
-/* Whether the file of the call's descriptor is below /sys. */
-static bool is_of_sysfs(const struct played *call, char path[ROOM])
+static void find_file(const struct played *call, char path[ROOM])
 {
 	char link[ROOM];
 	ssize_t length;
@@ -229,6 +332,12 @@ static bool is_of_sysfs(const struct played *call, char path[ROOM])
 	make_path(link, "/proc/%d/fd/%d", call->pid, (int)call->first);
 	length = readlink(link, path, ROOM - 1);
 	path[length > 0 ? length : 0] = '\0';
+}
+
+/* Whether the file of the call's descriptor is below /sys. */
+static bool is_of_sysfs(const struct played *call, char path[ROOM])
+{
+	find_file(call, path);
 	return !strncmp(path, "/sys/", strlen("/sys/"));
 }
 
@@ -278,22 +387,62 @@ static bool play_fstatfs(const struct played *call)
 	return is_of_sysfs(call, path) && poke(call, call->second, &sysfs, sizeof(sysfs));
 }
 
+static void rename_interfaces(void)
+{
+	char addr[16];
+
+	for (int i = 0; i < MATCHES && matches[i]; i++)
+		if (sscanf(matches[i], "%15[^=]=", addr) == 1 &&
+		    has_interface(strchr(matches[i], '=') + 1))
+			rename_interface(addr);
+}
+
 /* Files of sysfs are not made empty by who opens them to write. */
 static bool play_openat(const struct played *call)
 {
 	struct user_regs_struct regs;
 	char path[ROOM] = "";
 
-	if (!(call->third & O_TRUNC) || !peek(call, call->second, path, strlen("/sys/")) ||
-	    strncmp(path, "/sys/", strlen("/sys/")) ||
-	    ptrace(PTRACE_GETREGS, call->pid, NULL, &regs))
+	if (!peek(call, call->second, path, ROOM - 1) || strncmp(path, "/sys/", strlen("/sys/")))
+		return false;
+	if (strstr(path, "/net"))
+		rename_interfaces();
+	if (!(call->third & O_TRUNC) || ptrace(PTRACE_GETREGS, call->pid, NULL, &regs))
 		return false;
 	regs.rdx &= ~(unsigned long long)O_TRUNC;
 	ptrace(PTRACE_SETREGS, call->pid, NULL, &regs);
 	return false;
 }
 
-const long played_calls[PLAYED_CALLS] = {SYS_write, SYS_newfstatat, SYS_fstatfs, SYS_openat};
+/* The disk is there as soon as it is served, and then its server ends. */
+static bool play_ioctl(const struct played *call)
+{
+	char path[ROOM];
+
+	find_file(call, path);
+	if (strcmp(path, NBD))
+		return false;
+	if (call->second == NBD_DO_IT)
+		put(NBD_PID, "1\n");
+	*call->result = 0;
+	return true;
+}
+
+/* One that is set, and not asked for. */
+static bool play_limit(const struct played *call)
+{
+	*call->result = 0;
+	return call->third != 0;
+}
+
+void played_begin(void)
+{
+	unlink(NBD_PID);
+	rename_interfaces();
+}
+
+const long played_calls[PLAYED_CALLS] = {SYS_write,  SYS_newfstatat, SYS_fstatfs,
+					 SYS_openat, SYS_ioctl,      SYS_prlimit64};
 
 bool played(const struct played *call)
 {
@@ -303,5 +452,9 @@ bool played(const struct played *call)
 		return play_stat(call);
 	if (call->number == SYS_openat)
 		return play_openat(call);
+	if (call->number == SYS_ioctl)
+		return play_ioctl(call);
+	if (call->number == SYS_prlimit64)
+		return play_limit(call);
 	return call->number == SYS_fstatfs && play_fstatfs(call);
 }
