@@ -17,7 +17,7 @@
 #include "driver.h"
 #include "file.h"
 #include "group.h"
-#include "guard/processes.h"
+#include "look.h"
 #include "journal.h"
 #include "lend/lend.h"
 #include "numbers.h"
@@ -195,15 +195,15 @@ static int take_all(struct usrpci_host *host, const struct plan *plan)
 
 static int check_targets(struct usrpci_host *host, const struct plan *plan)
 {
-	struct open_files files = {0};
+	struct look look;
+	bool begun = look_begin(host, &look);
 	int error = 0;
 
-	host->open_files = &files;
 	for (size_t i = 0; !error && i < plan->targets.count; i++)
 		if (!is_done(&plan->targets.list[i]))
 			error = check_target(host, plan, &plan->targets.list[i]);
-	host->open_files = NULL;
-	open_files_free(&files);
+	if (begun)
+		look_end(host, &look);
 	return error;
 }
 

@@ -26,7 +26,7 @@ struct host_kernel {
 struct confirm;
 struct kmod_ctx;
 struct library_kmod;
-struct open_files;
+struct look;
 struct names;
 struct hwdb;
 
@@ -40,8 +40,8 @@ struct usrpci_host {
 	unsigned int settle_ms;   /* deadline for the kernel to do as told */
 	unsigned int kernel_ms;   /* deadline for a driver to let go of a device, or to take it */
 	char promised[NAME_SIZE]; /* in a dry run, the driver whose module was shown last */
-	struct open_files *open_files; /* of all processes, where several looks share them */
-	struct confirm *confirm;       /* what waits for confirmation (confirm/), or NULL */
+	struct look *look;        /* what looks at several devices share, or NULL */
+	struct confirm *confirm;  /* what waits for confirmation (confirm/), or NULL */
 	int lock_fd;
 	unsigned int lock_depth;
 	bool left; /* a file that says what goes on could not be removed, see state_left() */

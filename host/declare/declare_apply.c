@@ -12,6 +12,7 @@
 #include "confirm/confirm.h"
 #include "declare/declare.h"
 #include "file.h"
+#include "look.h"
 
 #define LOG_SUBJECT "declare"
 #include "log.h"
@@ -98,6 +99,20 @@ static void keep_only(struct declaration *declaration, const struct usrpci_addr 
 				false;
 }
 
+/* A dry run changes nothing, so that one look at the host is enough for all devices. */
+static int bind_devices(struct usrpci_host *host, const struct declaration *all, bool force)
+{
+	struct look look;
+	bool begun = host->options.dry_run && look_begin(host, &look);
+	int error = 0;
+
+	for (size_t i = 0; i < all->device_count; i++)
+		error = worse(error, bind_device(host, &all->devices[i], force));
+	if (begun)
+		look_end(host, &look);
+	return error;
+}
+
 static int declare_apply(struct usrpci_host *host, struct declaration *all,
 			 const struct usrpci_declare_options *options)
 {
@@ -117,9 +132,7 @@ static int declare_apply(struct usrpci_host *host, struct declaration *all,
 		if (declare_check(host, all))
 			return -EBADMSG;
 	}
-	for (size_t i = 0; i < all->device_count; i++)
-		error = worse(error, bind_device(host, &all->devices[i], options->force));
-	return error;
+	return worse(error, bind_devices(host, all, options->force));
 }
 
 int usrpci_host_declare_apply(struct usrpci_host *host,

@@ -15,6 +15,7 @@
 #include "file.h"
 #include "guard/guard.h"
 #include "kernel.h"
+#include "look.h"
 
 /*
  * Stacks of interfaces are rarely deeper than three. The kernel allows no loop, but a forged /sys
@@ -240,7 +241,7 @@ int guard_network(struct guard *guard)
 
 	if (!has_interface(&guard->tree))
 		return 0;
-	table.count = host->kernel->read_net(host, &table.items);
+	table.count = look_net(host, &table.items);
 	if (table.count < 0)
 		return use_unknown(guard, table.count, cure_unread(host, table.count),
 				   "the configuration of the network cannot be read");
@@ -249,6 +250,6 @@ int guard_network(struct guard *guard)
 	for (size_t i = 0; !error && i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "net"))
 			error = guard_leaf(guard, &guard->tree.leaves[i], &table);
-	free(table.items);
+	look_release(host, table.items);
 	return error;
 }

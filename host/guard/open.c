@@ -21,6 +21,7 @@
 #include "file.h"
 #include "guard/guard.h"
 #include "guard/processes.h"
+#include "look.h"
 #include "lend/lend.h"
 
 /* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
@@ -287,7 +288,8 @@ static int guard_loan(struct guard *guard)
 
 int guard_open_files(struct guard *guard)
 {
-	struct open_files own = {0}, *files = guard->host->open_files ?: &own;
+	struct look *look = guard->host->look;
+	struct open_files own = {0}, *files = look ? &look->files : &own;
 	int error = guard_loan(guard);
 
 	if (error)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "look.h"
 #include "wait/provided.h"
 
 #define LOG_SUBJECT "restore"
@@ -46,7 +47,7 @@ int provided_list(struct usrpci_host *host, const struct usrpci_addr *addr,
 		  struct provided list[PROVIDED_MAX])
 {
 	struct usrpci_interface *all = NULL;
-	int count = usrpci_host_interfaces(host, &all), found = 0;
+	int count = look_provided(host, &all), found = 0;
 
 	for (int i = 0; i < count && found < PROVIDED_MAX; i++) {
 		struct provided *next = &list[found];
@@ -58,7 +59,7 @@ int provided_list(struct usrpci_host *host, const struct usrpci_addr *addr,
 		next->up = next->is_interface && is_up(host, next->name);
 		found++;
 	}
-	free(all);
+	look_release(host, all);
 	return found;
 }
 

@@ -281,6 +281,7 @@ static int read_net(struct usrpci_host *host, struct net_item **items)
 {
 	size_t size = (size_t)running->item_count * sizeof(**items);
 
+	running->net_reads++;
 	if (running->item_count < 0)
 		return running->item_count;
 	*items = malloc(size + 1);

@@ -37,6 +37,7 @@ struct kernel {
 	unsigned int scattered; /* ... after compaction */
 	struct net_item *items; /* addresses and routes */
 	int item_count;
+	int net_reads; /* how often they were asked for */
 };
 
 /* A fixture with a kernel: *state is the struct kernel. */

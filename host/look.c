@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Shares what is read of the whole host, see look.h: without that, a look at each of a thousand
+ * devices reads the files of all processes and the names of all interfaces a thousand times.
+ */
+
+#include <stdlib.h>
+
+#include "look.h"
+
+bool look_begin(struct usrpci_host *host, struct look *look)
+{
+	if (host->look)
+		return false;
+	*look = (struct look){0};
+	host->look = look;
+	return true;
+}
+
+void look_end(struct usrpci_host *host, struct look *look)
+{
+	host->look = NULL;
+	open_files_free(&look->files);
+	free(look->net);
+	free(look->provided);
+}
+
+int look_net(struct usrpci_host *host, struct net_item **items)
+{
+	struct look *look = host->look;
+
+	if (!look)
+		return host->kernel->read_net(host, items);
+	if (!look->net)
+		look->net_count = host->kernel->read_net(host, &look->net);
+	*items = look->net;
+	return look->net_count;
+}
+
+int look_provided(struct usrpci_host *host, struct usrpci_interface **list)
+{
+	struct look *look = host->look;
+
+	if (!look)
+		return usrpci_host_interfaces(host, list);
+	if (!look->provided)
+		look->provided_count = usrpci_host_interfaces(host, &look->provided);
+	*list = look->provided;
+	return look->provided_count;
+}
+
+void look_release(struct usrpci_host *host, void *list)
+{
+	if (!host->look)
+		free(list);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/*
+ * What looks at several devices share while nothing changes. Each part is read when it is first
+ * needed.
+ */
+
+#include "guard/netlink.h"
+#include "guard/processes.h"
+#include "host.h"
+
+struct look {
+	struct open_files files;
+	struct net_item *net; /* addresses, routes and so on */
+	int net_count;
+	struct usrpci_interface *provided;
+	int provided_count;
+};
+
+/*
+ * Begins to share in host->look. Returns false, and changes nothing, where that is done already;
+ * then there is nothing to end.
+ */
+bool look_begin(struct usrpci_host *host, struct look *look);
+void look_end(struct usrpci_host *host, struct look *look);
+
+/*
+ * As host->kernel->read_net() and usrpci_host_interfaces(). What they store belongs to host->look,
+ * or to the caller where nothing is shared: give it back with look_release().
+ */
+int look_net(struct usrpci_host *host, struct net_item **items);
+int look_provided(struct usrpci_host *host, struct usrpci_interface **list);
+void look_release(struct usrpci_host *host, void *list);
