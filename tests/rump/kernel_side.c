@@ -217,6 +217,43 @@ static void case_allocates(void)
 	}
 }
 
+static unsigned int free_pages(void)
+{
+	unsigned int count = 0;
+	FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+
+	CHECK(file && fscanf(file, "%u", &count) == 1);
+	fclose(file);
+	return count;
+}
+
+/* What wm(4) does when its interface goes down and up: rings, and buffers of the kernel's. */
+static void take_rings_and_buffers(void)
+{
+	unsigned long pa[8], va[8];
+	void *buffers[32];
+
+	for (unsigned int i = 0; i < 8; i++)
+		CHECK(!rumpcomp_pci_dmalloc(65536, 4096, &pa[i], &va[i]));
+	for (unsigned int i = 0; i < 32; i++)
+		CHECK(!rumpuser_malloc(65536, 4096, &buffers[i]));
+	for (unsigned int i = 0; i < 32; i++)
+		rumpuser_free(buffers[i], 65536);
+	for (unsigned int i = 0; i < 8; i++)
+		rumpcomp_pci_dmafree(va[i], 65536);
+}
+
+static void case_goes_down_and_up(void)
+{
+	unsigned int after_the_first;
+
+	take_rings_and_buffers();
+	after_the_first = free_pages();
+	for (unsigned int i = 0; i < 1000; i++)
+		take_rings_and_buffers();
+	CHECK(free_pages() == after_the_first);
+}
+
 static void case_maps_several_segments(void)
 {
 	struct rumpcomp_pci_dmaseg segments[3];
@@ -440,6 +477,7 @@ static const struct {
 	{"maps", case_maps},
 	{"keeps-status-bits", case_keeps_status_bits},
 	{"allocates", case_allocates},
+	{"goes-down-and-up", case_goes_down_and_up},
 	{"maps-several-segments", case_maps_several_segments},
 	{"translates-kernel-memory", case_translates_kernel_memory},
 	{"survives-exhaustion", case_survives_exhaustion},

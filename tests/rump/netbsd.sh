@@ -332,5 +332,5 @@ netbsd@a-disk-is-read-by-a-remote-client-over-a-socket-of-its-own()
 		tee "$scratch/read"
 	grep -q '^128 pieces read, 0 bad$' "$scratch/read"
 	kill $kernel || fail "the server ended before its client"
-	wait $kernel || true
+	wait $kernel
 }
