@@ -23,13 +23,14 @@
 
 #define SIGNATURE "KSLPHHRH"
 
-enum header { /* offsets of numbers of 64 bits */
-	      HEADER_SIZE = 24,
-	      NODE_SIZE = 32,
-	      CHILD_SIZE = 40,
-	      VALUE_SIZE = 48,
-	      ROOT = 56,
-	      HEADER_END = 80,
+/* Offsets of numbers of 64 bits. */
+enum header {
+	FILE_SIZE = 16,
+	NODE_SIZE = 32,
+	CHILD_SIZE = 40,
+	VALUE_SIZE = 48,
+	ROOT = 56,
+	HEADER_END = 80,
 };
 
 enum node {
@@ -49,7 +50,7 @@ enum node {
 static int read_header(struct hwdb *hwdb)
 {
 	if (hwdb->size < HEADER_END || memcmp(hwdb->data, SIGNATURE, strlen(SIGNATURE)) != 0 ||
-	    hwdb->data[hwdb->size - 1])
+	    get_le64(hwdb->data + FILE_SIZE) != hwdb->size || hwdb->data[hwdb->size - 1])
 		return -EBADMSG;
 	hwdb->node_size = get_le64(hwdb->data + NODE_SIZE);
 	hwdb->child_size = get_le64(hwdb->data + CHILD_SIZE);

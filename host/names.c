@@ -25,6 +25,7 @@ struct names {
 	char vendor[128], device[192], class_name[96];
 };
 
+/* What is wrong with the database is told once; then there is none. */
 static int open_database(struct usrpci_host *host)
 {
 	int error;
@@ -35,12 +36,9 @@ static int open_database(struct usrpci_host *host)
 	if (!host->hwdb)
 		return -ENOMEM;
 	error = hwdb_open(host->hwdb);
-	if (!error)
-		return 0;
-	free(host->hwdb);
-	host->hwdb = NULL;
-	return report(host->ctx, error, NULL, "rebuild it: systemd-hwdb update",
-		      "cannot read udev's hardware database");
+	return error ? report(host->ctx, error, NULL, "rebuild it: systemd-hwdb update",
+			      "cannot read udev's hardware database")
+		     : 0;
 }
 
 static void copy_value(char *to, size_t size, const char *value)

@@ -173,6 +173,9 @@ static void what_is_no_database_is_told(void **state)
 	assert_int_equal(hwdb_open_file(&hwdb, "/tmp"), -EBADMSG);
 	database->bytes[0] = 'X';
 	assert_int_equal(open_it(database, &hwdb), -EBADMSG);
+	build(database->bytes);
+	database->size = TWO;
+	assert_int_equal(open_it(database, &hwdb), -EBADMSG);
 	database->size = 0;
 	assert_int_equal(open_it(database, &hwdb), -EBADMSG);
 }
