@@ -77,17 +77,18 @@ static int parse_line(struct sockets *sockets, const char *line)
 	return add_inode(sockets, inode);
 }
 
-static int read_table(struct usrpci_host *host, const char *table, struct sockets *sockets)
+static int read_table(int directory, const char *table, struct sockets *sockets)
 {
-	int fd = file_open(host->ctx, O_RDONLY, "/proc/net/%s", table), error = 0;
+	int fd = openat(directory, table, O_RDONLY | O_CLOEXEC), error = 0;
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	AUTO_FREE char *line = NULL;
 	size_t size = 0;
 
 	if (!file) {
+		error = errno;
 		if (fd >= 0)
 			close(fd);
-		return fd == -ENOENT ? 0 : fd < 0 ? fd : -ENOMEM;
+		return error == ENOENT ? 0 : -error;
 	}
 	while (!error && getline(&line, &size, file) > 0)
 		error = parse_line(sockets, line);
@@ -102,11 +103,12 @@ static int read_tables(struct usrpci_host *host, struct sockets *sockets)
 {
 	static const char *const tables[] = {"tcp", "tcp6", "udp",  "udp6",
 					     "raw", "raw6", "icmp", "icmp6"};
-	int error = 0;
+	AUTO_CLOSE int directory = file_open(host->ctx, O_RDONLY | O_DIRECTORY, "/proc/net");
+	int error = directory < 0 ? directory : 0;
 
 	*sockets = (struct sockets){0};
 	for (size_t i = 0; !error && i < ARRAY_SIZE(tables); i++)
-		error = read_table(host, tables[i], sockets);
+		error = read_table(directory, tables[i], sockets);
 	if (!error && sockets->count)
 		qsort(sockets->list, sockets->count, sizeof(*sockets->list), compare);
 	return error;

@@ -209,6 +209,24 @@ static void a_record_comes_back_as_it_was_written(void **state)
 	confirm_free(&record);
 }
 
+/* A route over hundreds of gateways: the record could be written, and not be read back. */
+static void a_route_that_is_too_long_for_the_record_is_refused(void **state)
+{
+	struct kernel *kernel = *state;
+	struct nlmsghdr *message = calloc(1, 8193);
+	struct net_place place = {.name = "eth0", .messages = &message, .count = 1};
+	struct confirm_device device = {.places = &place, .place_count = 1};
+	const struct confirm_record record = {.devices = &device, .device_count = 1};
+
+	assert_non_null(message);
+	message->nlmsg_len = 8192;
+	assert_int_equal(confirm_write(kernel->host, &record), 0);
+	message->nlmsg_len = 8193;
+	assert_int_equal(confirm_write(kernel->host, &record), -E2BIG);
+	assert_logged(kernel->fixture, "there are too many routes to bring back");
+	free(message);
+}
+
 static void a_damaged_record_is_refused_and_left(void **state)
 {
 	static const char *const lines[] = {
@@ -260,6 +278,8 @@ int main(void)
 						kernel_teardown),
 		cmocka_unit_test_setup_teardown(a_record_comes_back_as_it_was_written, setup,
 						kernel_teardown),
+		cmocka_unit_test_setup_teardown(a_route_that_is_too_long_for_the_record_is_refused,
+						setup, kernel_teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_record_is_refused_and_left, setup,
 						kernel_teardown),
 	};
