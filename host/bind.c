@@ -17,7 +17,7 @@
 #include "driver.h"
 #include "file.h"
 #include "group.h"
-#include "look.h"
+#include "guard/look.h"
 #include "journal.h"
 #include "lend/lend.h"
 #include "numbers.h"

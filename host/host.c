@@ -20,7 +20,7 @@
 #include "confirm/confirm.h"
 #include "file.h"
 #include "host.h"
-#include "hwdb.h"
+#include "names/hwdb.h"
 #include "libraries.h"
 #include "unread.h"
 

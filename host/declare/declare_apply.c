@@ -12,7 +12,7 @@
 #include "confirm/confirm.h"
 #include "declare/declare.h"
 #include "file.h"
-#include "look.h"
+#include "guard/look.h"
 
 #define LOG_SUBJECT "declare"
 #include "log.h"

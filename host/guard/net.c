@@ -15,7 +15,7 @@
 #include "file.h"
 #include "guard/guard.h"
 #include "kernel.h"
-#include "look.h"
+#include "guard/look.h"
 
 /*
  * Stacks of interfaces are rarely deeper than three. The kernel allows no loop, but a forged /sys

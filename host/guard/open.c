@@ -21,7 +21,7 @@
 #include "file.h"
 #include "guard/guard.h"
 #include "guard/processes.h"
-#include "look.h"
+#include "guard/look.h"
 #include "lend/lend.h"
 
 /* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */

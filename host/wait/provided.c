@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "file.h"
-#include "look.h"
+#include "guard/look.h"
 #include "wait/provided.h"
 
 #define LOG_SUBJECT "restore"

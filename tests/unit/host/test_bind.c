@@ -1088,39 +1088,6 @@ static void a_device_in_use_is_refused_unless_forced(void **state)
 	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &force), 0);
 }
 
-static void add_interface_of(struct kernel *kernel, const char *addr, const char *name)
-{
-	char path[128], link[64], target[128];
-
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/net/%s", addr, name);
-	snprintf(link, sizeof(link), "/sys/class/net/%s", name);
-	snprintf(target, sizeof(target), "../../devices/pci0000:00/%s/net/%s", addr, name);
-	fixture_mkdir(kernel->fixture, path);
-	fixture_link(kernel->fixture, link, target);
-}
-
-/* Apply changes the host after each device, so that its looks are not shared. */
-static void a_dry_run_of_many_devices_looks_at_the_host_once(void **state)
-{
-	struct kernel *kernel = *state;
-
-	add_device(kernel, TWIN, "e1000", 1, NULL);
-	add_interface_of(kernel, NIC, "eth0");
-	add_interface_of(kernel, TWIN, "eth1");
-	fixture_text(kernel->fixture, "/etc/usrpci/a.conf",
-		     "[Match]\nAddress=" NIC "\n[Device]\nDriver=uio_pci_generic\n"
-		     "[Match]\nAddress=" TWIN "\n[Device]\nDriver=uio_pci_generic\n");
-	kernel_host(kernel, true);
-	assert_int_equal(usrpci_host_declare_apply(kernel->host, NULL), 0);
-	assert_int_equal(kernel->net_reads, 1);
-	assert_non_null(strstr(kernel->shown, "echo " NIC " >"));
-	assert_non_null(strstr(kernel->shown, "echo " TWIN " >"));
-	kernel_host(kernel, false);
-	assert_int_equal(usrpci_host_declare_apply(kernel->host, NULL), 0);
-	assert_int_equal(kernel->net_reads, 3);
-	assert_driver(kernel, TWIN, "uio_pci_generic");
-}
-
 static void a_program_on_vfio_is_not_torn_off_even_by_force(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1268,7 +1235,6 @@ int main(void)
 		TEST(a_user_is_for_vfio_alone),
 		TEST(a_hint_names_force_once),
 		TEST(a_device_in_use_is_refused_unless_forced),
-		TEST(a_dry_run_of_many_devices_looks_at_the_host_once),
 		TEST(a_program_on_vfio_is_not_torn_off_even_by_force),
 		TEST(a_lent_device_comes_back_though_its_record_is_gone),
 		TEST(a_lock_that_was_removed_is_no_lock),

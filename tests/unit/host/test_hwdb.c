@@ -17,7 +17,7 @@
 
 #include "array.h"
 #include "bytes.h"
-#include "hwdb.h"
+#include "names/hwdb.h"
 
 enum { HEADER = 80, NODE = 24, CHILD = 16, VALUE = 16 };
 

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "look.h"
+#include "guard/look.h"
 
 bool look_begin(struct usrpci_host *host, struct look *look)
 {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "host.h"
-#include "hwdb.h"
+#include "names/hwdb.h"
 
 #define LOG_SUBJECT "names"
 #include "log.h"

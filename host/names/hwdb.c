@@ -19,7 +19,7 @@
 #include "array.h"
 #include "bytes.h"
 #include "file.h"
-#include "hwdb.h"
+#include "names/hwdb.h"
 
 #define SIGNATURE "KSLPHHRH"
 
