@@ -18,9 +18,12 @@
 /* An empty bounding set leaves a set-user-id program nothing, even without no_new_privs. */
 void lend_capabilities_bound(uint32_t kept)
 {
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		if (cap >= 32 || !(kept >> cap & 1))
-			prctl(PR_CAPBSET_DROP, cap);
+	for (int cap = 0;; cap++) {
+		bool is_kept = cap < 32 && kept >> cap & 1;
+
+		if (!is_kept && prctl(PR_CAPBSET_DROP, cap))
+			return; /* the kernel knows no more of them */
+	}
 }
 
 int lend_capabilities_keep(uint32_t kept)

@@ -288,7 +288,7 @@ lend_end@ends-the-program-with-a-killed-broker()
 	wait_for 20 pgrep -f '^sleep 1002'
 	kill -KILL "$broker"
 	wait "$broker" || true
-	wait_for 2 no_process sleep
+	wait_for 20 no_process sleep
 	usrpci -q restore --all
 }
 
@@ -300,7 +300,7 @@ lend_end@ends-a-fork-storm-with-a-killed-broker()
 	sleep 1
 	kill -KILL $!
 	wait $! || true
-	wait_for 2 no_process lend_storm
+	wait_for 20 no_process lend_storm
 	usrpci -q restore --all
 }
 

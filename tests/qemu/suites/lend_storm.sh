@@ -64,6 +64,42 @@ lend_storm@ends-in-two-seconds-on-a-busy-machine()
 	kill "${others[@]}"
 }
 
+lend_storm@ends-in-two-seconds-however-large-its-processes()
+{
+	local watcher
+	cat >"$scratch/program" <<-'EOF'
+		import os, time
+		for _ in range(96):
+		    if os.fork() == 0:
+		        while os.fork() == 0:
+		            os.setsid()
+		        os._exit(0)
+		pipe = os.open("/tmp/pipe", os.O_WRONLY)
+		time.sleep(1)
+	EOF
+	watch_end
+	lend "$edu" -- python3 -c "$(cat "$scratch/program")"
+	ended_in_time "a storm of Python's" python3
+}
+
+lend_storm@ends-in-two-seconds-with-a-killed-broker()
+{
+	local broker begin end
+	rm -f /tmp/storm
+	usrpci -q run "$edu" -- sh -c ": >/tmp/storm; exec '$USRPCI_BUILD/tests/qemu/lend_storm' 96 1000" &
+	broker=$!
+	wait_for 20 test -e /tmp/storm
+	sleep 1
+	begin=$(uptime_ms)
+	kill -KILL "$broker"
+	wait "$broker" || true
+	wait_for 20 no_process lend_storm
+	end=$(($(uptime_ms) - begin))
+	note "a storm ended with its broker in $end ms"
+	((end <= 2000)) || fail "the end took $end ms"
+	usrpci -q restore --all
+}
+
 # Where the caller's limits allow the program a priority; nothing of it comes before what ends it.
 lend_storm@ends-in-two-seconds-whatever-its-priority()
 {
