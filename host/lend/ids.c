@@ -39,45 +39,38 @@ static void mark(struct ids *ids, unsigned int id)
 		ids->taken[id - FIRST] = true;
 }
 
-static void mark_users(struct ids *ids, FILE *file)
+/* "name:password:user:group:..." or "name:password:group:members", whose names may be numbers. */
+static void mark_line(struct ids *ids, const char *line)
 {
-	const struct passwd *entry;
+	unsigned int id;
 
-	while ((entry = fgetpwent(file))) {
-		mark(ids, entry->pw_uid);
-		mark(ids, entry->pw_gid);
-	}
-}
-
-static void mark_groups(struct ids *ids, FILE *file)
-{
-	const struct group *entry;
-
-	while ((entry = fgetgrent(file)))
-		mark(ids, entry->gr_gid);
+	for (int field = 2; field <= 4 && (line = strchr(line, ':')); field++, line++)
+		if (field > 2 && sscanf(line + 1, "%u", &id) == 1)
+			mark(ids, id);
 }
 
 /* A file that is missing names nobody. */
-static int mark_file(struct ids *ids, const char *name,
-		     void (*mark_entries)(struct ids *ids, FILE *file))
+static int mark_file(struct ids *ids, const char *name)
 {
-	char path[PATH_SIZE];
+	char path[PATH_SIZE], *line = NULL;
 	int error = path_format(ids->host->ctx, path, "%s", name);
 	FILE *file = error ? NULL : fopen(path, "re");
+	size_t size = 0;
 
 	if (!file)
 		return error ? error : errno == ENOENT ? 0 : -errno;
 	errno = 0;
-	mark_entries(ids, file);
+	while (getline(&line, &size, file) > 0)
+		mark_line(ids, line);
 	error = ferror(file) ? -EIO : errno == ENOMEM ? -ENOMEM : 0;
+	free(line);
 	fclose(file);
 	return error;
 }
 
 static int mark_files(struct ids *ids)
 {
-	return mark_file(ids, "/etc/passwd", mark_users)
-		       ?: mark_file(ids, "/etc/group", mark_groups);
+	return mark_file(ids, "/etc/passwd") ?: mark_file(ids, "/etc/group");
 }
 
 /* Whether the services of a database, "files systemd # both", are none but these two. */
