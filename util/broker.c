@@ -38,7 +38,7 @@ int broker_send(int socket, const void *message, size_t size, int fd)
 	return (size_t)sent == size ? 0 : -EPROTO;
 }
 
-/* More than one file never fits, so the kernel has closed what was too many. */
+/* More than one file does not fit, so the kernel has closed what was too many. */
 static int take_file(struct msghdr *header)
 {
 	struct cmsghdr *control = CMSG_FIRSTHDR(header);
@@ -58,7 +58,8 @@ int broker_receive(int socket, void *message, size_t size, int *fd)
 		.msg_iov = &data,
 		.msg_iovlen = 1,
 		.msg_control = space.bytes,
-		.msg_controllen = sizeof(space.bytes),
+		/* The kernel would fill the padding behind one file with another. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	ssize_t got;
 
