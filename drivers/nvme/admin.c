@@ -5,7 +5,6 @@
  */
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "deadline.h"
 #include "nvme_private.h"
@@ -18,19 +17,19 @@
 
 #define BLOCK_SHIFT_MAX 20
 
-static uint16_t get16(const uint8_t *bytes)
+/* A little-endian number of so many bytes. */
+static uint64_t get(const uint8_t *bytes, size_t size)
 {
-	return (uint16_t)(bytes[0] | bytes[1] << 8);
+	uint64_t value = 0;
+
+	while (size-- > 0)
+		value = value << 8 | bytes[size];
+	return value;
 }
 
 static uint32_t get32(const uint8_t *bytes)
 {
-	return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
-}
-
-static uint64_t get64(const uint8_t *bytes)
-{
-	return get32(bytes) | (uint64_t)get32(bytes + 4) << 32;
+	return (uint32_t)get(bytes, 4);
 }
 
 static void put(struct usrpci_nvme *nvme, struct nvme_command *command, uint16_t cid)
@@ -114,8 +113,12 @@ static int await(struct usrpci_nvme *nvme, unsigned int timeout_ms)
 	}
 }
 
-int nvme_admin_execute(struct usrpci_nvme *nvme, struct nvme_command *command,
-		       unsigned int timeout_ms, uint32_t *result)
+/*
+ * Executes a command. Returns its status. Errors: -ETIMEDOUT and -EIO (the controller has to be
+ * reset); -ENODEV.
+ */
+static int execute(struct usrpci_nvme *nvme, struct nvme_command *command, unsigned int timeout_ms,
+		   uint32_t *result)
 {
 	int error;
 
@@ -134,7 +137,7 @@ int nvme_admin_execute(struct usrpci_nvme *nvme, struct nvme_command *command,
 int nvme_admin_try(struct usrpci_nvme *nvme, struct nvme_command *command, unsigned int timeout_ms,
 		   uint32_t *result)
 {
-	int status = nvme->error ?: nvme_admin_execute(nvme, command, timeout_ms, result);
+	int status = nvme->error ?: execute(nvme, command, timeout_ms, result);
 
 	if (status == -ENODEV)
 		nvme_give_up(nvme, status);
@@ -156,7 +159,7 @@ int nvme_admin_start(struct usrpci_nvme *nvme, unsigned int *queues)
 		.cdw10 = usrpci_le32(FEATURE_EVENTS),
 		.cdw11 = usrpci_le32(EVENTS_ALL),
 	};
-	int status = nvme_admin_execute(nvme, &count, nvme->options.timeout_ms, &granted);
+	int status = execute(nvme, &count, nvme->options.timeout_ms, &granted);
 
 	if (status)
 		return status < 0 ? status : -EIO;
@@ -170,7 +173,7 @@ int nvme_admin_start(struct usrpci_nvme *nvme, unsigned int *queues)
 	 * Controllers before 1.2 have fewer kinds of events. One that refuses them all sends none
 	 * to miss.
 	 */
-	status = nvme_admin_execute(nvme, &events, nvme->options.timeout_ms, NULL);
+	status = execute(nvme, &events, nvme->options.timeout_ms, NULL);
 	ask_for_event(nvme);
 	return status < 0 ? status : 0;
 }
@@ -208,8 +211,8 @@ static void point_to_data(const struct usrpci_nvme *nvme, const struct usrpci_dm
 		command->prp2 = usrpci_le64(block->addr + nvme->page);
 }
 
-static int execute(struct usrpci_nvme *nvme, struct usrpci_nvme_admin *admin,
-		   const struct usrpci_dma_block *block)
+static int execute_for_user(struct usrpci_nvme *nvme, struct usrpci_nvme_admin *admin,
+			    const struct usrpci_dma_block *block)
 {
 	struct nvme_command command = {
 		.cdw0 = usrpci_le32(admin->opcode),
@@ -256,7 +259,7 @@ int usrpci_nvme_admin(struct usrpci_nvme *nvme, struct usrpci_nvme_admin *admin)
 	if (admin->size > 0)
 		error = alloc_data(nvme, admin, &block);
 	if (!error)
-		error = execute(nvme, admin, &block);
+		error = execute_for_user(nvme, admin, &block);
 	if (!error && admin->size > 0 && !admin->to_device)
 		memcpy(admin->data, block.va, admin->size);
 	usrpci_dma_block_free(nvme->ctx, &block);
@@ -324,14 +327,14 @@ static void get_string(char *to, const uint8_t *from, size_t size)
 
 static uint32_t get_features(const uint8_t *id, bool no_sgl)
 {
-	uint16_t oncs = get16(id + ID_ONCS);
+	uint64_t oncs = get(id + ID_ONCS, 2);
 	uint32_t features = 0;
 
 	features |= oncs & ONCS_COMPARE ? USRPCI_NVME_COMPARE : 0;
 	features |= oncs & ONCS_DSM ? USRPCI_NVME_DEALLOCATE : 0;
 	features |= oncs & ONCS_WRITE_ZEROES ? USRPCI_NVME_WRITE_ZEROES : 0;
 	features |= oncs & ONCS_VERIFY ? USRPCI_NVME_VERIFY : 0;
-	features |= get16(id + ID_OACS) & OACS_FORMAT ? USRPCI_NVME_FORMAT : 0;
+	features |= get(id + ID_OACS, 2) & OACS_FORMAT ? USRPCI_NVME_FORMAT : 0;
 	features |= get32(id + ID_SGLS) & SGLS_SUPPORT && !no_sgl ? USRPCI_NVME_SGL : 0;
 	features |= id[ID_VWC] & 1 ? USRPCI_NVME_WRITE_CACHE : 0;
 	return features;
@@ -350,25 +353,22 @@ int nvme_identify(struct usrpci_nvme *nvme)
 {
 	struct usrpci_nvme_info *info = &nvme->info;
 	uint32_t shutdown_ms;
-	uint8_t *id = malloc(IDENTIFY_SIZE);
-	int error = id ? identify(nvme, CNS_CONTROLLER, 0, id, NULL) : -ENOMEM;
+	uint8_t id[IDENTIFY_SIZE];
+	int error = identify(nvme, CNS_CONTROLLER, 0, id, NULL);
 
-	if (!error) {
-		get_string(info->serial, id + ID_SN, sizeof(info->serial) - 1);
-		get_string(info->model, id + ID_MN, sizeof(info->model) - 1);
-		get_string(info->firmware, id + ID_FR, sizeof(info->firmware) - 1);
-		info->version = nvme_read(nvme, VS);
-		info->features = get_features(id, nvme->options.no_sgl);
-		info->namespaces = get32(id + ID_NN);
-		info->max_transfer = get_max_transfer(nvme, id[ID_MDTS]);
-		nvme->features = info->features;
-		nvme->max_transfer = info->max_transfer;
-		shutdown_ms = get32(id + ID_RTD3E) / 1000;
-		if (shutdown_ms > nvme->shutdown_ms)
-			nvme->shutdown_ms = shutdown_ms < 60000 ? shutdown_ms : 60000;
-	}
-	free(id);
-	return error;
+	if (error)
+		return error;
+	get_string(info->serial, id + ID_SN, sizeof(info->serial) - 1);
+	get_string(info->model, id + ID_MN, sizeof(info->model) - 1);
+	get_string(info->firmware, id + ID_FR, sizeof(info->firmware) - 1);
+	info->version = nvme_read(nvme, VS);
+	info->features = get_features(id, nvme->options.no_sgl);
+	info->namespaces = get32(id + ID_NN);
+	info->max_transfer = get_max_transfer(nvme, id[ID_MDTS]);
+	shutdown_ms = get32(id + ID_RTD3E) / 1000;
+	if (shutdown_ms > nvme->shutdown_ms)
+		nvme->shutdown_ms = shutdown_ms < 60000 ? shutdown_ms : 60000;
+	return 0;
 }
 
 /*
@@ -390,10 +390,10 @@ static int take_list(const uint8_t *list, uint32_t *last, uint32_t *nsids, unsig
 
 int usrpci_nvme_ns_list(struct usrpci_nvme *nvme, uint32_t *nsids, unsigned int max)
 {
-	uint8_t *list = malloc(IDENTIFY_SIZE);
+	uint8_t list[IDENTIFY_SIZE];
 	unsigned int count = 0;
 	uint32_t last = 0;
-	int got = list ? LIST_MAX : -ENOMEM;
+	int got = LIST_MAX;
 
 	while (got == LIST_MAX && count < max) {
 		got = identify(nvme, CNS_NAMESPACE_LIST, last, list, NULL);
@@ -402,15 +402,14 @@ int usrpci_nvme_ns_list(struct usrpci_nvme *nvme, uint32_t *nsids, unsigned int 
 		if (got > 0)
 			count += (unsigned int)got;
 	}
-	free(list);
 	return got < 0 ? got : (int)count;
 }
 
 static uint32_t get_optimal(const uint8_t *id)
 {
-	uint32_t own = id[NS_NSFEAT] & NSFEAT_OPTPERF ? get16(id + NS_NPWG) + 1u : 0;
+	uint64_t own = id[NS_NSFEAT] & NSFEAT_OPTPERF ? get(id + NS_NPWG, 2) + 1 : 0;
 
-	return get16(id + NS_NOIOB) ?: own;
+	return (uint32_t)(get(id + NS_NOIOB, 2) ?: own);
 }
 
 static int fill_ns(const struct usrpci_nvme *nvme, const uint8_t *id, struct usrpci_nvme_ns *ns)
@@ -419,19 +418,19 @@ static int fill_ns(const struct usrpci_nvme *nvme, const uint8_t *id, struct usr
 	uint32_t lbaf = get32(id + NS_LBAF(format));
 	unsigned int shift = lbaf >> 16 & 0xff;
 
-	ns->blocks = get64(id + NS_NSZE);
+	ns->blocks = get(id + NS_NSZE, 8);
 	if (ns->blocks == 0)
 		return -ENOENT;
 	if (format > id[NS_NLBAF])
 		return -EPROTO;
 	if ((lbaf & 0xffff) || id[NS_DPS] & 7 || shift < 9 || shift > BLOCK_SHIFT_MAX ||
-	    nvme->max_transfer >> shift == 0)
+	    nvme->info.max_transfer >> shift == 0)
 		return -EOPNOTSUPP;
 	if (ns->blocks > UINT64_MAX >> 1 >> shift)
 		return -EPROTO;
 	ns->block_shift = (uint8_t)shift;
 	ns->block_size = 1u << shift;
-	ns->max_blocks = nvme->max_transfer >> shift;
+	ns->max_blocks = nvme->info.max_transfer >> shift;
 	ns->optimal_blocks = get_optimal(id);
 	ns->read_only = id[NS_NSATTR] & NSATTR_READONLY;
 	ns->deallocated_zeroes = (id[NS_DLFEAT] & 7) == DLFEAT_ZEROES;
@@ -440,15 +439,14 @@ static int fill_ns(const struct usrpci_nvme *nvme, const uint8_t *id, struct usr
 
 int usrpci_nvme_ns(struct usrpci_nvme *nvme, uint32_t nsid, struct usrpci_nvme_ns *ns)
 {
-	uint8_t *id = malloc(IDENTIFY_SIZE);
+	uint8_t id[IDENTIFY_SIZE];
 	uint16_t status = 0;
-	int error = id ? identify(nvme, CNS_NAMESPACE, nsid, id, &status) : -ENOMEM;
+	int error = identify(nvme, CNS_NAMESPACE, nsid, id, &status);
 
 	*ns = (struct usrpci_nvme_ns){.nsid = nsid};
 	if (!error)
 		error = fill_ns(nvme, id, ns);
 	else if (STATUS_CODE(status) == STATUS_INVALID_NS)
 		error = -ENOENT;
-	free(id);
 	return error;
 }

@@ -180,19 +180,9 @@ static int set_options(struct usrpci_nvme *nvme, const struct usrpci_nvme_option
 	return 0;
 }
 
-/* Returns how many I/O queues have their doorbells inside the BAR. */
-static unsigned int count_doorbells(const struct usrpci_nvme *nvme)
-{
-	size_t pair = (size_t)8 << CAP_DSTRD(nvme->cap);
-
-	if (nvme->bar.size < DOORBELLS + 2 * pair)
-		return 0;
-	return (unsigned int)((nvme->bar.size - DOORBELLS) / pair) - 1;
-}
-
 static int read_capabilities(struct usrpci_nvme *nvme)
 {
-	unsigned int doorbells;
+	size_t pairs;
 
 	if (nvme->bar.size < DOORBELLS)
 		return -EPROTO;
@@ -201,11 +191,11 @@ static int read_capabilities(struct usrpci_nvme *nvme)
 		return -ENODEV;
 	if (!(nvme->cap & CAP_CSS_NVM) || 12 + CAP_MPSMIN(nvme->cap) > PAGE_SHIFT_MAX)
 		return -ENOTSUP;
-	doorbells = count_doorbells(nvme);
-	if (CAP_MQES(nvme->cap) == 0 || doorbells == 0)
+	pairs = (nvme->bar.size - DOORBELLS) / ((size_t)8 << CAP_DSTRD(nvme->cap));
+	if (CAP_MQES(nvme->cap) == 0 || pairs < 2)
 		return -EPROTO;
-	if (nvme->options.queues > doorbells)
-		nvme->options.queues = doorbells;
+	if (nvme->options.queues > pairs - 1) /* the first one is the admin queue's */
+		nvme->options.queues = (unsigned int)pairs - 1;
 	nvme->page = 4096u << CAP_MPSMIN(nvme->cap);
 	nvme->ready_ms = 500 * (CAP_TO(nvme->cap) + 1);
 	nvme->shutdown_ms = SHUTDOWN_MS;

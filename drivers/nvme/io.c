@@ -24,7 +24,7 @@ static __attribute__((noinline)) void put_list(struct usrpci_nvme_queue *queue, 
 	uint64_t *list = (uint64_t *)((uint8_t *)queue->lists.va + offset);
 	uint64_t addr = queue->slots[index].io->addr, end = addr + size;
 
-	if (nvme->features & USRPCI_NVME_SGL) {
+	if (nvme->info.features & USRPCI_NVME_SGL) {
 		command->cdw0 |= usrpci_le32(PSDT_SGL);
 		command->prp2 = usrpci_le64(SGL_DATA_BLOCK(size));
 		return;
@@ -122,7 +122,7 @@ static __attribute__((noinline)) int check_other(const struct usrpci_nvme *nvme,
 	default:
 		return -EINVAL;
 	}
-	if (!(nvme->features & feature))
+	if (!(nvme->info.features & feature))
 		return -EOPNOTSUPP;
 	return io->blocks <= most ? 0 : -ERANGE;
 }
@@ -131,10 +131,10 @@ static inline int check_buffer(const struct usrpci_nvme *nvme, const struct usrp
 {
 	if (nvme_unlikely(io->addr & 3))
 		return -EINVAL;
-	if (nvme_unlikely(((uint64_t)io->blocks << io->ns->block_shift) > nvme->max_transfer))
+	if (nvme_unlikely(((uint64_t)io->blocks << io->ns->block_shift) > nvme->info.max_transfer))
 		return -ERANGE;
 	if (nvme_unlikely(io->op == USRPCI_NVME_OP_COMPARE) &&
-	    !(nvme->features & USRPCI_NVME_COMPARE))
+	    !(nvme->info.features & USRPCI_NVME_COMPARE))
 		return -EOPNOTSUPP;
 	return 0;
 }

@@ -86,9 +86,7 @@ struct usrpci_nvme {
 	struct usrpci_ctx *ctx;
 	struct usrpci_bar bar;
 	unsigned int generation; /* atomic */
-	uint32_t features;
-	uint32_t page; /* bytes */
-	uint32_t max_transfer;
+	uint32_t page;           /* bytes */
 
 	struct usrpci_nvme_info info;
 	struct usrpci_nvme_options options;
@@ -172,13 +170,6 @@ void nvme_look_at_request(struct usrpci_nvme *nvme);
 void nvme_kick(struct usrpci_nvme *nvme, const struct usrpci_nvme_queue *but);
 
 /* admin.c; the caller holds the lock. */
-
-/*
- * Executes a command. Returns its status. Errors: -ETIMEDOUT and -EIO (the controller has to be
- * reset); -ENODEV.
- */
-int nvme_admin_execute(struct usrpci_nvme *nvme, struct nvme_command *command,
-		       unsigned int timeout_ms, uint32_t *result);
 
 /* Executes a command. After a failure, resets the controller or gives it up. Errors: also error. */
 int nvme_admin_try(struct usrpci_nvme *nvme, struct nvme_command *command, unsigned int timeout_ms,

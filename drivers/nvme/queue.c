@@ -134,21 +134,17 @@ void nvme_queue_attend(struct usrpci_nvme_queue *queue)
 	repeat(queue);
 }
 
-static void reset_unless_done(struct usrpci_nvme_queue *queue)
+/* Gives up a controller that is gone, and resets any other unless that was done meanwhile. */
+static void recover(struct usrpci_nvme_queue *queue, int error)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
 
 	pthread_mutex_lock(&nvme->lock);
-	if (queue->generation == nvme->generation)
+	if (error == -ENODEV)
+		nvme_give_up(nvme, error);
+	else if (queue->generation == nvme->generation)
 		nvme_reset(nvme);
 	pthread_mutex_unlock(&nvme->lock);
-}
-
-static void give_up_gone(struct usrpci_nvme_queue *queue)
-{
-	pthread_mutex_lock(&queue->nvme->lock);
-	nvme_give_up(queue->nvme, -ENODEV);
-	pthread_mutex_unlock(&queue->nvme->lock);
 }
 
 static void abort_command(struct usrpci_nvme_queue *queue, struct nvme_slot *slot)
@@ -183,7 +179,7 @@ static void look_at_deadlines(struct usrpci_nvme_queue *queue)
 		if (!slot->io || slot->error)
 			continue;
 		if (slot->aborted && age > nvme->late / 4 + 1)
-			reset_unless_done(queue);
+			recover(queue, -ETIMEDOUT);
 		else if (!slot->aborted && age > nvme->late)
 			abort_command(queue, slot);
 		if (queue->generation != __atomic_load_n(&nvme->generation, __ATOMIC_ACQUIRE))
@@ -203,10 +199,8 @@ void nvme_queue_tick(struct usrpci_nvme_queue *queue)
 	if (queue->error)
 		return;
 	error = nvme_check_alive(queue->nvme);
-	if (error == -ENODEV)
-		give_up_gone(queue);
-	else if (error)
-		reset_unless_done(queue);
+	if (error)
+		recover(queue, error);
 	else if (usrpci_nvme_queue_used(queue) > 0 && !nvme_ring_has(&queue->ring))
 		look_at_deadlines(queue);
 	nvme_look_at_request(queue->nvme);
@@ -391,7 +385,7 @@ static int alloc_lists(struct usrpci_nvme_queue *queue)
 	struct usrpci_dma_request request = {.align = nvme->page};
 
 	queue->list_size = sizeof(struct nvme_dsm_range);
-	while (queue->list_size < nvme->max_transfer / nvme->page * sizeof(uint64_t))
+	while (queue->list_size < nvme->info.max_transfer / nvme->page * sizeof(uint64_t))
 		queue->list_size *= 2;
 	request.size = (size_t)queue->list_size * queue->depth;
 	return usrpci_dma_block_alloc(nvme->ctx, &request, &queue->lists);
