@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -237,20 +236,6 @@ static void take_shared(struct usrpci_nvme_queue *queue)
 	}
 }
 
-static int rest_shared(struct usrpci_nvme_queue *queue, int timeout_ms)
-{
-	struct pollfd poller = {.fd = queue->poll, .events = POLLIN};
-	int ready;
-
-	nvme_queue_arm(queue);
-	ready = poll(&poller, 1, timeout_ms);
-	if (ready < 0)
-		return -errno;
-	if (ready > 0)
-		take_shared(queue);
-	return 0;
-}
-
 /*
  * Polls while commands are under way: a sleep takes longer than most of them. Other threads that
  * want the processor get it.
@@ -265,20 +250,37 @@ static bool spin(const struct usrpci_nvme_queue *queue)
 }
 
 /*
+ * One system call when a vector of the queue's own interrupts: what came is not read from it. When
+ * nothing came for a while, it is: so a trace says how many there were.
+ */
+static int sleep_until_irq(struct usrpci_nvme_queue *queue, int timeout_ms)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	struct epoll_event event;
+	int ready;
+
+	if (queue->shared)
+		nvme_queue_arm(queue);
+	ready = epoll_wait(queue->poll, &event, 1, timeout_ms);
+	if (ready < 0)
+		return -errno;
+	if (queue->shared && ready > 0)
+		take_shared(queue);
+	else if (!queue->shared && ready == 0)
+		usrpci_irq_wait(nvme->dev, nvme->irq, queue->vector, 0);
+	return 0;
+}
+
+/*
  * Sleeps until an interrupt comes or the time is over. Without an interrupt it polls for a moment.
  */
 static int rest(struct usrpci_nvme_queue *queue, int timeout_ms)
 {
-	int got = 0;
-
-	if (queue->shared)
-		return rest_shared(queue, timeout_ms);
 	if (queue->irq)
-		got = usrpci_irq_wait(queue->nvme->dev, queue->nvme->irq, queue->vector,
-				      timeout_ms);
-	else if (timeout_ms != 0 && !spin(queue))
+		return sleep_until_irq(queue, timeout_ms);
+	if (timeout_ms != 0 && !spin(queue))
 		nap_us(POLL_US);
-	return got == -EINTR ? got : 0;
+	return 0;
 }
 
 /* Returns how long it may sleep before it must check the deadlines and the device again. */
@@ -314,36 +316,34 @@ int usrpci_nvme_wait(struct usrpci_nvme_queue *queue, int timeout_ms)
 		error = rest(queue, late ? 0 : choose_rest(queue, timeout_ms, deadline));
 		if (error)
 			return error;
-		nvme_queue_tick(queue);
+		if (!nvme_ring_has(&queue->ring))
+			nvme_queue_tick(queue);
 	}
 }
 
 int usrpci_nvme_queue_fd(const struct usrpci_nvme_queue *queue)
 {
-	if (!queue->irq)
-		return -EINVAL;
-	if (queue->shared)
-		return queue->poll;
-	return usrpci_irq_fd(queue->nvme->dev, queue->nvme->irq, queue->vector);
+	return queue->irq ? queue->poll : -EINVAL;
 }
 
-static int watch(int poll, int fd)
+static int watch(struct usrpci_nvme_queue *queue, int fd, uint32_t edge)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+	struct epoll_event event = {.events = EPOLLIN | edge};
 
-	return epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+	return epoll_ctl(queue->poll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-static int share_irq(struct usrpci_nvme_queue *queue)
+static int watch_irq(struct usrpci_nvme_queue *queue)
 {
-	struct usrpci_nvme *nvme = queue->nvme;
+	int fd = usrpci_irq_fd(queue->nvme->dev, queue->nvme->irq, queue->vector);
 
-	queue->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	queue->poll = epoll_create1(EPOLL_CLOEXEC);
-	if (queue->kick < 0 || queue->poll < 0)
+	if (queue->poll < 0)
 		return -errno;
-	return watch(queue->poll, queue->kick)
-		       ?: watch(queue->poll, usrpci_irq_fd(nvme->dev, nvme->irq, queue->vector));
+	if (!queue->shared)
+		return watch(queue, fd, EPOLLET);
+	queue->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return queue->kick < 0 ? -errno : watch(queue, queue->kick, 0) ?: watch(queue, fd, 0);
 }
 
 /* Vector 0 belongs to the admin queue. Each queue has one of the others, or all share one. */
@@ -354,14 +354,10 @@ static int choose_irq(struct usrpci_nvme_queue *queue, bool poll)
 	queue->kick = -1;
 	queue->poll = -1;
 	queue->irq = !poll && nvme->info.vectors > 0;
-	if (!queue->irq)
-		return 0;
-	if (nvme->info.vectors > nvme->info.queues) {
+	queue->shared = queue->irq && nvme->info.vectors <= nvme->info.queues;
+	if (queue->irq && !queue->shared)
 		queue->vector = queue->ring.qid;
-		return 0;
-	}
-	queue->shared = true;
-	return share_irq(queue);
+	return queue->irq ? watch_irq(queue) : 0;
 }
 
 static int alloc_slots(struct usrpci_nvme_queue *queue)
