@@ -32,6 +32,8 @@ static struct event {
 	bool open;
 	uint64_t count;
 	uint32_t members;  /* a bit for each event that this waits for */
+	uint32_t edges;    /* of these, those by whose edges it is woken */
+	uint32_t news;     /* edges that came since it was waited for */
 	epoll_data_t data; /* what the one that waits for it is told */
 } events[EVENTS];
 
@@ -107,17 +109,23 @@ int epoll_create1(int flags)
 
 int epoll_ctl(int fd, int operation, int member, struct epoll_event *event)
 {
-	HOLDS(operation == EPOLL_CTL_ADD && event->events == EPOLLIN);
+	uint32_t bit = 1u << (member - EVENT_FIRST);
+
+	HOLDS(operation == EPOLL_CTL_ADD && (event->events & ~EPOLLET) == EPOLLIN);
 	event_of(member)->data = event->data;
-	event_of(fd)->members |= 1u << (member - EVENT_FIRST);
+	event_of(fd)->members |= bit;
+	if (event->events & EPOLLET)
+		event_of(fd)->edges |= bit;
 	return 0;
 }
 
 /* Returns which event wakes who waits for this one; NULL: none does. */
 static struct event *ready(struct event *event)
 {
+	uint32_t woken = event->members & (event->news | ~event->edges);
+
 	for (int i = 0; i < EVENTS; i++)
-		if (event->members & 1u << i && events[i].count)
+		if (woken & 1u << i && events[i].count)
 			return &events[i];
 	return event->count ? event : NULL;
 }
@@ -125,6 +133,8 @@ static struct event *ready(struct event *event)
 int eventfd_write(int fd, eventfd_t value)
 {
 	event_of(fd)->count += value;
+	for (int i = 0; i < EVENTS; i++)
+		events[i].news |= events[i].edges & 1u << (fd - EVENT_FIRST);
 	return 0;
 }
 
@@ -171,6 +181,7 @@ int epoll_wait(int fd, struct epoll_event *result, int room, int timeout_ms)
 
 	if (event)
 		*result = (struct epoll_event){EPOLLIN, event->data};
+	event_of(fd)->news = 0;
 	return waited(event != NULL, timeout_ms);
 }
 

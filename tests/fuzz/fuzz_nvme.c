@@ -74,6 +74,7 @@ static void complete(struct ring *ring, uint32_t dw3)
 	ring->phase ^= ring->cq_tail == 0;
 	fake_intx(device.dev, true);
 	fake_intx(device.dev, false);
+	fake_msi(device.dev, USRPCI_IRQ_MSIX, (unsigned int)(ring - device.rings));
 }
 
 /* Any bytes anywhere in a completion queue, its phase bits included. */
@@ -428,6 +429,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	};
 	struct usrpci_nvme_options options = {.queues = QUEUES, .timeout_ms = 1000};
 	struct usrpci_dma_stats stats;
+	uint32_t how;
 
 	memset(&device, 0, sizeof(device));
 	memset(&program, 0, sizeof(program));
@@ -435,7 +437,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	device.ctx = fuzz_ctx();
 	device.regs[CAP / 4] = 63 | 1 << 24;
 	device.regs[CAP / 4 + 1] = 1 << 5;
-	options.poll = take(&device.input, 1) & 1;
+	how = take(&device.input, 1);
+	options.poll = how & 1;
+	model.msix = how & 2 ? QUEUES + 1 : 0;
 	options.no_sgl = true;
 	HOLDS(fake_open(device.ctx, &model, &device.dev) == 0);
 	if (usrpci_nvme_open(device.dev, &options, &program.nvme) == 0) {
