@@ -13,6 +13,7 @@ set -euo pipefail
 
 self=$(readlink -f "$0")
 disk=0000:00:01.0
+socket=/run/bench.nbd
 rounds=2
 seconds=1
 
@@ -83,55 +84,50 @@ qemus_reads()
 			END { if (reads > 100) printf "qemu nvme_irq_1 %.0f\n", time / reads }'
 }
 
+# beside WHAT SERVER...: calls WHAT while a server of NBD runs, which makes $socket; its argument is the server's process.
+beside()
+{
+	local what=$1 server tenths
+	shift
+	"$@" >/dev/null &
+	server=$!
+	for ((tenths = 0; tenths < 300; tenths++)); do
+		[ ! -S $socket ] || break
+		sleep 0.1
+	done
+	"$what" $server
+	kill $server
+	wait $server || true
+	rm -f $socket
+}
+
+reads_over_nbd()
+{
+	reads_by --ioengine=nbd --uri="nbd+unix:///?socket=$socket" --iodepth=32
+}
+
+# How much of a processor a process uses while nothing is to be done, in thousandths.
+idle_share()
+{
+	local before
+	sleep 1
+	before=$(awk '{ print $14 + $15 }' "/proc/$1/stat")
+	sleep 10
+	echo $(($(awk '{ print $14 + $15 }' "/proc/$1/stat") - before))
+}
+
 # The same fio, over the same protocol, at ours and at QEMU's server.
 served_reads()
 {
-	local plugin=$1/drivers/nbdkit-usrpci-nvme-plugin.so socket=/run/bench.nbd server
+	local plugin=$1/drivers/nbdkit-usrpci-nvme-plugin.so
 	[ -e "$plugin" ] || return 0
-	nbdkit -f -U $socket "$plugin" $disk queues=32 --threads 32 &
-	server=$!
-	await_socket $socket
-	row usrpci nvme_nbd "$(reads_by --ioengine=nbd --uri="nbd+unix:///?socket=$socket" --iodepth=32)"
-	kill $server
-	wait $server || true
-	rm -f $socket
+	row usrpci nvme_nbd "$(beside reads_over_nbd nbdkit -f -U $socket "$plugin" $disk queues=32 --threads 32)"
+	[ "$2" -gt 0 ] || row usrpci nvme_idle "$(beside idle_share nbdkit -f -U $socket "$plugin" $disk)"
 	command -v qemu-storage-daemon >/dev/null || return 0
 	fresh
-	timeout -k 1 30 qemu-storage-daemon --blockdev "driver=nvme,device=$disk,namespace=1,node-name=d" \
-		--nbd-server "addr.type=unix,addr.path=$socket" --export "type=nbd,id=e,node-name=d,name=,writable=on" &
-	server=$!
-	await_socket $socket
-	row qemu nvme_nbd "$(reads_by --ioengine=nbd --uri="nbd+unix:///?socket=$socket" --iodepth=32)"
-	kill $server
-	wait $server || true
-	rm -f $socket
-}
-
-await_socket()
-{
-	local tenths
-	for ((tenths = 0; tenths < 300; tenths++)); do
-		[ ! -S "$1" ] || return 0
-		sleep 0.1
-	done
-}
-
-# How much of a processor is in use while nothing is to be done, in thousandths.
-idle_share()
-{
-	local plugin=$1/drivers/nbdkit-usrpci-nvme-plugin.so server before after
-	[ -e "$plugin" ] || return 0
-	nbdkit -f -U /run/bench.nbd "$plugin" $disk &
-	server=$!
-	await_socket /run/bench.nbd
-	sleep 1
-	before=$(awk '{ print $14 + $15 }' /proc/$server/stat)
-	sleep 10
-	after=$(awk '{ print $14 + $15 }' /proc/$server/stat)
-	row usrpci nvme_idle "$((after - before))"
-	kill $server
-	wait $server || true
-	rm -f /run/bench.nbd
+	row qemu nvme_nbd "$(beside reads_over_nbd timeout -k 1 30 qemu-storage-daemon \
+		--blockdev "driver=nvme,device=$disk,namespace=1,node-name=d" \
+		--nbd-server "addr.type=unix,addr.path=$socket" --export "type=nbd,id=e,node-name=d,name=,writable=on")"
 }
 
 reads()
@@ -144,8 +140,7 @@ reads()
 		usrpci -q bind $disk >/dev/null
 		our_reads "$build"
 		qemus_reads
-		served_reads "$build"
-		[ $round -gt 0 ] || idle_share "$build"
+		served_reads "$build" $round
 		usrpci -q restore $disk >/dev/null
 	done
 }
@@ -153,34 +148,33 @@ reads()
 # busy COMMAND...: nanoseconds that it had the processor. Interrupts that come while nobody has it are not counted.
 busy()
 {
-	local TIMEFORMAT='%3U %3S'
-	{ time "$@" >/dev/null 2>&1; } 2>&1 | awk '{ printf "%.0f\n", ($1 + $2) * 1e9 }'
+	python3 -c 'if True:
+		import resource, subprocess, sys
+		subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+		usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+		print(round((usage.ru_utime + usage.ru_stime) * 1e9))' "$@"
 }
 
-# a_read COMMAND...: what one more read costs; the command gets their number behind it.
+# a_read COMMAND...: what one more read costs; their number is put at the end of the last argument.
 a_read()
 {
-	local few many
-	"$@" 100 >/dev/null
-	few=$(busy "$@" 1000)
-	many=$(busy "$@" 4000)
-	echo $(((many - few) / 3000))
-}
-
-fio_reads()
-{
-	fio --name=read --rw=randread --bs=4k --size=64m --norandommap --direct=1 --ioengine=io_uring --iodepth="$2" \
-		--filename="$1" --number_ios="$3" --io_size=1g
+	local few many command=("${@:1:$#-1}") last=${*: -1}
+	"${command[@]}" "${last}100" >/dev/null
+	few=$(busy "${command[@]}" "${last}500")
+	many=$(busy "${command[@]}" "${last}2500")
+	echo $(((many - few) / 2000))
 }
 
 instructions()
 {
-	local build=$1 device
+	local build=$1 device fio
 	device=$(kernels_disk)
-	row io_uring nvme_instructions_1 "$(a_read fio_reads "$device" 1)"
-	row io_uring nvme_instructions_32 "$(a_read fio_reads "$device" 32)"
+	fio=(fio --name=read --rw=randread --bs=4k --size=64m --norandommap --direct=1 --ioengine=io_uring
+		--filename="$device" --io_size=1g)
+	row io_uring nvme_instructions_1 "$(a_read "${fio[@]}" --iodepth=1 --number_ios=)"
+	row io_uring nvme_instructions_32 "$(a_read "${fio[@]}" --iodepth=32 --number_ios=)"
 	"$build/cli/usrpci" -q bind $disk >/dev/null
-	row usrpci nvme_instructions_1 "$(a_read "$build/bench/bench_nvme" $disk irq 1)"
+	row usrpci nvme_instructions_1 "$(a_read "$build/bench/bench_nvme" $disk irq 1 '')"
 	row usrpci nvme_instructions_32 "$("$build/bench/bench_nvme" $disk poll 32 3200 hot)"
 }
 
