@@ -2,25 +2,28 @@
 # shellcheck shell=bash
 #
 # vfio by a device's own node and iommufd, in the kernel that kernel-build makes. 00:01.0 and 00:02.0 are
-# edu's, 01:00.0 is an e1000e; 02:01.0 is an edu that shares its group with 02:02.0, of virtio-pci.
+# edu's, 01:00.0 is an e1000e; 02:01.0 is an edu that shares its group with 02:02.0, of virtio-pci;
+# 00:05.0 is an NVMe disk.
 #
 # vm: --iommu --append "hugepages=16" --device edu,dma_mask=0xffffffff --device edu
 # vm: --device pcie-root-port,id=rp0,chassis=1,x-speed=2_5 --nic e1000e,bus=rp0
-# vm: --device pcie-pci-bridge,id=old --device edu,bus=old,addr=1 --device virtio-rng-pci,bus=old,addr=2
+# vm: --device pcie-pci-bridge,id=old --device edu,bus=old,addr=1 --device virtio-rng-pci,bus=old,addr=2 --disk nvme
 # case-deadline: 120
 
 cases=$USRPCI_BUILD/tests/qemu/vfio_cases
+nvme=$USRPCI_BUILD/examples/nvme
 edu=0000:00:01.0
 edu28=0000:00:02.0
 e1000e=0000:01:00.0
 shared=0000:02:01.0
 stranger=0000:02:02.0
+disk=0000:00:05.0
 user=65534
 
 setup()
 {
 	local device
-	for device in $edu $edu28 $e1000e $shared; do
+	for device in $edu $edu28 $e1000e $shared $disk; do
 		[ "$(driver_of "$device")" = vfio-pci ] && continue
 		echo bus >"/sys/bus/pci/devices/$device/reset_method" || true
 		echo vfio-pci >"/sys/bus/pci/devices/$device/driver_override"
@@ -169,4 +172,18 @@ iommufd@the-bus-is-reset-with-a-list-of-what-goes-along()
 {
 	by_node reset-bus $e1000e
 	grep -q "the bus reset also resets $e1000e" <<<"$output"
+}
+
+# The user has the node and not the group, so that iommufd is the only way.
+iommufd@an-nvme-disk-is-driven-by-its-node()
+{
+	local memlock=67108864 how
+	chown $user /dev/iommu "$(node_of $disk)"
+	chown root "$(group_of $disk)"
+	expect_output 'backend vfio, 9 interrupts' as_user "$nvme" $disk info
+	for how in -d8 -p; do
+		head -c 9000448 /dev/urandom >"$scratch/data"
+		as_user "$nvme" $how $disk write <"$scratch/data"
+		as_user "$nvme" $how $disk read | cmp -n 9000448 - "$scratch/data"
+	done
 }

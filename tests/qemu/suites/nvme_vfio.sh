@@ -37,6 +37,22 @@ nvme_vfio@does-so-by-polling()
 	exchange_with_the_kernel $disk -p
 }
 
+# vfio-pci sends a device to sleep when nobody has it open.
+nvme_vfio@wakes-a-controller-that-sleeps()
+{
+	local state=/sys/bus/pci/devices/$disk/power_state
+	head -c 5000192 /dev/urandom >"$scratch/data"
+	take $disk
+	wait_for 10 grep -q D3hot $state
+	"$nvme" $disk write <"$scratch/data"
+	wait_for 10 grep -q D3hot $state
+	"$nvme" $disk read >"$scratch/back"
+	cmp -n 5000192 "$scratch/back" "$scratch/data"
+	give_back $disk
+	grep -q D0 $state
+	cmp -n 5000192 "$scratch/data" "$(disk_of $disk)"
+}
+
 nvme_vfio@runs-again-after-a-kill()
 {
 	kill_while_it_reads $disk
