@@ -182,6 +182,29 @@ struct lend_file *lend_file_find(struct lend *lend, const char *path)
 	return NULL;
 }
 
+static bool is_of_another(const struct lend *lend, const struct lend_file *file)
+{
+	const struct lend_device *device;
+	uint64_t now = 0;
+
+	if (file->device == LEND_SHARED)
+		return false;
+	device = &lend->devices[file->device];
+	return device->identity && (journal_identity(lend->host, &device->info.addr, &now) ||
+				    (now && now != device->identity));
+}
+
+/* Another device may have been plugged in meanwhile, and its files have the same names. */
+static int open_path(const struct lend *lend, const struct lend_file *file, int flags)
+{
+	int fd = file_open(lend->host->ctx, flags, "%s", file->path);
+
+	if (fd < 0 || !is_of_another(lend, file))
+		return fd;
+	close(fd);
+	return -ENODEV;
+}
+
 int lend_file_get(struct lend *lend, const struct lend_file *file)
 {
 	int fd;
@@ -189,15 +212,14 @@ int lend_file_get(struct lend *lend, const struct lend_file *file)
 	if (file->use == LEND_RESET)
 		return -ENOENT;
 	if (file->fd < 0)
-		return file_open(lend->host->ctx, file->use == LEND_READ ? O_RDONLY : O_RDWR, "%s",
-				 file->path);
+		return open_path(lend, file, file->use == LEND_READ ? O_RDONLY : O_RDWR);
 	fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 3);
 	return fd < 0 ? -errno : fd;
 }
 
 int lend_file_reset(struct lend *lend, const struct lend_file *file)
 {
-	AUTO_CLOSE int fd = file_open(lend->host->ctx, O_WRONLY, "%s", file->path);
+	AUTO_CLOSE int fd = open_path(lend, file, O_WRONLY);
 
 	return fd < 0 ? fd : pwrite_exact(fd, "1", 1, 0);
 }

@@ -126,6 +126,25 @@ static void another_device_in_its_place_is_left_alone(void **state)
 	assert_logged(kernel->fixture, "another device is in the place");
 }
 
+static void files_of_another_device_in_its_place_are_not_opened(void **state)
+{
+	struct kernel *kernel = *state;
+	struct lend_device device = {.info = {.addr = address(ADDR)}};
+	struct lend lend = {.host = kernel->host, .devices = &device, .count = 1};
+	struct lend_file file = {.path = PCI_DEVICES "/" ADDR "/config", .fd = -1}, reset = file;
+	int fd;
+
+	add_device(kernel, "uio_pci_generic");
+	reset.use = LEND_RESET;
+	assert_int_equal(journal_identity(kernel->host, &device.info.addr, &device.identity), 0);
+	fd = lend_file_get(&lend, &file);
+	assert_true(fd >= 0);
+	close(fd);
+	device.identity++;
+	assert_int_equal(lend_file_get(&lend, &file), -ENODEV);
+	assert_int_equal(lend_file_reset(&lend, &reset), -ENODEV);
+}
+
 static void the_same_device_is_stopped(void **state)
 {
 	struct kernel *kernel = *state;
@@ -280,6 +299,7 @@ int main(void)
 		TEST(a_device_that_its_kernel_driver_has_again_is_left_alone),
 		TEST(a_dry_run_leaves_a_device_alone),
 		TEST(another_device_in_its_place_is_left_alone),
+		TEST(files_of_another_device_in_its_place_are_not_opened),
 		TEST(the_same_device_is_stopped),
 		TEST(pages_are_given_back_once),
 		TEST(pages_of_a_broker_that_was_killed_while_it_added_them_go),
