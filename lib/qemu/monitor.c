@@ -12,6 +12,19 @@
 
 #include "qemu/process.h"
 
+/* A signal that the program handles is no reason to read no more. */
+static bool read_line(FILE *monitor, char **line, size_t *size)
+{
+	ssize_t got;
+
+	do {
+		clearerr(monitor);
+		errno = 0;
+		got = getline(line, size, monitor);
+	} while (got < 0 && errno == EINTR);
+	return got > 0;
+}
+
 /*
  * Reads lines until one is a reply, and ignores events in between. Returns the reply, which is to
  * be freed; NULL on failure, with errno set, or 0 in it at the end of the stream.
@@ -21,8 +34,7 @@ static char *read_reply(FILE *monitor)
 	char *line = NULL;
 	size_t size = 0;
 
-	errno = 0;
-	while (getline(&line, &size, monitor) > 0)
+	while (read_line(monitor, &line, &size))
 		if (!strncmp(line, "{\"return\"", 9) || !strncmp(line, "{\"error\"", 8))
 			return line;
 	free(line);

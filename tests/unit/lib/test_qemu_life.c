@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -221,6 +222,30 @@ static void qemu_outlives_the_thread_that_started_it(void **state)
 	pthread_join(thread, NULL);
 	usleep(20000);
 	assert_int_equal(usrpci_bar_map(m.dev, 0, &m.bar), 0);
+	assert_int_equal(usrpci_read32(&m.bar, EDU_ID), 0x010000ed);
+	close_device(&m);
+}
+
+static volatile sig_atomic_t alarms;
+
+static void count_alarm(int signal)
+{
+	alarms++;
+}
+
+/* A signal that is handled, and whose handler ends what the kernel waits for. */
+static void signals_do_not_keep_qemu_from_its_start(void **state)
+{
+	struct itimerval often = {{0, 5000}, {0, 5000}}, never = {0};
+	struct sigaction action = {.sa_handler = count_alarm}, before;
+	struct machine m;
+
+	sigaction(SIGALRM, &action, &before);
+	setitimer(ITIMER_REAL, &often, NULL);
+	m = open_edu(state);
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	assert_true(alarms > 0);
 	assert_int_equal(usrpci_read32(&m.bar, EDU_ID), 0x010000ed);
 	close_device(&m);
 }
@@ -494,6 +519,7 @@ int main(void)
 		CASE(a_program_without_standard_descriptors_can_open_devices),
 		CASE(closing_ends_a_qemu_that_does_not_respond),
 		CASE(qemu_outlives_the_thread_that_started_it),
+		CASE(signals_do_not_keep_qemu_from_its_start),
 		CASE(qemu_has_no_file_and_no_socket_with_a_name),
 		CASE(a_dead_qemu_is_a_device_that_is_gone),
 		CASE(who_waits_for_intx_learns_that_qemu_died),
