@@ -219,7 +219,7 @@ static int action_log(struct cmd_nvme *nvme)
 	uint64_t page, size = 512;
 	struct json json = {0};
 
-	if (nvme->count < 1 || nvme->count > 2)
+	if (nvme->count < 1)
 		return usage_error(nvme->cli, NULL, "log takes a page and a length");
 	if (!parse_number(nvme->words[0], 0, UINT8_MAX, &page))
 		return usage_error(nvme->cli, "pages are 0 to 255", "\"%s\" is not a page",
@@ -310,7 +310,7 @@ static int action_format(struct cmd_nvme *nvme)
 	uint64_t nsid, lbaf = UINT64_MAX;
 	int status;
 
-	if (nvme->count < 1 || nvme->count > 2)
+	if (nvme->count < 1)
 		return usage_error(nvme->cli, NULL, "format takes a namespace and a format");
 	if (!parse_number(nvme->words[0], 0, UINT32_MAX - 1, &nsid) || nsid == 0)
 		return usage_error(nvme->cli, "namespaces are 1 and more",
@@ -356,11 +356,12 @@ static int cmd_nvme(struct cli *cli)
 	static const struct {
 		const char *name;
 		int (*run)(struct cmd_nvme *nvme);
+		int most; /* operands behind it */
 	} actions[] = {
-		{"id", action_id},
-		{"smart", action_smart},
-		{"log", action_log},
-		{"format", action_format},
+		{"id", action_id, 0},
+		{"smart", action_smart, 0},
+		{"log", action_log, 2},
+		{"format", action_format, 2},
 	};
 	struct cmd_nvme nvme = {.cli = cli};
 	int key, status = -1;
@@ -379,6 +380,8 @@ static int cmd_nvme(struct cli *cli)
 	for (size_t i = 0; i < ARRAY_SIZE(actions) && status < 0; i++) {
 		if (strcmp(cli->argv[1], actions[i].name))
 			continue;
+		if (nvme.count > actions[i].most)
+			return unexpected_operand(cli, nvme.words[actions[i].most]);
 		status = open_disk(&nvme) ?: actions[i].run(&nvme);
 		usrpci_nvme_close(nvme.nvme);
 		usrpci_dev_close(nvme.dev);
