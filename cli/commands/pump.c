@@ -35,6 +35,7 @@ struct pump {
 	int beat;  /* -1: none, or another thread answers */
 	int ended; /* an eventfd: readable when the threads are to end */
 	const volatile sig_atomic_t *end;
+	bool interrupted; /* by the card; not taken yet */
 	int error;
 	pthread_t thread;
 	unsigned int stock_size;
@@ -206,6 +207,22 @@ static int choose_wait(const struct pump *pump, bool more)
 	return pump->out_count > 0 ? FULL_MS : -1;
 }
 
+/*
+ * Frames come first: under uio it takes the broker's help to enable an interrupt again, and while
+ * there are frames nobody needs it.
+ */
+static int take_interrupt(struct pump *pump)
+{
+	int events = usrpci_nic_wait(pump->nic, pump->queue, 0);
+
+	pump->interrupted = false;
+	if (events == -ETIMEDOUT || events == -EINTR)
+		return 0;
+	if (events > 0 && events & USRPCI_NIC_LINK)
+		return follow_link(pump);
+	return events < 0 ? events : 0;
+}
+
 static int wait_for_work(struct pump *pump, bool more)
 {
 	struct pollfd polls[] = {
@@ -214,21 +231,19 @@ static int wait_for_work(struct pump *pump, bool more)
 		{.fd = pump->ended, .events = POLLIN},
 		{.fd = pump->beat, .events = POLLIN},
 	};
-	int events = 0;
 
+	if (pump->interrupted && !more)
+		return take_interrupt(pump);
+	if (pump->interrupted)
+		polls[0].fd = -1;
 	if (poll(polls, 4, choose_wait(pump, more)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (polls[2].revents)
 		return -ECANCELED;
 	if (polls[3].revents && answer(pump->beat))
 		return -EPIPE;
-	if (polls[0].revents)
-		events = usrpci_nic_wait(pump->nic, pump->queue, 0);
-	if (events == -ETIMEDOUT || events == -EINTR)
-		events = 0;
-	if (events > 0 && events & USRPCI_NIC_LINK)
-		return follow_link(pump);
-	return events < 0 ? events : 0;
+	pump->interrupted |= polls[0].revents != 0;
+	return 0;
 }
 
 /* Moves frames while there are any, which on a busy wire is always. */

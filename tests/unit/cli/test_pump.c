@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,10 @@
 static uint8_t buffer[USRPCI_NIC_BUFFER_SIZE];
 static const struct usrpci_nic_info card = {.queues = 1};
 static volatile sig_atomic_t ended;
+static int interrupt = -1;      /* the card's; -1: it has none */
+static unsigned int limit;      /* of frames that it has, where it has an interrupt */
+static unsigned int taken_with; /* frames that were there when the interrupt was taken */
+static unsigned int taken;
 
 int usrpci_nic_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
 		    struct usrpci_nic **nic)
@@ -50,17 +55,28 @@ int usrpci_nic_link(struct usrpci_nic *nic, struct usrpci_nic_link *link)
 
 int usrpci_nic_irq_fd(struct usrpci_nic *nic, unsigned int queue)
 {
-	return -1;
+	return interrupt;
 }
 
 int usrpci_nic_wait(struct usrpci_nic *nic, unsigned int queue, int timeout_ms)
 {
-	return -ETIMEDOUT;
+	eventfd_t count;
+
+	taken_with += __atomic_load_n(&limit, __ATOMIC_SEQ_CST);
+	eventfd_read(interrupt, &count);
+	__atomic_add_fetch(&taken, 1, __ATOMIC_SEQ_CST);
+	return USRPCI_NIC_RECEIVE;
 }
 
 unsigned int usrpci_nic_receive(struct usrpci_nic *nic, unsigned int queue,
 				struct usrpci_nic_frame *frames, unsigned int n)
 {
+	unsigned int left = __atomic_load_n(&limit, __ATOMIC_SEQ_CST);
+
+	if (interrupt >= 0) {
+		n = left < n ? left : n;
+		__atomic_sub_fetch(&limit, n, __ATOMIC_SEQ_CST);
+	}
 	for (unsigned int i = 0; i < n; i++)
 		frames[i] = (struct usrpci_nic_frame){.data = buffer, .size = 60};
 	return n;
@@ -118,10 +134,42 @@ static void a_question_is_answered_on_a_busy_wire(void **state)
 	close(pair[1]);
 }
 
+/* To enable an interrupt again takes longer than a frame. */
+static void an_interrupt_is_taken_when_its_frames_are_moved(void **state)
+{
+	struct pump_options options = {.count = 1, .end = &ended};
+	pthread_t thread;
+	int pair[2];
+
+	ended = 0;
+	interrupt = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	options.beat = pair[1];
+	assert_int_equal(pipe2(options.taps, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(pthread_create(&thread, NULL, run, &options), 0);
+	assert_true(hears(pair[0]));
+	for (unsigned int round = 1; round <= 20; round++) {
+		__atomic_store_n(&limit, 100, __ATOMIC_SEQ_CST);
+		eventfd_write(interrupt, 1);
+		while (__atomic_load_n(&taken, __ATOMIC_SEQ_CST) < round)
+			usleep(100);
+	}
+	ended = 1;
+	assert_int_equal(write(pair[0], "", 1), 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(taken_with, 0);
+	close(options.taps[0]);
+	close(options.taps[1]);
+	close(pair[0]);
+	close(pair[1]);
+	close(interrupt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_is_answered_on_a_busy_wire),
+		cmocka_unit_test(an_interrupt_is_taken_when_its_frames_are_moved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
