@@ -2,6 +2,7 @@
 /* The context: its options and its log. Closing it closes everything that was opened in it. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <usrpci/device.h>
 
 #include "backend.h"
+#include "file.h"
 #include "lent.h"
 #include "ctx.h"
 #include "dma/domain.h"
@@ -86,6 +88,11 @@ int usrpci_ctx_unread(struct usrpci_ctx *ctx, const char **path)
 	*path = error ? ctx->base.unread_path : NULL;
 	pthread_mutex_unlock(&ctx->base.log_lock);
 	return error;
+}
+
+int usrpci_ctx_open_file(struct usrpci_ctx *ctx, const char *path)
+{
+	return file_open(ctx, O_RDWR, "%s", path);
 }
 
 void usrpci_ctx_close(struct usrpci_ctx *ctx)

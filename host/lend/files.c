@@ -161,6 +161,8 @@ int lend_files_open(struct lend *lend)
 
 	for (unsigned int i = 0; !error && i < lend->count; i++)
 		error = lend->devices[i].vfio ? list_vfio(lend, i) : list_uio(lend, i);
+	if (!error && lend->options->file)
+		list(lend, LEND_SHARED, "%s", lend->options->file);
 	if (!error && lend->file_count == LEND_FILES_MAX)
 		error = refuse(lend->host->ctx, -E2BIG, NULL, NULL, "too many devices at once");
 	return error;

@@ -121,6 +121,14 @@ void usrpci_ctx_close(struct usrpci_ctx *ctx);
  */
 int usrpci_ctx_unread(struct usrpci_ctx *ctx, const char **path);
 
+/**
+ * Opens a file of the host to read and to write. In a program that devices are lent to
+ * (usrpci_host_lend()), the broker opens it if it is one that is lent beside the devices.
+ *
+ * Returns a descriptor, which the caller closes. Errors: those of open(2).
+ */
+int usrpci_ctx_open_file(struct usrpci_ctx *ctx, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -382,6 +382,8 @@ struct usrpci_lend_options {
 	bool keep;         /**< leave the devices with the driver that they were lent through */
 	char *const *argv; /**< the program and its arguments, ends with NULL */
 	int input; /**< a descriptor that the program has as its standard input; 0: the caller's */
+	const char *file; /**< a file of /dev that the program may open as often as it wants, by
+				usrpci_ctx_open_file(); NULL: none */
 };
 
 /**

@@ -4,8 +4,10 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "array.h"
 #include "file.h"
@@ -197,6 +199,24 @@ static void what_cannot_be_read_is_remembered(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static void a_file_is_opened_to_read_and_write(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	char byte = 0;
+	int fd;
+
+	assert_int_equal(usrpci_ctx_open_file(ctx, "/file"), -ENOENT);
+	fixture_text(*state, "/file", "a");
+	fd = usrpci_ctx_open_file(ctx, "/file");
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, 0), 1);
+	assert_int_equal(byte, 'a');
+	assert_int_equal(pwrite(fd, "b", 1, 0), 1);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	close(fd);
+	usrpci_ctx_close(ctx);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -215,6 +235,7 @@ int main(void)
 		TEST(a_group_without_an_iommu_is_known_by_its_name),
 		TEST(a_list_is_null_after_an_error),
 		TEST(what_cannot_be_read_is_remembered),
+		TEST(a_file_is_opened_to_read_and_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
