@@ -24,10 +24,12 @@
 
 #define BEAT_MS    1000 /* between two checks that the driver is alive */
 #define START_MS   5000 /* time in which a new driver must report that frames flow */
-#define CARRIER_MS 100  /* time without a driver before the carrier drops */
+#define CARRIER_MS 500  /* time without a driver before the carrier drops */
 #define TAKEN_MS   2000 /* time in which the device of a dead driver must become free */
 #define FAILURES   10   /* failures in a row, without a frame between them, that end the command */
 #define RETRY_US   20000
+
+#define EXIT_IN_VAIN 3 /* the status of a driver after which no other one can do better */
 
 static const struct option_spec net_driver_options[] = {
 	{'r', "restart", NULL, "start the driver again when it dies"},
@@ -122,7 +124,7 @@ struct watch {
 
 static int start_driver(struct watch *watch)
 {
-	int pair[2];
+	int pair[2], error;
 	sigset_t none;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -135,7 +137,10 @@ static int start_driver(struct watch *watch)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		close(pair[0]);
 		watch->pump.beat = pair[1];
-		exit(drive(watch->name, &watch->pump) ? EXIT_FAILURE : EXIT_SUCCESS);
+		error = drive(watch->name, &watch->pump);
+		if (error == -ESHUTDOWN || error == -EMSGSIZE)
+			exit(EXIT_IN_VAIN);
+		exit(error ? EXIT_FAILURE : EXIT_SUCCESS);
 	}
 	close(pair[1]);
 	watch->beat = pair[0];
@@ -222,10 +227,14 @@ static int watch_driver(struct watch *watch)
 	}
 }
 
-/* Returns whether to start another driver: not after an orderly end or too many failures. */
+/*
+ * Returns whether to start another driver: not after an orderly end, where it would be in vain, or
+ * after too many failures.
+ */
 static bool follows(struct watch *watch, int status)
 {
-	if (ended || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS))
+	if (ended || (WIFEXITED(status) &&
+		      (WEXITSTATUS(status) == EXIT_SUCCESS || WEXITSTATUS(status) == EXIT_IN_VAIN)))
 		return false;
 	if (watch->flows)
 		watch->ended_ms = now_ms();

@@ -3,10 +3,12 @@
  * Moves frames between a network card and a TAP device. A card with offloads uses the same header
  * as the TAP, so frames of up to 64 KiB pass unchanged; for other cards the header is empty. One
  * thread serves one queue of the card and one of the TAP, and sleeps while there are no frames.
+ * Where the kernel has vhost-net, it copies them between the TAP and the card's buffers.
  */
 
 #include <errno.h>
 #include <linux/if.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
@@ -16,24 +18,28 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "commands/pump.h"
+#include "commands/vhost.h"
 
 #define HEADER  ((size_t)sizeof(struct virtio_net_hdr_v1))
 #define BATCH   32
-#define STOCK   34 /* buffers that hold 64 KiB and the header */
-#define FULL_MS 1  /* how long it waits when the ring is full */
-#define ROUNDS  64 /* batches after which it looks whether it is asked something */
+#define STOCK   34   /* buffers that hold 64 KiB and the header */
+#define SPARE   1024 /* buffers of a queue that are in no ring of the card's */
+#define FULL_MS 1    /* how long it waits when the ring is full */
+#define ROUNDS  64   /* batches after which it looks whether it is asked something */
 
 struct pump {
 	struct usrpci_nic *nic;
 	const struct usrpci_nic_info *info;
 	unsigned int queue;
 	int tap;
-	int beat;  /* -1: none, or another thread answers */
-	int ended; /* an eventfd: readable when the threads are to end */
+	struct vhost *vhost; /* NULL: each frame is read and written here */
+	int beat;            /* -1: none, or another thread answers */
+	int ended;           /* an eventfd: readable when the threads are to end */
 	const volatile sig_atomic_t *end;
 	bool interrupted; /* by the card; not taken yet */
 	int error;
@@ -48,6 +54,8 @@ struct pump {
 	struct iovec in[USRPCI_NIC_PIECES_MAX + 1]; /* a frame from the card */
 	void *in_data[USRPCI_NIC_PIECES_MAX];
 	unsigned int in_count;
+	struct usrpci_nic_frame held[BATCH + USRPCI_NIC_PIECES_MAX]; /* for vhost */
+	unsigned int held_count;
 };
 
 void pump_set_carrier(int tap, int up)
@@ -97,7 +105,7 @@ static void give_frame(struct pump *pump)
 	pump->in_count = 0;
 }
 
-static bool receive(struct pump *pump)
+static bool receive_to_tap(struct pump *pump)
 {
 	struct usrpci_nic_frame frames[BATCH];
 	unsigned int n = usrpci_nic_receive(pump->nic, pump->queue, frames, BATCH);
@@ -109,6 +117,32 @@ static bool receive(struct pump *pump)
 			give_frame(pump);
 	}
 	return n == BATCH;
+}
+
+/* The beginning of a frame whose end has not come yet is held. */
+static bool receive_to_vhost(struct pump *pump)
+{
+	struct usrpci_nic_frame *frames = pump->held;
+	unsigned int first = 0, end, n;
+
+	if (!vhost_has_room(pump->vhost, 2 * (BATCH + USRPCI_NIC_PIECES_MAX)))
+		return false;
+	n = usrpci_nic_receive(pump->nic, pump->queue, frames + pump->held_count, BATCH);
+	end = pump->held_count + n;
+	for (unsigned int i = pump->held_count; i < end; i++) {
+		if (frames[i].more && i + 1 - first < USRPCI_NIC_PIECES_MAX)
+			continue;
+		vhost_give(pump->vhost, frames + first, i + 1 - first);
+		first = i + 1;
+	}
+	pump->held_count = end - first;
+	memmove(frames, frames + first, pump->held_count * sizeof(*frames));
+	return n == BATCH;
+}
+
+static bool receive(struct pump *pump)
+{
+	return pump->vhost ? receive_to_vhost(pump) : receive_to_tap(pump);
 }
 
 static bool refill(struct pump *pump)
@@ -181,16 +215,55 @@ static bool send_queued(struct pump *pump)
 	return pump->out_count == 0;
 }
 
-/* Returns whether there is more to do at once. */
-static bool transmit(struct pump *pump)
+/* Returns whether there may be more frames. */
+static bool read_frames(struct pump *pump)
 {
 	size_t size = 1;
 
-	if (!send_queued(pump))
-		return false;
 	while (pump->out_count < BATCH && refill(pump) && (size = read_frame(pump)) > 0)
 		queue_frame(pump, size);
-	return send_queued(pump) && size > 0;
+	return size > 0;
+}
+
+/* A card without offloads sends no frame of several pieces. */
+static void queue_taken(struct pump *pump, unsigned int pieces)
+{
+	struct usrpci_nic_frame *frames = pump->out + pump->out_count;
+	struct virtio_net_hdr_v1 *header = (void *)((uint8_t *)frames->data - HEADER);
+	size_t size = 0;
+
+	for (unsigned int i = 0; i < pieces; i++)
+		size += frames[i].size;
+	if (pump->info->offload)
+		header->num_buffers = 0;
+	if (pump->info->offload || size <= pump->info->frame_max) {
+		pump->out_count += pieces;
+		return;
+	}
+	lose_frame(pump, size);
+	for (unsigned int i = 0; i < pieces; i++)
+		usrpci_nic_put(pump->nic, frames[i].data);
+}
+
+static bool take_frames(struct pump *pump)
+{
+	unsigned int pieces = 1;
+
+	while (pump->out_count < BATCH &&
+	       (pieces = vhost_take(pump->vhost, pump->out + pump->out_count)) > 0)
+		queue_taken(pump, pieces);
+	return pieces > 0;
+}
+
+/* Returns whether there is more to do at once. */
+static bool transmit(struct pump *pump)
+{
+	bool more;
+
+	if (!send_queued(pump))
+		return false;
+	more = pump->vhost ? take_frames(pump) : read_frames(pump);
+	return send_queued(pump) && more;
 }
 
 static int answer(int beat)
@@ -225,46 +298,55 @@ static int take_interrupt(struct pump *pump)
 
 static int wait_for_work(struct pump *pump, bool more)
 {
+	bool reads = !pump->vhost && pump->out_count == 0;
 	struct pollfd polls[] = {
-		{.fd = usrpci_nic_irq_fd(pump->nic, pump->queue), .events = POLLIN},
-		{.fd = pump->out_count > 0 ? -1 : pump->tap, .events = POLLIN},
+		{.fd = pump->interrupted ? -1 : usrpci_nic_irq_fd(pump->nic, pump->queue),
+		 .events = POLLIN},
+		{.fd = pump->tap, .events = reads ? POLLIN : 0},
 		{.fd = pump->ended, .events = POLLIN},
 		{.fd = pump->beat, .events = POLLIN},
+		{.fd = pump->vhost ? vhost_event(pump->vhost) : -1, .events = POLLIN},
 	};
+	eventfd_t count;
 
 	if (pump->interrupted && !more)
 		return take_interrupt(pump);
-	if (pump->interrupted)
-		polls[0].fd = -1;
-	if (poll(polls, 4, choose_wait(pump, more)) < 0)
+	if (poll(polls, 5, choose_wait(pump, more)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (polls[2].revents)
 		return -ECANCELED;
+	if (polls[1].revents & POLLERR)
+		return -ESHUTDOWN;
 	if (polls[3].revents && answer(pump->beat))
 		return -EPIPE;
+	if (polls[4].revents)
+		eventfd_read(polls[4].fd, &count);
 	pump->interrupted |= polls[0].revents != 0;
 	return 0;
 }
 
 /* Moves frames while there are any, which on a busy wire is always. */
-static bool move(struct pump *pump)
+static int move(struct pump *pump, bool *more)
 {
-	bool more = true;
+	int error = 0;
 
-	for (unsigned int i = 0; i < ROUNDS && more && !*pump->end; i++) {
-		more = receive(pump);
-		more |= transmit(pump);
+	*more = true;
+	for (unsigned int i = 0; i < ROUNDS && *more && !*pump->end && !error; i++) {
+		*more = receive(pump);
+		*more |= transmit(pump);
+		error = pump->vhost ? vhost_publish(pump->vhost) : 0;
 	}
-	return more;
+	return error;
 }
 
 /* The first failure ends all threads. */
 static void *pump_serve(void *data)
 {
 	struct pump *pump = data;
+	bool more;
 
 	while (!pump->error && !*pump->end)
-		pump->error = wait_for_work(pump, move(pump));
+		pump->error = move(pump, &more) ?: wait_for_work(pump, more);
 	eventfd_write(pump->ended, 1);
 	return NULL;
 }
@@ -312,7 +394,18 @@ static void attach(int tap, bool served)
 	ioctl(tap, TUNSETQUEUE, &request);
 }
 
-static int start(struct usrpci_nic *nic, const struct pump_options *options)
+/* Where there is no vhost-net, frames pass through this process. */
+static void start_vhost(struct pump *pump, struct usrpci_ctx *ctx)
+{
+	int file = usrpci_ctx_open_file(ctx, VHOST_FILE), error = file < 0 ? file : 0;
+
+	if (!error)
+		error = vhost_start(file, pump->tap, pump->nic, &pump->vhost);
+	if (error && error != -ENOENT && error != -EACCES)
+		fprintf(stderr, "usrpci: " VHOST_FILE " is not used: %s\n", strerror(-error));
+}
+
+static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pump_options *options)
 {
 	const struct usrpci_nic_info *info = usrpci_nic_info(nic);
 	unsigned int count = info->queues < options->count ? info->queues : options->count;
@@ -334,8 +427,12 @@ static int start(struct usrpci_nic *nic, const struct pump_options *options)
 		};
 	if (!error) {
 		set_offloads(pumps);
+		for (unsigned int i = 0; i < count; i++)
+			start_vhost(&pumps[i], usrpci_dev_ctx(dev));
 		error = usrpci_nic_start(nic) ?: pump_all(pumps, count);
 		pump_set_carrier(options->taps[0], 0);
+		for (unsigned int i = 0; i < count; i++)
+			vhost_stop(pumps[i].vhost);
 	}
 	if (ended >= 0)
 		close(ended);
@@ -343,11 +440,38 @@ static int start(struct usrpci_nic *nic, const struct pump_options *options)
 	return error;
 }
 
+/* Returns the MTU of a TAP device; 0: it cannot be known, or it is none. */
+static unsigned int mtu_of(int tap)
+{
+	int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), mtu = 0;
+	struct ifreq request = {0};
+
+	if (!ioctl(tap, TUNGETIFF, &request) && !ioctl(any, SIOCGIFMTU, &request))
+		mtu = request.ifr_mtu;
+	if (any >= 0)
+		close(any);
+	return (unsigned int)mtu;
+}
+
+/* The interface can have had a longer one under its kernel driver. */
+static int check_mtu(const char *name, const struct usrpci_nic_info *info, int tap)
+{
+	unsigned int mtu = mtu_of(tap);
+
+	if (info->offload || mtu == 0 || mtu + ETH_HLEN <= info->frame_max)
+		return 0;
+	fprintf(stderr,
+		"usrpci: %s: the interface's MTU is %u, and its driver can send no frame of more "
+		"than %u bytes: lower it to %u\n",
+		name, mtu, info->frame_max, info->mtu);
+	return -EMSGSIZE;
+}
+
 int pump_run(struct usrpci_dev *dev, const struct pump_options *options)
 {
 	const char *why = NULL;
 	struct usrpci_nic_options card = {
-		.spare_buffers = 256 * options->count,
+		.spare_buffers = SPARE * options->count,
 		.queues = options->count,
 		.promiscuous = true, /* what is stacked on the TAP can have other MAC addresses */
 		.offload = true,
@@ -361,7 +485,10 @@ int pump_run(struct usrpci_dev *dev, const struct pump_options *options)
 			fprintf(stderr, "usrpci: %s: %s\n", usrpci_dev_name(dev), why);
 		return error;
 	}
-	error = start(nic, options);
+	error = check_mtu(usrpci_dev_name(dev), usrpci_nic_info(nic), options->taps[0])
+			?: start(dev, nic, options);
+	if (error == -ESHUTDOWN)
+		fprintf(stderr, "usrpci: %s: its TAP device was deleted\n", usrpci_dev_name(dev));
 	usrpci_nic_close(nic);
 	return error;
 }

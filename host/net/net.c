@@ -24,9 +24,11 @@
 #define LOG_SUBJECT "net"
 #include "log.h"
 
-#define APPEAR_MS  15000
-#define MARK_SIZE  64
-#define QUEUES_MAX 8
+#define APPEAR_MS   15000
+#define MARK_SIZE   64
+#define QUEUES_MAX  8
+#define VHOST_FILE  "/dev/vhost-net"
+#define VHOST_CLASS "/sys/class/misc/vhost-net"
 
 /* Each queue of a TAP is a file. The driver's standard input is a socket that has them. */
 struct tap {
@@ -161,15 +163,18 @@ static int find_interface(struct usrpci_host *host, const struct usrpci_addr *ad
 }
 
 /* The interface gets the addresses that the TAP has now, not those that it had itself. */
-static int give_back(struct usrpci_host *host, const struct net_place *before,
+static int give_back(struct usrpci_host *host, struct net_place *before,
 		     const struct usrpci_addr *addr, struct tap *tap)
 {
 	struct net_place now = {0};
-	const struct net_place *place = before;
+	struct net_place *place = before;
 	char name[IF_NAMESIZE];
 	int error;
 
-	if (!host->options.dry_run && !net_place_read(host, before->name, &now))
+	if (!host->options.dry_run && !if_nametoindex(before->name))
+		log_warning(host->ctx, before->name, NULL,
+			    "it was deleted: the interface gets the addresses that it had before");
+	else if (!host->options.dry_run && !net_place_read(host, before->name, &now))
 		place = &now;
 	error = apply_tap_end(host, "the interface comes back", before->name, tap->queues,
 			      tap->count);
@@ -215,8 +220,21 @@ static void take_mark(struct usrpci_host *host, const struct usrpci_addr *addr, 
 	state_let_go(host, name, mark, NULL);
 }
 
+/* By vhost-net, frames cost the driver no system call. Returns NULL where the kernel has none. */
+static const char *find_vhost(struct usrpci_host *host)
+{
+	if (file_exists(host->ctx, VHOST_CLASS))
+		return VHOST_FILE;
+	apply_module(host, "frames cost the driver fewer system calls", "vhost_net");
+	if (host->options.dry_run || file_exists(host->ctx, VHOST_CLASS))
+		return VHOST_FILE;
+	log_warning(host->ctx, VHOST_FILE, "modprobe vhost_net",
+		    "the kernel does not have it: each frame costs the driver a system call");
+	return NULL;
+}
+
 static int serve(struct usrpci_host *host, const struct usrpci_net_options *options,
-		 const struct net_place *place, const struct tap *tap)
+		 struct net_place *place, const struct tap *tap)
 {
 	struct usrpci_lend_options lend = {
 		.addrs = &options->addr,
@@ -226,6 +244,7 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 		.hugepages = options->hugepages,
 		.argv = options->argv,
 		.input = tap->port,
+		.file = find_vhost(host),
 	};
 	char aside[IF_NAMESIZE];
 	int status = net_place_leave(host, place, aside), mark;

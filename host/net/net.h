@@ -43,8 +43,9 @@ int net_place_leave(struct usrpci_host *host, const struct net_place *place,
 /*
  * Puts the interface that is now called "name" in a place: it gets the name, MAC address, MTU,
  * state, addresses and routes of the place. Goes on after a failed step, since the next one may
- * still help. Returns the first error, logged.
+ * still help; the place can be given to another interface afterwards. Returns the first error,
+ * logged.
  */
-int net_place_take(struct usrpci_host *host, const struct net_place *place, const char *name);
+int net_place_take(struct usrpci_host *host, struct net_place *place, const char *name);
 
 #endif

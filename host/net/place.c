@@ -418,7 +418,7 @@ static int give_routes(struct usrpci_host *host, const struct net_place *place, 
 	return error ? report(host->ctx, error, place->name, NULL, "a route cannot be moved") : 0;
 }
 
-int net_place_take(struct usrpci_host *host, const struct net_place *place, const char *name)
+int net_place_take(struct usrpci_host *host, struct net_place *place, const char *name)
 {
 	int index = (int)if_nametoindex(name), first, error;
 
@@ -437,5 +437,8 @@ int net_place_take(struct usrpci_host *host, const struct net_place *place, cons
 		first = first_of(first,
 				 set_up(host, "as the interface was", place->name, index, true));
 	first = first_of(first, give_addresses(host, place, index));
-	return first_of(first, give_routes(host, place, index));
+	first = first_of(first, give_routes(host, place, index));
+	if (index)
+		place->index = index; /* where its routes lead now */
+	return first;
 }

@@ -177,12 +177,12 @@ one_place_writes_to_the_host()
 }
 
 # What changes the host without a file that is written: these files alone. place.c and netlink.c ask, cmd_list.c
-# asks for the terminal's width, pump.c has a TAP of its own.
+# asks for the terminal's width, pump.c has a TAP of its own, vhost.c its rings.
 one_place_calls_the_kernel()
 {
 	cd "$1" || return
 	code_of host cli |
-		grep -vE '^(host/(apply|serve/block|lend/(nodes|child)|net/place|guard/netlink)|cli/commands/(pump|cmd_list))\.c:' |
+		grep -vE '^(host/(apply|serve/block|lend/(nodes|child)|net/place|guard/netlink)|cli/commands/(pump|vhost|cmd_list))\.c:' |
 		grep -E '\b(ioctl|mount|move_mount|pivot_root|mnl_socket_send[a-z]*)\(|\bAF_NETLINK\b'
 }
 
