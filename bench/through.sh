@@ -6,13 +6,14 @@
 # usage: through.sh BUILD KEY NEAR FAR
 #
 # Runs in the test machine. NEAR is the card, FAR one on the same wire, which the kernel drives in a
-# network namespace of its own. Prints lines "WHO net_KEY_WHAT VALUE".
+# network namespace of its own. Prints lines "WHO net_KEY_WHAT VALUE", with KEY_plain for what passes
+# without vhost-net.
 #
 set -euo pipefail
 
 build=$1 key=$2 near=$3 far=$4
 transfer=$(dirname "$(readlink -f "$0")")/../tests/qemu/programs/transfer.py
-rounds=3 seconds=3
+rounds=2 seconds=2
 PATH=$build/cli:$PATH
 
 interface_of()
@@ -32,10 +33,10 @@ tcp()
 	local who=$1 direction=$2 bytes start before
 	local -a there=(ip netns exec far) here=(env) address=10.1.0.1
 	[ "$direction" = send ] || { there=(env) here=(ip netns exec far) address=10.1.0.2; }
-	"${there[@]}" "$transfer" receive $address >/dev/null &
+	"${there[@]}" "$transfer" receive $address unchecked >/dev/null &
 	sleep 1
 	before=$(busy) start=${EPOCHREALTIME/./}
-	bytes=$("${here[@]}" "$transfer" send $address $seconds | cut -d ' ' -f 1)
+	bytes=$("${here[@]}" "$transfer" send $address $seconds unchecked | cut -d ' ' -f 1)
 	wait $!
 	echo "$who net_${key}_$direction $(((${EPOCHREALTIME/./} - start) * 1024000 / bytes))"
 	echo "$who net_${key}_${direction}_busy $((($(busy) - before) * 10240000 / (bytes / 1000)))"
@@ -77,6 +78,27 @@ idle()
 	echo "usrpci net_${key}_idle $((($(awk '{ print $14 + $15 }' "/proc/$driver/stat") - ticks) * 50))"
 }
 
+# Sets net, the process, and waits until frames can flow.
+serve()
+{
+	local tenths
+	usrpci -q net "$near_name" &
+	net=$!
+	for ((tenths = 0; tenths < 300; tenths++)); do
+		[ "$(cat "/sys/class/net/$near_name/carrier" 2>/dev/null)" != 1 ] ||
+			[ ! -e "/sys/class/net/$near_name/tun_flags" ] || break
+		sleep 0.1
+	done
+}
+
+end()
+{
+	kill -TERM $net
+	wait $net
+}
+
+no_vhost=/etc/modprobe.d/no-vhost.conf
+mkdir -p /etc/modprobe.d
 near_name=$(interface_of "$near") far_name=$(interface_of "$far")
 ip netns add far
 ip link set dev "$far_name" netns far
@@ -87,15 +109,16 @@ ip -n far link set dev "$far_name" up
 ip address add 10.1.0.2/24 dev "$near_name"
 ip link set dev "$near_name" up
 measure kernel
-usrpci -q net "$near_name" &
-net=$!
-for ((tenths = 0; tenths < 300; tenths++)); do
-	[ "$(cat "/sys/class/net/$near_name/carrier" 2>/dev/null)" != 1 ] || [ ! -e "/sys/class/net/$near_name/tun_flags" ] || break
-	sleep 0.1
-done
+serve
 measure usrpci
 idle
-kill -TERM $net
-wait $net
+end
+echo 'install vhost_net /bin/false' >"$no_vhost"
+modprobe -r vhost_net
+key=${key}_plain
+serve
+measure usrpci
+end
+rm "$no_vhost"
 ip address del 10.1.0.2/24 dev "$near_name" # or the next card's frames leave by this one
 ip netns del far
