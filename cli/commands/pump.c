@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "commands/merge.h"
 #include "commands/pump.h"
 #include "commands/vhost.h"
 
@@ -51,11 +52,8 @@ struct pump {
 	unsigned int out_count;
 	bool lost; /* a frame that was too long, and that was said */
 
-	struct iovec in[USRPCI_NIC_PIECES_MAX + 1]; /* a frame from the card */
-	void *in_data[USRPCI_NIC_PIECES_MAX];
+	struct usrpci_nic_frame in[BATCH + USRPCI_NIC_PIECES_MAX]; /* from the card */
 	unsigned int in_count;
-	struct usrpci_nic_frame held[BATCH + USRPCI_NIC_PIECES_MAX]; /* for vhost */
-	unsigned int held_count;
 };
 
 void pump_set_carrier(int tap, int up)
@@ -85,64 +83,95 @@ static void set_offloads(const struct pump *pump)
 }
 
 /* A frame is lost, as on any wire, when the TAP is down or full. */
-static void give_frame(struct pump *pump)
+static void write_frame(struct pump *pump, struct virtio_net_hdr_v1 *header,
+			const struct usrpci_nic_frame *pieces, unsigned int n)
 {
-	static uint8_t none[sizeof(struct virtio_net_hdr_v1)];
-	unsigned int count = pump->in_count + 1;
-	struct iovec *first = pump->in;
+	struct iovec parts[USRPCI_NIC_PIECES_MAX + 1] = {{header, HEADER}};
 
-	if (pump->info->offload) {
-		first++;
-		count--;
-		first->iov_base = (uint8_t *)first->iov_base - HEADER;
-		first->iov_len += HEADER;
-	} else {
-		*first = (struct iovec){none, HEADER};
-	}
-	(void)!writev(pump->tap, first, (int)count);
-	for (unsigned int i = 0; i < pump->in_count; i++)
-		usrpci_nic_put(pump->nic, pump->in_data[i]);
-	pump->in_count = 0;
+	for (unsigned int i = 0; i < n; i++)
+		parts[i + 1] = (struct iovec){pieces[i].data, pieces[i].size};
+	(void)!writev(pump->tap, parts, (int)n + 1);
+	for (unsigned int i = 0; i < n; i++)
+		usrpci_nic_put(pump->nic, pieces[i].data);
 }
 
-static bool receive_to_tap(struct pump *pump)
+static void give_frame(struct pump *pump, struct virtio_net_hdr_v1 *header,
+		       const struct usrpci_nic_frame *pieces, unsigned int n)
 {
-	struct usrpci_nic_frame frames[BATCH];
-	unsigned int n = usrpci_nic_receive(pump->nic, pump->queue, frames, BATCH);
+	if (pump->vhost)
+		vhost_give(pump->vhost, header, pieces, n);
+	else
+		write_frame(pump, header, pieces, n);
+}
 
+/* Returns the header that the card wrote before a frame, or NULL: it writes none. */
+static struct virtio_net_hdr_v1 *header_of(const struct pump *pump,
+					   const struct usrpci_nic_frame *frame)
+{
+	return pump->info->offload ? (void *)((uint8_t *)frame->data - HEADER) : NULL;
+}
+
+static void end_merge(struct pump *pump, struct merge *merge)
+{
+	struct virtio_net_hdr_v1 *header;
+
+	if (merge->count == 0)
+		return;
+	merge_end(merge);
+	header = header_of(pump, merge->pieces);
+	if (header && merge->count > 1)
+		*header = merge->header;
+	give_frame(pump, header ? header : &merge->header, merge->pieces, merge->count);
+	merge->count = 0;
+}
+
+/* A card that merges segments itself says so in the header, or has several pieces for a frame. */
+static void merge_frame(struct pump *pump, struct merge *merge,
+			const struct usrpci_nic_frame *pieces, unsigned int n)
+{
+	struct virtio_net_hdr_v1 *header = header_of(pump, pieces);
+	bool alone = n > 1 || (header && (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ||
+					  header->gso_type != VIRTIO_NET_HDR_GSO_NONE));
+
+	if (!alone && merge->count > 0 && merge_add(merge, pieces))
+		return;
+	end_merge(pump, merge);
+	if (alone)
+		give_frame(pump, header, pieces, n);
+	else
+		merge_begin(merge, pieces);
+}
+
+/* Returns how many pieces belong to whole frames, which it gives the TAP. */
+static unsigned int give_frames(struct pump *pump, unsigned int n)
+{
+	unsigned int first = 0;
+	struct merge merge;
+
+	merge.count = 0;
 	for (unsigned int i = 0; i < n; i++) {
-		pump->in_data[pump->in_count] = frames[i].data;
-		pump->in[++pump->in_count] = (struct iovec){frames[i].data, frames[i].size};
-		if (!frames[i].more || pump->in_count == USRPCI_NIC_PIECES_MAX)
-			give_frame(pump);
-	}
-	return n == BATCH;
-}
-
-/* The beginning of a frame whose end has not come yet is held. */
-static bool receive_to_vhost(struct pump *pump)
-{
-	struct usrpci_nic_frame *frames = pump->held;
-	unsigned int first = 0, end, n;
-
-	if (!vhost_has_room(pump->vhost, 2 * (BATCH + USRPCI_NIC_PIECES_MAX)))
-		return false;
-	n = usrpci_nic_receive(pump->nic, pump->queue, frames + pump->held_count, BATCH);
-	end = pump->held_count + n;
-	for (unsigned int i = pump->held_count; i < end; i++) {
-		if (frames[i].more && i + 1 - first < USRPCI_NIC_PIECES_MAX)
+		if (pump->in[i].more && i + 1 - first < USRPCI_NIC_PIECES_MAX)
 			continue;
-		vhost_give(pump->vhost, frames + first, i + 1 - first);
+		merge_frame(pump, &merge, pump->in + first, i + 1 - first);
 		first = i + 1;
 	}
-	pump->held_count = end - first;
-	memmove(frames, frames + first, pump->held_count * sizeof(*frames));
-	return n == BATCH;
+	end_merge(pump, &merge);
+	return first;
 }
 
+/* The beginning of a frame whose end has not come yet is kept. */
 static bool receive(struct pump *pump)
 {
-	return pump->vhost ? receive_to_vhost(pump) : receive_to_tap(pump);
+	unsigned int n, given;
+
+	if (pump->vhost && !vhost_has_room(pump->vhost, 2 * (BATCH + USRPCI_NIC_PIECES_MAX)))
+		return false;
+	n = usrpci_nic_receive(pump->nic, pump->queue, pump->in + pump->in_count, BATCH);
+	pump->in_count += n;
+	given = give_frames(pump, pump->in_count);
+	pump->in_count -= given;
+	memmove(pump->in, pump->in + given, pump->in_count * sizeof(pump->in[0]));
+	return n == BATCH;
 }
 
 static bool refill(struct pump *pump)

@@ -246,14 +246,15 @@ static void add(struct ring *ring, uint8_t *buffer, const void *data, size_t siz
 	ring->free_count--;
 }
 
-void vhost_give(struct vhost *vhost, const struct usrpci_nic_frame *pieces, unsigned int n)
+void vhost_give(struct vhost *vhost, const struct virtio_net_hdr_v1 *header,
+		const struct usrpci_nic_frame *pieces, unsigned int n)
 {
 	struct ring *ring = &vhost->rings[TO_TAP];
-	uint8_t *header = header_of(vhost, pieces[0].data);
+	uint8_t *place = header_of(vhost, pieces[0].data);
 	uint16_t first = ring->next;
 
 	if (!vhost->offload)
-		add(ring, NULL, memset(header, 0, HEADER), HEADER, true);
+		add(ring, NULL, memcpy(place, header, HEADER), HEADER, true);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int skipped = vhost->offload && i == 0 ? HEADER : 0;
 		uint8_t *data = pieces[i].data;

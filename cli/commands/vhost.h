@@ -10,6 +10,8 @@
  * The kernel is trusted, but what it writes in the rings is checked.
  */
 
+#include <linux/virtio_net.h>
+
 #include <usrpci/nic.h>
 
 #define VHOST_FILE   "/dev/vhost-net"
@@ -39,8 +41,12 @@ unsigned int vhost_take(struct vhost *vhost, struct usrpci_nic_frame *pieces);
 /* Returns whether a frame of n pieces can be given; if not, an event announces that it can. */
 bool vhost_has_room(struct vhost *vhost, unsigned int n);
 
-/* Gives the TAP a frame; there must be room. The buffers go back to the card later. */
-void vhost_give(struct vhost *vhost, const struct usrpci_nic_frame *pieces, unsigned int n);
+/*
+ * Gives the TAP a frame; there must be room. The buffers go back to the card later. The header is
+ * for cards that write none.
+ */
+void vhost_give(struct vhost *vhost, const struct virtio_net_hdr_v1 *header,
+		const struct usrpci_nic_frame *pieces, unsigned int n);
 
 /*
  * Tells the kernel of what was given, and of buffers for what the TAP sends. Returns 0, or -EPROTO

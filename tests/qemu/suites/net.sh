@@ -234,6 +234,16 @@ net@an-interface-moves-to-a-tap-and-back()
 	leave $virtio
 }
 
+# Receives bytes. How many segments a frame has depends on how fast they came.
+receive()
+{
+	local statistics=/sys/class/net/$nic/statistics bytes frames
+	bytes=$(<"$statistics/rx_bytes") frames=$(<"$statistics/rx_packets")
+	transfer_to NEAR 1
+	bytes=$(($(<"$statistics/rx_bytes") - bytes)) frames=$(($(<"$statistics/rx_packets") - frames))
+	note "a received frame has $((bytes / frames)) bytes"
+}
+
 # The kernel's thread that copies frames has the driver's number in its name.
 net@vhost-net-moves-the-frames()
 {
@@ -244,7 +254,7 @@ net@vhost-net-moves-the-frames()
 	ping -n -q -c 3 -i 0.1 -W 5 10.1.0.1
 	pgrep "vhost-$(pgrep -x usrpci-driver)"
 	transfer_to FAR 1
-	transfer_to NEAR 1
+	receive
 	killed=$(pgrep -x usrpci-driver)
 	kill -KILL "$killed"
 	ping -n -q -c 3 -i 0.1 -W 5 10.1.0.1
@@ -261,13 +271,17 @@ net@without-vhost-net-frames-pass-through-the-driver()
 	mkdir -p /etc/modprobe.d
 	modprobe -r vhost_net
 	echo 'install vhost_net /bin/false' >"$no_vhost"
-	place $virtio
+	place $wired 10.1.0.2/24 10.1.0.1
+	far_end
 	begin_net --restart
 	grep -A 1 '/dev/vhost-net: .*costs the driver a system call' "$scratch/net"
 	! pgrep vhost-
-	ping_gateway "$nic" 10
+	ping -n -q -c 3 -i 0.1 -W 5 10.1.0.1
+	transfer_to FAR 1
+	receive
 	end_net
-	leave $virtio
+	end_far
+	leave $wired
 }
 
 net@a-tap-that-is-deleted-ends-it()

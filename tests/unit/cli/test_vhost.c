@@ -207,6 +207,7 @@ static void a_frame_from_the_tap_has_several_pieces(void **state)
 
 static void give(unsigned int count)
 {
+	static const struct virtio_net_hdr_v1 header;
 	struct usrpci_nic_frame pieces[USRPCI_NIC_PIECES_MAX];
 
 	for (unsigned int i = 0; i < count; i++)
@@ -215,7 +216,7 @@ static void give(unsigned int count)
 			.size = 100,
 			.more = i + 1 < count,
 		};
-	vhost_give(vhost, pieces, count);
+	vhost_give(vhost, &header, pieces, count);
 }
 
 static void frames_go_to_the_tap(void **state)
