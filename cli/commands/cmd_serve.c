@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * usrpci serve: an NVMe disk as a block device, driven by a process without privileges.
+ * usrpci serve: a disk as a block device, driven by a process without privileges.
  */
 
 #include <getopt.h>
@@ -13,6 +13,11 @@
 #include "program.h"
 
 #define NVME_CLASS 0x010802
+
+/* Virtio disks, as the plugin knows them: Virtio 1.2, 4.1.2. */
+#define VIRTIO_VENDOR       0x1af4
+#define VIRTIO_TRANSITIONAL 0x1001
+#define VIRTIO_MODERN       0x1042
 
 enum { OPTION_RESTART = OPTION_LONG, OPTION_NAMESPACE, OPTION_QUEUES, OPTION_POLL };
 
@@ -83,6 +88,13 @@ static void say_ready(void *data, const char *name)
 	fflush(stdout);
 }
 
+static bool is_disk(const struct usrpci_dev_info *info)
+{
+	return info->class_code == NVME_CLASS ||
+	       (info->vendor == VIRTIO_VENDOR &&
+		(info->device == VIRTIO_TRANSITIONAL || info->device == VIRTIO_MODERN));
+}
+
 static int serve(struct cli *cli, struct usrpci_serve_options *options)
 {
 	struct usrpci_dev_info info;
@@ -90,8 +102,9 @@ static int serve(struct cli *cli, struct usrpci_serve_options *options)
 
 	if (error)
 		return status_of(error);
-	if (info.class_code != NVME_CLASS)
-		return failed(cli->argv[0], NULL, "it is no NVMe disk (class %06x)",
+	if (!is_disk(&info))
+		return failed(cli->argv[0], NULL,
+			      "it is neither an NVMe nor a virtio disk (class %06x)",
 			      info.class_code);
 	error = program_find("nbdkit");
 	if (error)
@@ -120,7 +133,7 @@ static int cmd_serve(struct cli *cli)
 const struct command command_serve = {
 	.name = "serve",
 	.operands = "ADDR",
-	.summary = "serve an NVMe disk as /dev/nbdN, driven without privileges",
+	.summary = "serve an NVMe or virtio disk as /dev/nbdN, driven without privileges",
 	.options = serve_options,
 	.notes = print_notes,
 	.run = cmd_serve,

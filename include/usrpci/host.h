@@ -408,7 +408,7 @@ int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options 
 
 /** How a disk is served. Zero in any member means its default. */
 struct usrpci_serve_options {
-	struct usrpci_addr addr;         /**< the NVMe controller */
+	struct usrpci_addr addr;         /**< the NVMe controller or virtio disk */
 	uint32_t nsid;                   /**< its namespace; default: that of disk, or 1 */
 	const char *disk;                /**< the kernel's name of the namespace, as "nvme0n1" */
 	struct usrpci_bind_options bind; /**< how it is taken; user and group are not used */

@@ -4,12 +4,13 @@
 # serve: a disk of ours as a block device of the kernel's
 #
 # vm: --disk nvme,size=24M --disk nvme,size=24M,logical_block_size=4096,physical_block_size=4096 --append hugepages=16
-# vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0
+# vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0 --disk virtio-blk-pci,size=24M
 # case-deadline: 240
 
 small=0000:00:01.0
 large=0000:00:02.0
 plugged=0000:01:00.0
+virtio=0000:00:04.0
 # shellcheck disable=SC2034 # for lib_nvme.sh
 driver=uio_pci_generic
 # shellcheck source=tests/qemu/lib_nvme.sh
@@ -54,6 +55,23 @@ serve@has-blocks-of-4096-bytes()
 	kill -TERM $server
 	wait $server
 	cmp -n 1048576 "$scratch/data" "$(disk_of $large)"
+}
+
+serve@serves-a-virtio-disk()
+{
+	local killed
+	wait_for 10 test -e /dev/vda
+	start_server vda --restart
+	head -c 4M /dev/urandom >"$scratch/data"
+	dd if="$scratch/data" of="$block" bs=64k conv=fsync status=none
+	killed=$(pgrep -x nvme-driver)
+	kill -KILL "$killed"
+	dd if="$scratch/data" of="$block" bs=64k seek=64 conv=fsync status=none
+	kill -TERM $server
+	wait $server
+	[ "$(driver_of $virtio)" = virtio-pci ]
+	wait_for 10 test -e /dev/vda
+	cat "$scratch/data" "$scratch/data" | cmp -n 8388608 - /dev/vda
 }
 
 serve@ends-when-the-device-is-restored()
@@ -176,7 +194,7 @@ serve@ends-when-its-process-or-the-broker-is-killed()
 
 serve@refuses-what-it-cannot-serve()
 {
-	expect_fail 1 'it is no NVMe disk' usrpci serve 00:1f.0
+	expect_fail 1 'it is neither an NVMe nor a virtio disk' usrpci serve 00:1f.0
 	expect_fail 1 'no such namespace' usrpci serve $small --namespace 9
 	expect_fail 2 '65 is not a number from 1 to 64' usrpci serve $small --queues 65
 	mkfs.ext4 -q "$(disk_of $small)"
