@@ -98,6 +98,7 @@ static int drive(const char *name, const struct pump_options *pump)
 	struct usrpci_ctx *ctx;
 	int error;
 
+	prctl(PR_SET_NAME, "usrpci-driver");
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	error = usrpci_ctx_open(pump->beat < 0 ? &options : NULL, &ctx);
@@ -132,7 +133,6 @@ static int start_driver(struct watch *watch)
 	watch->driver = fork();
 	if (watch->driver == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		prctl(PR_SET_NAME, "usrpci-driver");
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		close(pair[0]);
