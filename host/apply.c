@@ -380,8 +380,8 @@ static int close_queues(const struct change *change, unsigned int count)
 }
 
 /*
- * Without IFF_NAPI: Linux 6.1 then merges frames that are a socket's, and counts the socket's memory
- * down too far ("refcount_t: underflow").
+ * Without IFF_NAPI: with it, Linux 6.1 merges frames that count as a socket's memory, and then
+ * counts that down too far ("refcount_t: underflow").
  */
 static int make_tap(const struct change *change)
 {

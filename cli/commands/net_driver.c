@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "commands/pump.h"
+#include "pump/pump.h"
 
 #define BEAT_MS    1000 /* between two checks that the driver is alive */
 #define START_MS   5000 /* time in which a new driver must report that frames flow */

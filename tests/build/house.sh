@@ -182,7 +182,7 @@ one_place_calls_the_kernel()
 {
 	cd "$1" || return
 	code_of host cli |
-		grep -vE '^(host/(apply|serve/block|lend/(nodes|child)|net/place|guard/netlink)|cli/commands/(pump|vhost|cmd_list))\.c:' |
+		grep -vE '^(host/(apply|serve/block|lend/(nodes|child)|net/place|guard/netlink)|cli/(pump/(pump|vhost)|commands/cmd_list))\.c:' |
 		grep -E '\b(ioctl|mount|move_mount|pivot_root|mnl_socket_send[a-z]*)\(|\bAF_NETLINK\b'
 }
 

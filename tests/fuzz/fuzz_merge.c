@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commands/merge.h"
+#include "pump/merge.h"
 
 #define FRAMES 4
 #define DATA   100

@@ -4,7 +4,7 @@
 #include <linux/if_ether.h>
 #include <string.h>
 
-#include "commands/merge.h"
+#include "pump/merge.h"
 #include "fixture.h"
 
 #define DATA 100 /* bytes of a segment */

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "commands/pump.h"
+#include "pump/pump.h"
 #include "fixture.h"
 
 #define ANSWER_MS 10000

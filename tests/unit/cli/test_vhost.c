@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The rings shared with vhost-net, on a kernel that is played: it finds descriptors by the addresses
- * that it was told, and writes used entries, right and wrong ones.
+ * The rings shared with vhost-net, on a kernel that is played: it finds descriptors by the
+ * addresses that it was told, and writes used entries, right and wrong ones.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "commands/vhost.h"
+#include "pump/vhost.h"
 #include "fixture.h"
 
 #define BUFFERS 1024

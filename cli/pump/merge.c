@@ -11,7 +11,7 @@
 #include <linux/if_ether.h>
 #include <string.h>
 
-#include "commands/merge.h"
+#include "pump/merge.h"
 
 #define IPV4_SIZE 20
 #define IPV6_SIZE 40

@@ -22,9 +22,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "commands/merge.h"
-#include "commands/pump.h"
-#include "commands/vhost.h"
+#include "pump/merge.h"
+#include "pump/pump.h"
+#include "pump/vhost.h"
 
 #define HEADER  ((size_t)sizeof(struct virtio_net_hdr_v1))
 #define BATCH   32

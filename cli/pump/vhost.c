@@ -18,7 +18,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "commands/vhost.h"
+#include "pump/vhost.h"
 
 #define HEADER    ((unsigned int)sizeof(struct virtio_net_hdr_v1))
 #define SIZE      512 /* descriptors of a ring */
