@@ -379,7 +379,7 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 		.lives = -1,
 		.policy = -1,
 	};
-	int status, error;
+	int status, error, left;
 
 	/* A failure is logged there, and the devices that it concerns are refused below. */
 	usrpci_host_recover(host);
@@ -398,11 +398,11 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	error = host->options.dry_run ? 0 : finish(&lend, !error);
 	host->waits_for_lock = false;
 	host->lends = false;
-	lend_broker_leave(&lend);
+	left = lend_broker_leave(&lend);
 	lend_unspare(&lend);
 	lend_signals_restore(&lend);
 	free(lend.devices);
-	return error ? -EUCLEAN : status;
+	return error || left ? -EUCLEAN : status;
 }
 
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options)

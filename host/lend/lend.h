@@ -241,7 +241,7 @@ int lend_note_write(struct lend *lend, const struct lend_device *device);
 int lend_notes_write(struct lend *lend);
 /* Takes the lock that says that this broker lives, with the first device; errors are logged. */
 int lend_broker_register(struct lend *lend);
-void lend_broker_leave(struct lend *lend);
+int lend_broker_leave(struct lend *lend);
 /* Returns whether a program with lent devices runs, or ran, as this user. */
 bool lend_note_has_user(struct usrpci_host *host, uid_t uid);
 /*

@@ -277,15 +277,17 @@ int lend_broker_register(struct lend *lend)
 }
 
 /* Once the notes are gone, nobody needs the lock. */
-void lend_broker_leave(struct lend *lend)
+int lend_broker_leave(struct lend *lend)
 {
 	char name[64];
+	int error;
 
 	if (lend->registered < 0)
-		return;
+		return 0;
 	snprintf(name, sizeof(name), BROKERS "/%s", lend->devices[0].name);
-	state_remove(lend->host, name);
+	error = state_remove(lend->host, name);
 	close(lend->registered);
+	return error;
 }
 
 /* Memory that vfio pins counts as locked memory of the program. */

@@ -285,7 +285,7 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 	status = serve(host, options, &place, &tap);
 	if (tap.port > 0)
 		close(tap.port);
-	error = give_back(host, &place, &options->addr, &tap);
+	error = give_back(host, &place, &options->addr, &tap) ?: state_left(host);
 	net_place_free(&place);
 	if (error)
 		return is_gone(host, &options->addr) ? -ENODEV : -EUCLEAN;

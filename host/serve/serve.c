@@ -233,7 +233,8 @@ static int run(struct server *server)
 	error = -pthread_create(&watcher, NULL, serve_watch, server);
 	if (!error) {
 		error = block_run(&server->block);
-		eventfd_write(server->over, 1);
+		while (eventfd_write(server->over, 1) && errno == EINTR)
+			;
 		pthread_join(watcher, NULL);
 	}
 	close(server->over);
@@ -275,6 +276,7 @@ static int serve_until_the_end(struct server *server)
 	state_let_go(server->host, name, mark, NULL);
 	if (server->result >= 0)
 		close(server->result);
+	status = state_left(server->host) ?: status;
 	if (status < 0)
 		return status;
 	if (error == -EINTR)
