@@ -20,7 +20,6 @@
 #include "confirm/confirm.h"
 #include "file.h"
 #include "host.h"
-#include "names/hwdb.h"
 #include "libraries.h"
 #include "unread.h"
 
@@ -53,9 +52,11 @@ void usrpci_host_close(struct usrpci_host *host)
 	if (!host)
 		return;
 	confirm_end(host);
-	if (host->hwdb)
-		hwdb_close(host->hwdb);
-	free(host->hwdb);
+	if (host->lib_udev) {
+		host->lib_udev->udev_hwdb_unref(host->hwdb);
+		host->lib_udev->udev_unref(host->udev);
+	}
+	free(host->lib_udev);
 	free(host->names);
 	if (host->kmod)
 		host->lib->kmod_unref(host->kmod);

@@ -27,8 +27,10 @@ struct confirm;
 struct kmod_ctx;
 struct library_kmod;
 struct look;
+struct udev;
 struct names;
-struct hwdb;
+struct udev_hwdb;
+struct udev_list_entry;
 
 struct usrpci_host {
 	struct usrpci_ctx *ctx;
@@ -47,7 +49,10 @@ struct usrpci_host {
 	bool left; /* a file that says what goes on could not be removed, see state_left() */
 	struct library_kmod *lib; /* functions of libkmod, loaded when first needed */
 	struct kmod_ctx *kmod;
-	struct hwdb *hwdb;   /* udev's database of names; NULL: not opened yet */
+	struct library_udev *lib_udev; /* NULL: not loaded yet, or not there */
+	struct udev *udev;
+	struct udev_hwdb *hwdb;
+	bool hwdb_tried;
 	struct names *names; /* that were looked up before, see names.c; NULL: none */
 };
 

@@ -43,6 +43,12 @@
 #define LIBRARY_UDEV(each) \
 	each(udev_new) \
 	each(udev_unref) \
+	each(udev_hwdb_new) \
+	each(udev_hwdb_unref) \
+	each(udev_hwdb_get_properties_list_entry) \
+	each(udev_list_entry_get_next) \
+	each(udev_list_entry_get_name) \
+	each(udev_list_entry_get_value) \
 	each(udev_device_unref) \
 	each(udev_device_get_action) \
 	each(udev_device_get_property_value) \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the command calls of libudev, for the static command, since no static libudev is packaged:
- * the kernel's events.
+ * the kernel's events. There is no database of names, so devices have numbers alone.
  */
 
 #include <errno.h>
@@ -33,6 +33,43 @@ struct udev *udev_new(void)
 struct udev *udev_unref(struct udev *udev)
 {
 	free(udev);
+	return NULL;
+}
+
+struct udev_hwdb *udev_hwdb_new(struct udev *udev)
+{
+	(void)udev;
+	errno = ENOENT;
+	return NULL;
+}
+
+struct udev_hwdb *udev_hwdb_unref(struct udev_hwdb *hwdb)
+{
+	return hwdb;
+}
+
+struct udev_list_entry *udev_hwdb_get_properties_list_entry(struct udev_hwdb *hwdb,
+							    const char *modalias,
+							    unsigned int flags)
+{
+	(void)hwdb, (void)modalias, (void)flags;
+	return NULL;
+}
+
+struct udev_list_entry *udev_list_entry_get_next(struct udev_list_entry *entry)
+{
+	return entry;
+}
+
+const char *udev_list_entry_get_name(struct udev_list_entry *entry)
+{
+	(void)entry;
+	return NULL;
+}
+
+const char *udev_list_entry_get_value(struct udev_list_entry *entry)
+{
+	(void)entry;
 	return NULL;
 }
 
