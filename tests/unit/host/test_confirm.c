@@ -45,6 +45,18 @@ static int setup(void **state)
 	return 0;
 }
 
+/* A process that waits for the confirmation makes files here until it has ended. */
+static int teardown(void **state)
+{
+	struct kernel *kernel = *state;
+	char text[16];
+
+	state_remove(kernel_host(kernel, false), CONFIRM_RECORD);
+	while (state_is_held(kernel->host, CONFIRM_WATCH, text, sizeof(text)))
+		sleep_ms(5);
+	return kernel_teardown(state);
+}
+
 static int give(struct kernel *kernel, const struct usrpci_addr *addr, const char *driver)
 {
 	const struct usrpci_bind_options options = {.driver = driver, .force = true};
@@ -259,29 +271,27 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			devices_go_back_to_what_they_were_before_that_command, setup,
-			kernel_teardown),
-		cmocka_unit_test_setup_teardown(what_is_confirmed_stays, setup, kernel_teardown),
+			devices_go_back_to_what_they_were_before_that_command, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_confirmed_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_bind_that_failed_leaves_nothing_to_confirm, setup,
-						kernel_teardown),
-		cmocka_unit_test_setup_teardown(going_back_needs_no_confirmation, setup,
-						kernel_teardown),
+						teardown),
+		cmocka_unit_test_setup_teardown(going_back_needs_no_confirmation, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_device_with_other_functions_is_not_forgotten,
-						setup, kernel_teardown),
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(devices_that_are_not_forgotten_keep_their_order,
-						setup, kernel_teardown),
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_noted_is_tried_again, setup,
-						kernel_teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(nothing_changes_while_other_changes_wait, setup,
-						kernel_teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(force_of_files_needs_a_confirmation, setup,
-						kernel_teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(a_record_comes_back_as_it_was_written, setup,
-						kernel_teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(a_route_that_is_too_long_for_the_record_is_refused,
-						setup, kernel_teardown),
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_record_is_refused_and_left, setup,
-						kernel_teardown),
+						teardown),
 	};
 
 	return cmocka_run_group_tests_name("confirm", tests, NULL, NULL);
