@@ -6,7 +6,8 @@
  *
  * usage: inject [OPTION]... COMMAND [ARG]...
  *
- *	-c FILE           writes the name of each call that the command itself makes, a line each
+ *	-c FILE           writes the name of each call that the command itself makes, a line each; a
+ *	                  "!" behind openat, when it makes a file or empties one
  *	-f NAME:N:ERRNO   its Nth call of this name is not made and fails with this number
  *	-f NAME:N:kill    it is killed before that call
  *	-e NAME=VALUE     a variable in the command's environment
@@ -17,6 +18,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -155,6 +157,11 @@ static void fail(pid_t pid, struct user_regs_struct *regs)
 	answer(pid, regs, fault.number == SYS_brk ? 0 : -fault.error);
 }
 
+static bool makes_file(const struct user_regs_struct *regs)
+{
+	return regs->orig_rax == SYS_openat && regs->rdx & (O_CREAT | O_TRUNC);
+}
+
 static void stopped_at_call(pid_t pid)
 {
 	struct user_regs_struct regs;
@@ -163,7 +170,7 @@ static void stopped_at_call(pid_t pid)
 	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
 		return; /* it is dead */
 	if (pid == command && counted)
-		fprintf(counted, "%s\n", name_of(regs.orig_rax));
+		fprintf(counted, "%s%s\n", name_of(regs.orig_rax), makes_file(&regs) ? "!" : "");
 	if (pid == command && (long)regs.orig_rax == fault.number && ++fault.seen == fault.at)
 		fail(pid, &regs);
 	else if (plays && played(&(struct played){pid, (long)regs.orig_rax, regs.rdi, regs.rsi,
