@@ -49,6 +49,15 @@ static int fail(const struct disk_options *options, const char *what, int error)
 	return error;
 }
 
+static int no_such_namespace(const struct disk_options *options)
+{
+	nbdkit_error(
+		"%s: it has no such namespace: %u; hint: \"usrpci nvme ADDR id\" lists those of "
+		"a controller",
+		options->device, options->nsid);
+	return -ENOENT;
+}
+
 /*
  * A lane is opened with its first request, so the very first request does not wait for all queues.
  */
@@ -80,7 +89,7 @@ static int start_virtio(struct disk *disk, const struct disk_options *options)
 	int error;
 
 	if (options->nsid != 1)
-		return fail(options, "a virtio disk has no such namespace", -ENOENT);
+		return no_such_namespace(options);
 	error = virtio_disk_open(disk->ctx, disk->dev, options, &disk->about, &disk->virtio, &why);
 	if (error == -ENOTSUP)
 		return fail(options, why, error);
@@ -94,7 +103,7 @@ int disk_open(struct disk *disk)
 	int error = usrpci_dev_open(disk->ctx, options->device, &disk->dev);
 
 	if (error)
-		return fail(options, "it cannot be opened", error);
+		return error; /* the library has said why */
 	if (virtio_disk_matches(usrpci_dev_info(disk->dev)))
 		return start_virtio(disk, options);
 	error = usrpci_nvme_open(disk->dev, &nvme, &disk->nvme);
@@ -106,8 +115,10 @@ int disk_open(struct disk *disk)
 			    "its namespace has metadata, or blocks of a size that is not "
 			    "served",
 			    error);
+	if (error == -ENOENT)
+		return no_such_namespace(options);
 	if (error)
-		return fail(options, "it has no such namespace", error);
+		return fail(options, "its namespace cannot be identified", error);
 	error = alloc_lanes(disk);
 	return error ? fail(options, "its queues cannot be created", error) : 0;
 }

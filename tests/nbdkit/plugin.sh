@@ -46,6 +46,13 @@ fails()
 	grep -Eq -- "$pattern" <<<"$text" || echo "nothing matches '$pattern': $text"
 }
 
+# The library and the plugin do not both say it.
+is_refused_once()
+{
+	serve true >"$scratch/refused" && echo "it is not refused"
+	[ "$(grep -c 'error: ' "$scratch/refused")" = 1 ] || cat "$scratch/refused"
+}
+
 offers_what_the_disk_can()
 {
 	local line
@@ -150,6 +157,8 @@ device="qemu:virtio-blk-pci,drive=v1,packed=on,event_idx=off,discard=off,write-z
 check "a virtio disk with blocks of 4096 bytes keeps it too" keeps_what_is_written poll=on
 device=qemu:edu
 check "a device that is no disk is refused" fails 'edu: its controller cannot be used' serve true
+device=qemu:nvme
+check "a device that cannot be opened is refused with one message" is_refused_once
 device="qemu:nvme,serial=1 -drive if=none,id=d4,format=raw,readonly=on,file=$scratch/readonly -device nvme-ns,bus=slot0,drive=d4"
 check "writes to a disk that takes none fail, and reads go on" \
 	says 'ENDED' serve 'nbdinfo --size "$uri"; if nbdcopy '"$scratch/data"' "$uri"; then exit 1; fi; nbdcopy "$uri" null:; echo ENDED'
