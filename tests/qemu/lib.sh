@@ -135,6 +135,12 @@ driver_of()
 	)
 }
 
+# load_driver NAME: modprobe is slow to start, and setup() often has nothing for it to do.
+load_driver()
+{
+	[ -e "/sys/bus/pci/drivers/$1" ] || modprobe "$1"
+}
+
 # Prints the network interface of a PCI device.
 interface_of()
 {

@@ -16,7 +16,7 @@ driver=${USRPCI_RUMP_DRIVER:-uio_pci_generic}
 setup()
 {
 	local device
-	modprobe "${driver//-/_}"
+	load_driver "$driver"
 	for device in 1.0 2.0 3.0 4.0 4.2 4.7; do
 		give_to 0000:00:0$device "$driver"
 	done

@@ -19,11 +19,7 @@ teardown()
 cure_of()
 {
 	usrpci check "${@:2}" --json >"$scratch/check" || true
-	python3 -c '
-import json, sys
-for finding in json.load(open(sys.argv[1]))["findings"]:
-    if finding["topic"] == sys.argv[2] and finding["state"] == "missing":
-        print(finding["cure"])' "$scratch/check" "$1"
+	jq -r --arg topic "$1" '.findings[] | select(.topic == $topic and .state == "missing").cure' "$scratch/check"
 }
 
 check@huge-pages-are-missing-and-the-cure-mends-it()

@@ -18,7 +18,7 @@ mib=1048576
 setup()
 {
 	local device
-	modprobe uio_pci_generic
+	load_driver uio_pci_generic
 	for device in $edu $holder; do
 		echo uio_pci_generic >"/sys/bus/pci/devices/$device/driver_override"
 		echo "$device" >/sys/bus/pci/drivers_probe

@@ -15,7 +15,7 @@ ping=$USRPCI_BUILD/examples/ping
 
 setup()
 {
-	modprobe vfio-pci
+	load_driver vfio-pci
 	for device in $edu $am82540 $am82574 $virtio $around; do
 		[ "$(driver_of $device)" != vfio-pci ] || continue
 		echo vfio-pci >/sys/bus/pci/devices/$device/driver_override

@@ -28,7 +28,7 @@ give_to()
 
 setup()
 {
-	modprobe uio_pci_generic
+	load_driver uio_pci_generic
 	give_to uio_pci_generic $am82540
 	give_to uio_pci_generic $am82545
 	give_to uio_pci_generic $am82574

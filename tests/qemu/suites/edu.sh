@@ -7,7 +7,7 @@
 
 setup()
 {
-	modprobe uio_pci_generic
+	load_driver uio_pci_generic
 	for device in 0000:00:01.0 0000:00:02.0; do
 		echo uio_pci_generic >/sys/bus/pci/devices/$device/driver_override
 		[ "$(driver_of $device)" = uio_pci_generic ] || echo $device >/sys/bus/pci/drivers_probe

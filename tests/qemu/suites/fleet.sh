@@ -26,14 +26,11 @@ teardown()
 # interpreter of schemas takes minutes in here.
 as_the_schema_has_it()
 {
-	local file
-	for file; do
-		jq -e --slurpfile schema "$USRPCI_SOURCE/doc/usrpci.schema.json" '
-			def fits($what): (keys - ($what.properties | keys)) + (($what.required // []) - keys) == [];
-			$schema[0] as $all | $all["$defs"] as $defs | fits($all) and
-			([.devices[]? | fits($defs.device)] + [.lent[]? | fits($defs.loan)] +
-			[.messages[]? | fits($defs.message)] | all)' "$file" >/dev/null || fail "$(cat "$file")"
-	done
+	jq -n -e --slurpfile schema "$USRPCI_SOURCE/doc/usrpci.schema.json" '
+		def fits($what): (keys - ($what.properties | keys)) + (($what.required // []) - keys) == [];
+		$schema[0] as $all | $all["$defs"] as $defs | all(inputs; fits($all) and
+		([.devices[]? | fits($defs.device)] + [.lent[]? | fits($defs.loan)] +
+		[.messages[]? | fits($defs.message)] | all))' "$@" >/dev/null || fail "$(cat "$@")"
 }
 
 fleet@json-of-real-changes-is-as-the-schema-has-it()

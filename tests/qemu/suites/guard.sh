@@ -35,10 +35,10 @@ teardown()
 		[ ! -e /sys/class/net/$name ] || ip link delete $name
 	done
 	[ ! -e /run/netns/usrpci ] || ip netns delete usrpci
-	ip address flush dev "$(interface_of $nic)"
-	ip link set "$(interface_of $nic)" down
-	umount -q /mnt || true
-	swapoff -a
+	eth=$(interface_of $nic)
+	printf '%s\n' "address flush dev $eth" "link set $eth down" | ip -batch -
+	[[ $(</proc/mounts) != *" /mnt "* ]] || umount -q /mnt || true
+	[[ $(</proc/swaps) != *$'\n'* ]] || swapoff -a
 	[ ! -e /dev/dm-0 ] || dmsetup remove_all
 }
 

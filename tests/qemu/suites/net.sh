@@ -49,7 +49,8 @@ has_interface()
 
 setup()
 {
-	modprobe -a uio_pci_generic virtio_net
+	load_driver uio_pci_generic
+	[ -e /sys/bus/virtio/drivers/virtio_net ] || modprobe virtio_net
 	give_to uio_pci_generic $virtio
 	give_to uio_pci_generic $wired
 }
@@ -62,7 +63,7 @@ teardown()
 		kill -TERM "$left" || true
 	done
 	wait_for 20 no_process usrpci
-	ip netns del far 2>/dev/null || true
+	[ ! -e /run/netns/far ] || ip netns del far
 	rm -f "$no_vhost"
 	ip route flush table 100 2>/dev/null || true
 	echo 16 >/proc/sys/vm/nr_hugepages

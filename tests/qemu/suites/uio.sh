@@ -18,7 +18,7 @@ probe=$USRPCI_BUILD/tests/qemu/probe
 
 setup()
 {
-	modprobe uio_pci_generic
+	load_driver uio_pci_generic
 }
 
 teardown()

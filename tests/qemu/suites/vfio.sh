@@ -32,7 +32,7 @@ user=65534
 
 setup()
 {
-	modprobe vfio-pci
+	load_driver vfio-pci
 	local device
 	echo bus >/sys/bus/pci/devices/$e1000e/reset_method
 	for device in $edu $edu28 $e1000e $shared_edu $e1000 $rng; do
