@@ -79,6 +79,7 @@ owner_of()
 arrows_point_down()
 {
 	local layer file header owner
+	local -A owners
 	cd "$1" || return
 	for layer in $layers; do
 		sources "$layer" | xargs -r grep -HoE '^#[[:space:]]*include[[:space:]]*("[^"]+"|<usrpci/host\.h>)' |
@@ -87,7 +88,8 @@ arrows_point_down()
 				may_use_host "$layer" || echo "$file: $header is for tools that prepare the host"
 				continue
 			fi
-			owner=$(owner_of "$header" "$layer")
+			[ -n "${owners[$layer:$header]:-}" ] || owners[$layer:$header]=$(owner_of "$header" "$layer")
+			owner=${owners[$layer:$header]}
 			may_include "$layer" "$owner" || echo "$file: $header belongs to $owner"
 		done
 	done
