@@ -352,9 +352,9 @@ lend_run@is-not-what-the-kernel-ends-where-memory-is-short()
 	usrpci -q run "$edu" -- sh -c 'cat /proc/self/oom_score_adj >/tmp/score; sleep 1000' &
 	local broker=$!
 	wait_for 20 test -s /tmp/score
-	wait_for 20 pgrep -x usrpci-serve
-	expect_same "$(cat "/proc/$broker/oom_score_adj" "/proc/$(pgrep -x usrpci-serve)/oom_score_adj" \
-		"/proc/$(pgrep -x usrpci-first)/oom_score_adj" /tmp/score | xargs)" "-1000 -1000 -1000 7"
+	wait_for 20 is_running usrpci-serve
+	expect_same "$(cat "/proc/$broker/oom_score_adj" "/proc/$(pids_of usrpci-serve)/oom_score_adj" \
+		"/proc/$(pids_of usrpci-first)/oom_score_adj" /tmp/score | xargs)" "-1000 -1000 -1000 7"
 	kill -TERM "$broker"
 	wait "$broker" || true
 	rm /tmp/score

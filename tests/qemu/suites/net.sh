@@ -253,20 +253,21 @@ net@vhost-net-moves-the-frames()
 	far_end
 	begin_net --restart
 	ping -n -q -c 3 -i 0.1 -W 5 10.1.0.1
-	pgrep "vhost-$(pgrep -x usrpci-driver)"
+	pgrep "vhost-$(pids_of usrpci-driver)"
 	transfer_to FAR 1
 	receive
-	killed=$(pgrep -x usrpci-driver)
+	killed=$(pids_of usrpci-driver)
 	kill -KILL "$killed"
 	ping -n -q -c 3 -i 0.1 -W 5 10.1.0.1
 	! pgrep "vhost-$killed"
-	pgrep "vhost-$(pgrep -x usrpci-driver)"
+	pgrep "vhost-$(pids_of usrpci-driver)"
 	end_net
 	! pgrep vhost-
 	end_far
 	leave $wired
 }
 
+# slow
 net@without-vhost-net-frames-pass-through-the-driver()
 {
 	mkdir -p /etc/modprobe.d

@@ -64,7 +64,7 @@ serve@serves-a-virtio-disk()
 	start_server vda --restart
 	head -c 4M /dev/urandom >"$scratch/data"
 	dd if="$scratch/data" of="$block" bs=64k conv=fsync status=none
-	killed=$(pgrep -x nvme-driver)
+	killed=$(pids_of nvme-driver)
 	kill -KILL "$killed"
 	dd if="$scratch/data" of="$block" bs=64k seek=64 conv=fsync status=none
 	kill -TERM $server
