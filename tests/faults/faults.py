@@ -27,9 +27,11 @@ NEVER_FAIL = {'exit_group', 'exit', 'close', 'munmap', 'execve', 'rt_sigreturn',
 # other call. "openat" is one that neither makes a file nor empties it, see inject.
 LOOKS = {'read', 'pread64', 'readlink', 'readlinkat', 'newfstatat', 'fstat', 'stat', 'lstat', 'statx', 'faccessat',
          'faccessat2', 'access', 'getdents64', 'lseek', 'openat', 'close', 'mmap', 'mprotect', 'munmap', 'brk',
-         'madvise', 'getpid', 'gettid', 'getuid', 'geteuid', 'getgid', 'getegid', 'getrandom', 'rt_sigaction', 'rt_sigprocmask',
-         'futex', 'fcntl', 'statfs', 'fstatfs', 'getsockopt', 'getsockname', 'sched_getaffinity', 'sched_yield',
-         'clock_nanosleep', 'nanosleep', 'prlimit64', 'sysinfo', 'uname', 'set_robust_list', 'rseq', 'umask', 'getppid'}
+         'madvise', 'getpid', 'gettid', 'getuid', 'geteuid', 'getgid', 'getegid', 'getppid', 'getrandom', 'umask',
+         'rt_sigaction', 'rt_sigprocmask', 'futex', 'fcntl', 'statfs', 'fstatfs', 'getsockopt', 'getsockname',
+         'sched_getaffinity', 'sched_yield', 'clock_nanosleep', 'nanosleep', 'prlimit64', 'sysinfo', 'uname',
+         'set_robust_list', 'rseq'}
+
 
 Point = collections.namedtuple('Point', 'kind name number error')
 Result = collections.namedtuple('Result', 'status output errors')
