@@ -130,7 +130,7 @@ static bool is_gone(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
 	char device[USRPCI_ADDR_STRLEN];
 
-	return !file_exists(host->ctx, PCI_DEVICES "/%s", usrpci_addr_format(addr, device));
+	return !file_find(host->ctx, PCI_DEVICES "/%s", usrpci_addr_format(addr, device));
 }
 
 /* Finds the current interface of a device. A new driver needs a moment until it has one. */
@@ -139,11 +139,10 @@ static int find_interface(struct usrpci_host *host, const struct usrpci_addr *ad
 {
 	uint64_t end = clock_ms() + wait_ms;
 	struct usrpci_interface *list;
-	int found = 0;
+	int found = 0, count;
 
 	for (;;) {
-		int count = usrpci_host_interfaces(host, &list);
-
+		count = usrpci_host_interfaces(host, &list);
 		for (int i = 0; i < count; i++) {
 			if (usrpci_addr_compare(&list[i].addr, addr) ||
 			    !if_nametoindex(list[i].name))
@@ -152,12 +151,14 @@ static int find_interface(struct usrpci_host *host, const struct usrpci_addr *ad
 			found++;
 		}
 		free(list);
-		if (count < 0 || found || clock_ms() >= end || is_gone(host, addr))
+		if (found || clock_ms() >= end || is_gone(host, addr))
 			break;
 		sleep_ms(10);
 	}
 	if (found == 1)
 		return 0;
+	if (count < 0)
+		return report(host->ctx, count, NULL, NULL, "the interfaces cannot be listed");
 	return refuse(host->ctx, found ? -ENOTUNIQ : -ENODEV, NULL, NULL,
 		      found ? "the device has several interfaces" : "the device has no interface");
 }
