@@ -484,14 +484,75 @@ static int add_named(struct list *list, const char *name)
 	return STATUS_DONE;
 }
 
+/* "01:00" is a slot, with all its functions, and "01:" a bus, as lspci(8) has them. */
+struct place {
+	unsigned int domain, bus, slot;
+	bool whole_bus;
+};
+
+static bool is_end(const char *name, int length)
+{
+	return length > 0 &&
+	       (!name[length] || !strcmp(name + length, "*") || !strcmp(name + length, ".*"));
+}
+
+static bool parse_place(const char *name, struct place *place)
+{
+	int length = 0;
+
+	*place = (struct place){0};
+	if (sscanf(name, "%8x:%2x:%2x%n", &place->domain, &place->bus, &place->slot, &length) ==
+		    3 &&
+	    is_end(name, length))
+		return true;
+	*place = (struct place){0};
+	length = 0;
+	if (sscanf(name, "%2x:%2x%n", &place->bus, &place->slot, &length) == 2 &&
+	    is_end(name, length))
+		return true;
+	*place = (struct place){.whole_bus = true};
+	length = 0;
+	sscanf(name, "%2x:%n", &place->bus, &length);
+	return is_end(name, length);
+}
+
+static bool is_at(const struct usrpci_addr *addr, const struct place *place)
+{
+	return addr->domain == place->domain && addr->bus == place->bus &&
+	       (place->whole_bus || addr->dev == place->slot);
+}
+
+static int add_place(struct list *list, const char *name, const struct place *place)
+{
+	struct usrpci_dev_info *infos;
+	int count = usrpci_dev_list(list->cli->ctx, &infos);
+	bool any = false;
+
+	for (int i = 0; i < count; i++) {
+		if (!is_at(&infos[i].addr, place))
+			continue;
+		any = true;
+		if (wanted(list, &infos[i]) && !named_before(list->cli, &infos[i].addr))
+			add_line(list, &infos[i], NULL, NULL);
+	}
+	usrpci_dev_list_free(infos);
+	if (count < 0)
+		return status_of(count);
+	return any ? STATUS_DONE
+		   : failed(name, "usrpci list shows the devices", "no device is there");
+}
+
 static int fill_table(struct list *list)
 {
 	int status = STATUS_DONE;
+	struct place place;
 
 	if (list->cli->argc == 0)
 		return fill_host(list);
 	for (int i = 0; i < list->cli->argc && !status; i++)
-		status = add_named(list, list->cli->argv[i]);
+		status = parse_place(list->cli->argv[i], &place)
+				 ? add_place(list, list->cli->argv[i], &place)
+				 : add_named(list, list->cli->argv[i]);
 	return status;
 }
 
