@@ -46,12 +46,15 @@ static bool is_name(const char *disk, const char *path)
 
 bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path)
 {
-	struct stat status;
+	struct statx status;
 
 	if (is_name(disk->name, path))
 		return true;
-	return host_is_live(host) && disk->number && !strncmp(path, "/dev/", 5) &&
-	       !stat(path, &status) && S_ISBLK(status.st_mode) && status.st_rdev == disk->number;
+	/* The path may be on a server that is gone, which is not waited for. */
+	return host_is_live(host) && disk->number && path[0] == '/' &&
+	       !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status) &&
+	       S_ISBLK(status.stx_mode) &&
+	       makedev(status.stx_rdev_major, status.stx_rdev_minor) == disk->number;
 }
 
 /* A line that cannot be parsed could be the one that matters; libmount would skip it. */

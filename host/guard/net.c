@@ -103,6 +103,10 @@ static int add_frames(struct guard *guard, const struct leaf *leaf, const struct
 	if (!error && !strcmp(item->text, "a packet socket"))
 		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s",
 				item->interface);
+	if (!error && !strncmp(item->text, "the kernel's ", strlen("the kernel's ")))
+		return use_cure(guard, "end what takes them; /proc/net/ptype names its module");
+	if (!error && !strcmp(item->text, "pktgen"))
+		return use_cure(guard, "modprobe -r pktgen");
 	if (!error && !strcmp(item->text, "a socket that is bound to it"))
 		return use_cure(guard, "end the program that \"ss -tuwanp\" shows with %%%s",
 				item->interface);

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "file.h"
 #include "guard/netlink.h"
 #include "host.h"
 #include "unread.h"
@@ -452,6 +453,23 @@ static int parse_own_id(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
+/* The number of the interface that one stands on, or that a VXLAN sends through. */
+static uint32_t lower_of(const struct attributes *link)
+{
+	struct attributes info = {0}, data = {0};
+
+	if (link->of[IFLA_LINK])
+		return number_of(link->of[IFLA_LINK]);
+	if (link->of[IFLA_LINKINFO])
+		mnl_attr_parse_nested(link->of[IFLA_LINKINFO], keep_attribute, &info);
+	if (!info.of[IFLA_INFO_DATA] || !info.of[IFLA_INFO_KIND] ||
+	    mnl_attr_validate(info.of[IFLA_INFO_KIND], MNL_TYPE_NUL_STRING) ||
+	    strcmp(mnl_attr_get_str(info.of[IFLA_INFO_KIND]), "vxlan") != 0)
+		return 0;
+	mnl_attr_parse_nested(info.of[IFLA_INFO_DATA], keep_attribute, &data);
+	return number_of(data.of[IFLA_VXLAN_LINK]);
+}
+
 /* Finds interfaces of another namespace whose lower interface is in this one. */
 static int parse_upper(const struct nlmsghdr *header, void *data)
 {
@@ -460,10 +478,10 @@ static int parse_upper(const struct nlmsghdr *header, void *data)
 	char interface[IF_NAMESIZE];
 
 	mnl_attr_parse(header, sizeof(struct ifinfomsg), keep_attribute, &found);
-	if (!found.of[IFLA_LINK] || !found.of[IFLA_LINK_NETNSID] || !found.of[IFLA_IFNAME] ||
+	if (!found.of[IFLA_LINK_NETNSID] || !found.of[IFLA_IFNAME] ||
 	    (int)number_of(found.of[IFLA_LINK_NETNSID]) != elsewhere->own_id ||
 	    mnl_attr_validate(found.of[IFLA_IFNAME], MNL_TYPE_NUL_STRING) ||
-	    !if_indextoname(number_of(found.of[IFLA_LINK]), interface))
+	    !if_indextoname(lower_of(&found), interface))
 		return MNL_CB_OK;
 	return result_of(net_add(elsewhere->list, interface, NET_FRAMES,
 				 "%s in another network namespace",
@@ -550,6 +568,18 @@ static int open_namespace(struct usrpci_host *host, struct namespaces *namespace
 	return fd < 0 ? note_unread(host->ctx, path, -errno) : fd;
 }
 
+static int visit_path(struct elsewhere *elsewhere, struct namespaces *namespaces, const char *path)
+{
+	int error = 0;
+
+	elsewhere->other = open_namespace(elsewhere->host, namespaces, path);
+	if (elsewhere->other < 0)
+		return 0;
+	error = visit_namespace(elsewhere);
+	close(elsewhere->other);
+	return error;
+}
+
 /* Each namespace once, by the file of a process, or a name that ip-netns(8) or a container has. */
 static int visit_directory(struct elsewhere *elsewhere, struct namespaces *namespaces,
 			   const char *directory, const char *file)
@@ -563,16 +593,29 @@ static int visit_directory(struct elsewhere *elsewhere, struct namespaces *names
 		if (*file && !isdigit((unsigned char)entry->d_name[0]))
 			continue; /* of /proc, and no process */
 		snprintf(path, sizeof(path), "%s/%s%s", directory, entry->d_name, file);
-		elsewhere->other = open_namespace(elsewhere->host, namespaces, path);
-		if (elsewhere->other < 0)
-			continue;
-		error = visit_namespace(elsewhere);
-		close(elsewhere->other);
+		error = visit_path(elsewhere, namespaces, path);
 	}
 	if (!error)
 		note_unread(elsewhere->host->ctx, directory, -errno);
 	if (entries)
 		closedir(entries);
+	return error;
+}
+
+/* "36 35 0:4 net:[4026532177] /srv/ns rw shared:1 - nsfs nsfs rw": a name that stands anywhere. */
+static int visit_mounts(struct elsewhere *elsewhere, struct namespaces *namespaces)
+{
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	AUTO_FREE char *line = NULL;
+	char path[PATH_SIZE];
+	size_t size = 0;
+	int error = 0;
+
+	while (mounts && !error && getline(&line, &size, mounts) > 0)
+		if (sscanf(line, "%*d %*d %*s net:[%*u] %511s", path) == 1)
+			error = visit_path(elsewhere, namespaces, path);
+	if (mounts)
+		fclose(mounts);
 	return error;
 }
 
@@ -590,7 +633,8 @@ int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list)
 		is_known(&namespaces, own.st_ino);
 	error = visit_directory(&elsewhere, &namespaces, "/proc", "/ns/net") ?:
 		visit_directory(&elsewhere, &namespaces, "/run/netns", "") ?:
-		visit_directory(&elsewhere, &namespaces, "/run/docker/netns", "");
+		visit_directory(&elsewhere, &namespaces, "/run/docker/netns", "") ?:
+		visit_mounts(&elsewhere, &namespaces);
 	close(elsewhere.own);
 	return error;
 }

@@ -129,6 +129,35 @@ static int parse_pppoe(struct usrpci_host *host, struct net_list *list, const ch
 	return net_add(list, interface, NET_FRAMES, "a PPPoE session");
 }
 
+/*
+ * /proc/net/ptype: "88ca eth0     tipc_l2_rcv_msg [tipc]", who in the kernel takes frames of a type.
+ * Protocols of all interfaces name none; packet sockets are in a table of their own.
+ */
+static int parse_taker(struct usrpci_host *host, struct net_list *list, const char *line)
+{
+	char interface[IF_NAMESIZE], function[32];
+
+	if (strlen(line) < 6 || line[5] == ' ' || !strncmp(line, "Type", 4) ||
+	    sscanf(line + 5, "%15s %31s", interface, function) != 2 ||
+	    strstr(function, "packet_rcv"))
+		return 0;
+	return net_add(list, interface, NET_FRAMES, "the kernel's %s", function);
+}
+
+/* The kernel's generator of packets has a file for each interface, "eth0" or "eth0@1". */
+static int read_generator(struct usrpci_host *host, struct net_list *list)
+{
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(host->ctx, &names, "/proc/net/pktgen"), error = 0;
+
+	for (int i = 0; !error && i < count; i++) {
+		names[i][strcspn(names[i], "@")] = '\0';
+		if (strcmp(names[i], "pgctrl") && strncmp(names[i], "kpktgend_", 9))
+			error = net_add(list, names[i], NET_FRAMES, "pktgen");
+	}
+	return count < 0 && count != -ENOENT ? count : error;
+}
+
 static int read_table(struct usrpci_host *host, struct net_list *list, const char *path,
 		      int (*parse)(struct usrpci_host *, struct net_list *, const char *))
 {
@@ -149,7 +178,9 @@ static int read_table(struct usrpci_host *host, struct net_list *list, const cha
 static int read_all(struct usrpci_host *host, struct net_list *list)
 {
 	int error = read_table(host, list, "/proc/net/packet", parse_packet)
-			    ?: read_table(host, list, "/proc/net/pppoe", parse_pppoe);
+			    ?: read_table(host, list, "/proc/net/pppoe", parse_pppoe)
+			    ?: read_table(host, list, "/proc/net/ptype", parse_taker)
+			    ?: read_generator(host, list);
 
 	if (error)
 		return error;
@@ -157,6 +188,8 @@ static int read_all(struct usrpci_host *host, struct net_list *list)
 		return netlink_read(list)
 			       ?: sockets_read(host, list)
 			       ?: netlink_read_namespaces(host, list);
+	if (!file_exists(host->ctx, "/proc/net/route"))
+		return -ENOENT;
 	return read_table(host, list, "/proc/net/route", parse_route)
 		       ?: read_table(host, list, "/proc/net/if_inet6", parse_if_inet6);
 }

@@ -103,13 +103,20 @@ static void note_hidden(const struct search *search, int error)
 	search->files->hidden |= error != ENOENT && error != ESRCH;
 }
 
-/* Most processes are threads of the kernel, which run no program and have no files. */
+/*
+ * Most processes are threads of the kernel, which run no program and have no files. So looks a
+ * process whose first thread has ended, but that has others: the directory counts a link for each.
+ */
 static bool is_of_kernel_alone(const struct search *search, const char *pid)
 {
 	char path[64], program[8];
+	struct stat tasks;
 
 	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
-	return search->live && readlink(path, program, sizeof(program)) < 0 && errno == ENOENT;
+	if (!search->live || readlink(path, program, sizeof(program)) >= 0 || errno != ENOENT)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%s/task", pid);
+	return stat(path, &tasks) || tasks.st_nlink <= 3;
 }
 
 /* readdir(3) would ask the kernel twice as often. */

@@ -4,13 +4,21 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "array.h"
 #include "file.h"
+#include "guard/processes.h"
 #include "kernel.h"
 
 #define NIC  "0000:00:03.0"
@@ -656,6 +664,22 @@ static void a_disk_that_the_kernel_gives_on_is_in_use(void **state)
 	assert_string_equal(found[0].cure, "losetup -d /dev/loop3");
 }
 
+/* losetup in a chroot, or by a file that was made for it: the path leads nowhere. */
+static void a_loop_device_whose_file_is_not_there_may_have_the_disk(void **state)
+{
+	static const char *const paths[] = {"/srv/chroot/dev/nvme0n1", "/dev/nvme0n1 (deleted)",
+					    "/tmp/disk (deleted)", "/dev/disk/by-id/x"};
+	struct kernel *kernel = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		fixture_text(kernel->fixture, "/sys/class/block/loop3/loop/backing_file", paths[i]);
+		assert_use(kernel, DISK, USRPCI_USE_UNKNOWN,
+			   "it cannot be seen which disk loop3 has");
+		assert_string_equal(found[0].cure, "losetup -d /dev/loop3");
+		assert_int_equal(count_uses(kernel, NIC), 0);
+	}
+}
+
 #define SUBSYSTEM "/sys/kernel/config/nvmet/subsystems/nqn.x"
 
 static void a_disk_that_is_a_target_is_in_use(void **state)
@@ -674,6 +698,12 @@ static void a_disk_that_is_a_target_is_in_use(void **state)
 	fixture_text(kernel->fixture, SUBSYSTEM "/namespaces/1/enable", "0\n");
 	fixture_text(kernel->fixture, "/sys/kernel/config/target/core/fileio_0/disk0/udev_path",
 		     "/dev/nvme0n1\n");
+	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is exported by the SCSI target disk0");
+	fixture_remove(kernel->fixture, "/sys/kernel/config/target/core/fileio_0/disk0/udev_path");
+	fixture_text(
+		kernel->fixture, "/sys/kernel/config/target/core/fileio_0/disk0/info",
+		"Status: ACTIVATED  Max Queue Depth: 0\n"
+		"        TCM FILEIO ID: 0        File: /dev/nvme0n1  Size: 1048576  Mode: O_DSYNC\n");
 	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is exported by the SCSI target disk0");
 }
 
@@ -902,6 +932,61 @@ static void strangers_in_the_group_are_named_bridges_are_not(void **state)
 /*
  * Without netlink, as for any directory that stands for a host, the tables of /proc/net are read.
  */
+static void *open_and_stay(void *file)
+{
+	int *ready = file;
+
+	*ready = open("/dev/zero", O_RDONLY);
+	for (;;)
+		pause();
+	return file;
+}
+
+static void live_by_the_second_thread(int *ready)
+{
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, open_and_stay, ready))
+		pthread_exit(NULL);
+	_exit(1);
+}
+
+/* Its first thread shows no program and no files, as a thread of the kernel. */
+static void a_file_of_a_process_whose_first_thread_ended_is_seen(void **state)
+{
+	int *ready = mmap(NULL, sizeof(*ready), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			  -1, 0);
+	struct usrpci_host host = {.ctx = NULL};
+	struct open_files files = {0};
+	char pid[12];
+	bool seen = false;
+	pid_t child;
+
+	(void)state;
+	assert_ptr_not_equal(ready, MAP_FAILED);
+	assert_int_equal(usrpci_ctx_open(NULL, &host.ctx), 0);
+	child = fork();
+	if (!child)
+		live_by_the_second_thread(ready);
+	snprintf(pid, sizeof(pid), "%d", (int)child);
+	for (int i = 0; i < 1000 && !seen; i++) {
+		usleep(10000);
+		if (!*(volatile int *)ready)
+			continue;
+		assert_int_equal(open_files_read(&host, &files), 0);
+		for (size_t k = 0; k < files.count; k++)
+			seen |= !strcmp(files.list[k].pid, pid) &&
+				files.list[k].number == makedev(1, 5);
+		open_files_free(&files);
+		files = (struct open_files){0};
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	usrpci_ctx_close(host.ctx);
+	munmap(ready, sizeof(*ready));
+	assert_true(seen);
+}
+
 static void proc_net_is_read_for_a_host_of_files(void **state)
 {
 	struct kernel *kernel = *state;
@@ -923,18 +1008,32 @@ static void proc_net_is_read_for_a_host_of_files(void **state)
 	fixture_text(kernel->fixture, "/proc/net/pppoe",
 		     "Id       Address              Device\n"
 		     "00000012 52:54:00:12:34:56     eth0\n");
-	assert_int_equal(net_read(kernel->host, &items), 6);
+	fixture_text(kernel->fixture, "/proc/net/ptype",
+		     "Type Device      Function\n"
+		     "ALL  eth0     packet_rcv\n"
+		     "0800          ip_rcv\n"
+		     "dada          edsa_rcv [dsa]\n"
+		     "88ca eth0     tipc_l2_rcv_msg [tipc]\n");
+	fixture_text(kernel->fixture, "/proc/net/pktgen/pgctrl", "");
+	fixture_text(kernel->fixture, "/proc/net/pktgen/kpktgend_0", "");
+	fixture_text(kernel->fixture, "/proc/net/pktgen/eth0@1", "");
+	assert_int_equal(net_read(kernel->host, &items), 8);
 	assert_int_equal(items[0].kind, NET_ALL);
 	assert_string_equal(items[1].text, "a packet socket");
 	assert_string_equal(items[1].interface, "eth0");
 	assert_string_equal(items[2].text, "a PPPoE session");
 	assert_string_equal(items[2].interface, "eth0");
-	assert_string_equal(items[3].text, "default");
-	assert_string_equal(items[4].text, "10.0.2.0/24");
-	assert_int_equal(items[4].kind, NET_ROUTE);
-	assert_string_equal(items[5].text, "2001:db8::1/64");
-	assert_int_equal(items[5].kind, NET_ADDRESS);
+	assert_string_equal(items[3].text, "the kernel's tipc_l2_rcv_msg");
+	assert_string_equal(items[4].text, "pktgen");
+	assert_string_equal(items[4].interface, "eth0");
+	assert_string_equal(items[5].text, "default");
+	assert_string_equal(items[6].text, "10.0.2.0/24");
+	assert_int_equal(items[6].kind, NET_ROUTE);
+	assert_string_equal(items[7].text, "2001:db8::1/64");
+	assert_int_equal(items[7].kind, NET_ADDRESS);
 	free(items);
+	fixture_remove(kernel->fixture, "/proc/net/route");
+	assert_int_equal(net_read(kernel->host, &items), -ENOENT);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -983,6 +1082,8 @@ int main(void)
 		TEST(the_first_watchdog_has_two_files),
 		TEST(the_files_of_nvidia_are_known_by_its_own_table),
 		TEST(a_disk_that_the_kernel_gives_on_is_in_use),
+		TEST(a_loop_device_whose_file_is_not_there_may_have_the_disk),
+		TEST(a_file_of_a_process_whose_first_thread_ended_is_seen),
 		TEST(a_disk_that_is_a_target_is_in_use),
 		TEST(what_virtual_machines_have_is_in_use),
 		TEST(memory_of_the_system_is_in_use),
