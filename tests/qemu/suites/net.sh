@@ -332,6 +332,35 @@ net@an-mtu-that-the-driver-cannot-carry-is-refused()
 	leave $intel
 }
 
+two_are_lent()
+{
+	[ "$(usrpci -j ps | jq '.lent | length')" = 2 ]
+}
+
+net@two-cards-are-served-at-once()
+{
+	local first second
+	place $virtio
+	first=$nic nic=fifteen-letters
+	ip link set dev "$first" down
+	ip link set dev "$first" name $nic
+	ip link set dev $nic up
+	begin_net --restart
+	second=$(interface_of $intel)
+	address_up "$second" 10.0.2.16/24
+	usrpci net --restart "$second" >"$scratch/second" 2>&1 &
+	wait_for 20 two_are_lent
+	wait_for 20 ping_gateway "$second"
+	ping_gateway $nic
+	kill -TERM $!
+	wait $!
+	end_net
+	[ "$(interface_of $virtio)" = $nic ]
+	ip address flush dev "$second"
+	ip link set dev "$second" down
+	leave $virtio
+}
+
 net@the-driver-has-no-privileges()
 {
 	local driver
