@@ -130,6 +130,16 @@ lend_run@hands-on-the-exit-status()
 	expect_fail 126 "Permission denied" usrpci -q run "$edu" -- /etc/passwd
 }
 
+# Each time it has DMA memory, and none of what it had before.
+lend_run@starts-a-program-that-crashed-again()
+{
+	rm -f /tmp/crashed
+	lend --restart=1 "$edu" -- sh -c \
+		"'$examples/edu_dma' $edu && { test -e /tmp/crashed || { : >/tmp/crashed; kill -SEGV \$\$; }; }" \
+		>"$scratch/said"
+	expect_same "$(grep -c equal "$scratch/said")" 2
+}
+
 lend_run@hands-on-signals()
 {
 	usrpci -q run "$edu" -- sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done' \
