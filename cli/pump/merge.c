@@ -204,11 +204,12 @@ static void resize_ip(uint8_t *ip, bool is_ipv6, unsigned int size)
 void merge_end(struct merge *merge)
 {
 	uint8_t *ip = (uint8_t *)merge->pieces[0].data + ETH_HLEN;
-	unsigned int header = merge->is_ipv6 ? IPV6_SIZE : IPV4_SIZE;
-	unsigned int size = merge->size - ETH_HLEN;
+	unsigned int header, size;
 
 	if (merge->count == 1)
 		return;
+	header = merge->is_ipv6 ? IPV6_SIZE : IPV4_SIZE;
+	size = merge->size - ETH_HLEN;
 	resize_ip(ip, merge->is_ipv6, size);
 	if (merge->pushed)
 		ip[header + FLAGS] |= FLAG_PUSH;
