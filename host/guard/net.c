@@ -105,6 +105,9 @@ static int add_frames(struct guard *guard, const struct leaf *leaf, const struct
 				item->interface);
 	if (!error && !strncmp(item->text, "the kernel's ", strlen("the kernel's ")))
 		return use_cure(guard, "end what takes them; /proc/net/ptype names its module");
+	if (!error && !strcmp(item->text, "netconsole"))
+		return use_cure(guard, "rmdir /sys/kernel/config/netconsole/* # that of %s",
+				item->interface);
 	if (!error && !strcmp(item->text, "pktgen"))
 		return use_cure(guard, "modprobe -r pktgen");
 	if (!error && !strcmp(item->text, "a socket that is bound to it"))
@@ -221,20 +224,26 @@ static const char *cure_unread(struct usrpci_host *host, int error)
 }
 
 /* What no process shows is a socket of the kernel's, or of a process that is hidden. */
-static int add_unseen(struct guard *guard)
+static const char *cure_unseen(struct usrpci_host *host, const char *what)
 {
-	const char *cure = has_capability(guard->host->ctx, CAP_SYS_PTRACE)
-				   ? "modprobe -a tcp_diag udp_diag raw_diag"
-				   : "run as root on the host itself";
+	if (strstr(what, "netconsole"))
+		return "modprobe -r netconsole";
+	if (strstr(what, "AF_XDP"))
+		return "modprobe xdp_diag";
+	return has_capability(host->ctx, CAP_SYS_PTRACE) ? "modprobe -a tcp_diag udp_diag raw_diag"
+							 : "run as root on the host itself";
+}
 
-	return use_unknown(guard, 0, cure,
-			   "it cannot be seen whether a socket is bound to its interface");
+static int add_unseen(struct guard *guard, const char *what)
+{
+	return use_unknown(guard, 0, cure_unseen(guard->host, what),
+			   "it cannot be seen whether %s its interface", what);
 }
 
 static int add_of_all(struct guard *guard, const struct net_item *item)
 {
 	guard->is_listened_to |= item->kind == NET_ALL;
-	return item->kind == NET_UNSEEN ? add_unseen(guard) : 0;
+	return item->kind == NET_UNSEEN ? add_unseen(guard, item->text) : 0;
 }
 
 int guard_network(struct guard *guard)

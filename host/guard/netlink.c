@@ -23,6 +23,7 @@
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/xdp_diag.h>
 #include <linux/tc_act/tc_mirred.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -428,6 +429,40 @@ int netlink_read_sockets(struct net_list *list)
 	for (size_t i = 0; !error && i < ARRAY_SIZE(protocols); i++)
 		error = dump_sockets(socket, AF_INET, protocols[i], list)
 				?: dump_sockets(socket, AF_INET6, protocols[i], list);
+	mnl_socket_close(socket);
+	return error;
+}
+
+static int parse_xdp(const struct nlmsghdr *header, void *list)
+{
+	struct attributes found = {0};
+	struct xdp_diag_info info;
+	char interface[IF_NAMESIZE];
+
+	mnl_attr_parse(header, sizeof(struct xdp_diag_msg), keep_attribute, &found);
+	if (!found.of[XDP_DIAG_INFO] ||
+	    mnl_attr_get_payload_len(found.of[XDP_DIAG_INFO]) < sizeof(info))
+		return MNL_CB_OK;
+	memcpy(&info, mnl_attr_get_payload(found.of[XDP_DIAG_INFO]), sizeof(info));
+	if (!if_indextoname(info.ifindex, interface))
+		return MNL_CB_OK;
+	return result_of(net_add(list, interface, NET_FRAMES, "an AF_XDP socket"));
+}
+
+int netlink_read_xdp(struct net_list *list)
+{
+	struct mnl_socket *socket = open_bus(NETLINK_SOCK_DIAG);
+	char buffer[256];
+	struct nlmsghdr *request = new_request(buffer, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP,
+					       sizeof(struct xdp_diag_req));
+	struct xdp_diag_req *wanted = mnl_nlmsg_get_payload(request);
+	int error;
+
+	if (!socket)
+		return -errno;
+	wanted->sdiag_family = AF_XDP;
+	wanted->xdiag_show = XDP_SHOW_INFO;
+	error = ask(socket, request, parse_xdp, list);
 	mnl_socket_close(socket);
 	return error;
 }

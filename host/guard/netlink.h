@@ -17,7 +17,7 @@ enum net_kind {
 	NET_FRAMES,  /* text: who takes frames, "a packet socket" */
 	NET_ALL,     /* of no interface: a packet socket takes frames of all of them */
 	NET_UPPER,   /* text: an interface that sends through this one, "gre1" */
-	NET_UNSEEN,  /* of no interface: a socket may be bound to any of them */
+	NET_UNSEEN,  /* of no interface; text: what may be of any, "a socket is bound to" */
 	NET_LINK,    /* the interface is of this network namespace; text: index and address */
 };
 
@@ -61,4 +61,5 @@ struct mnl_socket *netlink_open(void);
 int netlink_read(struct net_list *list);
 int sockets_read(struct usrpci_host *host, struct net_list *list);
 int netlink_read_sockets(struct net_list *list);
+int netlink_read_xdp(struct net_list *list);
 int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list);

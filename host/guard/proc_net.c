@@ -18,6 +18,7 @@
 #include "guard/netlink.h"
 
 #define TABLE_SIZE 65536
+#define NETCONSOLE "/sys/kernel/config/netconsole"
 
 int net_add(struct net_list *list, const char *interface, enum net_kind kind, const char *format,
 	    ...)
@@ -158,6 +159,34 @@ static int read_generator(struct usrpci_host *host, struct net_list *list)
 	return count < 0 && count != -ENOENT ? count : error;
 }
 
+/* One target of netconsole, which sends the kernel's messages without any socket. */
+static int read_target(struct usrpci_host *host, struct net_list *list, const char *target)
+{
+	char interface[IF_NAMESIZE];
+	uint64_t enabled = 0;
+
+	if (file_read_u64(host->ctx, &enabled, NETCONSOLE "/%s/enabled", target) || !enabled ||
+	    file_read(host->ctx, interface, sizeof(interface), NETCONSOLE "/%s/dev_name", target) <=
+		    0)
+		return 0;
+	return net_add(list, interface, NET_FRAMES, "netconsole");
+}
+
+/* Targets that stand in the module's parameters are shown nowhere. */
+static int read_netconsole(struct usrpci_host *host, struct net_list *list)
+{
+	AUTO_FREE char **targets = NULL;
+	int count = dir_list(host->ctx, &targets, NETCONSOLE), error = 0;
+	size_t before = list->count;
+
+	for (int i = 0; !error && i < count; i++)
+		error = read_target(host, list, targets[i]);
+	if (error || list->count > before ||
+	    !file_exists(host->ctx, "/sys/module/netconsole/refcnt"))
+		return error;
+	return net_add(list, "", NET_UNSEEN, "netconsole sends through");
+}
+
 static int read_table(struct usrpci_host *host, struct net_list *list, const char *path,
 		      int (*parse)(struct usrpci_host *, struct net_list *, const char *))
 {
@@ -180,7 +209,8 @@ static int read_all(struct usrpci_host *host, struct net_list *list)
 	int error = read_table(host, list, "/proc/net/packet", parse_packet)
 			    ?: read_table(host, list, "/proc/net/pppoe", parse_pppoe)
 			    ?: read_table(host, list, "/proc/net/ptype", parse_taker)
-			    ?: read_generator(host, list);
+			    ?: read_generator(host, list)
+			    ?: read_netconsole(host, list);
 
 	if (error)
 		return error;

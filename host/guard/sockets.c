@@ -114,6 +114,22 @@ static int read_tables(struct usrpci_host *host, struct sockets *sockets)
 	return error;
 }
 
+/* "XDP  960  1  -1 ...": how many sockets of AF_XDP there are, which only send without a program. */
+static bool has_xdp_sockets(struct usrpci_host *host)
+{
+	FILE *file = host_is_live(host) ? fopen("/proc/net/protocols", "re") : NULL;
+	AUTO_FREE char *line = NULL;
+	unsigned int count = 0;
+	size_t size = 0;
+
+	while (file && !count && getline(&line, &size, file) > 0)
+		if (sscanf(line, "XDP %*u %u", &count) != 1)
+			count = 0;
+	if (file)
+		fclose(file);
+	return count > 0;
+}
+
 static struct known *find(const struct sockets *sockets, uint64_t inode)
 {
 	const struct known wanted = {.inode = inode};
@@ -206,13 +222,13 @@ static int ask_processes(struct usrpci_host *host, struct net_list *list, struct
 	for (int pass = 0; !error && sockets->count && pass < PASSES; pass++)
 		error = host_each_process(host, look_at_process, &search)
 				?: keep_rest(host, sockets);
-	return error || !sockets->count ? error : net_add(list, "", NET_UNSEEN, "%s", "");
+	return error || !sockets->count ? error
+					: net_add(list, "", NET_UNSEEN, "a socket is bound to");
 }
 
-/* Whether the kernel answers for all protocols without loading anything. */
-static bool has_sock_diag(struct usrpci_host *host)
+/* Whether the kernel answers for some protocols without loading anything. */
+static bool has_modules(struct usrpci_host *host, const char *const *modules, size_t count)
 {
-	static const char *const modules[] = {"tcp_diag", "udp_diag", "raw_diag"};
 	AUTO_FREE char *built_in = calloc(1, BUILT_IN_SIZE);
 	struct utsname kernel;
 	char name[32];
@@ -220,7 +236,7 @@ static bool has_sock_diag(struct usrpci_host *host)
 	if (built_in && !uname(&kernel))
 		file_read(host->ctx, built_in, BUILT_IN_SIZE, "/lib/modules/%s/modules.builtin",
 			  kernel.release);
-	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+	for (size_t i = 0; i < count; i++) {
 		snprintf(name, sizeof(name), "/%s.ko", modules[i]);
 		if (!file_exists(host->ctx, "/sys/module/%s", modules[i]) &&
 		    (!built_in || !strstr(built_in, name)))
@@ -229,14 +245,27 @@ static bool has_sock_diag(struct usrpci_host *host)
 	return true;
 }
 
+static int read_xdp(struct usrpci_host *host, struct net_list *list)
+{
+	static const char *const modules[] = {"xdp_diag"};
+
+	if (!has_xdp_sockets(host))
+		return 0;
+	return has_modules(host, modules, ARRAY_SIZE(modules))
+		       ? netlink_read_xdp(list)
+		       : net_add(list, "", NET_UNSEEN, "an AF_XDP socket is bound to");
+}
+
 int sockets_read(struct usrpci_host *host, struct net_list *list)
 {
+	static const char *const modules[] = {"tcp_diag", "udp_diag", "raw_diag"};
 	struct sockets sockets;
 	int error = read_tables(host, &sockets);
 
 	if (!error && sockets.count)
-		error = has_sock_diag(host) ? netlink_read_sockets(list)
-					    : ask_processes(host, list, &sockets);
+		error = has_modules(host, modules, ARRAY_SIZE(modules))
+				? netlink_read_sockets(list)
+				: ask_processes(host, list, &sockets);
 	free(sockets.list);
-	return error;
+	return error ?: read_xdp(host, list);
 }

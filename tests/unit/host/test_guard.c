@@ -824,6 +824,55 @@ static void a_socket_that_is_bound_to_an_interface_is_a_use(void **state)
 }
 
 /* A VLAN is known to sysfs as well, and is one use. */
+static void what_may_be_of_any_interface_is_a_use_of_each(void **state)
+{
+	static const struct {
+		const char *what, *cure;
+	} rows[] = {
+		{"netconsole sends through", "modprobe -r netconsole"},
+		{"an AF_XDP socket is bound to", "modprobe xdp_diag"},
+	};
+	struct kernel *kernel = *state;
+	struct net_item item = {.kind = NET_UNSEEN};
+	char text[128];
+
+	kernel->items = &item;
+	kernel->item_count = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		strcpy(item.text, rows[i].what);
+		snprintf(text, sizeof(text), "it cannot be seen whether %s its interface",
+			 rows[i].what);
+		assert_use(kernel, NIC, USRPCI_USE_UNKNOWN, text);
+		assert_string_equal(found[0].cure, rows[i].cure);
+		assert_int_equal(count_uses(kernel, DISK), 0);
+	}
+}
+
+static void netconsole_is_a_use_of_the_interface_that_it_names(void **state)
+{
+	static const char target[] = "/sys/kernel/config/netconsole/t1";
+	struct kernel *kernel = *state;
+	struct net_item *items;
+	char path[128];
+
+	fixture_text(kernel->fixture, "/proc/net/route", "Iface\n");
+	fixture_mkdir(kernel->fixture, "/sys/module/netconsole");
+	assert_int_equal(net_read(kernel->host, &items), 0);
+	fixture_text(kernel->fixture, "/sys/module/netconsole/refcnt", "0\n");
+	assert_int_equal(net_read(kernel->host, &items), 1);
+	assert_int_equal(items[0].kind, NET_UNSEEN);
+	free(items);
+	snprintf(path, sizeof(path), "%s/dev_name", target);
+	fixture_text(kernel->fixture, path, "eth0\n");
+	snprintf(path, sizeof(path), "%s/enabled", target);
+	fixture_text(kernel->fixture, path, "1\n");
+	assert_int_equal(net_read(kernel->host, &items), 1);
+	assert_int_equal(items[0].kind, NET_FRAMES);
+	assert_string_equal(items[0].interface, "eth0");
+	assert_string_equal(items[0].text, "netconsole");
+	free(items);
+}
+
 static void a_tunnel_through_an_interface_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1093,6 +1142,8 @@ int main(void)
 		TEST(a_virtio_line_that_is_the_console_is_in_use),
 		TEST(frames_without_an_address_are_a_use),
 		TEST(a_socket_that_is_bound_to_an_interface_is_a_use),
+		TEST(what_may_be_of_any_interface_is_a_use_of_each),
+		TEST(netconsole_is_a_use_of_the_interface_that_it_names),
 		TEST(a_tunnel_through_an_interface_is_a_use),
 		TEST(an_interface_that_netlink_does_not_know_is_elsewhere),
 		TEST(the_cure_of_an_upper_interface_lets_it_go),
