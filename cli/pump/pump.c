@@ -22,6 +22,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <usrpci/irq.h>
+
 #include "pump/merge.h"
 #include "pump/pump.h"
 #include "pump/vhost.h"
@@ -496,12 +498,22 @@ static int check_mtu(const char *name, const struct usrpci_nic_info *info, int t
 	return -EMSGSIZE;
 }
 
+/* Without a vector for each queue, and one more, a card has one queue: its buffers are enough. */
+static unsigned int count_queues(struct usrpci_dev *dev, unsigned int most)
+{
+	int vectors = usrpci_irq_count(dev, USRPCI_IRQ_MSIX);
+	unsigned int queues = vectors > 1 ? (unsigned int)vectors - 1 : 1;
+
+	return queues < most ? queues : most;
+}
+
 int pump_run(struct usrpci_dev *dev, const struct pump_options *options)
 {
+	unsigned int queues = count_queues(dev, options->count);
 	const char *why = NULL;
 	struct usrpci_nic_options card = {
-		.spare_buffers = SPARE * options->count,
-		.queues = options->count,
+		.spare_buffers = SPARE * queues,
+		.queues = queues,
 		.promiscuous = true, /* what is stacked on the TAP can have other MAC addresses */
 		.offload = true,
 		.why = &why,

@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <usrpci/irq.h>
+
 #include "pump/pump.h"
 #include "fixture.h"
 
@@ -21,6 +23,9 @@
 static uint8_t buffer[USRPCI_NIC_BUFFER_SIZE];
 static const struct usrpci_nic_info card = {.queues = 1};
 static volatile sig_atomic_t ended;
+static int vectors;
+static bool refused; /* the card cannot be opened */
+static struct usrpci_nic_options asked;
 static int interrupt = -1;      /* the card's; -1: it has none */
 static unsigned int limit;      /* of frames that it has, where it has an interrupt */
 static unsigned int taken_with; /* frames that were there when the interrupt was taken */
@@ -41,9 +46,17 @@ int usrpci_ctx_open_file(struct usrpci_ctx *ctx, const char *path)
 	return -ENOENT;
 }
 
+int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
+{
+	return vectors;
+}
+
 int usrpci_nic_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
 		    struct usrpci_nic **nic)
 {
+	asked = *options;
+	if (refused)
+		return -ENOMEM;
 	*nic = NULL;
 	return 0;
 }
@@ -185,11 +198,28 @@ static void an_interrupt_is_taken_when_its_frames_are_moved(void **state)
 	close(interrupt);
 }
 
+/* The broker has 8 huge pages for a card, which buffers for 8 queues would not fit in. */
+static void a_card_with_one_queue_gets_the_buffers_of_one(void **state)
+{
+	struct pump_options options = {.beat = -1, .count = 8, .end = &ended};
+
+	refused = true;
+	assert_int_equal(pump_run(NULL, &options), -ENOMEM);
+	assert_int_equal(asked.queues, 1);
+	assert_true(asked.spare_buffers * USRPCI_NIC_BUFFER_SIZE <= 4 << 20);
+	vectors = 5;
+	assert_int_equal(pump_run(NULL, &options), -ENOMEM);
+	assert_int_equal(asked.queues, 4);
+	refused = false;
+	vectors = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_is_answered_on_a_busy_wire),
 		cmocka_unit_test(an_interrupt_is_taken_when_its_frames_are_moved),
+		cmocka_unit_test(a_card_with_one_queue_gets_the_buffers_of_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
