@@ -174,7 +174,7 @@ static int give_back(struct usrpci_host *host, struct net_place *before,
 
 	if (!host->options.dry_run && !if_nametoindex(before->name))
 		log_warning(host->ctx, before->name, NULL,
-			    "it was deleted: the interface gets the addresses that it had before");
+			    "it is gone: the interface gets the addresses that it had before");
 	else if (!host->options.dry_run && !net_place_read(host, before->name, &now))
 		place = &now;
 	error = apply_tap_end(host, "the interface comes back", before->name, tap->queues,
