@@ -268,6 +268,7 @@ net@vhost-net-moves-the-frames()
 }
 
 # slow
+# slow
 net@without-vhost-net-frames-pass-through-the-driver()
 {
 	mkdir -p /etc/modprobe.d
@@ -337,6 +338,7 @@ two_are_lent()
 	[ "$(usrpci -j ps | jq '.lent | length')" = 2 ]
 }
 
+# slow
 net@two-cards-are-served-at-once()
 {
 	local first second
