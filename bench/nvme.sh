@@ -116,12 +116,12 @@ idle_share()
 	echo $(($(awk '{ print $14 + $15 }' "/proc/$1/stat") - before))
 }
 
-# The same fio, over the same protocol, at ours and at QEMU's server.
+# The same fio, over the same protocol, at ours and at QEMU's server. Structured replies cost nbdkit a call more.
 served_reads()
 {
 	local plugin=$1/drivers/nbdkit-usrpci-nvme-plugin.so
 	[ -e "$plugin" ] || return 0
-	row usrpci nvme_nbd "$(beside reads_over_nbd nbdkit -f -U $socket "$plugin" $disk queues=32 --threads 32)"
+	row usrpci nvme_nbd "$(beside reads_over_nbd nbdkit --no-sr -f -U $socket "$plugin" $disk queues=32 --threads 32)"
 	[ "$2" -gt 0 ] || row usrpci nvme_idle "$(beside idle_share nbdkit -f -U $socket "$plugin" $disk)"
 	command -v qemu-storage-daemon >/dev/null || return 0
 	fresh
