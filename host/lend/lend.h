@@ -200,7 +200,8 @@ int lend_confine_server(const struct lend *lend);
  * the program is then what this process was before.
  */
 void lend_spare(struct lend *lend);
-void lend_unspare(const struct lend *lend);
+/* Returns 0 or a negative errno. */
+int lend_unspare(const struct lend *lend);
 
 /*
  * However many processes the program starts, the two that end them come first: this one, and the

@@ -4,6 +4,7 @@
  * are small, but the program's may be smaller: it is not the broker that is to go first.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,25 +14,24 @@
 
 #define OOM_SCORE "/proc/self/oom_score_adj"
 
-static void set_oom_score(const struct lend *lend, const char *score)
+static int set_oom_score(const struct lend *lend, const char *score)
 {
 	AUTO_CLOSE int fd = file_open(lend->host->ctx, O_WRONLY, OOM_SCORE);
 
-	if (fd >= 0)
-		(void)!write(fd, score, strlen(score));
+	if (fd < 0)
+		return fd;
+	return write(fd, score, strlen(score)) < 0 ? -errno : 0;
 }
 
 /* Without the privilege the processes stay as they are. */
 void lend_spare(struct lend *lend)
 {
-	if (file_read(lend->host->ctx, lend->oom_score, sizeof(lend->oom_score), OOM_SCORE) <= 0)
+	if (file_read(lend->host->ctx, lend->oom_score, sizeof(lend->oom_score), OOM_SCORE) <= 0 ||
+	    set_oom_score(lend, "-1000"))
 		lend->oom_score[0] = '\0';
-	else
-		set_oom_score(lend, "-1000");
 }
 
-void lend_unspare(const struct lend *lend)
+int lend_unspare(const struct lend *lend)
 {
-	if (lend->oom_score[0])
-		set_oom_score(lend, lend->oom_score);
+	return lend->oom_score[0] ? set_oom_score(lend, lend->oom_score) : 0;
 }
