@@ -615,6 +615,22 @@ static int visit_path(struct elsewhere *elsewhere, struct namespaces *namespaces
 	return error;
 }
 
+static int visit_directory(struct elsewhere *elsewhere, struct namespaces *namespaces,
+			   const char *directory, const char *file);
+
+/* A thread can be in another namespace than its process. The directory has a link for each. */
+static int visit_threads(struct elsewhere *elsewhere, struct namespaces *namespaces,
+			 const char *pid)
+{
+	char tasks[64];
+	struct stat status;
+
+	snprintf(tasks, sizeof(tasks), "/proc/%.32s/task", pid);
+	if (stat(tasks, &status) || status.st_nlink <= 3)
+		return 0;
+	return visit_directory(elsewhere, namespaces, tasks, "/ns/net");
+}
+
 /* Each namespace once, by the file of a process, or a name that ip-netns(8) or a container has. */
 static int visit_directory(struct elsewhere *elsewhere, struct namespaces *namespaces,
 			   const char *directory, const char *file)
@@ -629,6 +645,8 @@ static int visit_directory(struct elsewhere *elsewhere, struct namespaces *names
 			continue; /* of /proc, and no process */
 		snprintf(path, sizeof(path), "%s/%s%s", directory, entry->d_name, file);
 		error = visit_path(elsewhere, namespaces, path);
+		if (!error && !strcmp(directory, "/proc"))
+			error = visit_threads(elsewhere, namespaces, entry->d_name);
 	}
 	if (!error)
 		note_unread(elsewhere->host->ctx, directory, -errno);
@@ -638,17 +656,22 @@ static int visit_directory(struct elsewhere *elsewhere, struct namespaces *names
 }
 
 /* "36 35 0:4 net:[4026532177] /srv/ns rw shared:1 - nsfs nsfs rw": a name that stands anywhere. */
-static int visit_mounts(struct elsewhere *elsewhere, struct namespaces *namespaces)
+static int visit_mounts(struct elsewhere *elsewhere, struct namespaces *namespaces, const char *pid)
 {
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	char file[64], path[PATH_SIZE], name[PATH_SIZE - 64];
+	FILE *mounts;
 	AUTO_FREE char *line = NULL;
-	char path[PATH_SIZE];
 	size_t size = 0;
 	int error = 0;
 
-	while (mounts && !error && getline(&line, &size, mounts) > 0)
-		if (sscanf(line, "%*d %*d %*s net:[%*u] %511s", path) == 1)
-			error = visit_path(elsewhere, namespaces, path);
+	snprintf(file, sizeof(file), "/proc/%s/mountinfo", pid);
+	mounts = fopen(file, "re");
+	while (mounts && !error && getline(&line, &size, mounts) > 0) {
+		if (sscanf(line, "%*d %*d %*s net:[%*u] %447s", name) != 1)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/root%s", pid, name);
+		error = visit_path(elsewhere, namespaces, path);
+	}
 	if (mounts)
 		fclose(mounts);
 	return error;
@@ -669,7 +692,8 @@ int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list)
 	error = visit_directory(&elsewhere, &namespaces, "/proc", "/ns/net") ?:
 		visit_directory(&elsewhere, &namespaces, "/run/netns", "") ?:
 		visit_directory(&elsewhere, &namespaces, "/run/docker/netns", "") ?:
-		visit_mounts(&elsewhere, &namespaces);
+		visit_mounts(&elsewhere, &namespaces, "self") ?:
+		visit_mounts(&elsewhere, &namespaces, "1");
 	close(elsewhere.own);
 	return error;
 }
