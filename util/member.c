@@ -96,6 +96,25 @@ bool member_function(const struct usrpci_ctx *ctx, const char *class_name, const
 	return !read_link(ctx, link, target) && nearest_function(target, owner);
 }
 
+/* The paths to a disk, or to the disk of a partition, hang on the functions that serve it as well. */
+static int path_owners(const struct usrpci_ctx *ctx, const char *name,
+		       char owners[MEMBER_OWNERS_MAX][USRPCI_ADDR_STRLEN])
+{
+	unsigned int subsystem, namespace;
+	AUTO_FREE char **names = NULL;
+	char disk[32], head[32];
+	int count, found = 0;
+
+	if (sscanf(name, "nvme%un%u", &subsystem, &namespace) != 2)
+		return 0;
+	snprintf(disk, sizeof(disk), "nvme%un%u", subsystem, namespace);
+	count = dir_list(ctx, &names, "/sys/class/block");
+	for (int i = 0; i < count && found < MEMBER_OWNERS_MAX; i++)
+		found += member_is_path(names[i], "nvme", head) && !strcmp(head, disk) &&
+			 member_function(ctx, "block", names[i], owners[found]);
+	return count < 0 ? count : found;
+}
+
 int member_owners(const struct usrpci_ctx *ctx, const char *class_name, const char *name,
 		  char owners[MEMBER_OWNERS_MAX][USRPCI_ADDR_STRLEN])
 {
@@ -106,7 +125,9 @@ int member_owners(const struct usrpci_ctx *ctx, const char *class_name, const ch
 	error = read_link(ctx, link, target);
 	if (error)
 		return error == -EINVAL ? 0 : error;
-	return nearest_function(target, owners[0]) ? 1 : subsystem_owners(ctx, target, owners);
+	if (nearest_function(target, owners[0]))
+		return 1;
+	return subsystem_owners(ctx, target, owners) ?: path_owners(ctx, name, owners);
 }
 
 bool member_is_path(const char *disk, const char *prefix, char head[32])

@@ -512,6 +512,26 @@ static void a_multipath_disk_is_found_through_its_only_controller(void **state)
 	assert_logged(*state, "it has 2 paths: 0000:02:00.0, 0000:00:03.0");
 }
 
+/* The name that a list shows, where the subsystem does not say whose its controllers are. */
+static void a_multipath_disk_is_found_through_the_path_to_it(void **state)
+{
+	static const char disks[] = "../../devices/virtual/nvme-subsystem/nvme-subsys4";
+	char target[128];
+
+	add_host(*state);
+	fixture_mkdir(*state, DISK_DIR "/nvme/nvme4/nvme4c4n1");
+	fixture_link(*state, "/sys/class/block/nvme4c4n1",
+		     "../../devices/pci0000:00/0000:00:1c.0/0000:02:00.0/nvme/nvme4/nvme4c4n1");
+	snprintf(target, sizeof(target), "%s/nvme4n1", disks);
+	fixture_mkdir(*state, "/sys/devices/virtual/nvme-subsystem/nvme-subsys4/nvme4n1/nvme4n1p2");
+	fixture_link(*state, "/sys/class/block/nvme4n1", target);
+	snprintf(target, sizeof(target), "%s/nvme4n1/nvme4n1p2", disks);
+	fixture_link(*state, "/sys/class/block/nvme4n1p2", target);
+	assert_finds(*state, "nvme4n1", disk.addr);
+	assert_finds(*state, "nvme4n1p2", disk.addr);
+	assert_finds(*state, "nvme4c4n1", disk.addr);
+}
+
 static void an_interface_that_is_no_pci_device_is_refused(void **state)
 {
 	add_host(*state);
@@ -580,6 +600,7 @@ int main(void)
 		TEST(a_virtio_interface_leads_to_the_device_below),
 		TEST(a_device_is_found_by_its_disk_or_partition),
 		TEST(a_multipath_disk_is_found_through_its_only_controller),
+		TEST(a_multipath_disk_is_found_through_the_path_to_it),
 		TEST(an_interface_that_is_no_pci_device_is_refused),
 		TEST(names_that_are_nothing_are_refused),
 	};
