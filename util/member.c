@@ -96,7 +96,7 @@ bool member_function(const struct usrpci_ctx *ctx, const char *class_name, const
 	return !read_link(ctx, link, target) && nearest_function(target, owner);
 }
 
-/* The paths to a disk, or to the disk of a partition, hang on the functions that serve it as well. */
+/* The paths to a disk, or to the disk of a partition, hang on the functions that serve it. */
 static int path_owners(const struct usrpci_ctx *ctx, const char *name,
 		       char owners[MEMBER_OWNERS_MAX][USRPCI_ADDR_STRLEN])
 {

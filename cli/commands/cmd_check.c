@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "device.h"
@@ -43,25 +44,66 @@ static void print_json(const struct usrpci_finding *findings, int count, bool re
 	json_close(&json, '}');
 }
 
+/* What was found of the host is the same for each device. */
+static bool was_found(const struct usrpci_finding *list, int count,
+		      const struct usrpci_finding *finding)
+{
+	for (int i = 0; i < count; i++)
+		if (list[i].state == finding->state && !strcmp(list[i].topic, finding->topic) &&
+		    !strcmp(list[i].text, finding->text))
+			return true;
+	return false;
+}
+
+/* Appends what is found of a device, or of the host alone. Returns STATUS_DONE or how it ends. */
+static int add_findings(struct cli *cli, const struct usrpci_addr *addr,
+			struct usrpci_finding **list, int *count)
+{
+	struct usrpci_finding *found, *longer;
+	int more = usrpci_host_check(cli->host, addr, &found), before = *count;
+
+	if (more < 0)
+		return STATUS_FAILED;
+	longer = reallocarray(*list, (size_t)(before + more) + 1, sizeof(*longer));
+	if (!longer) {
+		free(found);
+		return out_of_memory();
+	}
+	*list = longer;
+	for (int i = 0; i < more; i++)
+		if (!was_found(longer, before, &found[i]))
+			longer[(*count)++] = found[i];
+	free(found);
+	return STATUS_DONE;
+}
+
+static int find_all(struct cli *cli, struct usrpci_finding **list, int *count)
+{
+	struct usrpci_dev_info info;
+	int status = cli->argc ? STATUS_DONE : add_findings(cli, NULL, list, count);
+
+	for (int i = 0; i < cli->argc && !status; i++) {
+		status = status_of(find_device(cli, cli->argv[i], &info));
+		if (!status && !named_before(cli, &info.addr))
+			status = add_findings(cli, &info.addr, list, count);
+	}
+	return status;
+}
+
 static int cmd_check(struct cli *cli)
 {
-	struct usrpci_finding *findings;
-	struct usrpci_dev_info info;
-	int missing = 0, count, error = 0;
+	struct usrpci_finding *findings = NULL;
+	int missing = 0, count = 0, status;
 
 	if (option_next(cli))
 		return cli->stopped;
-	if (cli->argc > 1)
-		return unexpected_operand(cli, cli->argv[1]);
-	if (cli->argc == 1)
-		error = find_device(cli, cli->argv[0], &info);
-	if (error)
-		return status_of(error);
 	if (open_host(cli))
 		return STATUS_FAILED;
-	count = usrpci_host_check(cli->host, cli->argc ? &info.addr : NULL, &findings);
-	if (count < 0)
-		return STATUS_FAILED;
+	status = find_all(cli, &findings, &count);
+	if (status) {
+		free(findings);
+		return status;
+	}
 	for (int i = 0; i < count; i++)
 		missing += findings[i].state == USRPCI_CHECK_MISSING;
 	if (cli->json)
@@ -76,7 +118,7 @@ static int cmd_check(struct cli *cli)
 
 const struct command command_check = {
 	.name = "check",
-	.operands = "[ADDR]",
-	.summary = "say whether this host, or a device, is ready, and what mends it",
+	.operands = "[ADDR...]",
+	.summary = "say whether this host, or devices, are ready, and what mends it",
 	.run = cmd_check,
 };

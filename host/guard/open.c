@@ -8,6 +8,7 @@
  * Files that were mapped and then closed are not seen, nor those on their way through a socket.
  */
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/major.h>
 #include <stdint.h>
@@ -129,14 +130,16 @@ static bool has_name(const struct leaf *leaf, const char *path)
 
 /*
  * "/sys/devices/pci0000:00/0000:03:00.0/resource0"; the bus hangs on other devices where no ACPI
- * tells of it, or where a hypervisor does.
+ * tells of it, or where a hypervisor does. "resource" alone is a text that anybody may read.
  */
 static bool is_register(const struct leaf *leaf, const char *path)
 {
 	char part[NAME_SIZE + 16];
+	const char *file;
 
 	snprintf(part, sizeof(part), "/%s/resource", leaf->name);
-	return strstr(path, "/devices/") && strstr(path, part);
+	file = strstr(path, "/devices/") ? strstr(path, part) : NULL;
+	return file && isdigit((unsigned char)file[strlen(part)]);
 }
 
 static bool ends_with(const char *path, const char *end)

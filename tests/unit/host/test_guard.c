@@ -520,6 +520,8 @@ static void an_open_resource_file_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
 
+	fixture_link(kernel->fixture, "/proc/9/fd/2", "/sys/devices/pci0000:00/" NIC "/resource");
+	assert_int_equal(count_uses(kernel, NIC), 0);
 	fixture_link(kernel->fixture, "/proc/9/fd/3", "/sys/devices/pci0000:00/" NIC "/resource0");
 	assert_int_equal(count_uses(kernel, NIC), 1);
 	assert_int_equal(found[0].kind, USRPCI_USE_OPEN);
