@@ -244,6 +244,18 @@ static const char *blindness(struct usrpci_host *host, bool hidden)
 	return geteuid() ? "run as root" : "run with the capability CAP_SYS_PTRACE";
 }
 
+static int add_ring(struct guard *guard, const struct open_files *files)
+{
+	char cure[64];
+
+	if (!files->ring[0])
+		return 0;
+	snprintf(cure, sizeof(cure), "end the process %s", files->ring);
+	return use_unknown(guard, 0, cure,
+			   "the files that pid %s has registered with an io_uring cannot be seen",
+			   files->ring);
+}
+
 static int judge_files(struct guard *guard, const struct open_files *files)
 {
 	const char *cure;
@@ -252,7 +264,7 @@ static int judge_files(struct guard *guard, const struct open_files *files)
 	if (files->error)
 		return use_unknown(guard, files->error, "mount -t proc proc /proc",
 				   "/proc is not mounted: open files cannot be seen");
-	error = add_processes(guard, files);
+	error = add_processes(guard, files) ?: add_ring(guard, files);
 	cure = error ? NULL : blindness(guard->host, files->hidden);
 	if (cure)
 		return use_unknown(guard, 0, cure,

@@ -71,6 +71,89 @@ static int judge_file(const struct search *search, int directory, const char *na
 	return !search->live || is_register(path) ? keep(search, path, &status) : 0;
 }
 
+static void note_ring(const struct search *search)
+{
+	snprintf(search->files->ring, sizeof(search->files->ring), "%s", search->pid);
+}
+
+/* Keeps a file that the process names so, if it is there and a device's. Returns 1: it is there. */
+static int judge_named(const struct search *search, const char *name)
+{
+	char path[PATH_SIZE];
+	struct statx status;
+	int error;
+
+	snprintf(path, sizeof(path), "/proc/%s/root%.400s", search->pid, name);
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status))
+		return 0;
+	error = S_ISCHR(status.stx_mode) || S_ISBLK(status.stx_mode) ? keep(search, name, &status)
+								     : 0;
+	return error ?: 1;
+}
+
+/*
+ * Kernels before 6.10 tell the last part of a path alone; that of a device is below /dev, and one
+ * of registers could be any device's.
+ */
+static int judge_registered(const struct search *search, const char *name)
+{
+	static const char *const directories[] = {"",     "vfio/",       "vfio/devices/", "snd/",
+						  "dri/", "infiniband/", "dsa/"};
+	char path[PATH_SIZE];
+	int found = 0;
+
+	if (name[0] == '/') {
+		found = judge_named(search, name);
+		/* Of files that were deleted, most are data. */
+		if (!found && (!strstr(name, " (deleted)") || strstr(name, "/dev/")))
+			note_ring(search);
+		return found < 0 ? found : 0;
+	}
+	if (!strncmp(name, "resource", strlen("resource")))
+		note_ring(search);
+	for (size_t i = 0; found >= 0 && i < ARRAY_SIZE(directories); i++) {
+		snprintf(path, sizeof(path), "/dev/%s%.255s", directories[i], name);
+		found = strchr(name, '/') ? 0 : judge_named(search, path);
+	}
+	return found < 0 ? found : 0;
+}
+
+/*
+ * A program may close a file that it has registered with an io_uring, and use it all the same.
+ * proc_pid_fdinfo(5) of the ring lists them: "UserFiles:  2", then "    0: /dev/nvme0n1".
+ */
+static int look_at_ring(const struct search *search, const char *fd)
+{
+	char path[64], name[PATH_SIZE];
+	AUTO_FREE char *line = NULL;
+	unsigned int count = 0, listed = 0;
+	bool known = false;
+	size_t size = 0;
+	FILE *info;
+	int file, error = 0;
+
+	snprintf(path, sizeof(path), "../fdinfo/%.32s", fd);
+	file = openat(search->fds, path, O_RDONLY | O_CLOEXEC);
+	info = file < 0 ? NULL : fdopen(file, "r");
+	while (info && !error && getline(&line, &size, info) > 0) {
+		if (sscanf(line, "UserFiles: %u", &count) == 1)
+			known = true;
+		else if (!strncmp(line, "UserBufs", strlen("UserBufs")))
+			break;
+		else if (known && sscanf(line, " %*u: %511[^\n]", name) == 1) {
+			listed++;
+			error = strcmp(name, "<none>") ? judge_registered(search, name) : 0;
+		}
+	}
+	if (info)
+		fclose(info);
+	else if (file >= 0)
+		close(file);
+	if (file >= 0 && (!known || (count && !listed)))
+		note_ring(search);
+	return error;
+}
+
 static int look_at_file(const struct search *search, const char *fd)
 {
 	char path[PATH_SIZE];
@@ -79,6 +162,8 @@ static int look_at_file(const struct search *search, const char *fd)
 	if (length < 0)
 		note_unread(search->host->ctx, "/proc", -errno);
 	path[length < 0 ? 0 : length] = '\0';
+	if (search->live && !strcmp(path, "anon_inode:[io_uring]"))
+		return look_at_ring(search, fd);
 	return path[0] == '/' ? judge_file(search, search->fds, fd, path) : 0;
 }
 

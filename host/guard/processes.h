@@ -24,8 +24,9 @@ struct open_files {
 	struct open_file *list;
 	size_t count;
 	bool read;
-	bool hidden; /* those of some processes cannot be seen */
-	int error;   /* why there is no /proc, and then the list is empty */
+	bool hidden;   /* those of some processes cannot be seen */
+	char ring[12]; /* a process whose files of an io_uring cannot be seen; "": none */
+	int error;     /* why there is no /proc, and then the list is empty */
 };
 
 /* Reads the open files. Returns 0 or -ENOMEM. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -1038,6 +1039,50 @@ static void a_file_of_a_process_whose_first_thread_ended_is_seen(void **state)
 	assert_true(seen);
 }
 
+/* Registers a file with an io_uring, closes it, and says so by a byte. */
+static void keep_in_a_ring(int ready)
+{
+	char parameters[120] = {0};
+	int ring = (int)syscall(SYS_io_uring_setup, 4, parameters);
+	int file = open("/dev/zero", O_RDONLY);
+
+	if (ring >= 0 && !syscall(SYS_io_uring_register, ring, 2, &file, 1) && !close(file) &&
+	    write(ready, "", 1) == 1)
+		pause();
+	_exit(1);
+}
+
+static void a_file_that_only_an_io_uring_has_is_seen(void **state)
+{
+	struct usrpci_host host = {.ctx = NULL};
+	struct open_files files = {0};
+	char pid[12], byte;
+	bool seen = false;
+	int ends[2];
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (!child)
+		keep_in_a_ring(ends[1]);
+	close(ends[1]);
+	snprintf(pid, sizeof(pid), "%d", (int)child);
+	if (read(ends[0], &byte, 1) == 1) {
+		assert_int_equal(usrpci_ctx_open(NULL, &host.ctx), 0);
+		assert_int_equal(open_files_read(&host, &files), 0);
+		for (size_t i = 0; i < files.count; i++)
+			seen |= !strcmp(files.list[i].pid, pid) &&
+				files.list[i].number == makedev(1, 5);
+		open_files_free(&files);
+		usrpci_ctx_close(host.ctx);
+		assert_true(seen);
+	}
+	close(ends[0]);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
 static void proc_net_is_read_for_a_host_of_files(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1135,6 +1180,7 @@ int main(void)
 		TEST(a_disk_that_the_kernel_gives_on_is_in_use),
 		TEST(a_loop_device_whose_file_is_not_there_may_have_the_disk),
 		TEST(a_file_of_a_process_whose_first_thread_ended_is_seen),
+		TEST(a_file_that_only_an_io_uring_has_is_seen),
 		TEST(a_disk_that_is_a_target_is_in_use),
 		TEST(what_virtual_machines_have_is_in_use),
 		TEST(memory_of_the_system_is_in_use),
