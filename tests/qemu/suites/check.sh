@@ -113,8 +113,10 @@ check@changes-nothing()
 	expect_same "$(find /run/usrpci; cat /proc/modules; cat /proc/sys/vm/nr_hugepages)" "$before"
 }
 
+# The database is made when udev is configured, which the packages of Arm's root never were.
 check@lists-the-names-that-lspci-knows()
 {
+	[ -e /etc/udev/hwdb.bin ] || [ -e /lib/udev/hwdb.bin ] || skip "there is no database of names"
 	usrpci list --no-headings -o ADDR,NAME >"$scratch/ours"
 	grep "^$nic" "$scratch/ours" | grep -q '82540EM Gigabit Ethernet Controller'
 	[ "$(wc -l <"$scratch/ours")" = "$(lspci | wc -l)" ]
