@@ -18,6 +18,7 @@
 #include "driver.h"
 #include "group.h"
 #include "guard/guard.h"
+#include "guard/look.h"
 #include "unread.h"
 
 static int add(struct guard *guard, const struct leaf *leaf, const struct usrpci_use *use)
@@ -210,8 +211,12 @@ int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, boo
 	       struct guard_view *view)
 {
 	struct guard guard = {.host = host, .info = info}, notes;
+	struct look look;
+	bool begun = look_begin(host, &look);
 	int error = look_at_all(&guard);
 
+	if (begun)
+		look_end(host, &look);
 	notes = (struct guard){.host = host,
 			       .info = info,
 			       .tree = guard.tree,

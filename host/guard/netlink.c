@@ -36,6 +36,7 @@
 
 #include "array.h"
 #include "file.h"
+#include "guard/look.h"
 #include "guard/netlink.h"
 #include "host.h"
 #include "unread.h"
@@ -677,6 +678,20 @@ static int visit_mounts(struct elsewhere *elsewhere, struct namespaces *namespac
 	return error;
 }
 
+/* A namespace that only a descriptor keeps has no name. */
+static int visit_files(struct elsewhere *elsewhere, struct namespaces *namespaces)
+{
+	struct open_files *files = elsewhere->host->look ? &elsewhere->host->look->files : NULL;
+	char path[64];
+	int error = files && !files->read ? open_files_read(elsewhere->host, files) : 0;
+
+	for (size_t i = 0; !error && files && i < files->namespace_count; i++) {
+		snprintf(path, sizeof(path), "/proc/%s", files->namespaces[i].file);
+		error = visit_path(elsewhere, namespaces, path);
+	}
+	return error;
+}
+
 int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list)
 {
 	struct elsewhere elsewhere = {.host = host, .list = list};
@@ -693,7 +708,7 @@ int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list)
 		visit_directory(&elsewhere, &namespaces, "/run/netns", "") ?:
 		visit_directory(&elsewhere, &namespaces, "/run/docker/netns", "") ?:
 		visit_mounts(&elsewhere, &namespaces, "self") ?:
-		visit_mounts(&elsewhere, &namespaces, "1");
+		visit_mounts(&elsewhere, &namespaces, "1") ?: visit_files(&elsewhere, &namespaces);
 	close(elsewhere.own);
 	return error;
 }

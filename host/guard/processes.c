@@ -71,6 +71,20 @@ static int judge_file(const struct search *search, int directory, const char *na
 	return !search->live || is_register(path) ? keep(search, path, &status) : 0;
 }
 
+static int keep_namespace(const struct search *search, const char *fd)
+{
+	struct open_files *files = search->files;
+	struct open_namespace *longer = array_grow(files->namespaces, files->namespace_count, 1,
+						   sizeof(*longer));
+
+	if (!longer)
+		return -ENOMEM;
+	files->namespaces = longer;
+	snprintf(longer[files->namespace_count++].file, sizeof(longer->file), "%.11s/fd/%.15s",
+		 search->pid, fd);
+	return 0;
+}
+
 static void note_ring(const struct search *search)
 {
 	snprintf(search->files->ring, sizeof(search->files->ring), "%s", search->pid);
@@ -164,6 +178,8 @@ static int look_at_file(const struct search *search, const char *fd)
 	path[length < 0 ? 0 : length] = '\0';
 	if (search->live && !strcmp(path, "anon_inode:[io_uring]"))
 		return look_at_ring(search, fd);
+	if (search->live && !strncmp(path, "net:[", strlen("net:[")))
+		return keep_namespace(search, fd);
 	return path[0] == '/' ? judge_file(search, search->fds, fd, path) : 0;
 }
 
@@ -330,4 +346,5 @@ void open_files_free(struct open_files *files)
 	for (size_t i = 0; i < files->count; i++)
 		free(files->list[i].path);
 	free(files->list);
+	free(files->namespaces);
 }

@@ -19,10 +19,17 @@ struct open_file {
 	char *path;   /* as the process knows it */
 };
 
+/* A descriptor that keeps a network namespace: "812/fd/7", below /proc. */
+struct open_namespace {
+	char file[32];
+};
+
 /* The files of one process follow each other. All members are zero before the first read. */
 struct open_files {
 	struct open_file *list;
 	size_t count;
+	struct open_namespace *namespaces;
+	size_t namespace_count;
 	bool read;
 	bool hidden;   /* those of some processes cannot be seen */
 	char ring[12]; /* a process whose files of an io_uring cannot be seen; "": none */

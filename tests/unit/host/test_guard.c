@@ -1039,25 +1039,35 @@ static void a_file_of_a_process_whose_first_thread_ended_is_seen(void **state)
 	assert_true(seen);
 }
 
-/* Registers a file with an io_uring, closes it, and says so by a byte. */
+/* Registers a file with an io_uring, closes it, keeps a namespace, and says so by a byte. */
 static void keep_in_a_ring(int ready)
 {
 	char parameters[120] = {0};
 	int ring = (int)syscall(SYS_io_uring_setup, 4, parameters);
 	int file = open("/dev/zero", O_RDONLY);
 
-	if (ring >= 0 && !syscall(SYS_io_uring_register, ring, 2, &file, 1) && !close(file) &&
+	if (ring >= 0 && open("/proc/self/ns/net", O_RDONLY) >= 0 &&
+	    !syscall(SYS_io_uring_register, ring, 2, &file, 1) && !close(file) &&
 	    write(ready, "", 1) == 1)
 		pause();
 	_exit(1);
 }
 
-static void a_file_that_only_an_io_uring_has_is_seen(void **state)
+static bool has_namespace_of(const struct open_files *files, const char *pid)
+{
+	for (size_t i = 0; i < files->namespace_count; i++)
+		if (!strncmp(files->namespaces[i].file, pid, strlen(pid)) &&
+		    files->namespaces[i].file[strlen(pid)] == '/')
+			return true;
+	return false;
+}
+
+static void what_only_a_ring_or_a_descriptor_keeps_is_seen(void **state)
 {
 	struct usrpci_host host = {.ctx = NULL};
 	struct open_files files = {0};
 	char pid[12], byte;
-	bool seen = false;
+	bool seen = false, kept;
 	int ends[2];
 	pid_t child;
 
@@ -1074,9 +1084,11 @@ static void a_file_that_only_an_io_uring_has_is_seen(void **state)
 		for (size_t i = 0; i < files.count; i++)
 			seen |= !strcmp(files.list[i].pid, pid) &&
 				files.list[i].number == makedev(1, 5);
+		kept = has_namespace_of(&files, pid);
 		open_files_free(&files);
 		usrpci_ctx_close(host.ctx);
 		assert_true(seen);
+		assert_true(kept);
 	}
 	close(ends[0]);
 	kill(child, SIGKILL);
@@ -1180,7 +1192,7 @@ int main(void)
 		TEST(a_disk_that_the_kernel_gives_on_is_in_use),
 		TEST(a_loop_device_whose_file_is_not_there_may_have_the_disk),
 		TEST(a_file_of_a_process_whose_first_thread_ended_is_seen),
-		TEST(a_file_that_only_an_io_uring_has_is_seen),
+		TEST(what_only_a_ring_or_a_descriptor_keeps_is_seen),
 		TEST(a_disk_that_is_a_target_is_in_use),
 		TEST(what_virtual_machines_have_is_in_use),
 		TEST(memory_of_the_system_is_in_use),
