@@ -224,10 +224,16 @@ static const char *cure_unread(struct usrpci_host *host, int error)
 }
 
 /* What no process shows is a socket of the kernel's, or of a process that is hidden. */
-static const char *cure_unseen(struct usrpci_host *host, const char *what)
+static const char *cure_unseen(struct usrpci_host *host, const char *what, char cure[64])
 {
+	unsigned int pid;
+
 	if (strstr(what, "netconsole"))
 		return "modprobe -r netconsole";
+	if (sscanf(what, "an AF_XDP socket of process %u", &pid) == 1) {
+		snprintf(cure, 64, "modprobe xdp_diag # or kill %u, where there is none", pid);
+		return cure;
+	}
 	if (strstr(what, "AF_XDP"))
 		return "modprobe xdp_diag";
 	return has_capability(host->ctx, CAP_SYS_PTRACE) ? "modprobe -a tcp_diag udp_diag raw_diag"
@@ -236,7 +242,9 @@ static const char *cure_unseen(struct usrpci_host *host, const char *what)
 
 static int add_unseen(struct guard *guard, const char *what)
 {
-	return use_unknown(guard, 0, cure_unseen(guard->host, what),
+	char cure[64];
+
+	return use_unknown(guard, 0, cure_unseen(guard->host, what, cure),
 			   "it cannot be seen whether %s its interface", what);
 }
 

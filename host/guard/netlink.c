@@ -489,19 +489,20 @@ static int parse_own_id(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
-/* The number of the interface that one stands on, or that a VXLAN sends through. */
+/*
+ * The number of the interface that one stands on. For a VXLAN the kernel says its own number there,
+ * and the one that it sends through among its options.
+ */
 static uint32_t lower_of(const struct attributes *link)
 {
 	struct attributes info = {0}, data = {0};
 
-	if (link->of[IFLA_LINK])
-		return number_of(link->of[IFLA_LINK]);
 	if (link->of[IFLA_LINKINFO])
 		mnl_attr_parse_nested(link->of[IFLA_LINKINFO], keep_attribute, &info);
 	if (!info.of[IFLA_INFO_DATA] || !info.of[IFLA_INFO_KIND] ||
 	    mnl_attr_validate(info.of[IFLA_INFO_KIND], MNL_TYPE_NUL_STRING) ||
 	    strcmp(mnl_attr_get_str(info.of[IFLA_INFO_KIND]), "vxlan") != 0)
-		return 0;
+		return number_of(link->of[IFLA_LINK]);
 	mnl_attr_parse_nested(info.of[IFLA_INFO_DATA], keep_attribute, &data);
 	return number_of(data.of[IFLA_VXLAN_LINK]);
 }

@@ -43,7 +43,8 @@ struct sockets {
 struct search {
 	struct usrpci_host *host;
 	struct net_list *list;
-	struct sockets *sockets;
+	struct sockets *sockets; /* what is looked for; NULL: sockets of AF_XDP */
+	char owner[12];          /* a process that has one of those; "": none was found */
 	const char *pid;
 	int files; /* the directory of the process's descriptors */
 };
@@ -166,7 +167,19 @@ static int ask_socket(const struct search *search, const char *fd, struct known 
 				      : 0;
 }
 
-static int look_at_file(const struct search *search, const char *fd)
+static void look_for_xdp(struct search *search, const char *fd)
+{
+	int copy = copy_of(search, fd), domain = 0;
+	socklen_t length = sizeof(domain);
+
+	if (copy < 0)
+		return;
+	if (!getsockopt(copy, SOL_SOCKET, SO_DOMAIN, &domain, &length) && domain == AF_XDP)
+		snprintf(search->owner, sizeof(search->owner), "%s", search->pid);
+	close(copy);
+}
+
+static int look_at_file(struct search *search, const char *fd)
 {
 	char target[64];
 	ssize_t length = readlinkat(search->files, fd, target, sizeof(target) - 1);
@@ -176,6 +189,10 @@ static int look_at_file(const struct search *search, const char *fd)
 	target[length < 0 ? 0 : length] = '\0';
 	if (sscanf(target, "socket:[%" SCNu64 "]", &inode) != 1)
 		return 0;
+	if (!search->sockets) {
+		look_for_xdp(search, fd);
+		return 0;
+	}
 	known = find(search->sockets, inode);
 	return known && !known->asked ? ask_socket(search, fd, known) : 0;
 }
@@ -245,15 +262,22 @@ static bool has_modules(struct usrpci_host *host, const char *const *modules, si
 	return true;
 }
 
+/* Such a socket does not say itself what it is bound to. */
 static int read_xdp(struct usrpci_host *host, struct net_list *list)
 {
 	static const char *const modules[] = {"xdp_diag"};
+	struct search search = {.host = host, .list = list};
+	int error;
 
 	if (!has_xdp_sockets(host))
 		return 0;
-	return has_modules(host, modules, ARRAY_SIZE(modules))
-		       ? netlink_read_xdp(list)
-		       : net_add(list, "", NET_UNSEEN, "an AF_XDP socket is bound to");
+	if (has_modules(host, modules, ARRAY_SIZE(modules)))
+		return netlink_read_xdp(list);
+	error = host_each_process(host, look_at_process, &search);
+	if (error)
+		return error;
+	return net_add(list, "", NET_UNSEEN, "an AF_XDP socket%s%s is bound to",
+		       search.owner[0] ? " of process " : "", search.owner);
 }
 
 int sockets_read(struct usrpci_host *host, struct net_list *list)

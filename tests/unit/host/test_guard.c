@@ -834,6 +834,8 @@ static void what_may_be_of_any_interface_is_a_use_of_each(void **state)
 	} rows[] = {
 		{"netconsole sends through", "modprobe -r netconsole"},
 		{"an AF_XDP socket is bound to", "modprobe xdp_diag"},
+		{"an AF_XDP socket of process 812 is bound to",
+		 "modprobe xdp_diag # or kill 812, where there is none"},
 	};
 	struct kernel *kernel = *state;
 	struct net_item item = {.kind = NET_UNSEEN};
