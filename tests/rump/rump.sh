@@ -81,6 +81,11 @@ rump@allocates-dma-memory-of-any-size-and-alignment()
 	"$kernel_side" allocates
 }
 
+rump@needs-no-more-memory-after-a-thousand-times-down-and-up()
+{
+	"$kernel_side" goes-down-and-up
+}
+
 rump@maps-several-segments-as-one()
 {
 	"$kernel_side" maps-several-segments

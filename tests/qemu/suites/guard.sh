@@ -521,3 +521,99 @@ guard@without-proc-everything-counts-as-in-use()
 	grep -q '/proc is not mounted: open files cannot be seen' "$scratch/log"
 	[ "$(driver_of $nic)" = e1000 ]
 }
+
+# The path is one of a chroot, or leads nowhere any more.
+guard@a-disk-below-a-loop-device-by-another-path()
+{
+	local file
+	modprobe loop max_loop=1 || skip "the kernel has no loop devices"
+	wait_for 5 test -b /dev/loop0
+	for file in "$scratch/disk" /dev/gone7; do
+		mknod "$file" b "$(cut -d: -f1 "/sys/class/block/$disk/dev")" "$(cut -d: -f2 "/sys/class/block/$disk/dev")"
+		losetup /dev/loop0 "$file"
+		[ "$file" != /dev/gone7 ] || rm "$file"
+		refused $nvme nvme "$disk is exported by loop0"
+		losetup -d /dev/loop0
+	done
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+}
+
+guard@a-disk-that-a-target-of-fileio-has()
+{
+	local store=/sys/kernel/config/target/core/fileio_0/store7
+	modprobe -a target_core_mod target_core_file || skip "the kernel has no SCSI targets"
+	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	mkdir -p "$store"
+	echo "fd_dev_name=/dev/$disk,fd_dev_size=1048576" >"$store/control"
+	echo 1 >"$store/enable"
+	refused $nvme nvme "$disk is exported by the SCSI target store7"
+	rmdir "$store" "${store%/*}"
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+}
+
+guard@a-nic-that-netconsole-sends-through()
+{
+	ip link set "$eth" up
+	modprobe netconsole "netconsole=6665@10.0.2.15/$eth,6666@10.0.2.2/52:55:0a:00:02:02" ||
+		skip "the kernel has no netconsole"
+	refused $nic e1000 "it cannot be seen whether netconsole sends through its interface"
+	modprobe -r netconsole
+	! usrpci check $nic | grep netconsole
+}
+
+guard@a-nic-that-a-socket-of-xdp-only-sends-by()
+{
+	ip link set "$eth" up
+	python3 -c "
+import ctypes, mmap, socket, struct, time
+ring = socket.socket(44, socket.SOCK_RAW)
+memory = mmap.mmap(-1, 1 << 16)
+address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+ring.setsockopt(283, 4, struct.pack('QQIII4x', address, 1 << 16, 4096, 0, 0))
+for option in 5, 6, 3: ring.setsockopt(283, option, struct.pack('I', 8))
+where = struct.pack('HHIII', 44, 2, socket.if_nametoindex('$eth'), 0, 0)
+assert not ctypes.CDLL(None).bind(ring.fileno(), where, len(where))
+open('$scratch/bound', 'w').write('yes')
+time.sleep(100)" &
+	wait_for 20 test -s "$scratch/bound"
+	refused $nic e1000 "it cannot be seen whether an AF_XDP socket of process $! is bound to its interface"
+	! modprobe xdp_diag || refused $nic e1000 "$eth carries frames of an AF_XDP socket"
+	kill $! # the cure where the kernel has no xdp_diag
+	wait $! || true
+	! usrpci check $nic | grep AF_XDP
+}
+
+# Namespaces that no process is in: a mount keeps one, wherever it stands; a thread alone is in another.
+guard@a-nic-whose-macvlan-is-where-no-process-is()
+{
+	local uses="$eth carries frames of macvlan7 in another network namespace"
+	touch "$scratch/namespace"
+	unshare --net="$scratch/namespace" true
+	ip link add link "$eth" name macvlan7 type macvlan || skip "the kernel has no macvlan"
+	ip link set macvlan7 netns "$scratch/namespace"
+	refused $nic e1000 "$uses"
+	umount "$scratch/namespace"
+	wait_for 20 bash -c "! usrpci check $nic | grep -q macvlan7"
+	ip link add link "$eth" name macvlan7 type macvlan
+	python3 -c "
+import ctypes, threading, time
+def leave():
+    ctypes.CDLL(None).unshare(0x40000000)
+    open('$scratch/thread', 'w').write(str(threading.get_native_id()))
+    time.sleep(100)
+threading.Thread(target=leave).start()" &
+	wait_for 20 test -s "$scratch/thread"
+	ip link set macvlan7 netns "/proc/$(<"$scratch/thread")/ns/net" ||
+		ip link set macvlan7 netns "$(<"$scratch/thread")"
+	refused $nic e1000 "$uses"
+	kill $!
+}
+
+guard@a-vxlan-in-another-namespace()
+{
+	ip netns add usrpci
+	ip link add vxlan7 type vxlan id 7 dev "$eth" dstport 4789 group 239.1.1.1 || skip "the kernel has no VXLAN"
+	ip link set vxlan7 netns usrpci
+	refused $nic e1000 "$eth carries frames of vxlan7 in another network namespace"
+	ip netns delete usrpci
+}

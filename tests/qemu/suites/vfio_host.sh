@@ -224,3 +224,18 @@ vfio_host@a-virtual-function-is-opened-with-the-token-of-its-physical-function()
 	usrpci restore $nvme
 	[ "$(driver_of $nvme)" = nvme ]
 }
+
+# vfio-pci lets a device sleep that no program has open; its registers read as ones then.
+vfio_host@registers-of-a-device-that-sleeps-are-not-taken-for-values()
+{
+	local state=/sys/bus/pci/devices/$e1000e/power_state
+	usrpci bind --driver vfio-pci $e1000e
+	wait_for 10 grep -q D3hot $state || skip "vfio-pci does not let it sleep: $(<$state)"
+	expect_fail 1 "it sleeps \\(D3hot\\)" usrpci bar $e1000e read 0 8
+	expect_fail 1 "it sleeps \\(D3hot\\)" usrpci bar $e1000e write 0 0 1
+	expect_output "Ethernet controller" usrpci list $e1000e
+	grep -q D3hot $state
+	echo on >/sys/bus/pci/devices/$e1000e/power/control # the cure
+	[ "$(usrpci bar $e1000e read 0 8)" != ffffffff ]
+	echo auto >/sys/bus/pci/devices/$e1000e/power/control
+}
