@@ -207,8 +207,10 @@ static pid_t start_program(struct lend *lend, int socket, int *status)
 	if (pipe2(failure, O_CLOEXEC))
 		return -errno;
 	child = fork();
-	if (child == 0)
+	if (child == 0) {
+		close(failure[0]);
 		run(lend, socket, failure[1]);
+	}
 	close(failure[1]);
 	error = child < 0 ? -EAGAIN : await_exec(failure[0]);
 	close(failure[0]);

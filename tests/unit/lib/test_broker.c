@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -63,6 +64,10 @@ static void files_are_closed_that_are_more_than_one(void **state)
 	} files = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
 	int pair[2], before, fd;
 
+	if (getenv("USRPCI_EMULATED")) {
+		print_message("# an emulator of programs takes more files than fit\n");
+		skip();
+	}
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	before = open_files();
 	for (unsigned int count = 2; count <= 3; count++) {
