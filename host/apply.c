@@ -309,12 +309,12 @@ int apply_netlink(struct usrpci_host *host, const char *why, const char *command
 		     &(struct change){CHANGE_NETLINK, NULL, command, why, .message = message});
 }
 
-int apply_tap(struct usrpci_host *host, const char *why, char *name, int *tap, unsigned int queues)
+int apply_tap(struct usrpci_host *host, const char *why, const char *name, int *tap,
+	      unsigned int queues)
 {
-	strcpy(name, "usrpci%d");
 	memset(tap, 0, queues * sizeof(*tap));
-	return apply(host, &(struct change){CHANGE_TAP, NULL, name, why, .tap = tap,
-					    .queues = queues, .name = name});
+	return apply(host,
+		     &(struct change){CHANGE_TAP, NULL, name, why, .tap = tap, .queues = queues});
 }
 
 int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int *tap,
@@ -406,7 +406,6 @@ static int make_tap(const struct change *change)
 		close_queues(change, count);
 		return error;
 	}
-	memcpy(change->name, request.ifr_name, IF_NAMESIZE);
 	return 0;
 }
 

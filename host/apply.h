@@ -26,7 +26,7 @@ enum change_kind {
 	CHANGE_CONFIG,  /* changes a register of dev's configuration space */
 	CHANGE_RESET,   /* resets the function dev */
 	CHANGE_NETLINK, /* sends message to rtnetlink(7); value is the same as a command */
-	CHANGE_TAP,     /* makes a TAP device; stores its queues in tap and its name in name */
+	CHANGE_TAP,     /* makes the TAP device value; stores its queues in tap */
 	CHANGE_TAP_END, /* removes the TAP device value by closing the queues in tap */
 };
 
@@ -53,7 +53,6 @@ struct change {
 	struct nlmsghdr *message;
 	int *tap; /* the descriptors of its queues */
 	unsigned int queues;
-	char *name; /* IF_NAMESIZE */
 };
 
 /*
@@ -85,9 +84,10 @@ int apply_netlink(struct usrpci_host *host, const char *why, const char *command
 
 /*
  * Makes a TAP device that lives until apply_tap_end(), with headers for offloads before each frame.
- * Stores its name, and the descriptors of its queues, which are 0 in a dry run.
+ * Stores the descriptors of its queues, which are 0 in a dry run.
  */
-int apply_tap(struct usrpci_host *host, const char *why, char *name, int *tap, unsigned int queues);
+int apply_tap(struct usrpci_host *host, const char *why, const char *name, int *tap,
+	      unsigned int queues);
 int apply_tap_end(struct usrpci_host *host, const char *why, const char *name, int *tap,
 		  unsigned int queues);
 

@@ -13,6 +13,7 @@
 #include "file.h"
 #include "journal.h"
 #include "lend/lend.h"
+#include "net/net.h"
 #include "target.h"
 #include "sriov/vfs.h"
 #include "vfio_node.h"
@@ -230,7 +231,7 @@ int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr
 	error = lend_check(host, addr, 1) ?: state_lock(host);
 	if (error)
 		return error;
-	error = restore(host, addr, false);
+	error = restore(host, addr, false) ?: net_left_recover(host, addr);
 	state_unlock(host);
 	return error;
 }

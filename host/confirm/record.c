@@ -28,10 +28,6 @@
 
 #define MAGIC "usrpci-unconfirmed 1"
 
-/* Room behind a message, for what place.c adds. */
-#define MESSAGE_ROOM 64
-#define MESSAGE_MOST 8192
-
 uint64_t confirm_now(void)
 {
 	struct timespec now;
@@ -56,26 +52,6 @@ void confirm_free(struct confirm_record *record)
 	*record = (struct confirm_record){0};
 }
 
-static void print_message(FILE *out, const struct nlmsghdr *message)
-{
-	const uint8_t *bytes = (const uint8_t *)message;
-
-	fputs("message ", out);
-	for (uint32_t i = 0; i < message->nlmsg_len; i++)
-		fprintf(out, "%02x", bytes[i]);
-	fputc('\n', out);
-}
-
-static void print_place(FILE *out, const struct net_place *place)
-{
-	const uint8_t *mac = place->mac;
-
-	fprintf(out, "net %s %d %02x:%02x:%02x:%02x:%02x:%02x %u %d\n", place->name, place->index,
-		mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], place->mtu, place->up);
-	for (size_t i = 0; i < place->count; i++)
-		print_message(out, place->messages[i]);
-}
-
 static void print_device(FILE *out, const struct confirm_device *device)
 {
 	const struct journal_node *node = &device->node;
@@ -86,7 +62,7 @@ static void print_device(FILE *out, const struct confirm_device *device)
 	if (node->path[0])
 		fprintf(out, "node %s %u %u %o\n", node->path, node->uid, node->gid, node->mode);
 	for (size_t i = 0; i < device->place_count; i++)
-		print_place(out, &device->places[i]);
+		net_place_print(out, &device->places[i]);
 }
 
 static void print_record(FILE *out, const struct confirm_record *record)
@@ -105,10 +81,8 @@ static bool has_long_message(const struct confirm_record *record)
 {
 	for (size_t i = 0; i < record->device_count; i++)
 		for (size_t j = 0; j < record->devices[i].place_count; j++)
-			for (size_t k = 0; k < record->devices[i].places[j].count; k++)
-				if (record->devices[i].places[j].messages[k]->nlmsg_len >
-				    MESSAGE_MOST)
-					return true;
+			if (!net_place_is_printable(&record->devices[i].places[j]))
+				return true;
 	return false;
 }
 
@@ -201,65 +175,6 @@ static bool parse_device(struct confirm_record *record, const char *value)
 	return !strpbrk(device->driver, "/.") && !usrpci_addr_parse(name, &device->addr);
 }
 
-static bool parse_place(struct confirm_record *record, const char *value)
-{
-	struct net_place *place = last_device(record) ? add_place(last_device(record)) : NULL;
-	uint8_t *mac;
-	int up;
-
-	if (!place)
-		return false;
-	mac = place->mac;
-	if (sscanf(value, "%15s %d %hhx:%hhx:%hhx:%hhx:%hhx:%hhx %u %d", place->name, &place->index,
-		   &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &place->mtu, &up) != 10)
-		return false;
-	place->up = up;
-	return true;
-}
-
-static bool parse_bytes(uint8_t *bytes, const char *text, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		bytes[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
-static bool is_address_or_route(const struct nlmsghdr *message, size_t size)
-{
-	if (size < sizeof(*message) || message->nlmsg_len != size)
-		return false;
-	if (message->nlmsg_type == RTM_NEWADDR)
-		return size >= NLMSG_LENGTH(sizeof(struct ifaddrmsg));
-	return message->nlmsg_type == RTM_NEWROUTE && size >= NLMSG_LENGTH(sizeof(struct rtmsg));
-}
-
-static bool parse_message(struct confirm_record *record, const char *value)
-{
-	struct net_place *place = last_place(record);
-	size_t size = strlen(value) / 2;
-	struct nlmsghdr **longer, *message;
-
-	if (!place || size > MESSAGE_MOST)
-		return false;
-	longer = array_grow(place->messages, place->count, 1, sizeof(struct nlmsghdr *));
-	if (!longer)
-		return false;
-	place->messages = longer;
-	message = calloc(1, size + MESSAGE_ROOM);
-	if (message && parse_bytes((uint8_t *)message, value, size) &&
-	    is_address_or_route(message, size)) {
-		longer[place->count++] = message;
-		return true;
-	}
-	free(message);
-	return false;
-}
-
 static bool parse_pages(struct confirm_record *record, const char *value)
 {
 	size_t page_size, count;
@@ -280,9 +195,10 @@ static bool parse_line(struct confirm_record *record, const char *key, const cha
 	if (!strcmp(key, "node"))
 		return last_device(record) && journal_parse_node(&last_device(record)->node, value);
 	if (!strcmp(key, "net"))
-		return parse_place(record, value);
+		return last_device(record) && add_place(last_device(record)) &&
+		       net_place_parse(last_place(record), value);
 	if (!strcmp(key, "message"))
-		return parse_message(record, value);
+		return last_place(record) && net_place_parse_message(last_place(record), value);
 	return strcmp(key, "pages") || parse_pages(record, value);
 }
 

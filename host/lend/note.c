@@ -19,6 +19,7 @@
 #include "driver.h"
 #include "file.h"
 #include "lend/lend.h"
+#include "net/net.h"
 #include "restore.h"
 #include "state.h"
 
@@ -538,6 +539,7 @@ int usrpci_host_recover(struct usrpci_host *host)
 	host->lends = false;
 	free(notes);
 	forget_brokers(host);
+	result = result < 0 ? result : net_left_recover_all(host) ?: result;
 	state_forget_held(host);
 	state_unlock(host);
 	return result ? result : unconfirmed;

@@ -25,7 +25,6 @@
 #include "log.h"
 
 #define APPEAR_MS   15000
-#define MARK_SIZE   64
 #define QUEUES_MAX  8
 #define VHOST_FILE  "/dev/vhost-net"
 #define VHOST_CLASS "/sys/class/misc/vhost-net"
@@ -33,6 +32,7 @@
 /* Each queue of a TAP is a file. The driver's standard input is a socket that has them. */
 struct tap {
 	char name[IF_NAMESIZE];
+	int card; /* the index of the interface whose place it takes */
 	int queues[QUEUES_MAX];
 	unsigned int count;
 	int port;
@@ -78,12 +78,14 @@ static int open_port(struct tap *tap)
 }
 
 /* The card may have fewer queues; the driver then leaves the others of the TAP. */
-static int make_tap(struct usrpci_host *host, struct tap *tap)
+static int make_tap(struct usrpci_host *host, const struct net_place *place, struct tap *tap)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	int error;
 
 	memset(tap, 0, sizeof(*tap));
+	tap->card = place->index;
+	net_tap_name(tap->card, tap->name);
 	tap->count = processors < 1            ? 1
 		     : processors > QUEUES_MAX ? QUEUES_MAX
 					       : (unsigned int)processors;
@@ -163,13 +165,30 @@ static int find_interface(struct usrpci_host *host, const struct usrpci_addr *ad
 		      found ? "the device has several interfaces" : "the device has no interface");
 }
 
-/* The interface gets the addresses that the TAP has now, not those that it had itself. */
+int net_place_return(struct usrpci_host *host, struct net_place *place,
+		     const struct usrpci_addr *addr)
+{
+	char name[IF_NAMESIZE];
+	int error = 0;
+
+	if (is_gone(host, addr))
+		return report(host->ctx, -ENODEV, place->name, NULL, "the card is gone");
+	if (host->options.dry_run)
+		snprintf(name, sizeof(name), "pci%d", place->index);
+	else
+		error = find_interface(host, addr, APPEAR_MS, name);
+	return error ?: net_place_take(host, place, name);
+}
+
+/*
+ * The interface gets the addresses that the TAP has now, not those that it had itself. They are
+ * recorded before the TAP that has them goes.
+ */
 static int give_back(struct usrpci_host *host, struct net_place *before,
 		     const struct usrpci_addr *addr, struct tap *tap)
 {
 	struct net_place now = {0};
 	struct net_place *place = before;
-	char name[IF_NAMESIZE];
 	int error;
 
 	if (!host->options.dry_run && !if_nametoindex(before->name))
@@ -177,47 +196,50 @@ static int give_back(struct usrpci_host *host, struct net_place *before,
 			    "it is gone: the interface gets the addresses that it had before");
 	else if (!host->options.dry_run && !net_place_read(host, before->name, &now))
 		place = &now;
+	if (place == &now)
+		net_left_write(host, addr, tap->card, place);
 	error = apply_tap_end(host, "the interface comes back", before->name, tap->queues,
 			      tap->count);
-	if (!error && is_gone(host, addr))
-		error = report(host->ctx, -ENODEV, before->name, NULL, "the card is gone");
-	else if (!error && host->options.dry_run)
-		snprintf(name, sizeof(name), "pci%d", before->index);
-	else if (!error)
-		error = find_interface(host, addr, APPEAR_MS, name);
 	if (!error)
-		error = net_place_take(host, place, name);
+		error = net_place_return(host, place, addr);
 	net_place_free(&now);
 	return error;
 }
 
-static void mark_name(const struct usrpci_addr *addr, char name[MARK_SIZE])
+void net_mark_name(const struct usrpci_addr *addr, char name[NET_MARK_SIZE])
 {
 	char device[USRPCI_ADDR_STRLEN];
 
-	snprintf(name, MARK_SIZE, "net/%s", usrpci_addr_format(addr, device));
+	snprintf(name, NET_MARK_SIZE, "net/%s", usrpci_addr_format(addr, device));
 }
 
-/* A locked file tells other processes which interface a card is served as. */
+/*
+ * The place is recorded for whoever comes after a kill. Until then a locked file tells other
+ * processes that the card is served, and as which interface.
+ */
 static int leave_mark(struct usrpci_host *host, const struct usrpci_addr *addr,
-		      const char *interface)
+		      const struct net_place *place, int *mark)
 {
-	char name[MARK_SIZE];
-	int fd, error;
+	char name[NET_MARK_SIZE];
+	int error;
 
-	mark_name(addr, name);
-	error = state_hold(host, name, &fd);
-	if (error || fd < 0)
-		return -1;
-	pwrite_exact(fd, interface, strlen(interface), 0);
-	return fd;
+	net_mark_name(addr, name);
+	error = state_hold(host, name, mark);
+	if (error)
+		return error;
+	if (*mark >= 0)
+		pwrite_exact(*mark, place->name, strlen(place->name), 0);
+	error = net_left_write(host, addr, place->index, place);
+	if (error)
+		state_let_go(host, name, *mark, NULL);
+	return error;
 }
 
 static void take_mark(struct usrpci_host *host, const struct usrpci_addr *addr, int mark)
 {
-	char name[MARK_SIZE];
+	char name[NET_MARK_SIZE];
 
-	mark_name(addr, name);
+	net_mark_name(addr, name);
 	state_let_go(host, name, mark, NULL);
 }
 
@@ -248,16 +270,30 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 		.file = find_vhost(host),
 	};
 	char aside[IF_NAMESIZE];
-	int status = net_place_leave(host, place, aside), mark;
+	int status = net_place_leave(host, place, aside);
 
 	lend.bind.force |= host->options.dry_run; /* there the interface is still in place */
 	if (!status)
 		status = net_place_take(host, place, tap->name);
-	if (status)
-		return status;
-	mark = leave_mark(host, &options->addr, place->name);
-	status = usrpci_host_lend(host, &lend);
-	take_mark(host, &options->addr, mark);
+	return status ?: usrpci_host_lend(host, &lend);
+}
+
+/* Serves the card, and gives it back. */
+static int serve_in_place(struct usrpci_host *host, const struct usrpci_net_options *options,
+			  struct net_place *place)
+{
+	struct tap tap;
+	int status, error = make_tap(host, place, &tap);
+
+	if (error)
+		return report(host->ctx, error, "/dev/net/tun", "modprobe tun",
+			      "cannot make a TAP device");
+	status = serve(host, options, place, &tap);
+	if (tap.port > 0)
+		close(tap.port);
+	error = give_back(host, place, &options->addr, &tap) ?: state_left(host);
+	if (error)
+		return is_gone(host, &options->addr) ? -ENODEV : -EUCLEAN;
 	return status;
 }
 
@@ -265,8 +301,7 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 {
 	struct net_place place;
 	char name[IF_NAMESIZE];
-	struct tap tap;
-	int status, error;
+	int status, error, mark;
 
 	error = find_interface(host, &options->addr, 0, name);
 	if (!error)
@@ -277,19 +312,15 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 		return error;
 	if (!file_exists(host->ctx, "/sys/class/misc/tun"))
 		apply_module(host, "TAP devices are its", "tun");
-	error = make_tap(host, &tap);
-	if (error) {
-		net_place_free(&place);
-		return report(host->ctx, error, "/dev/net/tun", "modprobe tun",
-			      "cannot make a TAP device");
+	status = leave_mark(host, &options->addr, &place, &mark);
+	if (!status) {
+		status = serve_in_place(host, options, &place);
+		/* What could not be given back is the next recovery's. */
+		if (status != -EUCLEAN && net_left_drop(host, &options->addr))
+			status = -EUCLEAN;
+		take_mark(host, &options->addr, mark);
 	}
-	status = serve(host, options, &place, &tap);
-	if (tap.port > 0)
-		close(tap.port);
-	error = give_back(host, &place, &options->addr, &tap) ?: state_left(host);
 	net_place_free(&place);
-	if (error)
-		return is_gone(host, &options->addr) ? -ENODEV : -EUCLEAN;
 	return status;
 }
 
@@ -304,10 +335,10 @@ int usrpci_host_net_stats(struct usrpci_host *host, const struct usrpci_addr *ad
 		{"tx_packets", &stats->tx_frames},  {"tx_bytes", &stats->tx_bytes},
 		{"rx_dropped", &stats->rx_dropped}, {"tx_dropped", &stats->tx_dropped},
 	};
-	char mark[MARK_SIZE];
+	char mark[NET_MARK_SIZE];
 
 	memset(stats, 0, sizeof(*stats));
-	mark_name(addr, mark);
+	net_mark_name(addr, mark);
 	if (!state_is_held(host, mark, stats->name, sizeof(stats->name)))
 		return -ENOENT;
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {

@@ -7,11 +7,14 @@
  *
  * 	net.c    usrpci_host_net(): a TAP takes the place of an interface and gives it back
  * 	place.c  reads a place and gives it to an interface, by rtnetlink(7)
+ * 	text.c   a place as lines of text
+ * 	left.c   what goes back when usrpci net was killed
  */
 
 #include <linux/if_ether.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <stdio.h>
 
 #include "host.h"
 
@@ -47,5 +50,54 @@ int net_place_leave(struct usrpci_host *host, const struct net_place *place,
  * logged.
  */
 int net_place_take(struct usrpci_host *host, struct net_place *place, const char *name);
+
+/*
+ * Waits until a card has an interface again, and puts that in a place. Errors, logged: -ENODEV (the
+ * card or its interface is gone); -ENOTUNIQ; those of net_place_take().
+ */
+int net_place_return(struct usrpci_host *host, struct net_place *place,
+		     const struct usrpci_addr *addr);
+
+/* Whether there is a TAP device of this name: 1, 0, or a negative errno, logged. */
+int net_is_tap(struct usrpci_host *host, const char *name);
+
+/* Deletes a TAP device that no process has, as ip-link(8) does. Returns 0, or a negative errno. */
+int net_delete_tap(struct usrpci_host *host, const char *name);
+
+/* Lines "net ..." and "message ...". */
+void net_place_print(FILE *out, const struct net_place *place);
+
+/* Whether all of it could be read back: a message has a greatest length. */
+bool net_place_is_printable(const struct net_place *place);
+
+/* Read what stands behind "net" into an empty place, and what stands behind "message". */
+bool net_place_parse(struct net_place *place, const char *value);
+bool net_place_parse_message(struct net_place *place, const char *value);
+
+/*
+ * Records the place that a card's interface is to have again, before it changes. "card" is the index
+ * that the interface has before. Errors, logged: -E2BIG; -ENOMEM; those of writing it.
+ */
+int net_left_write(struct usrpci_host *host, const struct usrpci_addr *addr, int card,
+		   const struct net_place *place);
+int net_left_drop(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/*
+ * Where usrpci net was killed: deletes its TAP and puts the card's interface in its place again,
+ * with the addresses and routes that the TAP had. A card that has no driver of the kernel yet is
+ * left for later. Needs the lock. Returns 0, also if there is nothing to do, or a negative errno,
+ * logged.
+ */
+int net_left_recover(struct usrpci_host *host, const struct usrpci_addr *addr);
+
+/* The same for all cards. */
+int net_left_recover_all(struct usrpci_host *host);
+
+/* The name of the TAP until it takes the place; "card" as in net_left_write(). */
+void net_tap_name(int card, char name[IF_NAMESIZE]);
+
+/* The file that is locked for as long as usrpci net serves a card. */
+#define NET_MARK_SIZE 64
+void net_mark_name(const struct usrpci_addr *addr, char name[NET_MARK_SIZE]);
 
 #endif

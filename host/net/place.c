@@ -442,3 +442,46 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 		place->index = index; /* where its routes lead now */
 	return first;
 }
+
+int net_delete_tap(struct usrpci_host *host, const char *name)
+{
+	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE];
+	struct nlmsghdr *request = new_link(buffer, (int)if_nametoindex(name));
+	int error;
+
+	request->nlmsg_type = RTM_DELLINK;
+	snprintf(text, sizeof(text), "ip link del %s", name);
+	error = apply_netlink(host, "usrpci net was killed", text, request);
+	return error ? report(host->ctx, error, name, NULL, "the TAP cannot be deleted") : 0;
+}
+
+struct tap_search {
+	const char *name;
+	bool found;
+};
+
+static int parse_kind(const struct nlmsghdr *header, void *data)
+{
+	const struct nlattr *name = find_attribute(header, sizeof(struct ifinfomsg), IFLA_IFNAME);
+	const struct nlattr *info = find_attribute(header, sizeof(struct ifinfomsg), IFLA_LINKINFO);
+	struct tap_search *search = data;
+	const struct nlattr *kind;
+
+	if (!name || !info || strcmp(mnl_attr_get_str(name), search->name) != 0)
+		return MNL_CB_OK;
+	mnl_attr_for_each_nested(kind, info)
+	{
+		if (mnl_attr_get_type(kind) == IFLA_INFO_KIND)
+			search->found = !strcmp(mnl_attr_get_str(kind), "tun");
+	}
+	return MNL_CB_OK;
+}
+
+int net_is_tap(struct usrpci_host *host, const char *name)
+{
+	struct tap_search search = {.name = name};
+	int error = dump(RTM_GETLINK, parse_kind, &search);
+
+	return error ? report(host->ctx, error, name, NULL, "its kind cannot be found out")
+		     : search.found;
+}

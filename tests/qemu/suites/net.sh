@@ -552,12 +552,14 @@ net@what-a-killed-command-leaves-is-put-back()
 	wait "$net" || true
 	wait_for 10 no_process usrpci-driver
 	[ -e "/sys/class/net/$nic/tun_flags" ]
-	usrpci restore $virtio || true
+	ip address add 10.9.9.2/32 dev "$nic"
+	shown >"$scratch/later"
+	usrpci restore --all
 	[ "$(driver_of $virtio)" = virtio-pci ]
-	ip link del "$nic"
-	nic=$(interface_of $virtio)
-	address_up "$nic"
+	[ "$(interface_of $virtio)" = "$nic" ]
+	shown | diff "$scratch/later" -
 	ping_gateway "$nic"
+	[ -z "$(ls /run/usrpci/places)" ]
 	echo 16 >/proc/sys/vm/nr_hugepages
 	leave $virtio
 }

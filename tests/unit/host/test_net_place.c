@@ -69,6 +69,8 @@ static int setup(void **state)
 	*state = &bench;
 	if (usrpci_ctx_open(NULL, &bench.ctx) || usrpci_host_open(bench.ctx, &options, &bench.host))
 		return -1;
+	strcpy(bench.first_name, "usrpci7001");
+	strcpy(bench.second_name, "usrpci7002");
 	return apply_tap(bench.host, "a test", bench.first_name, &bench.first, 1) ||
 			       apply_tap(bench.host, "a test", bench.second_name, &bench.second, 1)
 		       ? -1
@@ -139,7 +141,7 @@ static void a_place_moves_and_comes_back(void **state)
 static void what_moves_is_shown_as_commands(void **state)
 {
 	static const char *const shown[] = {
-		"ip tuntap add mode tap usrpci%d\n",
+		"ip tuntap add mode tap usrpci7001\n",
 		"ip link set eth7 down\n",
 		"ip address del 10.1.0.2/24 dev eth7\n",
 		"ip link set eth7 address 02:00:00:00:00:07 mtu 1400\n",

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a killed usrpci net leaves: a TAP in the place of an interface, and a record of that place,
+ * /run/usrpci/places/ADDR. The next recovery puts the interface there again.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "journal.h"
+#include "net/net.h"
+#include "state.h"
+
+#define LOG_SUBJECT "net"
+#include "log.h"
+
+#define PLACES      "places"
+#define MAGIC       "usrpci-place 1"
+#define RECORD_SIZE (1 << 20)
+#define NAME        64
+
+static void record_name(const struct usrpci_addr *addr, char name[NAME])
+{
+	char device[USRPCI_ADDR_STRLEN];
+
+	snprintf(name, NAME, PLACES "/%s", usrpci_addr_format(addr, device));
+}
+
+/* Like pci%d, the name to which the card's interface moves: who sees both knows what they are. */
+void net_tap_name(int card, char name[IF_NAMESIZE])
+{
+	snprintf(name, IF_NAMESIZE, "usrpci%d", card);
+}
+
+int net_left_write(struct usrpci_host *host, const struct usrpci_addr *addr, int card,
+		   const struct net_place *place)
+{
+	AUTO_FREE char *text = NULL;
+	char name[NAME];
+	uint64_t identity;
+	size_t size = 0;
+	int error = journal_identity(host, addr, &identity);
+	FILE *out;
+
+	if (error)
+		return error;
+	out = open_memstream(&text, &size);
+	if (!out)
+		return -ENOMEM;
+	fprintf(out, MAGIC "\nidentity %" PRIu64 "\ncard %d\n", identity, card);
+	net_place_print(out, place);
+	fputs("end\n", out);
+	if (fclose(out))
+		return -ENOMEM;
+	if (size >= RECORD_SIZE || !net_place_is_printable(place))
+		return refuse(host->ctx, -E2BIG, place->name, NULL,
+			      "it has too many routes to bring them back after a kill");
+	record_name(addr, name);
+	return state_write(host, name, text);
+}
+
+int net_left_drop(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char name[NAME];
+
+	record_name(addr, name);
+	return state_remove(host, name);
+}
+
+struct left {
+	uint64_t identity;
+	int card; /* the index that the card's interface had */
+	struct net_place place;
+};
+
+static bool parse_line(struct left *left, const char *line)
+{
+	if (!strncmp(line, "identity ", 9))
+		return sscanf(line + 9, "%" SCNu64, &left->identity) == 1;
+	if (!strncmp(line, "card ", 5))
+		return sscanf(line + 5, "%d", &left->card) == 1;
+	if (!strncmp(line, "net ", 4))
+		return net_place_parse(&left->place, line + 4);
+	return strncmp(line, "message ", 8) != 0 || net_place_parse_message(&left->place, line + 8);
+}
+
+static bool parse(struct left *left, char *text)
+{
+	char *rest = text, *line = strsep(&rest, "\n");
+
+	if (strcmp(line, MAGIC) != 0)
+		return false;
+	while ((line = strsep(&rest, "\n"))) {
+		if (!strcmp(line, "end"))
+			return left->identity && left->card && left->place.name[0];
+		if (!parse_line(left, line))
+			return false;
+	}
+	return false;
+}
+
+/* Returns 1 with the record, 0 if there is none, or a negative errno, logged. */
+static int read_record(struct usrpci_host *host, const char *name, struct left *left)
+{
+	AUTO_FREE char *text = NULL;
+	int found = state_exists(host, name), length;
+
+	*left = (struct left){0};
+	if (found <= 0)
+		return found;
+	text = malloc(RECORD_SIZE);
+	if (!text)
+		return -ENOMEM;
+	length = file_read(host->ctx, text, RECORD_SIZE, STATE_DIR "/%s", name);
+	if (length < 0)
+		return report(host->ctx, length, NULL, NULL, "cannot read %s/%s", STATE_DIR, name);
+	if (parse(left, text))
+		return 1;
+	net_place_free(&left->place);
+	return refuse(host->ctx, -EBADMSG, NULL,
+		      "look at the file, put the interface back by hand, remove the file",
+		      "the record in %s/%s is damaged", STATE_DIR, name);
+}
+
+/* Returns 1 if the TAP is in the place, 0 if not, or a negative errno, logged. */
+static int tap_has_place(struct usrpci_host *host, const struct left *left)
+{
+	if ((int)if_nametoindex(left->place.name) == left->card)
+		return 0;
+	return net_is_tap(host, left->place.name);
+}
+
+/* Deletes the TAP, which may not be in its place yet, or not any more. */
+static int end_tap(struct usrpci_host *host, const struct usrpci_addr *addr, struct left *left)
+{
+	struct net_place now;
+	char name[IF_NAMESIZE];
+	int found = tap_has_place(host, left);
+
+	if (!found) {
+		net_tap_name(left->card, name);
+		found = net_is_tap(host, name);
+		return found > 0 ? net_delete_tap(host, name) : found;
+	}
+	if (found < 0)
+		return found;
+	/* Its addresses are the newer ones, so they are recorded before it goes. */
+	if (!net_place_read(host, left->place.name, &now)) {
+		net_place_free(&left->place);
+		left->place = now;
+		net_left_write(host, addr, left->card, &now);
+	}
+	return net_delete_tap(host, left->place.name);
+}
+
+static int put_back(struct usrpci_host *host, const struct usrpci_addr *addr, struct left *left)
+{
+	struct usrpci_dev_info info;
+	uint64_t identity;
+	int error = journal_identity(host, addr, &identity);
+
+	if (error)
+		return error;
+	if (identity == left->identity &&
+	    (usrpci_dev_lookup(host->ctx, addr, &info) || info.driver_kind != USRPCI_DRIVER_KERNEL))
+		return 0; /* the driver has to come back first */
+	error = end_tap(host, addr, left);
+	if (!error && identity == left->identity)
+		error = net_place_return(host, &left->place, addr);
+	else if (!error)
+		log_warning(host->ctx, left->place.name, NULL,
+			    "its card was pulled out; the TAP in its place is deleted");
+	return error ?: net_left_drop(host, addr);
+}
+
+int net_left_recover(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	char name[NAME], mark[NET_MARK_SIZE], text[IF_NAMESIZE];
+	struct left left;
+	int found;
+
+	net_mark_name(addr, mark);
+	if (host->options.dry_run || !host_is_live(host) ||
+	    state_is_held(host, mark, text, sizeof(text)))
+		return 0;
+	record_name(addr, name);
+	found = read_record(host, name, &left);
+	if (found <= 0)
+		return found;
+	found = put_back(host, addr, &left);
+	net_place_free(&left.place);
+	return found;
+}
+
+int net_left_recover_all(struct usrpci_host *host)
+{
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(host->ctx, &names, STATE_DIR "/" PLACES), first = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct usrpci_addr addr;
+		int error = usrpci_addr_parse(names[i], &addr) ? 0 : net_left_recover(host, &addr);
+
+		first = first ?: error;
+	}
+	return first;
+}
