@@ -37,7 +37,7 @@ void net_tap_name(int card, char name[IF_NAMESIZE])
 }
 
 int net_left_write(struct usrpci_host *host, const struct usrpci_addr *addr, int card,
-		   const struct net_place *place)
+		   const struct net_place *place, bool moved)
 {
 	AUTO_FREE char *text = NULL;
 	char name[NAME];
@@ -51,7 +51,7 @@ int net_left_write(struct usrpci_host *host, const struct usrpci_addr *addr, int
 	out = open_memstream(&text, &size);
 	if (!out)
 		return -ENOMEM;
-	fprintf(out, MAGIC "\nidentity %" PRIu64 "\ncard %d\n", identity, card);
+	fprintf(out, MAGIC "\nidentity %" PRIu64 "\ncard %d %d\n", identity, card, moved);
 	net_place_print(out, place);
 	fputs("end\n", out);
 	if (fclose(out))
@@ -73,7 +73,8 @@ int net_left_drop(struct usrpci_host *host, const struct usrpci_addr *addr)
 
 struct left {
 	uint64_t identity;
-	int card; /* the index that the card's interface had */
+	int card;  /* the index that the card's interface had */
+	int moved; /* whether the TAP has all of the place, so that changes of it count */
 	struct net_place place;
 };
 
@@ -82,7 +83,7 @@ static bool parse_line(struct left *left, const char *line)
 	if (!strncmp(line, "identity ", 9))
 		return sscanf(line + 9, "%" SCNu64, &left->identity) == 1;
 	if (!strncmp(line, "card ", 5))
-		return sscanf(line + 5, "%d", &left->card) == 1;
+		return sscanf(line + 5, "%d %d", &left->card, &left->moved) == 2;
 	if (!strncmp(line, "net ", 4))
 		return net_place_parse(&left->place, line + 4);
 	return strncmp(line, "message ", 8) != 0 || net_place_parse_message(&left->place, line + 8);
@@ -149,10 +150,10 @@ static int end_tap(struct usrpci_host *host, const struct usrpci_addr *addr, str
 	if (found < 0)
 		return found;
 	/* Its addresses are the newer ones, so they are recorded before it goes. */
-	if (!net_place_read(host, left->place.name, &now)) {
+	if (left->moved && !net_place_read(host, left->place.name, &now)) {
 		net_place_free(&left->place);
 		left->place = now;
-		net_left_write(host, addr, left->card, &now);
+		net_left_write(host, addr, left->card, &now, true);
 	}
 	return net_delete_tap(host, left->place.name);
 }

@@ -197,7 +197,7 @@ static int give_back(struct usrpci_host *host, struct net_place *before,
 	else if (!host->options.dry_run && !net_place_read(host, before->name, &now))
 		place = &now;
 	if (place == &now)
-		net_left_write(host, addr, tap->card, place);
+		net_left_write(host, addr, tap->card, place, true);
 	error = apply_tap_end(host, "the interface comes back", before->name, tap->queues,
 			      tap->count);
 	if (!error)
@@ -229,7 +229,7 @@ static int leave_mark(struct usrpci_host *host, const struct usrpci_addr *addr,
 		return error;
 	if (*mark >= 0)
 		pwrite_exact(*mark, place->name, strlen(place->name), 0);
-	error = net_left_write(host, addr, place->index, place);
+	error = net_left_write(host, addr, place->index, place, false);
 	if (error)
 		state_let_go(host, name, *mark, NULL);
 	return error;
@@ -274,7 +274,8 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 
 	lend.bind.force |= host->options.dry_run; /* there the interface is still in place */
 	if (!status)
-		status = net_place_take(host, place, tap->name);
+		status = net_place_take(host, place, tap->name)
+				 ?: net_left_write(host, &options->addr, tap->card, place, true);
 	return status ?: usrpci_host_lend(host, &lend);
 }
 

@@ -75,11 +75,12 @@ bool net_place_parse(struct net_place *place, const char *value);
 bool net_place_parse_message(struct net_place *place, const char *value);
 
 /*
- * Records the place that a card's interface is to have again, before it changes. "card" is the index
- * that the interface has before. Errors, logged: -E2BIG; -ENOMEM; those of writing it.
+ * Records the place that a card's interface is to have again, before it changes. "card" is the
+ * index that the interface has before; "moved" says that the TAP has all of the place, so that
+ * later changes of it count. Errors, logged: -E2BIG; -ENOMEM; those of writing it.
  */
 int net_left_write(struct usrpci_host *host, const struct usrpci_addr *addr, int card,
-		   const struct net_place *place);
+		   const struct net_place *place, bool moved);
 int net_left_drop(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /*
