@@ -112,10 +112,10 @@ e1000@speaks-with-the-kernels-driver-and-answers-its-arp()
 	local nic
 	nic=$(interface_of $kernels)
 	address_up "$nic" 10.1.0.1/24
-	"$ping" --own 10.1.0.2 --peer 10.1.0.1 --count 20 --interval 0.1 $wired >"$scratch/said" &
+	"$ping" --own 10.1.0.2 --peer 10.1.0.1 --count 20 --interval 0.1 --timeout 20 $wired >"$scratch/said" &
 	wait_for 10 grep -q icmp_seq=3 "$scratch/said"
 	ip neighbour flush dev "$nic" # so that it must ask who 10.1.0.2 is
-	wait $!
+	wait $! || { cat "$scratch/said" && false; }
 	grep -q 'lost: 0' "$scratch/said"
 	ip neighbour show dev "$nic" | tee "$scratch/neighbours"
 	grep -q '^10.1.0.2 lladdr' "$scratch/neighbours"
