@@ -32,7 +32,8 @@
 /* Each queue of a TAP is a file. The driver's standard input is a socket that has them. */
 struct tap {
 	char name[IF_NAMESIZE];
-	int card; /* the index of the interface whose place it takes */
+	int card;   /* the index of the interface whose place it takes */
+	bool moved; /* it has all of the place, so that later changes of it count */
 	int queues[QUEUES_MAX];
 	unsigned int count;
 	int port;
@@ -191,13 +192,13 @@ static int give_back(struct usrpci_host *host, struct net_place *before,
 	struct net_place *place = before;
 	int error;
 
-	if (!host->options.dry_run && !if_nametoindex(before->name))
+	if (tap->moved && !if_nametoindex(before->name)) {
 		log_warning(host->ctx, before->name, NULL,
 			    "it is gone: the interface gets the addresses that it had before");
-	else if (!host->options.dry_run && !net_place_read(host, before->name, &now))
+	} else if (tap->moved && !net_place_read(host, before->name, &now)) {
 		place = &now;
-	if (place == &now)
 		net_left_write(host, addr, tap->card, place, true);
+	}
 	error = apply_tap_end(host, "the interface comes back", before->name, tap->queues,
 			      tap->count);
 	if (!error)
@@ -257,7 +258,7 @@ static const char *find_vhost(struct usrpci_host *host)
 }
 
 static int serve(struct usrpci_host *host, const struct usrpci_net_options *options,
-		 struct net_place *place, const struct tap *tap)
+		 struct net_place *place, struct tap *tap)
 {
 	struct usrpci_lend_options lend = {
 		.addrs = &options->addr,
@@ -274,8 +275,10 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 
 	lend.bind.force |= host->options.dry_run; /* there the interface is still in place */
 	if (!status)
-		status = net_place_take(host, place, tap->name)
-				 ?: net_left_write(host, &options->addr, tap->card, place, true);
+		status = net_place_take(host, place, tap->name);
+	tap->moved = !status && !host->options.dry_run;
+	if (tap->moved)
+		status = net_left_write(host, &options->addr, tap->card, place, true);
 	return status ?: usrpci_host_lend(host, &lend);
 }
 
