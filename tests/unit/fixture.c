@@ -275,6 +275,15 @@ void fixture_add(struct fixture *fixture, const struct fixture_device *device)
 	fixture_link(fixture, path, text);
 }
 
+void fixture_add_bindable(struct fixture *fixture, const struct fixture_device *device)
+{
+	char path[PATH_ROOM];
+
+	fixture_add(fixture, device);
+	format_path(path, "/sys/bus/pci/devices/%s/driver_override", device->addr);
+	fixture_text(fixture, path, "(null)\n");
+}
+
 static int open_config(struct fixture *fixture, const char *addr)
 {
 	char path[PATH_ROOM], full[PATH_ROOM];

@@ -65,6 +65,9 @@ struct fixture_device {
 /* Adds a device with its config file, resource files, links and driver directory. */
 void fixture_add(struct fixture *fixture, const struct fixture_device *device);
 
+/* As fixture_add(), with a driver_override that nobody has written. */
+void fixture_add_bindable(struct fixture *fixture, const struct fixture_device *device);
+
 /* Changes bytes of the device's config file. */
 void fixture_config(struct fixture *fixture, const char *addr, unsigned int offset,
 		    const void *bytes, size_t size);

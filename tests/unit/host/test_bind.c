@@ -39,11 +39,8 @@ static void add_device(struct kernel *kernel, const char *addr, const char *driv
 		.driver = driver,
 		.iommu_group = group,
 	};
-	char path[128];
 
-	fixture_add(kernel->fixture, &device);
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", addr);
-	fixture_text(kernel->fixture, path, "(null)\n");
+	fixture_add_bindable(kernel->fixture, &device);
 }
 
 static int setup(void **state)
@@ -836,11 +833,8 @@ static void add_usb(struct kernel *kernel, const char *addr, uint32_t class_code
 					.irq_pin = 1,
 					.driver = driver,
 					.iommu_group = "7"};
-	char path[128];
 
-	fixture_add(kernel->fixture, &device);
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", addr);
-	fixture_text(kernel->fixture, path, "(null)\n");
+	fixture_add_bindable(kernel->fixture, &device);
 }
 
 /* Its ports' slow devices are driven by the functions beside it. */

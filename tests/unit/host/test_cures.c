@@ -42,11 +42,8 @@ static void add_device(struct kernel *kernel, const char *addr, uint32_t class_c
 					.irq_pin = pin,
 					.driver = driver,
 					.iommu_group = group};
-	char path[128];
 
-	fixture_add(kernel->fixture, &device);
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", addr);
-	fixture_text(kernel->fixture, path, "(null)\n");
+	fixture_add_bindable(kernel->fixture, &device);
 }
 
 static void add_card(struct kernel *kernel, const char *driver)

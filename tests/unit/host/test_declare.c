@@ -22,11 +22,8 @@ static void add_nic(struct kernel *kernel, const char *addr)
 		.irq_pin = 1,
 		.driver = "e1000",
 	};
-	char path[128];
 
-	fixture_add(kernel->fixture, &device);
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", addr);
-	fixture_text(kernel->fixture, path, "(null)\n");
+	fixture_add_bindable(kernel->fixture, &device);
 }
 
 static int setup(void **state)
