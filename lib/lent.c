@@ -156,6 +156,13 @@ void lent_disconnect(struct usrpci_ctx *ctx)
 	ctx->base.open_lent = NULL;
 }
 
+const char *lent_cure(const struct usrpci_ctx *ctx, const char *usual)
+{
+	return ctx->broker ? "only other devices are lent to this program: name this one in "
+			     "usrpci run too"
+			   : usual;
+}
+
 static int ask_about(struct usrpci_ctx *ctx, const char *device, const char *file,
 		     struct broker_request *request)
 {

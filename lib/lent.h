@@ -19,6 +19,12 @@ int lent_connect(struct usrpci_ctx *ctx);
 void lent_disconnect(struct usrpci_ctx *ctx);
 
 /*
+ * Why a file of a device may not be opened: to a program that other devices are lent to, the usual
+ * cure is none. Returns the cure, which may be the usual one.
+ */
+const char *lent_cure(const struct usrpci_ctx *ctx, const char *usual);
+
+/*
  * Has the broker write a register of 1, 2 or 4 bytes to a lent device's configuration space, or
  * reset the device. Errors, not logged: -ENOENT (the device is not lent to this process), -EPERM
  * (the register is the kernel's while the device is lent), -EBUSY (another context has the device),

@@ -48,7 +48,7 @@ static const char *cure(struct usrpci_dev *dev, int error, char *hint, size_t si
 		return hint;
 	}
 	if (error == -EPERM || error == -EACCES)
-		return "run as root";
+		return lent_cure(dev->ctx, "run as root");
 	if (error == -EINVAL && *dev->info.driver)
 		return "the kernel keeps memory that a driver claimed to itself; iomem=relaxed on "
 		       "its command line changes that";
@@ -251,7 +251,8 @@ int sysfs_lock(struct usrpci_dev *dev)
 	int error;
 
 	if (fd < 0)
-		return report(dev->ctx, fd, dev->name, fd == -EACCES ? "run as root" : NULL,
+		return report(dev->ctx, fd, dev->name,
+			      fd == -EACCES ? lent_cure(dev->ctx, "run as root") : NULL,
 			      "cannot open %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;

@@ -20,6 +20,7 @@
 
 #include "dma/domain.h"
 #include "file.h"
+#include "lent.h"
 #include "sysfs.h"
 
 #define LOG_SUBJECT "uio"
@@ -69,7 +70,8 @@ static int open_uio(struct usrpci_dev *dev, unsigned int number)
 
 	if (fd >= 0)
 		return fd;
-	return report(dev->ctx, fd, dev->name, fd == -EACCES ? "run as root" : NULL,
+	return report(dev->ctx, fd, dev->name,
+		      fd == -EACCES ? lent_cure(dev->ctx, "run as root") : NULL,
 		      "cannot open /dev/uio%u", number);
 }
 

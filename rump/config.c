@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "hypercall.h"
@@ -18,6 +19,9 @@
 /* NetBSD reads 4 bytes at once: the type of the header is the third of those that begin here. */
 #define HEADER                PCI_CACHE_LINE_SIZE
 #define HEADER_MULTI_FUNCTION 0x00800000u
+
+/* Only a kernel side that was built with port I/O asks; layout.c got its threads the permission. */
+static bool ports_wanted;
 
 static bool is_bar(int reg)
 {
@@ -56,6 +60,46 @@ static uint32_t as_seen_by_kernel(const struct rump_function *function, int reg,
 	return function->first ? value | HEADER_MULTI_FUNCTION : value & ~HEADER_MULTI_FUNCTION;
 }
 
+static bool has_ports(const struct rump_function *function)
+{
+	for (unsigned int i = 0; i < USRPCI_BARS; i++)
+		if (function->bar_info[i].flags & USRPCI_BAR_IO)
+			return true;
+	return false;
+}
+
+static void report_untaken(const struct rump_function *function)
+{
+	const char *name = usrpci_dev_name(function->dev);
+
+	if (!has_ports(function) || rump_ports_allowed())
+		rump_message("%s: no driver of this rump kernel takes it", name);
+	else if (!ports_wanted)
+		rump_message("%s: no driver takes it: those that use its I/O ports cannot, since "
+			     "this rump kernel was built without",
+			     name);
+	else if (!getenv("USRPCI_RUMP_PORTS"))
+		rump_message("%s: no driver takes it while I/O ports are off: USRPCI_RUMP_PORTS=1 "
+			     "allows them, and =0 silences this message",
+			     name);
+}
+
+/* The kernel side looks at the last slot when all drivers have had their chance. */
+static void look_for_untaken(void)
+{
+	static atomic_bool done;
+
+	if (atomic_exchange(&done, true))
+		return;
+	for (unsigned int i = 0; i < (RUMP_SLOTS - 1) * RUMP_FUNCTIONS; i++) {
+		struct rump_function *function = rump_function(0, i / RUMP_FUNCTIONS,
+							       i % RUMP_FUNCTIONS);
+
+		if (function && !function->taken)
+			report_untaken(function);
+	}
+}
+
 int rumpcomp_pci_confread(unsigned int bus, unsigned int device, unsigned int number, int reg,
 			  unsigned int *value)
 {
@@ -65,6 +109,8 @@ int rumpcomp_pci_confread(unsigned int bus, unsigned int device, unsigned int nu
 
 	/* The caller ignores errors and uses the value. */
 	*value = UINT32_MAX;
+	if (device == RUMP_SLOTS - 1)
+		look_for_untaken();
 	if (!function || reg < 0)
 		return rumpuser_component_errtrans(ENXIO);
 	if (is_bar(reg)) {
@@ -127,6 +173,7 @@ static void *map_bar(struct rump_function *function, unsigned int index, uint64_
 	struct usrpci_bar *bar = &function->bars[index];
 	int error = 0;
 
+	function->taken = true;
 	pthread_mutex_lock(&lock);
 	if (!bar->dev)
 		error = usrpci_bar_map(function->dev, index, bar);
@@ -159,13 +206,8 @@ void *rumpcomp_pci_map(unsigned long address, unsigned long length)
 	return NULL;
 }
 
-/* Only a kernel side that was built with port I/O asks; layout.c got its threads the permission. */
 int rumpcomp_pci_iospace_init(void)
 {
-	if (rump_ports_allowed())
-		return 0;
-	if (!getenv("USRPCI_RUMP_PORTS"))
-		rump_message("I/O ports are off: drivers that need them (virtio, auich, eap, pcn) "
-			     "need USRPCI_RUMP_PORTS=1; =0 silences this message");
-	return rumpuser_component_errtrans(EOPNOTSUPP);
+	ports_wanted = true;
+	return rump_ports_allowed() ? 0 : rumpuser_component_errtrans(EOPNOTSUPP);
 }

@@ -45,6 +45,7 @@ int rumpcomp_pci_irq_map(unsigned int bus, unsigned int device, unsigned int num
 	(void)line;
 	if (!function || usrpci_irq_count(function->dev, USRPCI_IRQ_INTX) < 1)
 		return rumpuser_component_errtrans(ENXIO);
+	function->taken = true;
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return rumpuser_component_errtrans(ENOMEM);

@@ -20,8 +20,37 @@
 
 #include "layout.h"
 
+#define MESSAGE_SIZE 512
+
 static struct rump_bus the_bus;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Where the next message of the library goes; NULL: it is printed. */
+static char *kept_message;
+static bool said_why;
+
+static void print_message(const char *text)
+{
+	if (!*text)
+		return;
+	said_why = true;
+	rump_message("%s", text);
+}
+
+static void print_failure(void *data, const struct usrpci_log_entry *entry)
+{
+	char text[MESSAGE_SIZE];
+
+	(void)data;
+	if (rump_memory_is_short() && !strcmp(entry->subject, "dma"))
+		return;
+	snprintf(text, sizeof(text), "%s: %s%s%s", entry->object ? entry->object : entry->subject,
+		 entry->text, entry->hint ? "; " : "", entry->hint ? entry->hint : "");
+	if (!kept_message)
+		print_message(text);
+	else if (!*kept_message)
+		memcpy(kept_message, text, sizeof(text));
+}
 
 static bool same_device(const struct usrpci_addr *a, const struct usrpci_addr *b)
 {
@@ -80,19 +109,20 @@ static void bring_to_rest(struct usrpci_dev *dev)
 		usrpci_dev_reset(dev, USRPCI_RESET_FUNCTION);
 }
 
-static void add_device(const char *name)
+static int add_device(const char *name)
 {
 	struct rump_function added = {0};
 	struct rump_function *slot;
+	int error = usrpci_dev_open(the_bus.ctx, name, &added.dev);
 
-	if (usrpci_dev_open(the_bus.ctx, name, &added.dev))
-		return;
+	if (error)
+		return error;
 	slot = find_slot(&usrpci_dev_info(added.dev)->addr);
 	if (!slot || slot[RUMP_FUNCTIONS - 1].dev) {
 		rump_message("%s: left out: the rump kernel's bus has %d slots of %d functions",
 			     name, RUMP_SLOTS, RUMP_FUNCTIONS);
 		usrpci_dev_close(added.dev);
-		return;
+		return -ENOSPC;
 	}
 	for (unsigned int i = 0; i < USRPCI_BARS; i++) {
 		if (usrpci_bar_info(added.dev, i, &added.bar_info[i]))
@@ -104,6 +134,7 @@ static void add_device(const char *name)
 	bring_to_rest(added.dev);
 	insert_function(slot, &added);
 	the_bus.functions++;
+	return 0;
 }
 
 static void add_named(const char *names)
@@ -122,19 +153,35 @@ static void add_named(const char *names)
 	free(copy);
 }
 
+/* Devices that this process may not open are other programs': that is said when all of them are. */
+static void add_unless_denied(const struct usrpci_addr *addr, char denied[MESSAGE_SIZE])
+{
+	char name[USRPCI_ADDR_STRLEN], said[MESSAGE_SIZE] = "";
+	int error;
+
+	kept_message = said;
+	error = add_device(usrpci_addr_format(addr, name));
+	kept_message = NULL;
+	if (error != -EACCES && error != -EPERM)
+		print_message(said);
+	else if (!*denied)
+		memcpy(denied, said, sizeof(said));
+}
+
 static void add_all(void)
 {
+	char denied[MESSAGE_SIZE] = "";
 	struct usrpci_dev_info *list;
 	int count = usrpci_dev_list(the_bus.ctx, &list);
 
 	for (int i = 0; i < count; i++) {
-		char name[USRPCI_ADDR_STRLEN];
-
 		if (list[i].driver_kind == USRPCI_DRIVER_UIO ||
 		    list[i].driver_kind == USRPCI_DRIVER_VFIO)
-			add_device(usrpci_addr_format(&list[i].addr, name));
+			add_unless_denied(&list[i].addr, denied);
 	}
 	usrpci_dev_list_free(list);
+	if (!the_bus.functions)
+		print_message(denied);
 }
 
 /*
@@ -158,15 +205,6 @@ static void allow_ports(void)
 #endif
 }
 
-static void print_failure(void *data, const struct usrpci_log_entry *entry)
-{
-	(void)data;
-	if (rump_memory_is_short() && !strcmp(entry->subject, "dma"))
-		return;
-	rump_message("%s: %s%s%s", entry->object ? entry->object : entry->subject, entry->text,
-		     entry->hint ? "; " : "", entry->hint ? entry->hint : "");
-}
-
 static void open_bus(void)
 {
 	const struct usrpci_ctx_options options = {
@@ -185,7 +223,7 @@ static void open_bus(void)
 		add_named(names);
 	else
 		add_all();
-	if (!the_bus.functions)
+	if (!the_bus.functions && !said_why)
 		rump_message("no device: bind one (usrpci bind ADDR), or name it in USRPCI_RUMP");
 	allow_ports();
 }

@@ -23,6 +23,7 @@ struct rump_function {
 	struct usrpci_bar bars[USRPCI_BARS]; /* mapped on first use */
 	uint32_t bar_value[USRPCI_BARS];     /* as the kernel last wrote them; see config.c */
 	struct rump_interrupt *interrupt;    /* interrupt.c */
+	bool taken;                          /* a driver mapped a BAR or its interrupt */
 };
 
 struct rump_bus {

@@ -22,6 +22,7 @@
 
 #define LOG_SUBJECT "vfio"
 #include "file.h"
+#include "lent.h"
 #include "log.h"
 
 #define CLASS_ISA_BRIDGE 0x0601
@@ -96,7 +97,10 @@ static int report_open(struct usrpci_dev *dev, int error, const char *path)
 			 dev->name);
 	else if (error == -ENOENT)
 		snprintf(hint, sizeof(hint), "usrpci bind %s --driver vfio-pci", dev->name);
-	return report(dev->ctx, error, dev->name, hint[0] ? hint : NULL,
+	return report(dev->ctx, error, dev->name,
+		      error == -EACCES ? lent_cure(dev->ctx, hint)
+		      : hint[0]        ? hint
+				       : NULL,
 		      error == -EBUSY ? "%s is open in another program or context"
 				      : "cannot open %s",
 		      path);

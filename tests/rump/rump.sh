@@ -140,10 +140,57 @@ rump@does-not-start-without-memory()
 	echo 32 >/proc/sys/vm/nr_hugepages
 }
 
-rump@says-how-ports-are-allowed()
+rump@says-which-device-no-driver-takes-and-why()
 {
-	expect_output "USRPCI_RUMP_PORTS=1" "$kernel_side" asks-for-ports
-	expect_same "$(USRPCI_RUMP_PORTS=0 "$kernel_side" asks-for-ports 2>&1)" ""
+	export USRPCI_RUMP=00:02.0,00:01.0
+	expect_output "0000:00:01.0: no driver takes it: those that use its I/O ports cannot, since this" \
+		"$kernel_side" has-no-driver
+	expect_output "0000:00:02.0: no driver of this rump kernel takes it" "$kernel_side" has-no-driver
+	expect_output "0000:00:01.0: no driver takes it while I/O ports are off: USRPCI_RUMP_PORTS=1" \
+		"$kernel_side" has-no-driver-with-ports
+	expect_output "0000:00:01.0: no driver of this rump kernel takes it" \
+		env USRPCI_RUMP_PORTS=1 "$kernel_side" has-no-driver-with-ports
+	expect_same "$(USRPCI_RUMP=00:01.0 USRPCI_RUMP_PORTS=0 "$kernel_side" has-no-driver-with-ports 2>&1)" ""
+}
+
+rump@says-once-that-it-was-loaded-after-the-kernel()
+{
+	expect_output "load libusrpci-rump.so before librump" "$kernel_side" starts-with-other-memory
+	expect_same "$(grep -c "before librump" <<<"$output")" 1
+}
+
+lent()
+{
+	usrpci -q run --driver "$driver" --hugepages 4 -u nobody 00:02.0 -- "$kernel_side" enumerates 2>&1
+}
+
+rump@takes-the-devices-that-are-lent-to-it-without-their-names()
+{
+	chmod a+x /root
+	unset USRPCI_RUMP
+	expect_same "$(lent | grep -E '^[0-9]|root|lent')" "0.0 11e81234"
+}
+
+rump@says-that-a-named-device-is-not-lent()
+{
+	chmod a+x /root
+	USRPCI_RUMP=00:01.0 lent >"$scratch/said" || true
+	grep -q "0000:00:01.0: .*; only other devices are lent to this program" "$scratch/said"
+	expect_same "$(wc -l <"$scratch/said")" 1
+}
+
+rump@says-once-that-another-program-has-the-device()
+{
+	local kernel
+	"$kernel_side" holds-a-device >"$scratch/held" 2>&1 &
+	kernel=$!
+	wait_for 10 grep -qx holding "$scratch/held"
+	USRPCI_RUMP=00:02.0 "$kernel_side" enumerates >"$scratch/said" 2>&1 || true
+	kill $kernel
+	wait $kernel || true
+	cat "$scratch/said"
+	grep -q "^usrpci-rump: 0000:00:02.0: .*another program" "$scratch/said"
+	expect_same "$(wc -l <"$scratch/said")" 1
 }
 
 # Under vfio the host waits until the program has ended; under uio the device is gone at once.
@@ -180,6 +227,17 @@ rump@limits-memory-to-what-is-free-unless-told-otherwise()
 	echo 0 >/proc/sys/vm/nr_hugepages
 	expect_same "$(limit)" none
 	echo 32 >/proc/sys/vm/nr_hugepages
+}
+
+rump@refuses-a-limit-of-memory-that-the-kernel-cannot-read()
+{
+	local text
+	for text in "" 5M 5mm m -1 100k 99999999999g 0; do
+		expect_fail 1 "RUMP_MEMLIMIT=$text is not what a rump kernel can start with" \
+			env RUMP_MEMLIMIT="$text" LD_PRELOAD="$USRPCI_BUILD/rump/libusrpci-rump.so" true
+	done
+	expect_same "$(RUMP_MEMLIMIT=2097152 limit)" 2097152
+	expect_same "$(RUMP_MEMLIMIT=1g limit)" 1g
 }
 
 rump@leaves-a-device-quiet-when-the-process-ends()
