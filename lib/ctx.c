@@ -12,6 +12,7 @@
 #include "backend.h"
 #include "file.h"
 #include "lent.h"
+#include "numbers.h"
 #include "ctx.h"
 #include "dma/domain.h"
 #include "fault/fault.h"
@@ -23,10 +24,13 @@
 static int check_options(const struct usrpci_ctx_options *options)
 {
 	struct stat root;
+	uint8_t uuid[16];
 
 	if (options->log_level > USRPCI_LOG_DEBUG)
 		return -EINVAL;
 	if (options->page_size & (options->page_size - 1))
+		return -EINVAL;
+	if (options->vf_token && !parse_uuid(options->vf_token, uuid))
 		return -EINVAL;
 	if (options->root && stat(options->root, &root))
 		return -errno;
@@ -62,13 +66,16 @@ int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx 
 	ctx->base.root = copy_root(options->root);
 	if (options->dma_directory)
 		ctx->dma_directory = strdup(options->dma_directory);
+	if (options->vf_token)
+		ctx->vf_token = strdup(options->vf_token);
 	ctx->base.log = options->log;
 	ctx->base.log_data = options->log_data;
 	ctx->base.log_level = options->log_level;
 	ctx->page_size = options->page_size;
 	pthread_mutex_init(&ctx->base.log_lock, NULL);
 	pthread_mutex_init(&ctx->lock, NULL);
-	if (!ctx->base.root || (options->dma_directory && !ctx->dma_directory))
+	if (!ctx->base.root || (options->dma_directory && !ctx->dma_directory) ||
+	    (options->vf_token && !ctx->vf_token))
 		error = -ENOMEM;
 	else
 		error = lent_connect(ctx);
@@ -111,6 +118,7 @@ void usrpci_ctx_close(struct usrpci_ctx *ctx)
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_mutex_destroy(&ctx->base.log_lock);
 	free(ctx->dma_directory);
+	free(ctx->vf_token);
 	free(ctx->base.root);
 	free(ctx);
 }

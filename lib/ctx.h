@@ -15,6 +15,7 @@ struct usrpci_ctx {
 	struct ctx_base base;       /* first: inline functions and util/ read it */
 	size_t page_size;           /* asked for by the program; 0: the library chooses */
 	char *dma_directory;        /* NULL: DMA memory has no name */
+	char *vf_token;             /* NULL: that of the environment, if there is one */
 	pthread_mutex_t lock;       /* guards devices and the creation of domain */
 	struct usrpci_dev *devices; /* open ones, newest first */
 	struct broker *broker;      /* NULL unless devices were lent to this process */

@@ -39,6 +39,22 @@ static inline int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* Reads a UUID of the usual 36 characters, whose bytes are those of its text. */
+static inline bool parse_uuid(const char *text, uint8_t uuid[16])
+{
+	for (int i = 0; i < 16; i++) {
+		int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+
+		if (low < 0)
+			return false;
+		uuid[i] = (uint8_t)(high << 4 | low);
+		text += 2;
+		if ((i == 3 || i == 5 || i == 7 || i == 9) && *text++ != '-')
+			return false;
+	}
+	return !*text;
+}
+
 /* Reads the number of a user or group, digits alone. UINT_MAX stands for none and is refused. */
 static inline bool parse_id(const char *text, unsigned int *id)
 {

@@ -78,6 +78,10 @@ struct usrpci_ctx_options {
 	const char *dma_directory; /**< directory on a hugetlbfs for a file that DMA memory of
 					physical addresses comes from, so that it outlives a
 					process that is killed; default: no file (copied) */
+	const char *vf_token; /**< UUID that a physical function and its virtual ones are opened
+				   with on vfio: whoever opens the physical function first
+				   chooses it, and other devices are opened without it; default:
+				   USRPCI_VF_TOKEN of the environment (copied) */
 };
 
 struct usrpci_ctx;
@@ -95,8 +99,8 @@ struct usrpci_ctx_head {
  *
  * @options	may be NULL for the defaults
  *
- * Errors: -ENOMEM; -EINVAL (an option's value is out of range); -ENOENT or -ENOTDIR (root); -EPIPE,
- * -EPROTO or -EBADF (USRPCI_BROKER names a broker that does not answer).
+ * Errors: -ENOMEM; -EINVAL (an option's value is out of range, or no UUID); -ENOENT or -ENOTDIR
+ * (root); -EPIPE, -EPROTO or -EBADF (USRPCI_BROKER names a broker that does not answer).
  */
 int usrpci_ctx_open(const struct usrpci_ctx_options *options, struct usrpci_ctx **ctx);
 

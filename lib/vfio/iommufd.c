@@ -47,7 +47,7 @@ static bool may_open(const struct usrpci_ctx *ctx, const char *file)
 
 bool vfio_iommufd_usable(struct usrpci_dev *dev)
 {
-	char name[NODE_SIZE], path[sizeof(VFIO_NODES) + NODE_SIZE];
+	char name[NODE_SIZE], path[sizeof(VFIO_NODES) + NODE_SIZE], group[NODE_SIZE];
 
 	if (node_name(dev, name))
 		return false;
@@ -55,7 +55,8 @@ bool vfio_iommufd_usable(struct usrpci_dev *dev)
 	if (!file_exists(dev->ctx, "/dev/vfio/vfio") && file_exists(dev->ctx, "/dev/iommu"))
 		return true;
 	/* Before 6.17 a token was taken by way of the group alone. */
-	if (vfio_token())
+	snprintf(group, sizeof(group), "/dev/vfio/%d", dev->info.iommu_group);
+	if (vfio_token(dev->ctx) && may_open(dev->ctx, group))
 		return false;
 	snprintf(path, sizeof(path), VFIO_NODES "/%s", name);
 	return may_open(dev->ctx, path) && may_open(dev->ctx, "/dev/iommu");
@@ -102,10 +103,28 @@ static int report_bind(struct usrpci_dev *dev, int error, const char *name)
 	return report(dev->ctx, error, dev->name, NULL, "%s cannot be bound to iommufd", name);
 }
 
+/* The kernel takes no token for a device that needs none, and before 6.17 for no device. */
+static int bind_to(struct vfio_iommu *iommu, struct usrpci_dev *dev, int device)
+{
+	struct abi_device_bind bind = {.argsz = sizeof(bind), .iommufd = iommu->fd};
+	uint8_t uuid[16];
+	int given = vfio_token_bytes(dev->ctx, uuid);
+
+	if (given < 0)
+		return given;
+	bind.token = given ? (uintptr_t)uuid : 0;
+	bind.flags = given ? ABI_BIND_TOKEN : 0;
+	if (!ioctl(device, ABI_DEVICE_BIND, &bind))
+		return 0;
+	if (!given || errno != EINVAL)
+		return -errno;
+	bind = (struct abi_device_bind){.argsz = sizeof(bind), .iommufd = iommu->fd};
+	return ioctl(device, ABI_DEVICE_BIND, &bind) ? -errno : 0;
+}
+
 static int iommufd_attach(struct vfio_iommu *iommu, struct usrpci_dev *dev,
 			  struct vfio_device *vfio)
 {
-	struct abi_device_bind bind = {.argsz = sizeof(bind), .iommufd = iommu->fd};
 	struct abi_device_attach attach = {.argsz = sizeof(attach), .ioas = iommu->ioas};
 	char name[NODE_SIZE] = "";
 	int error;
@@ -118,8 +137,9 @@ static int iommufd_attach(struct vfio_iommu *iommu, struct usrpci_dev *dev,
 		return report(dev->ctx, error, dev->name,
 			      "devices of one context are all opened by iommufd or all by group",
 			      "cannot open its node /dev/vfio/devices/%s", name);
-	if (ioctl(vfio->fd, ABI_DEVICE_BIND, &bind))
-		error = report_bind(dev, -errno, name);
+	error = bind_to(iommu, dev, vfio->fd);
+	if (error)
+		error = report_bind(dev, error, name);
 	else if (ioctl(vfio->fd, ABI_DEVICE_ATTACH, &attach))
 		error = report(dev->ctx, -errno, dev->name,
 			       errno == EPERM

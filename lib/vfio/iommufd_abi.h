@@ -51,7 +51,10 @@ struct abi_device_bind {
 	uint32_t flags;
 	int32_t iommufd;
 	uint32_t device;
+	uint64_t token; /* the address of 16 bytes; since 6.17 */
 };
+
+#define ABI_BIND_TOKEN (1 << 0)
 
 struct abi_device_attach {
 	uint32_t argsz;
@@ -63,7 +66,7 @@ _Static_assert(sizeof(struct abi_ioas_alloc) == 12, "layout");
 _Static_assert(sizeof(struct abi_ioas_ranges) == 32, "layout");
 _Static_assert(sizeof(struct abi_ioas_map) == 40, "layout");
 _Static_assert(sizeof(struct abi_ioas_unmap) == 24, "layout");
-_Static_assert(sizeof(struct abi_device_bind) == 16, "layout");
+_Static_assert(sizeof(struct abi_device_bind) == 24, "layout");
 _Static_assert(sizeof(struct abi_device_attach) == 12, "layout");
 
 #define ABI_IOAS_ALLOC    _IO(';', 0x81)

@@ -5,7 +5,6 @@
  * program gave (drivers/vfio/pci/vfio_pci_core.c of Linux, vfio_pci_validate_vf_token()).
  */
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <sys/ioctl.h>
 
 #include "file.h"
+#include "numbers.h"
 #include "vfio/vfio.h"
 
 #define LOG_SUBJECT "vfio"
@@ -20,20 +20,21 @@
 
 #define UUID_LENGTH 36
 
-const char *vfio_token(void)
+const char *vfio_token(const struct usrpci_ctx *ctx)
 {
-	const char *token = secure_getenv("USRPCI_VF_TOKEN");
+	const char *token = ctx->vf_token ? ctx->vf_token : secure_getenv("USRPCI_VF_TOKEN");
 
 	return token && *token ? token : NULL;
 }
 
-static bool is_uuid(const char *text)
+int vfio_token_bytes(struct usrpci_ctx *ctx, uint8_t uuid[16])
 {
-	for (int i = 0; i < UUID_LENGTH; i++)
-		if (i == 8 || i == 13 || i == 18 || i == 23 ? text[i] != '-'
-							    : !isxdigit((unsigned char)text[i]))
-			return false;
-	return !text[UUID_LENGTH];
+	const char *token = vfio_token(ctx);
+
+	if (!token || parse_uuid(token, uuid))
+		return token != NULL;
+	return refuse(ctx, -EINVAL, "USRPCI_VF_TOKEN", "uuidgen makes one", "\"%s\" is no UUID",
+		      token);
 }
 
 int vfio_report_token(struct usrpci_dev *dev)
@@ -51,15 +52,14 @@ int vfio_report_token(struct usrpci_dev *dev)
 int vfio_open_of_group(struct usrpci_dev *dev, int group)
 {
 	char text[sizeof(dev->name) + sizeof(" vf_token=") + UUID_LENGTH];
-	const char *token = vfio_token();
-	int fd = -1;
+	uint8_t uuid[16];
+	int given = vfio_token_bytes(dev->ctx, uuid), fd = -1;
 
-	if (token && !is_uuid(token))
-		return refuse(dev->ctx, -EINVAL, "USRPCI_VF_TOKEN", "uuidgen makes one",
-			      "\"%s\" is no UUID", token);
+	if (given < 0)
+		return given;
 	errno = EINVAL;
-	if (token) {
-		snprintf(text, sizeof(text), "%s vf_token=%s", dev->name, token);
+	if (given) {
+		snprintf(text, sizeof(text), "%s vf_token=%s", dev->name, vfio_token(dev->ctx));
 		fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, text);
 	}
 	/* The kernel takes no token for a device that needs none. */

@@ -69,8 +69,11 @@ bool vfio_iommufd_usable(struct usrpci_dev *dev);
 /* Whether kernel drivers hold endpoints of the device's group; logs which. */
 bool vfio_group_has_strangers(struct usrpci_dev *dev);
 
-/* token.c: the token of the environment; NULL: there is none. */
-const char *vfio_token(void);
+/* token.c: the token of the context, else of the environment; NULL: there is none. */
+const char *vfio_token(const struct usrpci_ctx *ctx);
+
+/* The same in bytes. Returns 1, 0 where there is none, or -EINVAL, logged. */
+int vfio_token_bytes(struct usrpci_ctx *ctx, uint8_t uuid[16]);
 
 /* Opens a device of an open group, with the token where there is one. Logs failures. */
 int vfio_open_of_group(struct usrpci_dev *dev, int group);

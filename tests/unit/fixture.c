@@ -331,6 +331,7 @@ struct usrpci_ctx *fixture_ctx(struct fixture *fixture)
 		.log_data = fixture,
 		.log_level = USRPCI_LOG_INFO,
 		.root = fixture->root,
+		.vf_token = fixture->vf_token,
 	};
 	struct usrpci_ctx *ctx;
 

@@ -19,6 +19,7 @@
 
 struct fixture {
 	char root[64];
+	const char *vf_token; /* option of contexts of fixture_ctx() */
 	char log[4096]; /* what contexts of fixture_ctx() reported, a line a message, hints too */
 };
 

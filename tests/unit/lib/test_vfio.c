@@ -16,8 +16,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "fixture.h"
 #include "vfio/domain.h"
+#include "vfio/iommufd_abi.h"
 #include "vfio/vfio.h"
 
 #define MIB         (UINT64_C(1) << 20)
@@ -451,6 +453,92 @@ static void a_virtual_function_is_opened_with_its_token(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static struct {
+	int flags;
+	uint8_t token[16];
+	int refuses; /* what the kernel says to a token */
+	int without; /* what it says without one */
+} binding;
+
+/* As vfio_df_ioctl_bind_iommufd() of Linux 6.17 has it. */
+static int bind_of_iommufd(unsigned long request, void *argument)
+{
+	const struct abi_device_bind *bind = argument;
+
+	if (request == ABI_DEVICE_ATTACH)
+		return 0;
+	assert_int_equal(request, ABI_DEVICE_BIND);
+	assert_int_equal(bind->argsz, sizeof(*bind));
+	binding.flags = (int)bind->flags;
+	if (!bind->flags)
+		return binding.without;
+	memcpy(binding.token, (const void *)(uintptr_t)bind->token, 16);
+	return binding.refuses;
+}
+
+static void iommufd_is_told_the_token_of_the_context(void **state)
+{
+	static const uint8_t bytes[16] = "\x14\xd6\x3f\x20\x84\x45\x11\xea"
+					 "\x89\x00\x1f\x9c\xe7\xd5\x65\x0d";
+	struct fixture *fixture = *state;
+	struct usrpci_dev dev = {.name = "0000:03:00.1", .info.iommu_group = 3};
+	struct vfio_iommu way = {.ops = &vfio_iommufd, .fd = -1};
+	struct vfio_device vfio;
+
+	fixture->vf_token = TOKEN;
+	dev.ctx = way.ctx = fixture_ctx(fixture);
+	fixture_mkdir(*state, "/sys/bus/pci/devices/0000:03:00.1/vfio-dev/vfio0");
+	fixture_text(*state, "/dev/vfio/devices/vfio0", "");
+	answer = bind_of_iommufd;
+	assert_int_equal(vfio_iommufd.attach(&way, &dev, &vfio), 0);
+	assert_int_equal(binding.flags, ABI_BIND_TOKEN);
+	assert_memory_equal(binding.token, bytes, 16);
+	vfio_iommufd.detach(&way, &vfio);
+
+	/* A device that needs none, or a kernel that knows none. */
+	binding.refuses = -EINVAL;
+	assert_int_equal(vfio_iommufd.attach(&way, &dev, &vfio), 0);
+	assert_int_equal(binding.flags, 0);
+	vfio_iommufd.detach(&way, &vfio);
+	binding.refuses = -EACCES;
+	assert_int_equal(vfio_iommufd.attach(&way, &dev, &vfio), -EACCES);
+	assert_logged(*state, "it can be opened only with the token");
+	answer = NULL;
+	usrpci_ctx_close(dev.ctx);
+}
+
+static void a_token_goes_by_the_group_where_that_may_be_opened(void **state)
+{
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev dev = {.ctx = ctx, .name = "0000:00:03.0", .info.iommu_group = 3};
+
+	fixture_text(*state, "/dev/iommu", "");
+	fixture_text(*state, "/dev/vfio/vfio", "");
+	fixture_text(*state, "/dev/vfio/devices/vfio0", "");
+	fixture_mkdir(*state, "/sys/bus/pci/devices/0000:00:03.0/vfio-dev/vfio0");
+	setenv("USRPCI_VF_TOKEN", TOKEN, 1);
+	assert_true(vfio_iommufd_usable(&dev));
+	fixture_text(*state, "/dev/vfio/3", "");
+	assert_false(vfio_iommufd_usable(&dev));
+	unsetenv("USRPCI_VF_TOKEN");
+	assert_true(vfio_iommufd_usable(&dev));
+	usrpci_ctx_close(ctx);
+}
+
+static void a_context_refuses_a_token_that_is_no_uuid(void **state)
+{
+	static const char *const wrong[] = {"", "14d63f20", TOKEN "0",
+					    "14d63f20-8445-11ea-8900-1f9ce7d5650g",
+					    "14d63f20-8445-11ea-8900+1f9ce7d5650d"};
+	struct usrpci_ctx *ctx;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(
+			usrpci_ctx_open(&(struct usrpci_ctx_options){.vf_token = wrong[i]}, &ctx),
+			-EINVAL);
+}
+
 static int no_type1(unsigned long request, void *argument)
 {
 	(void)argument;
@@ -590,6 +678,9 @@ int main(void)
 		ON_HOST(drivers_that_keep_vfio_from_a_group_are_named),
 		ON_HOST(an_isa_bridge_in_the_group_is_to_be_unbound),
 		ON_HOST(a_virtual_function_is_opened_with_its_token),
+		ON_HOST(iommufd_is_told_the_token_of_the_context),
+		ON_HOST(a_token_goes_by_the_group_where_that_may_be_opened),
+		cmocka_unit_test(a_context_refuses_a_token_that_is_no_uuid),
 		ON_HOST(a_kernel_without_type1_is_told_what_to_load),
 		ON_HOST(an_iommu_that_remaps_no_interrupts_wants_consent),
 		ON_HOST(a_bus_reset_names_functions_of_wide_domains),
