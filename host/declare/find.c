@@ -19,6 +19,7 @@
 /* The devices of the host and what they provide. This is read once. */
 struct host_view {
 	struct usrpci_host *host;
+	const struct usrpci_addr *only; /* nothing is said of others; NULL: all count */
 	struct usrpci_dev_info *infos;
 	int count;
 	struct usrpci_interface *provided;
@@ -103,11 +104,18 @@ static const char *disagrees(const struct host_view *view, const struct declared
 	return NULL;
 }
 
+static bool counts(const struct host_view *view, const struct usrpci_dev_info *info)
+{
+	return !view->only || !usrpci_addr_compare(view->only, &info->addr);
+}
+
 static int not_the_one(const struct host_view *view, const struct declared_device *device,
 		       const struct usrpci_dev_info *info, const char *what)
 {
 	char name[USRPCI_ADDR_STRLEN];
 
+	if (!counts(view, info))
+		return 0;
 	return refuse(view->host->ctx, -ENODEV, usrpci_addr_format(&info->addr, name), NULL,
 		      "another device than %s:%u means, so it is left alone: %s differs",
 		      device->place.file, device->place.line, what);
@@ -116,6 +124,7 @@ static int not_the_one(const struct host_view *view, const struct declared_devic
 static int find_one(const struct host_view *view, struct declared_device *device)
 {
 	const struct usrpci_dev_info *found = NULL;
+	bool meant = false;
 	char object[160];
 	int matches = 0;
 
@@ -131,9 +140,12 @@ static int find_one(const struct host_view *view, struct declared_device *device
 			return not_the_one(view, device, info, what);
 		if (!what) {
 			found = info;
+			meant |= counts(view, info);
 			matches++;
 		}
 	}
+	if (matches > 1 && !meant)
+		return 0;
 	if (matches > 1)
 		return refuse(view->host->ctx, -ENODEV, object,
 			      "add another condition, Address= for example",
@@ -141,6 +153,8 @@ static int find_one(const struct host_view *view, struct declared_device *device
 	device->found = matches;
 	device->refused = false;
 	if (!matches) {
+		if (view->only)
+			return 0;
 		log_info(view->host->ctx, object, "this device is not there");
 		return 0;
 	}
@@ -149,9 +163,10 @@ static int find_one(const struct host_view *view, struct declared_device *device
 	return 0;
 }
 
-int declare_find(struct usrpci_host *host, struct declaration *declaration)
+int declare_find(struct usrpci_host *host, struct declaration *declaration,
+		 const struct usrpci_addr *only)
 {
-	struct host_view view = {.host = host};
+	struct host_view view = {.host = host, .only = only};
 	int error = 0;
 
 	view.count = usrpci_dev_list(host->ctx, &view.infos);
