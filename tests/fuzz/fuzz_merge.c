@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fake/checksum.h"
 #include "pump/merge.h"
 
 #define FRAMES 4
@@ -30,15 +31,6 @@ static unsigned int get16(const uint8_t *at)
 	return (unsigned int)at[0] << 8 | at[1];
 }
 
-static unsigned int sum(unsigned int so_far, const uint8_t *bytes, unsigned int size)
-{
-	for (unsigned int i = 0; i < size; i++)
-		so_far += i % 2 ? bytes[i] : (unsigned int)bytes[i] << 8;
-	while (so_far >> 16)
-		so_far = (so_far & 0xffff) + (so_far >> 16);
-	return so_far;
-}
-
 static void make_right(uint8_t *frame)
 {
 	uint8_t *ip = frame + ETH_HLEN, *tcp = ip + 20;
@@ -47,9 +39,9 @@ static void make_right(uint8_t *frame)
 	if (length < 20 || length > 20 + DATA)
 		return;
 	put16(ip + 10, 0);
-	put16(ip + 10, ~sum(0, ip, 20));
+	put16(ip + 10, ~checksum(0, ip, 20));
 	put16(tcp + 16, 0);
-	put16(tcp + 16, ~sum(sum(6 + length, ip + 12, 8), tcp, length));
+	put16(tcp + 16, ~checksum(checksum(6 + length, ip + 12, 8), tcp, length));
 }
 
 static void make_frame(unsigned int n)

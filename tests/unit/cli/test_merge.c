@@ -4,6 +4,7 @@
 #include <linux/if_ether.h>
 #include <string.h>
 
+#include "fake/checksum.h"
 #include "pump/merge.h"
 #include "fixture.h"
 
@@ -32,19 +33,10 @@ static uint32_t get(const uint8_t *at, unsigned int size)
 	return value;
 }
 
-/* The sum of RFC 1071, as slow as it is plain. */
-static unsigned int sum(unsigned int so_far, const uint8_t *bytes, unsigned int size)
-{
-	for (unsigned int i = 0; i < size; i++)
-		so_far += i % 2 ? bytes[i] : (unsigned int)bytes[i] << 8;
-	while (so_far >> 16)
-		so_far = (so_far & 0xffff) + (so_far >> 16);
-	return so_far;
-}
-
 static unsigned int pseudo(const uint8_t *data, bool is_ipv6, unsigned int length)
 {
-	return is_ipv6 ? sum(length + 6, data + IP + 8, 32) : sum(length + 6, data + IP + 12, 8);
+	return is_ipv6 ? checksum(length + 6, data + IP + 8, 32)
+		       : checksum(length + 6, data + IP + 12, 8);
 }
 
 static void fill_checksums(uint8_t *data, bool is_ipv6, unsigned int size)
@@ -53,10 +45,10 @@ static void fill_checksums(uint8_t *data, bool is_ipv6, unsigned int size)
 
 	if (!is_ipv6) {
 		put(data + IP_CHECKSUM, 2, 0);
-		put(data + IP_CHECKSUM, 2, ~sum(0, data + IP, 20));
+		put(data + IP_CHECKSUM, 2, ~checksum(0, data + IP, 20));
 	}
 	put(data + tcp + 16, 2, 0);
-	put(data + tcp + 16, 2, ~sum(pseudo(data, is_ipv6, length), data + tcp, length));
+	put(data + tcp + 16, 2, ~checksum(pseudo(data, is_ipv6, length), data + tcp, length));
 }
 
 static struct usrpci_nic_frame segment(unsigned int n, bool is_ipv6, uint32_t sequence,
@@ -105,7 +97,7 @@ static void check_whole(struct merge *merge, bool is_ipv6, unsigned int size)
 	assert_int_equal(bytes, tcp + 20 + size);
 	assert_int_equal(get(whole + IP + (is_ipv6 ? 4 : 2), 2), 20 + size + (is_ipv6 ? 0 : 20));
 	if (!is_ipv6)
-		assert_int_equal(sum(0, whole + IP, 20), 0xffff);
+		assert_int_equal(checksum(0, whole + IP, 20), 0xffff);
 	assert_int_equal(get(whole + tcp + 16, 2), pseudo(whole, is_ipv6, 20 + size));
 	assert_int_equal(merge->header.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	assert_int_equal(merge->header.csum_start, tcp);
