@@ -65,19 +65,7 @@ UNCOVERED static uint64_t read_register(void *data, size_t offset, unsigned int 
 	uint32_t how = take(&program.input, 1);
 
 	HOLDS(width == 4 && offset % 4 == 0 && offset < REGISTERS);
-	if (how & 0x80)
-		fake_intx(program.dev, how & 1);
-	if (how & 0x40)
-		scribble();
-	switch (how % 8) {
-	case 1:
-		return UINT32_MAX;
-	case 2:
-		return take(&program.input, 4);
-	case 3:
-		return 0;
-	}
-	return honest(offset);
+	return nic_answer(&program, how, 8, scribble, honest(offset));
 }
 
 static void check_ring(size_t base)
@@ -137,6 +125,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	model.device = devices[take(&program.input, 1) % 3];
 	HOLDS(fake_open(program.ctx, &model, &program.dev) == 0);
 	run();
-	nic_end(&program);
 	return 0;
 }

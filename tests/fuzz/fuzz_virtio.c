@@ -107,19 +107,7 @@ UNCOVERED static uint64_t read_register(void *data, size_t offset, unsigned int 
 	uint32_t how = device.hostile ? take(&program.input, 1) : 0;
 
 	HOLDS((offset < NOTIFY || device.misplaced) && offset % width == 0);
-	if (how & 0x80)
-		fake_intx(program.dev, how & 1);
-	if (how & 0x40)
-		use();
-	switch (how % 16) {
-	case 1:
-		return UINT32_MAX;
-	case 2:
-		return take(&program.input, 4);
-	case 3:
-		return 0;
-	}
-	return honest(offset);
+	return nic_answer(&program, how, 16, use, honest(offset));
 }
 
 static void check_queue(const struct queue *queue)
@@ -254,6 +242,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (device.misplaced) /* a byte of a capability */
 		fake_config(program.dev)[0x40 + (damage & 0x7f)] = (uint8_t)take(&program.input, 1);
 	run();
-	nic_end(&program);
 	return 0;
 }

@@ -117,7 +117,25 @@ static void call(struct nic_program *program, struct usrpci_nic *nic)
 	HOLDS(fake_time_us() - before < program->deadline_us);
 }
 
-void nic_run(struct nic_program *program, const struct usrpci_nic_options *options)
+UNCOVERED uint64_t nic_answer(struct nic_program *program, uint32_t how, uint32_t kinds,
+			      void (*writes)(void), uint64_t honest)
+{
+	if (how & 0x80)
+		fake_intx(program->dev, how & 1);
+	if (how & 0x40)
+		writes();
+	switch (how % kinds) {
+	case 1:
+		return UINT32_MAX;
+	case 2:
+		return take(&program->input, 4);
+	case 3:
+		return 0;
+	}
+	return honest;
+}
+
+static void run(struct nic_program *program, const struct usrpci_nic_options *options)
 {
 	struct usrpci_nic *nic;
 	size_t all;
@@ -134,10 +152,11 @@ void nic_run(struct nic_program *program, const struct usrpci_nic_options *optio
 	usrpci_nic_close(nic);
 }
 
-void nic_end(struct nic_program *program)
+void nic_run(struct nic_program *program, const struct usrpci_nic_options *options)
 {
 	struct usrpci_dma_stats stats;
 
+	run(program, options);
 	usrpci_dma_stats(program->ctx, &stats);
 	HOLDS(stats.blocks == 0);
 	HOLDS(program->unplugged || !(fake_config(program->dev)[4] & 4)); /* bus mastering */

@@ -29,10 +29,17 @@ struct nic_program {
 	bool unplugged;
 };
 
-/* Runs the program until the input's end; what the device wrote at its opening may prevent that. */
+/*
+ * Runs the program until the input's end; what the device wrote at its opening may prevent that.
+ * Then closes the device, of which nothing may be left: no memory, and no bus mastering.
+ */
 void nic_run(struct nic_program *program, const struct usrpci_nic_options *options);
 
-/* Closes the device, of which nothing may be left: no memory, and no bus mastering. */
-void nic_end(struct nic_program *program);
+/*
+ * What the device answers: of so many kinds of reads three lie, the others are honest. On its way
+ * it interrupts or writes to memory, if "how" says so.
+ */
+uint64_t nic_answer(struct nic_program *program, uint32_t how, uint32_t kinds, void (*writes)(void),
+		    uint64_t honest);
 
 #endif
