@@ -21,6 +21,7 @@
 #include "file.h"
 #include "guard/processes.h"
 #include "host.h"
+#include "ring.h"
 #include "unread.h"
 
 struct search {
@@ -109,8 +110,9 @@ static int judge_named(const struct search *search, const char *name)
  * Kernels before 6.10 tell the last part of a path alone; that of a device is below /dev, and one
  * of registers could be any device's.
  */
-static int judge_registered(const struct search *search, const char *name)
+static int judge_registered(void *data, const char *name)
 {
+	const struct search *search = data;
 	static const char *const directories[] = {"",     "vfio/",       "vfio/devices/", "snd/",
 						  "dri/", "infiniband/", "dsa/"};
 	char path[PATH_SIZE];
@@ -132,43 +134,16 @@ static int judge_registered(const struct search *search, const char *name)
 	return found < 0 ? found : 0;
 }
 
-/*
- * A program may close a file that it has registered with an io_uring, and use it all the same.
- * proc_pid_fdinfo(5) of the ring lists them: "UserFiles:  2", then "    0: /dev/nvme0n1".
- */
-static int look_at_ring(const struct search *search, const char *fd)
+static int look_at_ring(struct search *search, const char *fd)
 {
-	char path[64], name[PATH_SIZE];
-	AUTO_FREE char *line = NULL;
-	unsigned int count = 0, listed = 0;
-	bool known = false;
-	size_t size = 0;
-	FILE *info;
-	int file, error = 0;
+	int error = ring_each_file(search->fds, fd, judge_registered, search);
 
-	snprintf(path, sizeof(path), "../fdinfo/%.32s", fd);
-	file = openat(search->fds, path, O_RDONLY | O_CLOEXEC);
-	info = file < 0 ? NULL : fdopen(file, "r");
-	while (info && !error && getline(&line, &size, info) > 0) {
-		if (sscanf(line, "UserFiles: %u", &count) == 1)
-			known = true;
-		else if (!strncmp(line, "UserBufs", strlen("UserBufs")))
-			break;
-		else if (known && sscanf(line, " %*u: %511[^\n]", name) == 1) {
-			listed++;
-			error = strcmp(name, "<none>") ? judge_registered(search, name) : 0;
-		}
-	}
-	if (info)
-		fclose(info);
-	else if (file >= 0)
-		close(file);
-	if (file >= 0 && (!known || (count && !listed)))
+	if (error == -EAGAIN)
 		note_ring(search);
-	return error;
+	return error == -EAGAIN ? 0 : error;
 }
 
-static int look_at_file(const struct search *search, const char *fd)
+static int look_at_file(struct search *search, const char *fd)
 {
 	char path[PATH_SIZE];
 	ssize_t length = readlinkat(search->fds, fd, path, sizeof(path) - 1);
@@ -176,14 +151,14 @@ static int look_at_file(const struct search *search, const char *fd)
 	if (length < 0)
 		note_unread(search->host->ctx, "/proc", -errno);
 	path[length < 0 ? 0 : length] = '\0';
-	if (search->live && !strcmp(path, "anon_inode:[io_uring]"))
+	if (search->live && !strcmp(path, RING_PATH))
 		return look_at_ring(search, fd);
 	if (search->live && !strncmp(path, "net:[", strlen("net:[")))
 		return keep_namespace(search, fd);
 	return path[0] == '/' ? judge_file(search, search->fds, fd, path) : 0;
 }
 
-static int look_at_entries(const struct search *search, const char *entries, ssize_t size)
+static int look_at_entries(struct search *search, const char *entries, ssize_t size)
 {
 	int error = 0;
 

@@ -2,10 +2,10 @@
 /*
  * Finds out who still has a device whose loan has ended: a program may have passed a file of it on
  * to a process that it did not start. Files are recognised by what they are, not by their names,
- * among those that a process has open and those that it has mapped.
+ * among those that a process has open, has mapped, or has registered with an io_uring.
  *
  * A descriptor that lies unread in a socket is noticed under vfio, whose group can be opened only
- * while nobody has it, but not under uio.
+ * while nobody has it, but not under uio; neither is an io_uring that nobody has open or mapped.
  */
 
 #include <ctype.h>
@@ -24,6 +24,7 @@
 
 #include "file.h"
 #include "lend/lend.h"
+#include "ring.h"
 #include "unread.h"
 #include "vfio_node.h"
 
@@ -45,6 +46,7 @@ struct search {
 	struct identity files[FILES_MAX];
 	int count;
 	bool vfio;                /* a process with any device of vfio's will do */
+	bool ring;                /* the process has a descriptor of an io_uring */
 	char holder[HOLDER_SIZE]; /* "" for none */
 };
 
@@ -114,19 +116,74 @@ static void found(struct search *search, const char *pid, const char *how, const
 		 command, path, how);
 }
 
-static bool is_vfio_device(int directory, const char *name)
+/* The descriptors of a process, or of a thread that has its own. */
+struct descriptors {
+	struct search *search;
+	const char *pid;
+	int directory;
+};
+
+/* The part behind the slash before the last; all of it when there is no such slash. */
+static const char *last_two_parts(const char *path)
+{
+	int slashes = 0;
+
+	for (size_t i = strlen(path); i > 0; i--) {
+		if (path[i - 1] == '/' && ++slashes == 2)
+			return path + i;
+	}
+	return path;
+}
+
+/*
+ * No path is looked up, because a server of a file system might not answer. Before Linux 6.10 the
+ * name is the last part alone: a number is then any file's, and vfio's group tells by itself.
+ */
+static bool is_named(const struct identity *file, const char *name)
+{
+	const char *last = strrchr(file->path, '/') + 1;
+
+	if (strchr(name, '/'))
+		return !strcmp(last_two_parts(name), last_two_parts(file->path));
+	return !strcmp(name, last) && !isdigit((unsigned char)*last);
+}
+
+static int judge_registered(void *data, const char *name)
+{
+	const struct descriptors *of = data;
+
+	for (int i = 0; i < of->search->count; i++) {
+		const struct identity *file = &of->search->files[i];
+
+		if (!is_named(file, name))
+			continue;
+		found(of->search, of->pid, "registered with an io_uring", file->path);
+		return 1;
+	}
+	return 0;
+}
+
+/* Some files have no name of their own, only one of their kind. */
+static void look_at_kind(struct descriptors *of, const char *fd)
 {
 	char target[32];
-	ssize_t length = readlinkat(directory, name, target, sizeof(target) - 1);
+	ssize_t length = readlinkat(of->directory, fd, target, sizeof(target) - 1);
 
 	target[length < 0 ? 0 : length] = '\0';
-	return !strncmp(target, "anon_inode:[vfio-device]", 23);
+	if (of->search->vfio && !strncmp(target, "anon_inode:[vfio-device]", 23))
+		found(of->search, of->pid, "open", "a device of vfio's");
+	if (strcmp(target, RING_PATH) != 0)
+		return;
+	of->search->ring = true;
+	if (ring_each_file(of->directory, fd, judge_registered, of) == -EAGAIN)
+		found(of->search, of->pid, "open", "an io_uring whose files cannot be seen");
 }
 
 static void search_open(struct search *search, const char *pid, const char *thread)
 {
 	int fd = file_open(search->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s/task/%s/fd", pid,
 			   thread);
+	struct descriptors of = {search, pid, fd};
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	struct statx status;
@@ -143,8 +200,8 @@ static void search_open(struct search *search, const char *pid, const char *thre
 			    makedev(status.stx_rdev_major, status.stx_rdev_minor));
 		if (file)
 			found(search, pid, "open", file->path);
-		else if (search->vfio && is_vfio_device(fd, entry->d_name))
-			found(search, pid, "open", "a device of vfio's");
+		else
+			look_at_kind(&of, entry->d_name);
 	}
 	note_unread(search->host->ctx, "/proc", -errno);
 	if (directory)
@@ -173,6 +230,8 @@ static bool search_mapped(struct search *search, const char *pid, const char *th
 		uint64_t ino;
 
 		any = true;
+		if (!search->ring && strstr(line, RING_PATH))
+			found(search, pid, "mapped", "an io_uring whose files cannot be seen");
 		if (sscanf(line, "%*s %*s %*s %x:%x %" SCNu64, &major, &minor, &ino) != 3 || !ino)
 			continue;
 		file = find(search, makedev(major, minor), (ino_t)ino, 0);
@@ -187,22 +246,25 @@ static bool search_mapped(struct search *search, const char *pid, const char *th
 	return any;
 }
 
-/* A thread may have files of its own, and outlive the one that the process is named after. */
+/*
+ * A thread may have files of its own, and outlive the one that the process is named after. An
+ * io_uring shows its files by a descriptor alone, and works without one.
+ */
 static int search_process(void *data, const char *pid)
 {
 	struct search *search = data;
 	AUTO_FREE char **threads = NULL;
 	int count = 0;
-	bool mapped = false;
 
+	search->ring = false;
 	if (atoi(pid) != getpid())
 		count = dir_list(search->host->ctx, &threads, "/proc/%s/task", pid);
-	for (int i = 0; i < count && !search->holder[0]; i++) {
+	for (int i = 0; i < count && !search->holder[0]; i++)
 		if (!thread_shares_files(pid, threads[i]))
 			search_open(search, pid, threads[i]);
-		if (!mapped && !search->holder[0])
-			mapped = search_mapped(search, pid, threads[i]);
-	}
+	for (int i = 0; i < count && !search->holder[0]; i++)
+		if (search_mapped(search, pid, threads[i]))
+			break;
 	return search->holder[0] != '\0';
 }
 

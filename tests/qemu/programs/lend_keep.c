@@ -7,6 +7,8 @@
  *        lend_keep keep map		... keeps a mapping of it alone
  *        lend_keep keep thread		... a thread has it open, and nothing else
  *        lend_keep keep unread		... leaves it in the socket
+ *        lend_keep keep ring		... has it registered with an io_uring alone
+ *        lend_keep keep closed-ring	... with one that it has mapped, but not open any more
  *        lend_keep pass PATH		the program: passes a file of a device on
  *        lend_keep pass page		... of its DMA memory
  *        lend_keep pass GROUP DEVICE	... a device's own descriptor, under vfio
@@ -19,15 +21,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <linux/vfio.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -67,6 +72,29 @@ static int hold_mapped(int fd)
 	return close(fd);
 }
 
+static int hold_in_ring(int fd, bool open)
+{
+	struct io_uring_params params = {0};
+	int ring = (int)syscall(SYS_io_uring_setup, 4, &params);
+
+	if (ring < 0 || syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, &fd, 1) ||
+	    mmap(NULL, 4096, PROT_READ, MAP_SHARED, ring, IORING_OFF_SQ_RING) == MAP_FAILED)
+		return -1;
+	return close(fd) || (!open && close(ring)) ? -1 : 0;
+}
+
+/* Returns 0, or -1. */
+static int hold(const char *how, int fd)
+{
+	if (!strcmp(how, "map"))
+		return hold_mapped(fd);
+	if (!strcmp(how, "thread"))
+		return hold_in_thread(fd);
+	if (!strcmp(how, "ring") || !strcmp(how, "closed-ring"))
+		return hold_in_ring(fd, !strcmp(how, "ring"));
+	return 0;
+}
+
 static int keep(const char *how)
 {
 	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0), peer, fd = -1;
@@ -80,10 +108,7 @@ static int keep(const char *how)
 	if (strcmp(how, "unread")) {
 		if (broker_receive(peer, message, sizeof(message), &fd) || fd < 0)
 			return 1;
-		if ((!strcmp(how, "map") && hold_mapped(fd)) ||
-		    (!strcmp(how, "thread") && hold_in_thread(fd)))
-			return 1;
-		if (broker_send(peer, message, sizeof(message), -1))
+		if (hold(how, fd) || broker_send(peer, message, sizeof(message), -1))
 			return 1;
 	}
 	unlink(READY);

@@ -345,6 +345,15 @@ lend_end@keeps-a-device-whose-registers-are-mapped()
 		"$edu" -- "$keep" pass "/sys/bus/pci/devices/$edu/resource0"
 }
 
+# Of a ring that is not open any more nobody can say what is registered with it.
+lend_end@keeps-a-device-whose-files-an-io-uring-has-alone()
+{
+	left_behind "lend_keep. has .*/resource0 registered with an io_uring" ring \
+		"$edu" -- "$keep" pass "/sys/bus/pci/devices/$edu/resource0"
+	left_behind "lend_keep. has an io_uring whose files cannot be seen mapped" closed-ring \
+		"$edu" -- "$keep" pass /dev/uio0
+}
+
 # The device is back, because its memory alone does not reach it.
 lend_end@keeps-memory-that-was-passed-on()
 {
