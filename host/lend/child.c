@@ -19,6 +19,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
@@ -32,7 +33,6 @@
 
 #define STATUS_NOT_EXECUTABLE 126
 #define STATUS_NOT_FOUND      127
-#define END_MS                30000
 #define MEMLOCK_SHARE         4 /* of memory, unless another limit is asked for */
 
 static int become(const struct lend_user *user)
@@ -227,6 +227,7 @@ static pid_t start_program(struct lend *lend, int socket, int *status)
 /* What this process starts later is to be in its own namespace again. */
 pid_t lend_child_start(struct lend *lend, int socket, int *status)
 {
+	struct stat space;
 	int own, error;
 	pid_t program;
 
@@ -239,6 +240,7 @@ pid_t lend_child_start(struct lend *lend, int socket, int *status)
 			close(own);
 		return error;
 	}
+	lend->space = stat("/proc/self/ns/pid_for_children", &space) ? 0 : space.st_ino;
 	fflush(NULL);
 	program = start_first(lend);
 	if (!program)
@@ -248,49 +250,4 @@ pid_t lend_child_start(struct lend *lend, int socket, int *status)
 			    strerror(errno));
 	close(own);
 	return program;
-}
-
-/* The first process ends when all others have, and the program is this process's to wait for. */
-static bool wait_for_all(void)
-{
-	uint64_t end = clock_ms() + END_MS;
-
-	while (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD) {
-		if (clock_ms() >= end)
-			return false;
-		sleep_ms(1);
-	}
-	return true;
-}
-
-void lend_child_come_first(struct lend *lend)
-{
-	const struct sched_param above = {sched_get_priority_max(SCHED_FIFO)};
-
-	if (lend->policy < 0) {
-		lend->policy = sched_getscheduler(0);
-		sched_getparam(0, &lend->priority);
-	}
-	sched_setscheduler(0, SCHED_FIFO, &above);
-	if (lend->first > 0)
-		sched_setscheduler(lend->first, SCHED_FIFO, &above);
-}
-
-void lend_child_end_all(struct lend *lend)
-{
-	lend_child_come_first(lend);
-	if (lend->server > 0)
-		kill(lend->server, SIGKILL);
-	if (lend->first > 0)
-		kill(lend->first, SIGKILL);
-	lend->outlived = !wait_for_all();
-	sched_setscheduler(0, lend->policy, &lend->priority);
-	lend->policy = -1;
-	if (lend->lives >= 0)
-		close(lend->lives);
-	lend->lives = -1;
-	lend->first = lend->server = 0;
-	if (lend->outlived)
-		log_warning(lend->host->ctx, NULL, "usrpci restore --all when they have ended",
-			    "processes of the program do not end: its devices are not given back");
 }

@@ -111,6 +111,7 @@ struct lend {
 	struct lend_user user;
 	int registered;      /* a descriptor with the lock of this broker; -1: not yet */
 	pid_t first;         /* of the program's namespace; 0: there is none yet */
+	ino_t space;         /* this namespace */
 	int lives;           /* a pipe that is closed when this process has ended */
 	pid_t program;       /* 0: not started yet */
 	pid_t server;        /* answers it; 0: there is none */
@@ -204,16 +205,17 @@ void lend_spare(struct lend *lend);
 int lend_unspare(const struct lend *lend);
 
 /*
- * However many processes the program starts, the two that end them come first: this one, and the
- * first of the namespace, which ends it when this one is killed. Both do nothing until then.
+ * end.c: however many processes the program starts, the two that end them come first: this one,
+ * and the first of the namespace, which ends it when this one is killed. Both do nothing until
+ * then.
  */
-void lend_child_come_first(struct lend *lend);
+void lend_come_first(struct lend *lend);
 
 /*
  * Ends all processes of the program, and the one that serves it. Sets lend->outlived, with a
  * warning, when some do not end.
  */
-void lend_child_end_all(struct lend *lend);
+void lend_end_all(struct lend *lend);
 
 /*
  * run.c: runs the program until it has ended, and everything that it has started with it. Returns

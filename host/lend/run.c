@@ -6,16 +6,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "array.h"
+#include "file.h"
 #include "lend/lend.h"
 
 #define LOG_SUBJECT "lend"
@@ -24,6 +28,7 @@
 struct watch {
 	struct lend *lend;
 	int signals;
+	int program; /* its process: readable when it has ended; -1: it cannot be had */
 	bool ended;
 	bool asked; /* somebody has sent a signal that ends programs */
 	bool lost;  /* the process that serves has not ended by itself */
@@ -117,7 +122,6 @@ static int early_signal(void)
 	return 0;
 }
 
-/* The descriptor blocks, because nothing else is waited for. */
 static int open_signals(void)
 {
 	sigset_t signals;
@@ -208,10 +212,41 @@ static int start(struct lend *lend)
 	return status;
 }
 
+/* The status of a process that has ended and that somebody traces, who alone can wait for it. */
+static int status_of_traced(const struct lend *lend)
+{
+	char text[1024];
+	const char *last;
+
+	if (file_read(lend->host->ctx, text, sizeof(text), "/proc/%d/stat", lend->program) < 0)
+		return SIGKILL;
+	last = strrchr(text, ' ');
+	return last ? atoi(last) : SIGKILL;
+}
+
+static void wait_for_news(struct watch *watch)
+{
+	struct pollfd fds[] = {{watch->signals, POLLIN, 0}, {watch->program, POLLIN, 0}};
+
+	if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+		return;
+	if (fds[0].revents)
+		pass_signal(watch);
+	else
+		reap(watch);
+	if (!fds[1].revents || watch->ended)
+		return;
+	watch->ended = true;
+	watch->wait_status = status_of_traced(watch->lend);
+}
+
 static int watch_program(struct watch *watch)
 {
+	watch->program = (int)syscall(SYS_pidfd_open, watch->lend->program, 0);
 	while (!watch->ended && !watch->lost)
-		pass_signal(watch);
+		wait_for_news(watch);
+	if (watch->program >= 0)
+		close(watch->program);
 	if (!watch->ended)
 		return refuse(watch->lend->host->ctx, -EPIPE, NULL, NULL,
 			      "the process that answers the program was killed, so the program "
@@ -237,10 +272,10 @@ int lend_run(struct lend *lend)
 		 * usrpci ps.
 		 */
 		lend_notes_write(lend);
-		lend_child_come_first(lend);
+		lend_come_first(lend);
 		status = watch_program(&watch);
 	}
-	lend_child_end_all(lend);
+	lend_end_all(lend);
 	if (watch.signals >= 0)
 		close(watch.signals);
 	return status;

@@ -14,11 +14,14 @@
  *        lend_keep pass GROUP DEVICE	... a device's own descriptor, under vfio
  *        lend_keep own GROUP DEVICE	... which it has opened by itself, without the broker
  *        lend_keep open GROUP DEVICE	the program: opens a device by itself and keeps it
+ *        lend_keep trace NAME 0|1	traces the process of this name, which cannot be waited for
+ *					then; 1: and keeps it before its end
  *
  * /tmp/lend_open exists once the program has opened its device. /tmp/lend_keep exists once the
- * older process listens, and is gone once it has what it keeps.
+ * older process listens or traces, and is gone once it has what it keeps.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -31,6 +34,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -207,8 +211,45 @@ static int open_and_keep(const char *group, const char *device)
 		pause();
 }
 
+static bool is_named(const char *pid, const char *name)
+{
+	char path[64], comm[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%.10s/comm", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (fscanf(file, "%31s", comm) != 1)
+		comm[0] = '\0';
+	fclose(file);
+	return !strcmp(comm, name);
+}
+
+static int trace(const char *name, const char *before_end)
+{
+	long options = atoi(before_end) ? PTRACE_O_TRACEEXIT : 0;
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	while (proc && (entry = readdir(proc))) {
+		if (!is_named(entry->d_name, name))
+			continue;
+		if (ptrace(PTRACE_SEIZE, atoi(entry->d_name), 0, options)) {
+			perror("lend_keep");
+			return 1;
+		}
+		close(open(READY, O_CREAT | O_WRONLY, 0666));
+		for (;;)
+			pause();
+	}
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 4 && !strcmp(argv[1], "trace"))
+		return trace(argv[2], argv[3]);
 	if (argc == 4 && !strcmp(argv[1], "open"))
 		return open_and_keep(argv[2], argv[3]);
 	if (argc == 3 && !strcmp(argv[1], "keep"))

@@ -281,6 +281,36 @@ lend_end@recovers-memory-whatever-the-names-of-mounts()
 	mount -t hugetlbfs none /dev/hugepages
 }
 
+# traced BEFORE-END NAME COMMAND...: somebody traces "tail" as the program's user, and does not let go of it; then
+# the process of this name is killed, with which the program ends. The device is not kept until END_MS.
+traced()
+{
+	local broker tracer status=0 begin
+	rm -f /tmp/lend_keep
+	usrpci -q run --user nobody "$edu" -- "${@:3}" &
+	broker=$!
+	wait_for 20 is_running tail
+	setpriv --reuid nobody --regid nogroup --clear-groups "$keep" trace tail "$1" &
+	tracer=$!
+	wait_for 10 test -e /tmp/lend_keep
+	begin=$SECONDS
+	pkill -KILL -x -P "$broker" "$2"
+	wait "$broker" || status=$?
+	expect_same "$status" 137 "the status"
+	((SECONDS - begin < 25)) || fail "it took $((SECONDS - begin)) s"
+	expect_same "$(driver_of "$edu")" ""
+	kill -KILL "$tracer"
+	wait "$tracer" || true
+	wait_for 10 no_process usrpci-first
+}
+
+lend_end@gives-a-device-back-while-a-tracer-keeps-a-process()
+{
+	traced 0 tail tail -f /dev/null
+	traced 0 sh sh -c 'tail -f /dev/null & wait'
+	traced 1 sh sh -c 'tail -f /dev/null & wait'
+}
+
 lend_end@ends-the-program-with-a-killed-broker()
 {
 	usrpci -q run "$edu" -- sh -c 'setsid sleep 1000 & setsid sh -c "sleep 1001 & sleep 1002" & wait' &
