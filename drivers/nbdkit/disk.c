@@ -7,6 +7,7 @@
 #define NBDKIT_API_VERSION 2
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 
 #include "virtio.h"
 
+#define NVME_CLASS 0x010802
 #define BUFFER_MAX (256u << 10) /* bytes a command, at most */
 
 struct lane {
@@ -43,19 +45,26 @@ static void log_by_nbdkit(void *data, const struct usrpci_log_entry *entry)
 		nbdkit_debug("%s: %s", object, entry->text);
 }
 
-static int fail(const struct disk_options *options, const char *what, int error)
+static int fail(const struct disk *disk, const char *what, int error)
 {
-	nbdkit_error("%s: %s: %s", options->device, what, strerror(-error));
+	nbdkit_error("%s: %s: %s", disk->about.name, what, strerror(-error));
 	return error;
 }
 
-static int no_such_namespace(const struct disk_options *options)
+static int no_such_namespace(const struct disk *disk)
 {
 	nbdkit_error(
 		"%s: it has no such namespace: %u; hint: \"usrpci nvme ADDR id\" lists those of "
 		"a controller",
-		options->device, options->nsid);
+		disk->about.name, disk->options->nsid);
 	return -ENOENT;
+}
+
+static int no_disk(const struct disk *disk, const struct usrpci_dev_info *info)
+{
+	nbdkit_error("%s: it is neither an NVMe nor a virtio disk (class %06x)", disk->about.name,
+		     info->class_code);
+	return -ENOTSUP;
 }
 
 /*
@@ -83,44 +92,60 @@ static int alloc_lanes(struct disk *disk)
 	return disk->lanes ? 0 : -ENOMEM;
 }
 
-static int start_virtio(struct disk *disk, const struct disk_options *options)
+static int start_virtio(struct disk *disk)
 {
+	const struct disk_options *options = disk->options;
 	const char *why = NULL;
 	int error;
 
 	if (options->nsid != 1)
-		return no_such_namespace(options);
+		return no_such_namespace(disk);
 	error = virtio_disk_open(disk->ctx, disk->dev, options, &disk->about, &disk->virtio, &why);
 	if (error == -ENOTSUP)
-		return fail(options, why, error);
-	return error ? fail(options, "its driver cannot use it", error) : 0;
+		return fail(disk, why, error);
+	return error ? fail(disk, "its driver cannot use it", error) : 0;
+}
+
+static int find_namespace(struct disk *disk)
+{
+	int error = usrpci_nvme_ns(disk->nvme, disk->options->nsid, &disk->about.ns);
+
+	if (error == -EOPNOTSUPP)
+		return fail(disk,
+			    "its namespace has metadata, or blocks of a size that is not served",
+			    error);
+	if (error == -ENOENT)
+		return no_such_namespace(disk);
+	return error ? fail(disk, "its namespace cannot be identified", error) : 0;
+}
+
+static int start_nvme(struct disk *disk)
+{
+	const struct disk_options *options = disk->options;
+	struct usrpci_nvme_options nvme = {.queues = options->lanes, .poll = options->poll};
+	int error = usrpci_nvme_open(disk->dev, &nvme, &disk->nvme);
+
+	if (error)
+		return fail(disk, "its controller cannot be used", error);
+	error = find_namespace(disk);
+	if (error)
+		return error;
+	error = alloc_lanes(disk);
+	return error ? fail(disk, "its queues cannot be created", error) : 0;
 }
 
 int disk_open(struct disk *disk)
 {
-	const struct disk_options *options = disk->options;
-	struct usrpci_nvme_options nvme = {.queues = options->lanes, .poll = options->poll};
-	int error = usrpci_dev_open(disk->ctx, options->device, &disk->dev);
+	const struct usrpci_dev_info *info;
+	int error = usrpci_dev_open(disk->ctx, disk->options->device, &disk->dev);
 
 	if (error)
 		return error; /* the library has said why */
-	if (virtio_disk_matches(usrpci_dev_info(disk->dev)))
-		return start_virtio(disk, options);
-	error = usrpci_nvme_open(disk->dev, &nvme, &disk->nvme);
-	if (error)
-		return fail(options, "its controller cannot be used", error);
-	error = usrpci_nvme_ns(disk->nvme, options->nsid, &disk->about.ns);
-	if (error == -EOPNOTSUPP)
-		return fail(options,
-			    "its namespace has metadata, or blocks of a size that is not "
-			    "served",
-			    error);
-	if (error == -ENOENT)
-		return no_such_namespace(options);
-	if (error)
-		return fail(options, "its namespace cannot be identified", error);
-	error = alloc_lanes(disk);
-	return error ? fail(options, "its queues cannot be created", error) : 0;
+	info = usrpci_dev_info(disk->dev);
+	snprintf(disk->about.name, sizeof(disk->about.name), "%s", usrpci_dev_name(disk->dev));
+	if (virtio_disk_matches(info))
+		return start_virtio(disk);
+	return info->class_code == NVME_CLASS ? start_nvme(disk) : no_disk(disk, info);
 }
 
 int disk_prepare(const struct disk_options *options, struct disk **result)
@@ -130,8 +155,9 @@ int disk_prepare(const struct disk_options *options, struct disk **result)
 	int error = disk ? usrpci_ctx_open(&ctx, &disk->ctx) : -ENOMEM;
 
 	if (error) {
+		nbdkit_error("%s: it cannot be opened: %s", options->device, strerror(-error));
 		free(disk);
-		return fail(options, "it cannot be opened", error);
+		return error;
 	}
 	disk->options = options;
 	*result = disk;

@@ -20,6 +20,7 @@ struct disk_options {
 
 /* What a client may know. It has no pointers, because processes share it. */
 struct disk_about {
+	char name[32]; /* the name that messages use, without QEMU's arguments */
 	struct usrpci_nvme_ns ns;
 	uint32_t features; /* enum usrpci_nvme_feature */
 	uint32_t buffer;   /* bytes that a request can have */

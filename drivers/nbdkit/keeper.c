@@ -261,8 +261,8 @@ static struct driver start_driver(struct keeper *keeper)
 static void complain(const struct keeper *keeper, int status)
 {
 	if (WIFSIGNALED(status))
-		nbdkit_error("%s: signal %d has ended its driver, which starts again",
-			     keeper->options->device, WTERMSIG(status));
+		nbdkit_error("%.31s: signal %d has ended its driver, which starts again",
+			     keeper->shared->about.name, WTERMSIG(status));
 }
 
 /*
@@ -348,6 +348,7 @@ static int await_disk(struct keeper *keeper)
 		sleep_on(&shared->ready, false, LOOK_MS);
 	}
 	keeper->about = shared->about;
+	keeper->about.name[sizeof(keeper->about.name) - 1] = '\0';
 	if (keeper->about.lanes > DISK_LANES_MAX || keeper->about.buffer > SLOT_SIZE)
 		return -EPROTO;
 	return 0;

@@ -178,7 +178,7 @@ static int run(const struct lane *lane, struct disk_request *request, void *data
 	if (!request->error)
 		return 0;
 	status = request->status;
-	nbdkit_error("%s: block %" PRIu64 ": %s%s%s", plugin.options.device, request->lba,
+	nbdkit_error("%s: block %" PRIu64 ": %s%s%s", plugin.about->name, request->lba,
 		     strerror(-request->error), status ? ": " : "",
 		     status ? usrpci_nvme_status_text(status) : "");
 	nbdkit_set_error(-request->error);
@@ -191,7 +191,7 @@ static bool is_aligned(uint32_t count, uint64_t offset)
 		return true;
 	nbdkit_error("%s: %u bytes at %" PRIu64 " are not whole blocks of %u bytes; hint: "
 		     "use --filter=blocksize",
-		     plugin.options.device, count, offset, plugin.about->ns.block_size);
+		     plugin.about->name, count, offset, plugin.about->ns.block_size);
 	nbdkit_set_error(EINVAL);
 	return false;
 }

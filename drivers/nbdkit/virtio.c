@@ -49,7 +49,6 @@ static void describe(struct virtio_disk *disk, struct disk_about *about)
 
 	disk->block_sectors = info->block_size / USRPCI_VBLK_SECTOR;
 	disk->block_shift = (uint8_t)__builtin_ctz(info->block_size);
-	memset(about, 0, sizeof(*about));
 	about->ns.nsid = 1;
 	about->ns.block_size = info->block_size;
 	about->ns.block_shift = disk->block_shift;

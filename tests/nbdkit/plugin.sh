@@ -140,7 +140,7 @@ check "fio verifies what it wrote while drivers are killed" verifies_while_drive
 check "requests fail when there is no driver any more" fails_without_a_driver
 check "a driver of its own process keeps what is written" keeps_what_is_written namespace=2 restart=on
 check "fio trims" trims
-check "a namespace that is not there is refused" fails 'no such namespace' serve true namespace=9
+check "a namespace that is not there is refused" fails 'error: qemu:nvme: it has no such namespace: 9' serve true namespace=9
 check "no queue at all is refused" fails 'queues=0: it must be 1 to 64' serve true queues=0 restart=on
 check "a word that is no parameter is refused" fails 'no such parameter' serve true nonsense=9
 virtio="-drive if=none,id=v1,format=raw,discard=unmap,file=$scratch/virtio"
@@ -156,7 +156,7 @@ check "a virtio disk has one namespace" fails 'no such namespace' serve true nam
 device="qemu:virtio-blk-pci,drive=v1,packed=on,event_idx=off,discard=off,write-zeroes=off,logical_block_size=4096,physical_block_size=4096 $virtio"
 check "a virtio disk with blocks of 4096 bytes keeps it too" keeps_what_is_written poll=on
 device=qemu:edu
-check "a device that is no disk is refused" fails 'edu: its controller cannot be used' serve true
+check "a device that is no disk is refused" fails 'qemu:edu: it is neither an NVMe nor a virtio disk .class 00ff00.$' serve true
 device=qemu:nvme
 check "a device that cannot be opened is refused with one message" is_refused_once
 device="qemu:nvme,serial=1 -drive if=none,id=d4,format=raw,readonly=on,file=$scratch/readonly -device nvme-ns,bus=slot0,drive=d4"
