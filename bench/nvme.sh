@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# nvme.sh: measures reads of 4 KiB from an NVMe disk, ours beside the kernel's and QEMU's, in the test machine.
+# nvme.sh: measures reads of 4 KiB from an NVMe disk, ours beside the kernel's and QEMU's, in the
+# test machine.
 #
 # usage: bench/nvme.sh BUILD RAW
 #
-# Boots the machine once with interrupts by vfio, where QEMU's driver works too, and once with a clock that counts
-# instructions, and appends lines "WHO KEY VALUE" (nanoseconds a read; instructions) to RAW. Inside it
-# runs itself. What is not installed is left out.
+# Boots the machine once with interrupts by vfio, where QEMU's driver works too, and once with a
+# clock that counts instructions, and appends lines "WHO KEY VALUE" (nanoseconds a read;
+# instructions) to RAW. Inside it runs itself. What is not installed is left out.
 #
 set -euo pipefail
 
@@ -36,29 +37,31 @@ row()
 # reads_by FIO-ARGUMENT...: nanoseconds a read.
 reads_by()
 {
-	timeout -k 1 30 fio --name=read --rw=randread --bs=4k --size=64m --norandommap --randrepeat=0 --time_based \
-		--runtime=$seconds --output-format=terse --terse-version=3 "$@" 2>/dev/null |
+	timeout -k 1 30 fio --name=read --rw=randread --bs=4k --size=64m --norandommap --randrepeat=0 \
+		--time_based --runtime=$seconds --output-format=terse --terse-version=3 "$@" 2>/dev/null |
 		awk -F ';' '$8 > 0 { printf "%.0f\n", 1e9 / $8 }'
 }
 
 kernels_reads()
 {
-	local depth device
+	local depth device ring
 	device=$(kernels_disk)
 	row psync nvme_irq_1 "$(reads_by --filename="$device" --direct=1 --ioengine=psync)"
 	for depth in 1 32; do
-		row io_uring nvme_irq_$depth "$(reads_by --filename="$device" --direct=1 --ioengine=io_uring --iodepth=$depth)"
-		row io_uring nvme_poll_$depth "$(reads_by --filename="$device" --direct=1 --ioengine=io_uring \
-			--iodepth=$depth --hipri)"
+		ring=(--filename="$device" --direct=1 --ioengine=io_uring --iodepth="$depth")
+		row io_uring nvme_irq_$depth "$(reads_by "${ring[@]}")"
+		row io_uring nvme_poll_$depth "$(reads_by "${ring[@]}" --hipri)"
 	done
 }
 
 our_reads()
 {
-	local depth
+	local depth how
 	for depth in 1 32; do
-		row usrpci nvme_irq_$depth "$("$1/bench/bench_nvme" $disk irq $depth $((depth == 1 ? 1500 : 6000)))"
-		row usrpci nvme_poll_$depth "$("$1/bench/bench_nvme" $disk poll $depth $((depth == 1 ? 1500 : 6000)))"
+		for how in irq poll; do
+			row usrpci nvme_${how}_$depth \
+				"$("$1/bench/bench_nvme" $disk $how $depth $((depth == 1 ? 1500 : 6000)))"
+		done
 	done
 }
 
@@ -73,7 +76,8 @@ fresh()
 # qemu-io prints "4 KiB, 1 ops; 00.01 sec (679.663 KiB/sec and 169.9158 ops/sec)" for each read.
 qemus_reads()
 {
-	command -v qemu-io >/dev/null || { echo "bench: without qemu-io, which is not installed" >&2 && return 0; }
+	command -v qemu-io >/dev/null ||
+		{ echo "bench: without qemu-io, which is not installed" >&2 && return 0; }
 	local i commands=()
 	for ((i = 0; i < 200; i++)); do
 		commands+=(-c "read $((RANDOM % 16384 * 4096)) 4096")
@@ -84,7 +88,8 @@ qemus_reads()
 			END { if (reads > 100) printf "qemu nvme_irq_1 %.0f\n", time / reads }'
 }
 
-# beside WHAT SERVER...: calls WHAT while a server of NBD runs, which makes $socket; its argument is the server's process.
+# beside WHAT SERVER...: calls WHAT while a server of NBD runs, which makes $socket; its argument is
+# the server's process.
 beside()
 {
 	local what=$1 server tenths
@@ -116,18 +121,20 @@ idle_share()
 	echo $(($(awk '{ print $14 + $15 }' "/proc/$1/stat") - before))
 }
 
-# The same fio, over the same protocol, at ours and at QEMU's server. Structured replies cost nbdkit a call more.
+# The same fio, over the same protocol, at ours and at QEMU's server. Structured replies cost nbdkit
+# a call more.
 served_reads()
 {
-	local plugin=$1/drivers/nbdkit-usrpci-nvme-plugin.so
-	[ -e "$plugin" ] || return 0
-	row usrpci nvme_nbd "$(beside reads_over_nbd nbdkit --no-sr -f -U $socket "$plugin" $disk queues=32 --threads 32)"
-	[ "$2" -gt 0 ] || row usrpci nvme_idle "$(beside idle_share nbdkit -f -U $socket "$plugin" $disk)"
+	local ours=(nbdkit -f -U "$socket" "$1/drivers/nbdkit-usrpci-nvme-plugin.so" "$disk")
+	[ -e "${ours[4]}" ] || return 0
+	row usrpci nvme_nbd "$(beside reads_over_nbd "${ours[@]}" queues=32 --no-sr --threads 32)"
+	[ "$2" -gt 0 ] || row usrpci nvme_idle "$(beside idle_share "${ours[@]}")"
 	command -v qemu-storage-daemon >/dev/null || return 0
 	fresh
 	row qemu nvme_nbd "$(beside reads_over_nbd timeout -k 1 30 qemu-storage-daemon \
 		--blockdev "driver=nvme,device=$disk,namespace=1,node-name=d" \
-		--nbd-server "addr.type=unix,addr.path=$socket" --export "type=nbd,id=e,node-name=d,name=,writable=on")"
+		--nbd-server "addr.type=unix,addr.path=$socket" \
+		--export "type=nbd,id=e,node-name=d,name=,writable=on")"
 }
 
 reads()
@@ -145,24 +152,27 @@ reads()
 	done
 }
 
-# busy COMMAND...: nanoseconds that it had the processor. Interrupts that come while nobody has it are not counted.
+# busy COMMAND...: nanoseconds that it had the processor. Interrupts that come while nobody has it are
+# not counted.
 busy()
 {
 	python3 -c 'if True:
 		import resource, subprocess, sys
-		subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+		if subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL):
+			sys.exit(f"bench: {sys.argv[1]} has failed")
 		usage = resource.getrusage(resource.RUSAGE_CHILDREN)
 		print(round((usage.ru_utime + usage.ru_stime) * 1e9))' "$@"
 }
 
 # a_read COMMAND...: what one more read costs; their number is put at the end of the last argument.
+# Nothing is printed when the command fails.
 a_read()
 {
 	local few many command=("${@:1:$#-1}") last=${*: -1}
-	"${command[@]}" "${last}100" >/dev/null
-	few=$(busy "${command[@]}" "${last}500")
-	many=$(busy "${command[@]}" "${last}2500")
-	echo $(((many - few) / 2000))
+	"${command[@]}" "${last}100" >/dev/null &&
+		few=$(busy "${command[@]}" "${last}500") &&
+		many=$(busy "${command[@]}" "${last}2500") &&
+		echo $(((many - few) / 2000))
 }
 
 # By interrupt it varies with where the interrupt comes, so several are taken.
@@ -170,8 +180,8 @@ instructions()
 {
 	local build=$1 device fio round
 	device=$(kernels_disk)
-	fio=(fio --name=read --rw=randread --bs=4k --size=64m --norandommap --direct=1 --ioengine=io_uring
-		--filename="$device" --io_size=1g)
+	fio=(fio --name=read --rw=randread --bs=4k --size=64m --norandommap --direct=1
+		--ioengine=io_uring --filename="$device" --io_size=1g)
 	for ((round = 0; round < 3; round++)); do
 		row io_uring nvme_instructions_1 "$(a_read "${fio[@]}" --iodepth=1 --number_ios=)"
 	done
@@ -196,7 +206,8 @@ esac
 command -v fio >/dev/null || { echo "bench: without NVMe disks, since fio is not installed" >&2 && exit; }
 echo "bench: NVMe disks" >&2
 vm=$(dirname "$self")/../tests/qemu/vm
-"$vm" --iommu --disk nvme --append "hugepages=16 nvme.poll_queues=1" --deadline 300 -- "$self" --reads "$1" >>"$2"
+"$vm" --iommu --disk nvme --append "hugepages=16 nvme.poll_queues=1" --deadline 300 \
+	-- "$self" --reads "$1" >>"$2"
 "$vm" --iommu --icount --device nvme,serial=1,drive=null --append hugepages=16 --deadline 600 \
 	--qemu "-drive if=none,id=null,format=raw,file=null-co://,file.size=64M,file.read-zeroes=off" \
 	-- "$self" --instructions "$1" >>"$2"

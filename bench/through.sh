@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# through.sh: TCP, pings and idling through "usrpci net", beside the kernel's own driver of the same card.
+# through.sh: TCP, pings and idling through "usrpci net", beside the kernel's own driver of the same
+# card.
 #
 # usage: through.sh BUILD KEY NEAR FAR
 #
 # Runs in the test machine. NEAR is the card, FAR one on the same wire, which the kernel drives in a
-# network namespace of its own. Prints lines "WHO net_KEY_WHAT VALUE", with KEY_plain for what passes
-# without vhost-net.
+# network namespace of its own. Prints lines "WHO net_KEY_WHAT VALUE", with KEY_plain for what
+# passes without vhost-net.
 #
 set -euo pipefail
 
@@ -18,7 +19,8 @@ PATH=$build/cli:$PATH
 
 interface_of()
 {
-	basename "$(find -L "/sys/bus/pci/devices/$1" -maxdepth 3 -path '*/net/*' -prune -print -quit 2>/dev/null)"
+	basename "$(find -L "/sys/bus/pci/devices/$1" -maxdepth 3 -path '*/net/*' -prune \
+		-print -quit 2>/dev/null)"
 }
 
 # The time in which all processors were busy, in hundredths of a second.
@@ -45,7 +47,8 @@ tcp()
 pings()
 {
 	ping -n -q -c 200 -i 0.01 10.1.0.1 |
-		awk -F/ -v who="$1" -v key="$key" '/^rtt/ { printf "%s net_%s_ping %d\n", who, key, $5 * 1000000 }'
+		awk -F/ -v who="$1" -v key="$key" \
+			'/^rtt/ { printf "%s net_%s_ping %d\n", who, key, $5 * 1000000 }'
 }
 
 measure()
