@@ -35,7 +35,8 @@ static int try(struct usrpci_host *host, const struct nbd_export *export, int so
 	block->fd = open_node(host, block->name, O_RDONLY);
 	if (block->fd < 0)
 		return block->fd;
-	if (ioctl(block->fd, NBD_SET_SOCK, socket))
+	block->has_socket = ioctl(block->fd, NBD_SET_SOCK, socket) == 0;
+	if (!block->has_socket)
 		error = -EBUSY;
 	else if (ioctl(block->fd, NBD_SET_BLKSIZE, (unsigned long)export->block_size) ||
 		 ioctl(block->fd, NBD_SET_SIZE_BLOCKS,
@@ -72,6 +73,14 @@ int block_attach(struct usrpci_host *host, const struct nbd_export *export, int 
 int block_run(struct block *block)
 {
 	return ioctl(block->fd, NBD_DO_IT) ? -errno : 0;
+}
+
+/* Only once: afterwards the device can belong to somebody else. */
+void block_fail(struct block *block)
+{
+	if (block->has_socket)
+		ioctl(block->fd, NBD_CLEAR_SOCK);
+	block->has_socket = false;
 }
 
 static bool is_running(struct usrpci_host *host, const struct block *block)
@@ -122,7 +131,7 @@ void block_close(struct block *block)
 {
 	if (block->fd < 0)
 		return;
-	ioctl(block->fd, NBD_CLEAR_SOCK);
+	block_fail(block);
 	close(block->fd);
 	block->fd = -1;
 }

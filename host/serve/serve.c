@@ -48,8 +48,9 @@ struct server {
 	int result; /* the result of the child that lends the device */
 	int socket;
 	struct block block;
-	bool wanted; /* somebody has asked to end the service */
+	bool wanted; /* somebody has asked to end the service, and nothing keeps it */
 	bool gone;   /* the disk was pulled out */
+	bool ended;  /* nothing serves the block device any more; atomic */
 };
 
 static void mark_name(const char *device, char name[64])
@@ -154,7 +155,7 @@ static void end(struct server *server)
 	struct signalfd_siginfo info;
 	int error;
 
-	if (read(server->signals, &info, sizeof(info)) != sizeof(info))
+	if (read(server->signals, &info, sizeof(info)) != sizeof(info) || server->wanted)
 		return;
 	server->wanted = true;
 	error = block_detach(server->host, &server->block);
@@ -163,7 +164,7 @@ static void end(struct server *server)
 		log_warning(server->host->ctx, server->block.name,
 			    "unmount it, then end this again",
 			    "it is in use, so the server of %s goes on", server->device);
-	else if (error)
+	else if (error && !__atomic_load_n(&server->ended, __ATOMIC_ACQUIRE))
 		report(server->host->ctx, error, server->block.name, NULL,
 		       "its data cannot be written to the disk, so the server of %s goes on",
 		       server->device);
@@ -233,6 +234,8 @@ static int run(struct server *server)
 	error = -pthread_create(&watcher, NULL, serve_watch, server);
 	if (!error) {
 		error = block_run(&server->block);
+		__atomic_store_n(&server->ended, true, __ATOMIC_RELEASE);
+		block_fail(&server->block); /* the watcher may wait for a request */
 		while (eventfd_write(server->over, 1) && errno == EINTR)
 			;
 		pthread_join(watcher, NULL);

@@ -30,6 +30,7 @@ int nbd_handshake(int socket, int signals, struct nbd_export *export);
 struct block {
 	char name[NAME_SIZE]; /* "nbd0" */
 	int fd;
+	bool has_socket; /* the kernel has the connection */
 };
 
 /* Takes a free block device. Errors are logged. */
@@ -38,6 +39,9 @@ int block_attach(struct usrpci_host *host, const struct nbd_export *export, int 
 
 /* Serves it until it is detached or the connection breaks. Returns 0 or a negative errno. */
 int block_run(struct block *block);
+
+/* Fails all requests that the server has not answered, once nothing serves the device. */
+void block_fail(struct block *block);
 
 /* Waits until the device can be used, and lets the kernel look for partitions. */
 void block_settle(struct usrpci_host *host, const struct block *block);

@@ -97,6 +97,26 @@ serve@goes-on-while-it-is-mounted()
 	fsck.ext4 -fn "$(disk_of $small)"
 }
 
+# Data is still in the kernel's cache then; nobody answers the requests that come after the end.
+serve@ends-although-it-is-told-so-twice-or-its-program-dies-meanwhile()
+{
+	start_server $small
+	dd if=/dev/urandom of="$block" bs=64k count=32 status=none
+	kill -INT $server
+	kill -TERM $server
+	wait $server
+	start_server $small
+	dd if=/dev/urandom of="$block" bs=64k count=32 status=none
+	kill -STOP "$(pids_of nbdkit)"
+	kill -INT $server
+	sleep 1
+	kill -KILL "$(pids_of nbdkit)"
+	! wait $server || fail "it succeeds"
+	grep -q 'the server of .* has ended' "$scratch/errors"
+	expect_same "$(grep -c 'goes on' "$scratch/errors")" 0 "the lines that say that it goes on"
+	expect_kernel_log 'nbd0' || true
+}
+
 # QEMU 7.2 never counts one.
 unsafe_shutdowns()
 {
