@@ -228,11 +228,13 @@ static bool is_asked(const struct keeper *keeper)
 	return false;
 }
 
-static void give_up(struct keeper *keeper)
+/* Several threads may notice it; only the first one says why. */
+static void give_up(struct keeper *keeper, const char *why)
 {
 	struct shared *shared = keeper->shared;
 
-	store(&shared->failed, true);
+	if (!__atomic_exchange_n(&shared->failed, true, __ATOMIC_ACQ_REL) && load(&shared->ready))
+		nbdkit_error("%.31s: its driver does not start again: %s", shared->about.name, why);
 	wake(&shared->ready);
 	for (unsigned int i = 0; i < DISK_LANES_MAX; i++)
 		wake(&shared->slots[i].state);
@@ -294,6 +296,7 @@ static void keep(struct keeper *keeper)
 {
 	struct shared *shared = keeper->shared;
 	struct driver next = start_driver(keeper);
+	const char *why = "it ends again and again";
 	int status = 0;
 
 	for (unsigned int tries = 0; tries < TRIES_MAX; tries++) {
@@ -306,13 +309,16 @@ static void keep(struct keeper *keeper)
 		status = run_driver(keeper, &next, status);
 		if (!is_wanted(keeper))
 			_exit(EXIT_SUCCESS);
-		if (!load(&shared->ready) ||
-		    (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_GONE))
+		if (!load(&shared->ready))
 			break;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_GONE) {
+			why = "the disk is gone";
+			break;
+		}
 		if (load(&shared->done) != done || (load(&shared->open) && !is_asked(keeper)))
 			tries = 0;
 	}
-	give_up(keeper);
+	give_up(keeper, why);
 	_exit(EXIT_FAILURE);
 }
 
@@ -334,7 +340,7 @@ static void start_second(struct keeper *keeper)
 static bool is_lost(struct keeper *keeper)
 {
 	if (!load(&keeper->shared->failed) && waitpid(keeper->pid, NULL, WNOHANG) != 0)
-		give_up(keeper);
+		give_up(keeper, "its keeper has ended");
 	return load(&keeper->shared->failed);
 }
 

@@ -118,7 +118,7 @@ verifies_while_drivers_die()
 
 fails_without_a_driver()
 {
-	fails 'Input/output error' serve "pid=$scratch/pid;"' nbdinfo --size "$uri"; keeper=$(pgrep -P $(cat $pid) -x nvme-keeper)
+	fails 'qemu:nvme: its driver does not start again: its keeper has ended' serve "pid=$scratch/pid;"' nbdinfo --size "$uri"; keeper=$(pgrep -P $(cat $pid) -x nvme-keeper)
 		driver=$(pgrep -P $keeper); kill -STOP $keeper; kill -KILL $driver; kill -KILL $keeper; nbdcopy "$uri" /dev/null' restart=on
 }
 
