@@ -9,11 +9,10 @@
 #include "deadline.h"
 #include "nvme_private.h"
 
-#define EVENT_CID  0x8000 /* other identifiers are smaller */
-#define SPINS      64     /* how often it polls without a pause */
-#define NAP_US     50
-#define LIST_PAGES 1
-#define LIST_MAX   1024 /* how many namespaces a list has */
+#define EVENT_CID 0x8000 /* other identifiers are smaller */
+#define SPINS     64     /* how often it polls without a pause */
+#define NAP_US    50
+#define LIST_MAX  1024 /* how many namespaces a list has */
 
 #define BLOCK_SHIFT_MAX 20
 
@@ -37,7 +36,7 @@ static void put(struct usrpci_nvme *nvme, struct nvme_command *command, uint16_t
 	command->cdw0 = usrpci_le32((usrpci_le32(command->cdw0) & 0xffff) | (uint32_t)cid << 16);
 	nvme->admin.sq[nvme->admin.tail] = *command;
 	nvme_ring_advance_tail(&nvme->admin);
-	nvme_write(nvme, nvme->admin.sq_doorbell, nvme->admin.tail);
+	usrpci_write32(&nvme->bar, nvme->admin.sq_doorbell, nvme->admin.tail);
 }
 
 static void ask_for_event(struct usrpci_nvme *nvme)
@@ -88,7 +87,7 @@ void nvme_admin_poll(struct usrpci_nvme *nvme)
 		take(nvme, &completion);
 	}
 	if (seen > 0)
-		nvme_write(nvme, ring->cq_doorbell, ring->head);
+		usrpci_write32(&nvme->bar, ring->cq_doorbell, ring->head);
 }
 
 static int await(struct usrpci_nvme *nvme, unsigned int timeout_ms)
@@ -184,7 +183,7 @@ static int alloc_data(struct usrpci_nvme *nvme, const struct usrpci_nvme_admin *
 {
 	size_t pages = (admin->size + nvme->page - 1) / nvme->page;
 	struct usrpci_dma_request request = {
-		.size = (pages + LIST_PAGES) * nvme->page,
+		.size = (pages + 1) * nvme->page,
 		.align = nvme->page,
 		.zero = true,
 	};
@@ -361,7 +360,7 @@ int nvme_identify(struct usrpci_nvme *nvme)
 	get_string(info->serial, id + ID_SN, sizeof(info->serial) - 1);
 	get_string(info->model, id + ID_MN, sizeof(info->model) - 1);
 	get_string(info->firmware, id + ID_FR, sizeof(info->firmware) - 1);
-	info->version = nvme_read(nvme, VS);
+	info->version = usrpci_read32(&nvme->bar, VS);
 	info->features = get_features(id, nvme->options.no_sgl);
 	info->namespaces = get32(id + ID_NN);
 	info->max_transfer = get_max_transfer(nvme, id[ID_MDTS]);

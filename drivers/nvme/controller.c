@@ -57,7 +57,7 @@ void nvme_ring_clear(struct nvme_ring *ring)
 /* A device that is gone reads as ones on most buses, as zeroes on some. */
 int nvme_check_alive(struct usrpci_nvme *nvme)
 {
-	uint32_t csts = nvme_read(nvme, CSTS);
+	uint32_t csts = usrpci_read32(&nvme->bar, CSTS);
 	uint16_t vendor;
 
 	if (csts == UINT32_MAX)
@@ -69,22 +69,22 @@ int nvme_check_alive(struct usrpci_nvme *nvme)
 
 static int disable(struct usrpci_nvme *nvme)
 {
-	uint32_t cc = nvme_read(nvme, CC);
+	uint32_t cc = usrpci_read32(&nvme->bar, CC);
 
 	if (cc == UINT32_MAX)
 		return -ENODEV;
-	nvme_write(nvme, CC, cc & ~(CC_EN | CC_SHN_MASK));
+	usrpci_write32(&nvme->bar, CC, cc & ~(CC_EN | CC_SHN_MASK));
 	return usrpci_bar_wait32(&nvme->bar, CSTS, CSTS_RDY, 0, nvme->ready_ms, NULL);
 }
 
 /* [NVMe] 7.6.2. The controller is disabled afterwards, so that the next driver can start it. */
 static void shut_down(struct usrpci_nvme *nvme)
 {
-	uint32_t cc = nvme_read(nvme, CC);
+	uint32_t cc = usrpci_read32(&nvme->bar, CC);
 
 	if (cc == UINT32_MAX)
 		return;
-	nvme_write(nvme, CC, (cc & ~CC_SHN_MASK) | CC_SHN_NORMAL);
+	usrpci_write32(&nvme->bar, CC, (cc & ~CC_SHN_MASK) | CC_SHN_NORMAL);
 	usrpci_bar_wait32(&nvme->bar, CSTS, CSTS_SHST_MASK, CSTS_SHST_COMPLETE, nvme->shutdown_ms,
 			  NULL);
 	disable(nvme);
@@ -99,13 +99,13 @@ static int enable(struct usrpci_nvme *nvme)
 	int error;
 
 	nvme_ring_clear(&nvme->admin);
-	nvme_write(nvme, AQA, last | last << 16);
+	usrpci_write32(&nvme->bar, AQA, last | last << 16);
 	usrpci_write64_lo_hi(&nvme->bar, ASQ, admin->block.addr);
 	usrpci_write64_lo_hi(&nvme->bar, ACQ, cq);
-	nvme_write(nvme, CC, cc);
+	usrpci_write32(&nvme->bar, CC, cc);
 	error = usrpci_bar_wait32(&nvme->bar, CSTS, CSTS_RDY, CSTS_RDY, nvme->ready_ms, NULL);
 	if (!error && nvme->options.poll)
-		nvme_write(nvme, INTMS, UINT32_MAX);
+		usrpci_write32(&nvme->bar, INTMS, UINT32_MAX);
 	return error ?: nvme_check_alive(nvme);
 }
 

@@ -171,20 +171,13 @@ static inline void start(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io 
 	nvme_queue_put(queue, index);
 }
 
-static inline bool is_of_old(const struct usrpci_nvme_queue *queue)
-{
-	return nvme_unlikely(queue->generation !=
-			     __atomic_load_n(&queue->nvme->generation, __ATOMIC_ACQUIRE));
-}
-
 int usrpci_nvme_submit(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *const *ios,
 		       unsigned int n)
 {
 	unsigned int i;
 	int error = 0;
 
-	if (is_of_old(queue))
-		nvme_queue_attend(queue);
+	nvme_queue_follow(queue);
 	if (nvme_unlikely(queue->error))
 		return queue->error;
 	for (i = 0; i < n && queue->free_count > 0; i++) {
@@ -196,7 +189,7 @@ int usrpci_nvme_submit(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *c
 	if (i == 0)
 		return error;
 	usrpci_dma_rmb(); /* what was read of a buffer is read before the device has it again */
-	nvme_write(queue->nvme, queue->ring.sq_doorbell, queue->ring.tail);
+	usrpci_write32(&queue->nvme->bar, queue->ring.sq_doorbell, queue->ring.tail);
 	return (int)i;
 }
 
@@ -270,7 +263,7 @@ static inline unsigned int reap_completed(struct usrpci_nvme_queue *queue,
 	}
 	usrpci_dma_rmb(); /* completions are read before the data that they report */
 	if (seen > 0)
-		nvme_write(queue->nvme, ring->cq_doorbell, ring->head);
+		usrpci_write32(&queue->nvme->bar, ring->cq_doorbell, ring->head);
 	return n;
 }
 
@@ -279,8 +272,7 @@ int usrpci_nvme_reap(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io **do
 {
 	unsigned int n = 0;
 
-	if (is_of_old(queue))
-		nvme_queue_attend(queue);
+	nvme_queue_follow(queue);
 	if (nvme_unlikely(queue->ended > 0))
 		n = reap_ended(queue, done, budget);
 	if (nvme_likely(!queue->error))

@@ -76,8 +76,10 @@ struct usrpci_nvme_queue {
 	uint64_t next_tick; /* on the monotonic clock, microseconds */
 	bool irq;
 	unsigned int vector;
-	int kick; /* eventfd: another queue took the interrupt; -1 */
-	int poll; /* epoll of the interrupt and kick; -1 */
+	int kick;  /* eventfd: another queue took the interrupt; -1 */
+	int timer; /* timerfd for the next tick, while commands are under way; -1 */
+	int poll;  /* epoll of the interrupt, timer and kick; -1 */
+	bool timer_runs;
 	struct usrpci_nvme_queue *next;
 } __attribute__((aligned(64)));
 
@@ -115,16 +117,6 @@ struct usrpci_nvme {
 	bool irq_taken;   /* atomic: the interrupt must be armed again */
 	bool has_request; /* an interrupt tells when the kernel wants the device back */
 };
-
-static inline uint32_t nvme_read(struct usrpci_nvme *nvme, size_t reg)
-{
-	return usrpci_read32(&nvme->bar, reg);
-}
-
-static inline void nvme_write(struct usrpci_nvme *nvme, size_t reg, uint32_t value)
-{
-	usrpci_write32(&nvme->bar, reg, value);
-}
 
 static inline bool nvme_ring_has(const struct nvme_ring *ring)
 {
@@ -185,8 +177,16 @@ int nvme_identify(struct usrpci_nvme *nvme);
 
 /* queue.c */
 
-/* Called by the queue's thread when the generations differ. */
+/* Sets the queue up again, or ends it, after the controller was reset or lost. */
 void nvme_queue_attend(struct usrpci_nvme_queue *queue);
+
+/* Each call of the queue's thread begins with it. */
+static inline void nvme_queue_follow(struct usrpci_nvme_queue *queue)
+{
+	if (nvme_unlikely(queue->generation !=
+			  __atomic_load_n(&queue->nvme->generation, __ATOMIC_ACQUIRE)))
+		nvme_queue_attend(queue);
+}
 
 /* Checks the deadlines when it is time. */
 void nvme_queue_tick(struct usrpci_nvme_queue *queue);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "deadline.h"
@@ -98,7 +99,7 @@ static void repeat(struct usrpci_nvme_queue *queue)
 		}
 	}
 	if (any)
-		nvme_write(queue->nvme, queue->ring.sq_doorbell, queue->ring.tail);
+		usrpci_write32(&queue->nvme->bar, queue->ring.sq_doorbell, queue->ring.tail);
 }
 
 /*
@@ -219,9 +220,7 @@ static void take_shared(struct usrpci_nvme_queue *queue)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
 	bool taken = false;
-	eventfd_t count;
 
-	eventfd_read(queue->kick, &count);
 	pthread_mutex_lock(&nvme->irq_lock);
 	if (usrpci_irq_wait(nvme->dev, nvme->irq, queue->vector, 0) > 0) {
 		__atomic_store_n(&nvme->irq_taken, true, __ATOMIC_RELEASE);
@@ -256,18 +255,20 @@ static bool spin(const struct usrpci_nvme_queue *queue)
 static int sleep_until_irq(struct usrpci_nvme_queue *queue, int timeout_ms)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
-	struct epoll_event event;
-	int ready;
+	struct epoll_event event = {
+		.data.fd = queue->timer}; /* the end of the time is a tick too */
 
 	if (queue->shared)
 		nvme_queue_arm(queue);
-	ready = epoll_wait(queue->poll, &event, 1, timeout_ms);
-	if (ready < 0)
+	if (epoll_wait(queue->poll, &event, 1, timeout_ms) < 0)
 		return -errno;
-	if (queue->shared && ready > 0)
+	if (event.data.fd == queue->timer) {
+		queue->timer_runs = false;
+		if (!queue->shared)
+			usrpci_irq_wait(nvme->dev, nvme->irq, queue->vector, 0);
+	} else if (queue->shared) {
 		take_shared(queue);
-	else if (!queue->shared && ready == 0)
-		usrpci_irq_wait(nvme->dev, nvme->irq, queue->vector, 0);
+	}
 	return 0;
 }
 
@@ -283,27 +284,36 @@ static int rest(struct usrpci_nvme_queue *queue, int timeout_ms)
 	return 0;
 }
 
-/* Returns how long it may sleep before it must check the deadlines and the device again. */
-static int choose_rest(const struct usrpci_nvme_queue *queue, int timeout_ms, deadline_t deadline)
+/* Starts the timer for the next tick. It then runs while many commands come and go. */
+static bool start_timer(struct usrpci_nvme_queue *queue)
 {
-	int left = timeout_ms < 0 ? INT_MAX : deadline_left_ms(deadline);
-	int most = IDLE_MS;
+	struct itimerspec tick = {.it_value.tv_nsec = queue->nvme->tick_us * 1000};
 
-	if (usrpci_nvme_queue_used(queue) > 0)
-		most = (int)(queue->nvme->tick_us / 1000) + 1;
+	if (!queue->timer_runs)
+		queue->timer_runs = timerfd_settime(queue->timer, 0, &tick, NULL) == 0;
+	return queue->timer_runs;
+}
+
+/* Returns how long it may sleep before it must check the deadlines and the device again. */
+static int choose_rest(struct usrpci_nvme_queue *queue, int timeout_ms, deadline_t deadline)
+{
+	bool busy = usrpci_nvme_queue_used(queue) > 0;
+	int left = timeout_ms < 0 ? INT_MAX : deadline_left_ms(deadline);
+	int most = busy ? (int)(queue->nvme->tick_us / 1000) + 1 : IDLE_MS;
+
+	if (busy && timeout_ms < 0 && queue->irq && start_timer(queue))
+		return -1; /* a sleep without an end of its own costs less */
 	return left < most ? left : most;
 }
 
 int usrpci_nvme_wait(struct usrpci_nvme_queue *queue, int timeout_ms)
 {
 	deadline_t deadline = timeout_ms > 0 ? deadline_in_ms((unsigned int)timeout_ms) : 0;
-	struct usrpci_nvme *nvme = queue->nvme;
 	bool late = false;
 	int error;
 
 	for (;;) {
-		if (queue->generation != __atomic_load_n(&nvme->generation, __ATOMIC_ACQUIRE))
-			nvme_queue_attend(queue);
+		nvme_queue_follow(queue);
 		if (queue->ended > 0)
 			return 0;
 		if (queue->error)
@@ -328,7 +338,7 @@ int usrpci_nvme_queue_fd(const struct usrpci_nvme_queue *queue)
 
 static int watch(struct usrpci_nvme_queue *queue, int fd, uint32_t edge)
 {
-	struct epoll_event event = {.events = EPOLLIN | edge};
+	struct epoll_event event = {.events = EPOLLIN | edge, .data.fd = fd};
 
 	return epoll_ctl(queue->poll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
@@ -338,12 +348,13 @@ static int watch_irq(struct usrpci_nvme_queue *queue)
 	int fd = usrpci_irq_fd(queue->nvme->dev, queue->nvme->irq, queue->vector);
 
 	queue->poll = epoll_create1(EPOLL_CLOEXEC);
-	if (queue->poll < 0)
-		return -errno;
-	if (!queue->shared)
-		return watch(queue, fd, EPOLLET);
+	queue->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	queue->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return queue->kick < 0 ? -errno : watch(queue, queue->kick, 0) ?: watch(queue, fd, 0);
+	if (queue->poll < 0 || queue->timer < 0 || queue->kick < 0)
+		return -errno;
+	return watch(queue, queue->timer, EPOLLET) ?:
+	       watch(queue, queue->kick, EPOLLET) ?:
+	       watch(queue, fd, queue->shared ? 0 : EPOLLET);
 }
 
 /* Vector 0 belongs to the admin queue. Each queue has one of the others, or all share one. */
@@ -351,8 +362,7 @@ static int choose_irq(struct usrpci_nvme_queue *queue, bool poll)
 {
 	const struct usrpci_nvme *nvme = queue->nvme;
 
-	queue->kick = -1;
-	queue->poll = -1;
+	queue->poll = queue->timer = queue->kick = -1;
 	queue->irq = !poll && nvme->info.vectors > 0;
 	queue->shared = queue->irq && nvme->info.vectors <= nvme->info.queues;
 	if (queue->irq && !queue->shared)
@@ -389,13 +399,12 @@ static int alloc_lists(struct usrpci_nvme_queue *queue)
 
 static int reserve_number(struct usrpci_nvme *nvme)
 {
-	for (unsigned int i = 0; i < nvme->info.queues; i++) {
-		if (nvme->queues_used >> i & 1)
-			continue;
-		nvme->queues_used |= UINT64_C(1) << i;
-		return (int)i + 1;
-	}
-	return -ENOSPC;
+	int number = __builtin_ffsll((long long)~nvme->queues_used);
+
+	if (number == 0 || (unsigned int)number > nvme->info.queues)
+		return -ENOSPC;
+	nvme->queues_used |= UINT64_C(1) << (number - 1);
+	return number;
 }
 
 static void unlink_queue(struct usrpci_nvme_queue *queue)
@@ -413,16 +422,16 @@ static void unlink_queue(struct usrpci_nvme_queue *queue)
 /* The caller holds the lock, and the controller does not know the queue any more. */
 static void free_queue(struct usrpci_nvme_queue *queue)
 {
+	const int fds[] = {queue->poll, queue->timer, queue->kick};
 	struct usrpci_nvme *nvme = queue->nvme;
 
 	unlink_queue(queue);
 	nvme->queues_used &= ~(UINT64_C(1) << (queue->ring.qid - 1));
 	usrpci_dma_block_free(nvme->ctx, &queue->ring.block);
 	usrpci_dma_block_free(nvme->ctx, &queue->lists);
-	if (queue->poll >= 0)
-		close(queue->poll);
-	if (queue->kick >= 0)
-		close(queue->kick);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	free(queue->free);
 	free(queue->slots);
 	free(queue);

@@ -670,6 +670,27 @@ static void every_queue_is_set_up_again_after_a_reset(void **state)
 }
 
 /* Which happens to each half of a queue, a few times; it is not a reason to fail. */
+/* Also one that has a vector of its own, which no device raises then. */
+static void a_queue_that_sleeps_is_woken_by_a_reset(void **state)
+{
+	struct model *model = *state;
+	struct usrpci_nvme_queue *other;
+	struct usrpci_nvme_ns ns;
+	struct pollfd poller = {.events = POLLIN};
+
+	model_plug(model, 9);
+	model_start(model, FAST, 0, &ns);
+	assert_int_equal(usrpci_nvme_queue_create(model->nvme, NULL, &other), 0);
+	poller.fd = usrpci_nvme_queue_fd(other);
+	usrpci_nvme_wait(other, 0);
+	assert_int_equal(poll(&poller, 1, 0), 0);
+	model->fatal_on_io = true;
+	assert_int_equal(run(model, USRPCI_NVME_OP_READ, &ns, 0, 8), 0);
+	assert_int_equal(poll(&poller, 1, 0), 1);
+	assert_int_equal(usrpci_nvme_wait(other, 0), -ETIMEDOUT);
+	assert_int_equal(poll(&poller, 1, 0), 0);
+}
+
 static void a_queue_is_created_although_somebody_resets_the_controller(void **state)
 {
 	static const uint8_t opcodes[] = {ADMIN_CREATE_CQ, ADMIN_CREATE_SQ};
@@ -805,6 +826,7 @@ int main(void)
 		TEST(ends_when_a_reset_does_not_help),
 		TEST(hands_everything_back_when_it_is_pulled_out),
 		TEST(every_queue_is_set_up_again_after_a_reset),
+		TEST(a_queue_that_sleeps_is_woken_by_a_reset),
 		TEST(a_queue_is_created_although_somebody_resets_the_controller),
 		TEST(a_controller_that_is_reset_for_ever_has_no_queue),
 		TEST(drops_completions_of_commands_that_are_not_under_way),
