@@ -72,16 +72,16 @@ static void report_untaken(const struct rump_function *function)
 {
 	const char *name = usrpci_dev_name(function->dev);
 
-	if (!has_ports(function) || rump_ports_allowed())
-		rump_message("%s: no driver of this rump kernel takes it", name);
-	else if (!ports_wanted)
+	if (has_ports(function) && !ports_wanted)
 		rump_message("%s: no driver takes it: those that use its I/O ports cannot, since "
 			     "this rump kernel was built without",
 			     name);
-	else if (!getenv("USRPCI_RUMP_PORTS"))
-		rump_message("%s: no driver takes it while I/O ports are off: USRPCI_RUMP_PORTS=1 "
-			     "allows them, and =0 silences this message",
+	else if (has_ports(function) && !rump_ports_allowed())
+		rump_message("%s: no driver takes it without I/O ports, which USRPCI_RUMP_PORTS=0 "
+			     "forbids",
 			     name);
+	else
+		rump_message("%s: no driver of this rump kernel takes it", name);
 }
 
 /* The kernel side looks at the last slot when all drivers have had their chance. */
@@ -167,18 +167,25 @@ static bool inside(const struct usrpci_bar_info *info, uint64_t address, uint64_
 	       length <= info->size && address - info->address <= info->size - length;
 }
 
-static void *map_bar(struct rump_function *function, unsigned int index, uint64_t offset)
+struct usrpci_bar *rump_bar(struct rump_function *function, unsigned int index)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct usrpci_bar *bar = &function->bars[index];
 	int error = 0;
 
-	function->taken = true;
 	pthread_mutex_lock(&lock);
 	if (!bar->dev)
 		error = usrpci_bar_map(function->dev, index, bar);
 	pthread_mutex_unlock(&lock);
-	if (error)
+	return error ? NULL : bar;
+}
+
+static void *map_bar(struct rump_function *function, unsigned int index, uint64_t offset)
+{
+	struct usrpci_bar *bar = rump_bar(function, index);
+
+	function->taken = true;
+	if (!bar)
 		return NULL;
 	if (!bar->base || offset >= bar->direct_size) {
 		rump_message("%s: BAR %u cannot be mapped at offset %#llx: NetBSD's drivers need "

@@ -120,6 +120,7 @@ static int start_thread(void *(*run)(void *), void *arg)
 	int error;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGSEGV); /* ports.c */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&thread, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

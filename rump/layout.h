@@ -47,6 +47,12 @@ struct rump_bus *rump_bus(void);
 /* Whether the rump kernel's threads may execute port instructions. */
 bool rump_ports_allowed(void);
 
+/* ports.c: has them executed for the process, on its own devices' BARs. Returns whether it can. */
+bool rump_ports_emulate(void);
+
+/* config.c: a BAR, mapped by the first call; NULL when it cannot be. */
+struct usrpci_bar *rump_bar(struct rump_function *function, unsigned int index);
+
 /* The function at an address of the rump kernel's bus, NULL when there is none. */
 struct rump_function *rump_function(unsigned int bus, unsigned int device, unsigned int function);
 

@@ -11,8 +11,13 @@
 #include <unistd.h>
 
 #include "moves.h"
+#include "program.h"
+
+enum { OPTION_RUMP = OPTION_LONG };
 
 static const struct option_spec net_options[] = {
+	{OPTION_RUMP, "rump", "DRIVER",
+	 "let NetBSD's driver do it, in the rump kernel at RUMP_PREFIX"},
 	{'r', "restart", NULL, "start the driver again when it is killed, crashes or hangs"},
 	{'u', "user", "USER", "whom the driver runs as; default: who called sudo, else a new one"},
 	MOVE_OPTIONS,
@@ -24,14 +29,26 @@ static void print_notes(void)
 	printf("A TAP device takes the interface's place, with its name, MAC address, MTU, addresses\n"
 	       "and routes, and gives them back when the command ends (SIGINT, SIGTERM).\n\n"
 	       "  usrpci net eth1\n"
-	       "  usrpci net --restart eth1\n");
+	       "  usrpci net --restart eth1\n"
+	       "  RUMP_PREFIX=/opt/rump usrpci net --rump wm eth1\n");
 }
 
-static int serve(struct cli *cli, struct usrpci_net_options *options, bool restart)
+/* Before the interface is taken, so that it does not go for nothing. */
+static int find_rump_kernel(void)
+{
+	char path[PROGRAM_PATH];
+	int error = program_of_ours("usrpci-rump-net", path);
+
+	return error ? failed(path, NULL, "cannot be started: %s", strerror(error))
+		     : rump_kernel_find();
+}
+
+static int serve(struct cli *cli, struct usrpci_net_options *options, const char *rump,
+		 bool restart)
 {
 	char self[PATH_MAX], name[USRPCI_ADDR_STRLEN];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const char *argv[5] = {self, "net-driver"};
+	const char *argv[7] = {self, "net-driver"};
 	unsigned int count = 2;
 	int status;
 
@@ -40,6 +57,10 @@ static int serve(struct cli *cli, struct usrpci_net_options *options, bool resta
 		return STATUS_FAILED;
 	}
 	self[length] = '\0';
+	if (rump) {
+		argv[count++] = "--rump";
+		argv[count++] = rump;
+	}
 	if (restart)
 		argv[count++] = "--restart";
 	argv[count] = usrpci_addr_format(&options->addr, name);
@@ -52,12 +73,15 @@ static int cmd_net(struct cli *cli)
 {
 	struct usrpci_net_options options = {0};
 	struct moves moves = {0};
+	const char *rump = NULL;
 	bool restart = false;
 	int key, status;
 
 	while ((key = option_next(cli))) {
 		if (key == 'r')
 			restart = true;
+		else if (key == OPTION_RUMP)
+			rump = optarg;
 		else if (key == 'u')
 			options.user = optarg;
 		else if (!move_option(key, &options.bind))
@@ -65,12 +89,14 @@ static int cmd_net(struct cli *cli)
 	}
 	if (cli->argc != 1)
 		return usage_error(cli, NULL, "one interface is to be named");
+	if (rump && find_rump_kernel())
+		return STATUS_FAILED;
 	if (open_host(cli))
 		return STATUS_FAILED;
 	status = moves_find(cli, &moves);
 	if (!status) {
 		options.addr = moves.addrs[0];
-		status = serve(cli, &options, restart);
+		status = serve(cli, &options, rump, restart);
 	}
 	moves_free(&moves);
 	return status;

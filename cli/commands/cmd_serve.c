@@ -19,10 +19,12 @@
 #define VIRTIO_TRANSITIONAL 0x1001
 #define VIRTIO_MODERN       0x1042
 
-enum { OPTION_RESTART = OPTION_LONG, OPTION_NAMESPACE, OPTION_QUEUES, OPTION_POLL };
+enum { OPTION_RESTART = OPTION_LONG, OPTION_NAMESPACE, OPTION_QUEUES, OPTION_POLL, OPTION_RUMP };
 
 static const struct option_spec serve_options[] = {
 	{OPTION_RESTART, "restart", NULL, "start the driver again whenever it ends"},
+	{OPTION_RUMP, "rump", "DRIVER",
+	 "let NetBSD's driver do it, in the rump kernel at RUMP_PREFIX"},
 	{OPTION_NAMESPACE, "namespace", "N", "which one; default: that of the disk's name, or 1"},
 	{OPTION_QUEUES, "queues", "N", "requests under way at a time; default: 16"},
 	{OPTION_POLL, "poll", NULL, "use no interrupts"},
@@ -68,6 +70,9 @@ static int read_options(struct cli *cli, struct usrpci_serve_options *options)
 		case OPTION_POLL:
 			options->poll = true;
 			break;
+		case OPTION_RUMP:
+			options->rump = optarg;
+			break;
 		case 'u':
 			options->user = optarg;
 			break;
@@ -102,10 +107,13 @@ static int serve(struct cli *cli, struct usrpci_serve_options *options)
 
 	if (error)
 		return status_of(error);
-	if (!is_disk(&info))
+	if (!options->rump && !is_disk(&info))
 		return failed(cli->argv[0], NULL,
 			      "it is neither an NVMe nor a virtio disk (class %06x)",
 			      info.class_code);
+	error = options->rump ? rump_kernel_find() : 0;
+	if (error)
+		return STATUS_FAILED;
 	error = program_find("nbdkit");
 	if (error)
 		return failed("nbdkit", "apt install nbdkit", "cannot be started: %s",

@@ -7,6 +7,8 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,19 +22,25 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "program.h"
 #include "pump/pump.h"
+#include "pump/tap.h"
 
-#define BEAT_MS    1000 /* between two checks that the driver is alive */
-#define START_MS   5000 /* time in which a new driver must report that frames flow */
-#define CARRIER_MS 500  /* time without a driver before the carrier drops */
-#define TAKEN_MS   2000 /* time in which the device of a dead driver must become free */
-#define FAILURES   10   /* failures in a row, without a frame between them, that end the command */
-#define RETRY_US   20000
+#define BEAT_MS       1000  /* between two checks that the driver is alive */
+#define START_MS      5000  /* time in which a new driver must report that frames flow */
+#define START_RUMP_MS 60000 /* the same for a rump kernel, which looks for its devices first */
+#define CARRIER_MS    500   /* time without a driver before the carrier drops */
+#define TAKEN_MS      2000  /* time in which the device of a dead driver must become free */
+#define FAILURES      10 /* failures in a row, without a frame between them, that end the command */
+#define RETRY_US      20000
 
 #define EXIT_IN_VAIN 3 /* the status of a driver after which no other one can do better */
 
+enum { OPTION_RUMP = OPTION_LONG };
+
 static const struct option_spec net_driver_options[] = {
 	{'r', "restart", NULL, "start the driver again when it dies"},
+	{OPTION_RUMP, "rump", "DRIVER", "let NetBSD's driver do it"},
 	{0},
 };
 
@@ -90,7 +98,27 @@ static int take_queues(struct pump_options *pump)
 	return pump->count > 0 ? 0 : -EPROTO;
 }
 
-static int drive(const char *name, const struct pump_options *pump)
+/* The descriptors are inherited by their numbers. Returns only when it fails. */
+static int run_rump_kernel(const char *driver, const char *name, const struct pump_options *pump)
+{
+	char numbers[PUMP_QUEUES_MAX + 1][12], path[PROGRAM_PATH];
+	const char *argv[PUMP_QUEUES_MAX + 5] = {path, driver, name};
+
+	for (unsigned int i = 0; i <= pump->count; i++) {
+		int file = i == 0 ? pump->beat : pump->taps[i - 1];
+
+		snprintf(numbers[i], sizeof(numbers[i]), "%d", file);
+		argv[3 + i] = numbers[i];
+		if (file >= 0)
+			fcntl(file, F_SETFD, 0);
+	}
+	if (!program_of_ours("usrpci-rump-net", path))
+		execv(path, (char *const *)argv);
+	failed(path, NULL, "cannot be started: %s", strerror(errno));
+	return -ESHUTDOWN;
+}
+
+static int drive(const char *name, const char *rump, const struct pump_options *pump)
 {
 	const struct usrpci_ctx_options options = {.log = usrpci_log_stderr};
 	struct sigaction action = {.sa_handler = end};
@@ -98,6 +126,8 @@ static int drive(const char *name, const struct pump_options *pump)
 	struct usrpci_ctx *ctx;
 	int error;
 
+	if (rump)
+		return run_rump_kernel(rump, name, pump);
 	prctl(PR_SET_NAME, "usrpci-driver");
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
@@ -114,6 +144,7 @@ static int drive(const char *name, const struct pump_options *pump)
 
 struct watch {
 	const char *name;
+	const char *rump; /* NetBSD's driver; NULL: one of ours */
 	struct pump_options pump;
 	int signals;
 	pid_t driver;
@@ -137,7 +168,7 @@ static int start_driver(struct watch *watch)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		close(pair[0]);
 		watch->pump.beat = pair[1];
-		error = drive(watch->name, &watch->pump);
+		error = drive(watch->name, watch->rump, &watch->pump);
 		if (error == -ESHUTDOWN || error == -EMSGSIZE)
 			exit(EXIT_IN_VAIN);
 		exit(error ? EXIT_FAILURE : EXIT_SUCCESS);
@@ -182,7 +213,7 @@ static void ask(struct watch *watch)
 static void darken(struct watch *watch)
 {
 	if (!watch->dark)
-		pump_set_carrier(watch->pump.taps[0], 0);
+		tap_set_carrier(watch->pump.taps[0], 0);
 	watch->dark = true;
 }
 
@@ -211,7 +242,8 @@ static int watch_driver(struct watch *watch)
 			{.fd = watch->signals, .events = POLLIN},
 			{.fd = watch->beat, .events = POLLIN},
 		};
-		int wait = watch->flows ? BEAT_MS : watch->dark ? START_MS : CARRIER_MS;
+		int start = watch->rump ? START_RUMP_MS : START_MS;
+		int wait = watch->flows ? BEAT_MS : watch->dark ? start : CARRIER_MS;
 		int ready = poll(polls, 2, wait);
 
 		if (ready > 0 && polls[0].revents && has_ended(watch, &status))
@@ -253,9 +285,9 @@ static bool follows(struct watch *watch, int status)
 	return true;
 }
 
-static int watch_drivers(const char *name, const struct pump_options *pump)
+static int watch_drivers(const char *name, const char *rump, const struct pump_options *pump)
 {
-	struct watch watch = {.name = name, .pump = *pump};
+	struct watch watch = {.name = name, .rump = rump, .pump = *pump};
 	sigset_t signals;
 	int status = 0, error;
 
@@ -282,16 +314,21 @@ static int watch_drivers(const char *name, const struct pump_options *pump)
 static int cmd_net_driver(struct cli *cli)
 {
 	struct pump_options pump = {.beat = -1, .end = &ended};
+	const char *rump = NULL;
 	bool restart = false;
-	int error;
+	int error, key;
 
-	while (option_next(cli))
-		restart = true;
+	while ((key = option_next(cli))) {
+		restart |= key == 'r';
+		if (key == OPTION_RUMP)
+			rump = optarg;
+	}
 	if (cli->stopped || cli->argc != 1)
 		return STATUS_USAGE;
 	error = take_queues(&pump);
 	if (!error)
-		error = restart ? watch_drivers(cli->argv[0], &pump) : drive(cli->argv[0], &pump);
+		error = restart ? watch_drivers(cli->argv[0], rump, &pump)
+				: drive(cli->argv[0], rump, &pump);
 	if (error)
 		failed(cli->argv[0], NULL, "the driver ends: %s", strerror(-error));
 	return error ? STATUS_FAILED : STATUS_DONE;

@@ -7,7 +7,6 @@
  */
 
 #include <errno.h>
-#include <linux/if.h>
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -17,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,6 +23,7 @@
 
 #include "pump/merge.h"
 #include "pump/pump.h"
+#include "pump/tap.h"
 #include "pump/vhost.h"
 
 #define HEADER  ((size_t)sizeof(struct virtio_net_hdr_v1))
@@ -58,17 +56,12 @@ struct pump {
 	unsigned int in_count;
 };
 
-void pump_set_carrier(int tap, int up)
-{
-	ioctl(tap, TUNSETCARRIER, &up);
-}
-
 static int follow_link(struct pump *pump)
 {
 	struct usrpci_nic_link link;
 	int error = usrpci_nic_link(pump->nic, &link);
 
-	pump_set_carrier(pump->tap, link.up);
+	tap_set_carrier(pump->tap, link.up);
 	return error;
 }
 
@@ -81,7 +74,7 @@ static void set_offloads(const struct pump *pump)
 		offloads |= TUN_F_TSO4;
 	if (info->offload_segments6)
 		offloads |= TUN_F_TSO6;
-	ioctl(pump->tap, TUNSETOFFLOAD, offloads);
+	tap_set_offloads(pump->tap, offloads);
 }
 
 /* A frame is lost, as on any wire, when the TAP is down or full. */
@@ -417,14 +410,6 @@ static int pump_all(struct pump *pumps, unsigned int count)
 	return pumps->error == -ECANCELED ? 0 : pumps->error;
 }
 
-/* The kernel distributes frames to all queues that are attached. */
-static void attach(int tap, bool served)
-{
-	struct ifreq request = {.ifr_flags = served ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
-
-	ioctl(tap, TUNSETQUEUE, &request);
-}
-
 /* Where there is no vhost-net, frames pass through this process. */
 static void start_vhost(struct pump *pump, struct usrpci_ctx *ctx)
 {
@@ -444,7 +429,7 @@ static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pu
 	int ended = eventfd(0, EFD_CLOEXEC), error = pumps && ended >= 0 ? 0 : -ENOMEM;
 
 	for (unsigned int i = 0; i < options->count; i++)
-		attach(options->taps[i], i < count);
+		tap_attach(options->taps[i], i < count);
 	for (unsigned int i = 0; i < count && !error; i++)
 		pumps[i] = (struct pump){
 			.nic = nic,
@@ -461,7 +446,7 @@ static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pu
 		for (unsigned int i = 0; i < count; i++)
 			start_vhost(&pumps[i], usrpci_dev_ctx(dev));
 		error = usrpci_nic_start(nic) ?: pump_all(pumps, count);
-		pump_set_carrier(options->taps[0], 0);
+		tap_set_carrier(options->taps[0], 0);
 		for (unsigned int i = 0; i < count; i++)
 			vhost_stop(pumps[i].vhost);
 	}
@@ -471,23 +456,10 @@ static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pu
 	return error;
 }
 
-/* Returns the MTU of a TAP device; 0: it cannot be known, or it is none. */
-static unsigned int mtu_of(int tap)
-{
-	int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), mtu = 0;
-	struct ifreq request = {0};
-
-	if (!ioctl(tap, TUNGETIFF, &request) && !ioctl(any, SIOCGIFMTU, &request))
-		mtu = request.ifr_mtu;
-	if (any >= 0)
-		close(any);
-	return (unsigned int)mtu;
-}
-
 /* The interface can have had a longer one under its kernel driver. */
 static int check_mtu(const char *name, const struct usrpci_nic_info *info, int tap)
 {
-	unsigned int mtu = mtu_of(tap);
+	unsigned int mtu = tap_mtu(tap);
 
 	if (info->offload || mtu == 0 || mtu + ETH_HLEN <= info->frame_max)
 		return 0;

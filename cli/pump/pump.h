@@ -26,7 +26,4 @@ struct pump_options {
  */
 int pump_run(struct usrpci_dev *dev, const struct pump_options *options);
 
-/* Sets the carrier of a TAP device. */
-void pump_set_carrier(int tap, int up);
-
 #endif

@@ -13,6 +13,7 @@
 
 #include <nbdkit-plugin.h>
 
+#include "rump.h"
 #include "virtio.h"
 
 #define NVME_CLASS 0x010802
@@ -29,6 +30,7 @@ struct disk {
 	struct usrpci_dev *dev;
 	struct usrpci_nvme *nvme;
 	struct virtio_disk *virtio; /* instead of a controller and lanes */
+	struct rump_disk *rump;     /* instead of all of them */
 	struct lane *lanes;
 	struct disk_about about;
 };
@@ -134,11 +136,28 @@ static int start_nvme(struct disk *disk)
 	return error ? fail(disk, "its queues cannot be created", error) : 0;
 }
 
+/* The rump kernel opens the device itself. */
+static int start_rump(struct disk *disk)
+{
+	const struct disk_options *options = disk->options;
+	const char *why = "NetBSD's driver cannot be used";
+	int error;
+
+	snprintf(disk->about.name, sizeof(disk->about.name), "%s", options->device);
+	if (options->nsid != 1)
+		return no_such_namespace(disk);
+	error = rump_disk_open(options, &disk->about, &disk->rump, &why);
+	return error ? fail(disk, why, error) : 0;
+}
+
 int disk_open(struct disk *disk)
 {
 	const struct usrpci_dev_info *info;
-	int error = usrpci_dev_open(disk->ctx, disk->options->device, &disk->dev);
+	int error;
 
+	if (disk->options->rump)
+		return start_rump(disk);
+	error = usrpci_dev_open(disk->ctx, disk->options->device, &disk->dev);
 	if (error)
 		return error; /* the library has said why */
 	info = usrpci_dev_info(disk->dev);
@@ -168,6 +187,7 @@ void disk_close(struct disk *disk)
 {
 	if (!disk)
 		return;
+	rump_disk_close(disk->rump);
 	virtio_disk_close(disk->virtio);
 	usrpci_nvme_close(disk->nvme);
 	usrpci_dev_close(disk->dev);
@@ -208,7 +228,9 @@ static void do_nvme(struct disk *disk, unsigned int index, struct disk_request *
 
 void disk_do(struct disk *disk, unsigned int index, struct disk_request *request, void *data)
 {
-	if (disk->virtio)
+	if (disk->rump)
+		rump_disk_do(disk->rump, request, data);
+	else if (disk->virtio)
 		virtio_disk_do(disk->virtio, index, request, data);
 	else
 		do_nvme(disk, index, request, data);

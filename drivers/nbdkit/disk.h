@@ -13,6 +13,7 @@
 
 struct disk_options {
 	const char *device;
+	const char *rump; /* a driver of NetBSD's; NULL: one of ours */
 	unsigned int nsid;
 	unsigned int lanes; /* how many lanes there are at most, 1..DISK_LANES_MAX */
 	bool poll;

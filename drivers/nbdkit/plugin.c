@@ -66,6 +66,8 @@ static int nvme_config(const char *key, const char *value)
 {
 	if (!strcmp(key, "device"))
 		plugin.options.device = value; /* nbdkit keeps it */
+	else if (!strcmp(key, "rump"))
+		plugin.options.rump = value;
 	else if (!strcmp(key, "namespace"))
 		return nbdkit_parse_unsigned(key, value, &plugin.options.nsid);
 	else if (!strcmp(key, "queues"))
@@ -96,7 +98,12 @@ static int nvme_config_complete(void)
 static int nvme_get_ready(void)
 {
 	struct disk *disk = NULL;
-	int error = disk_prepare(&plugin.options, &disk) ?: disk_open(disk);
+	int error;
+
+	/* A rump kernel lives for as long as its process. */
+	if (plugin.options.rump)
+		return 0;
+	error = disk_prepare(&plugin.options, &disk) ?: disk_open(disk);
 
 	disk_close(disk);
 	return error ? -1 : 0;
@@ -358,6 +365,7 @@ static struct nbdkit_plugin description = {
 	.config_complete = nvme_config_complete,
 	.config_help =
 		"[device=]<DEVICE>  (required) 03:00.0, or qemu:nvme,...; also a virtio disk\n"
+		"rump=<DRIVER>      let NetBSD's driver do it, in the rump kernel at RUMP_PREFIX\n"
 		"namespace=<N>      which namespace; default 1\n"
 		"queues=<N>         requests under way at a time, 1..64; default 16\n"
 		"poll=<BOOL>        do not wait for interrupts; default off\n"

@@ -63,7 +63,7 @@ static void mark_name(const char *device, char name[64])
 static int lend_to_nbdkit(struct server *server, int socket)
 {
 	const struct usrpci_serve_options *options = server->options;
-	char device[32], namespace[32], queues[32], threads[32];
+	char device[32], namespace[32], queues[32], threads[32], rump[64];
 	const char *const argv[] = {
 		"nbdkit",
 		"--single",
@@ -74,6 +74,7 @@ static int lend_to_nbdkit(struct server *server, int socket)
 		queues,
 		options->poll ? "poll=on" : "poll=off",
 		options->restart ? "restart=on" : "restart=off",
+		options->rump ? rump : NULL,
 		NULL,
 	};
 	const struct usrpci_lend_options lend = {
@@ -88,6 +89,7 @@ static int lend_to_nbdkit(struct server *server, int socket)
 
 	snprintf(threads, sizeof(threads), "--threads=%u", count);
 	snprintf(device, sizeof(device), "device=%s", server->device);
+	snprintf(rump, sizeof(rump), "rump=%s", options->rump);
 	snprintf(namespace, sizeof(namespace), "namespace=%u", server->nsid);
 	snprintf(queues, sizeof(queues), "queues=%u", count);
 	return lend_on(server->host, &lend, socket);

@@ -416,6 +416,7 @@ struct usrpci_serve_options {
 	unsigned int queues;             /**< requests under way at a time, 1..64; default 16 */
 	bool poll;                       /**< use no interrupts */
 	bool restart;                    /**< start the driver again when it ends */
+	const char *rump;                /**< NetBSD's driver for it, see usrpci/rump.h */
 	void (*ready)(void *data, const char *name); /**< called once there is a disk, "nbd0" */
 	void *data;
 };

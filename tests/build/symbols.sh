@@ -96,7 +96,7 @@ files_call_only_what_is_below_them()
 	tsort "$scratch/calls" 2>&1 >/dev/null | sed 's/^tsort: //'
 }
 
-lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -vE '^(host|nic|nvme|vblk)\.h$')
+lib_headers=$(cd "$USRPCI_SOURCE/include/usrpci" && ls ./*.h | sed 's|^./||' | grep -vE '^(host|nic|nvme|rump|vblk)\.h$')
 lib=$USRPCI_BUILD/lib/libusrpci.so
 host=$USRPCI_BUILD/host/libusrpci-host.so
 nvme=$USRPCI_BUILD/drivers/libusrpci-nvme.so

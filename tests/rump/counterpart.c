@@ -4,10 +4,13 @@
  * stack, a disk's content, and a process that moves another's pages.
  *
  *	counterpart echo [ADDRESS:]PORT		sends back what it gets
- *	counterpart sink [ADDRESS:]PORT		compares what it gets, and answers the end with a
- *byte counterpart source [ADDRESS:]PORT BYTES	sends counterpart fill PATH BYTES	writes to a
- *disk counterpart compare PATH BYTES	reads a disk, which must have that content counterpart
- *collapse PID	every 0.3 s, until PID has ended
+ *	counterpart sink [ADDRESS:]PORT		compares, and answers the end with a byte
+ *	counterpart source [ADDRESS:]PORT BYTES	sends
+ *	counterpart send ADDRESS:PORT BYTES	to a sink
+ *	counterpart receive ADDRESS:PORT BYTES	from a source, and compares
+ *	counterpart fill PATH BYTES		writes to a disk
+ *	counterpart compare PATH BYTES		reads a disk, which must have that content
+ *	counterpart collapse PID		every 0.3 s, until PID has ended
  */
 
 #include <arpa/inet.h>
@@ -24,6 +27,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pattern.h"
@@ -56,18 +60,24 @@ static void echo(int fd, uint8_t *buffer)
 		send_all(fd, buffer, (size_t)got);
 }
 
-static void sink(int fd, uint8_t *buffer)
+/* Returns how many bytes came before the end. */
+static size_t receive_all(int fd, uint8_t *buffer, size_t most)
 {
 	size_t position = 0;
 	ssize_t got;
 
-	while ((got = recv(fd, buffer, BUFFER_SIZE, 0)) > 0) {
+	while (position < most && (got = recv(fd, buffer, BUFFER_SIZE, 0)) > 0) {
 		if (!pattern_matches(position, buffer, (size_t)got))
-			errx(1, "sink: bytes from %zu on are not what was sent", position);
+			errx(1, "bytes from %zu on are not what was sent", position);
 		position += (size_t)got;
 	}
-	if (!got)
-		send_all(fd, "", 1);
+	return position;
+}
+
+static void sink(int fd, uint8_t *buffer)
+{
+	receive_all(fd, buffer, SIZE_MAX);
+	send_all(fd, "", 1);
 }
 
 static void source(int fd, size_t bytes)
@@ -92,6 +102,51 @@ static int listen_at(const char *where)
 	    bind(fd, (struct sockaddr *)&in, sizeof(in)) || listen(fd, 8))
 		err(1, "%s", where);
 	return fd;
+}
+
+static int connect_to(const char *where)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	char address[INET_ADDRSTRLEN];
+	const char *port = strchr(where, ':');
+
+	if (!port)
+		errx(2, "%s is not ADDRESS:PORT", where);
+	snprintf(address, sizeof(address), "%.*s", (int)(port - where), where);
+	in.sin_port = htons((uint16_t)atoi(port + 1));
+	if (fd < 0 || !inet_pton(AF_INET, address, &in.sin_addr) ||
+	    connect(fd, (struct sockaddr *)&in, sizeof(in)))
+		err(1, "%s", where);
+	return fd;
+}
+
+static double now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* The client's side, timed until the other has it all. */
+static void transfer(const char *what, const char *where, size_t bytes)
+{
+	static uint8_t buffer[BUFFER_SIZE];
+	int fd = connect_to(where);
+	double start = now_s();
+
+	if (!strcmp(what, "receive")) {
+		if (receive_all(fd, buffer, bytes) < bytes)
+			errx(1, "the other side ended early");
+	} else {
+		source(fd, bytes);
+		if (shutdown(fd, SHUT_WR) || recv(fd, buffer, 1, 0) != 1)
+			err(1, "the other side did not get all");
+	}
+	printf("%s: %zu bytes, %.1f Mbit/s\n", what, bytes,
+	       (double)bytes * 8 / 1e6 / (now_s() - start));
+	close(fd);
 }
 
 /* An echo's last piece must not wait until those before it are acknowledged. */
@@ -251,6 +306,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(what, "echo") || !strcmp(what, "sink") || !strcmp(what, "source"))
 		serve(what, argv[2], bytes);
+	else if (!strcmp(what, "send") || !strcmp(what, "receive"))
+		transfer(what, argv[2], bytes);
 	else if (!strcmp(what, "fill"))
 		fill(argv[2], bytes);
 	else if (!strcmp(what, "compare"))
@@ -258,8 +315,8 @@ int main(int argc, char **argv)
 	else if (!strcmp(what, "collapse"))
 		collapse(argv[2]);
 	else
-		errx(2,
-		     "usage: counterpart echo|sink|source [ADDRESS:]PORT [BYTES] | fill|compare PATH BYTES | "
-		     "collapse PID");
+		errx(2, "usage: counterpart echo|sink|source [ADDRESS:]PORT [BYTES] | "
+			"send|receive ADDRESS:PORT BYTES | fill|compare PATH BYTES | "
+			"collapse PID");
 	return 0;
 }

@@ -127,8 +127,9 @@ static void size_bar(struct place at, int reg, unsigned long *address, unsigned 
 	*size = -(mask & ~0xfu) & 0xffffffffu;
 }
 
-#define EDU   0x11e81234u
-#define E1000 0x100e8086u
+#define EDU           0x11e81234u
+#define E1000         0x100e8086u
+#define LEGACY_VIRTIO 0x10001af4u
 
 static volatile uint32_t *map_edu(struct place at)
 {
@@ -408,6 +409,65 @@ static void case_has_no_driver_with_ports(void)
 	find(E1000);
 }
 
+/* Registers of which 0x100 receives and 0x400 sends by their bit 1. */
+static volatile uint32_t *map_e1000(void)
+{
+	struct place at = find(E1000);
+	unsigned long address, size;
+	volatile uint32_t *registers;
+
+	size_bar(at, 0x10, &address, &size);
+	registers = rumpcomp_pci_map(address, size);
+	CHECK(registers);
+	return registers;
+}
+
+#if defined(__x86_64__)
+static uint32_t in32(uint16_t port)
+{
+	uint32_t value;
+
+	__asm__ __volatile__("inl %1, %0" : "=a"(value) : "d"(port));
+	return value;
+}
+
+static void out32(uint16_t port, uint32_t value)
+{
+	__asm__ __volatile__("outl %0, %1" : : "a"(value), "d"(port));
+}
+
+/* Virtio 1.2, 4.1.4.10: what the driver wants of the features, the queue, and the status. */
+static void case_uses_ports(void)
+{
+	struct place at = find(LEGACY_VIRTIO);
+	uint16_t port = (uint16_t)(read_config(at.device, at.function, 0x10) & ~3u);
+	uint64_t wide = ~UINT64_C(0);
+	uint16_t half = 3;
+	uint8_t byte = 1;
+
+	CHECK(!rumpcomp_pci_iospace_init());
+	CHECK(in32(port) != 0 && in32(port) != UINT32_MAX);
+	out32((uint16_t)(port + 4), 0x20);
+	__asm__ __volatile__("inl %w1, %k0" : "+a"(wide) : "d"((uint16_t)(port + 4)));
+	CHECK(wide == 0x20);
+	__asm__ __volatile__("outw %0, %1" : : "a"(half), "d"((uint16_t)(port + 14)));
+	__asm__ __volatile__("inw %1, %0" : "=a"(half) : "d"((uint16_t)(port + 14)));
+	CHECK(half == 3);
+	__asm__ __volatile__("outb %0, %1" : : "a"(byte), "d"((uint16_t)(port + 18)));
+	__asm__ __volatile__("inb %1, %0" : "=a"(byte) : "d"((uint16_t)(port + 18)));
+	CHECK(byte == 1);
+	/* Ports of nobody. */
+	CHECK(in32(0x80) == UINT32_MAX && in32((uint16_t)(port - 2)) == UINT32_MAX);
+	out32(0x80, 1);
+}
+#endif
+
+static void case_faults(void)
+{
+	find(E1000);
+	*(volatile int *)(uintptr_t)free_pages() = 0; /* no address at all */
+}
+
 static void case_outlives_a_child(void)
 {
 	struct place at = find(EDU);
@@ -455,19 +515,6 @@ static void case_moves_data(void)
 	CHECK(!memcmp(memory, (void *)va, EDU_BYTES));
 }
 
-/* Registers of which 0x100 receives and 0x400 sends by their bit 1. */
-static volatile uint32_t *map_e1000(void)
-{
-	struct place at = find(E1000);
-	unsigned long address, size;
-	volatile uint32_t *registers;
-
-	size_bar(at, 0x10, &address, &size);
-	registers = rumpcomp_pci_map(address, size);
-	CHECK(registers);
-	return registers;
-}
-
 static void case_is_killed_while_a_nic_works(void)
 {
 	volatile uint32_t *registers = map_e1000();
@@ -503,6 +550,10 @@ static const struct {
 	{"holds-a-device", case_holds_a_device},
 	{"has-no-driver", case_has_no_driver},
 	{"has-no-driver-with-ports", case_has_no_driver_with_ports},
+#if defined(__x86_64__)
+	{"uses-ports", case_uses_ports},
+#endif
+	{"faults", case_faults},
 	{"outlives-a-child", case_outlives_a_child},
 	{"is-killed-while-a-nic-works", case_is_killed_while_a_nic_works},
 	{"finds-a-nic-at-rest", case_finds_a_nic_at_rest},

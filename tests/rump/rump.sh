@@ -5,13 +5,24 @@
 #
 # vm: ${RUMP_MACHINE:-} --append "hugepages=32"
 # vm: --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000
-# vm: --device edu,multifunction=on,addr=4.0 --device edu,addr=4.2 --device e1000,addr=4.7,romfile=
+# vm: --device edu,multifunction=on,addr=4.0 --device edu,addr=4.2 --device e1000,addr=4.7,romfile= --nic virtio-net-pci
 
 # shellcheck source=tests/rump/common.sh
 . "$USRPCI_SOURCE/tests/rump/common.sh"
+# shellcheck source=tests/qemu/lib_nvme.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_nvme.sh"
 
 kernel_side=$USRPCI_BUILD/tests/rump/kernel_side
 driver=${USRPCI_RUMP_DRIVER:-uio_pci_generic}
+
+# As root may be the only one who can read this tree.
+standin()
+{
+	mkdir -p /run/standin
+	chmod a+x /root
+	ln -sfn "$USRPCI_BUILD/tests/rump" /run/standin/lib
+	export RUMP_PREFIX=/run/standin
+}
 
 setup()
 {
@@ -146,11 +157,17 @@ rump@says-which-device-no-driver-takes-and-why()
 	expect_output "0000:00:01.0: no driver takes it: those that use its I/O ports cannot, since this" \
 		"$kernel_side" has-no-driver
 	expect_output "0000:00:02.0: no driver of this rump kernel takes it" "$kernel_side" has-no-driver
-	expect_output "0000:00:01.0: no driver takes it while I/O ports are off: USRPCI_RUMP_PORTS=1" \
-		"$kernel_side" has-no-driver-with-ports
+	expect_output "0000:00:01.0: no driver takes it without I/O ports" \
+		env USRPCI_RUMP_PORTS=0 "$kernel_side" has-no-driver-with-ports
 	expect_output "0000:00:01.0: no driver of this rump kernel takes it" \
-		env USRPCI_RUMP_PORTS=1 "$kernel_side" has-no-driver-with-ports
-	expect_same "$(USRPCI_RUMP=00:01.0 USRPCI_RUMP_PORTS=0 "$kernel_side" has-no-driver-with-ports 2>&1)" ""
+		"$kernel_side" has-no-driver-with-ports
+}
+
+rump@does-port-instructions-for-a-process-without-the-permission()
+{
+	give_to 0000:00:05.0 "$driver"
+	USRPCI_RUMP=00:05.0 setpriv --bounding-set=-sys_rawio --inh-caps=-sys_rawio "$kernel_side" uses-ports
+	expect_fail 139 "" "$kernel_side" faults
 }
 
 rump@says-once-that-it-was-loaded-after-the-kernel()
@@ -213,6 +230,83 @@ rump@stops-a-driver-that-hands-out-other-memory()
 {
 	expect_fail 134 "which is not kernel memory" "$kernel_side" refuses-other-memory
 	grep -A 1 "It was called by:" <<<"$output" | grep "kernel_side(driver_that_loads_its_stack+"
+}
+
+begin_net()
+{
+	give_to 0000:00:01.0 e1000
+	wait_for 10 test -d /sys/bus/pci/devices/0000:00:01.0/net
+	nic=$(ls /sys/bus/pci/devices/0000:00:01.0/net)
+	ip address add 10.3.0.2/24 dev "$nic"
+	ip link set "$nic" up
+	standin
+	usrpci net --driver "$driver" "$@" "$nic" >"$scratch/net" 2>&1 &
+	net=$!
+}
+
+end_net()
+{
+	local status=0
+	kill -INT $net
+	wait $net || status=$?
+	cat "$scratch/net"
+	expect_same $status 0
+	expect_same "$(driver_of 0000:00:01.0)" e1000
+	ip -br address show dev "$nic" | grep -q 10.3.0.2/24
+}
+
+rump@gives-linux-an-interface-whose-driver-is-in-a-rump-kernel()
+{
+	local net nic
+	begin_net --rump wm --restart
+	wait_for 30 ping -n -q -c 1 -W 1 10.3.0.9
+	ping -n -q -c 20 -i 0.01 -W 5 10.3.0.9
+	pgrep -f "usrpci-rump-net wm 0000:00:01.0" >"$scratch/before"
+	pkill -KILL -f "usrpci-rump-net wm 0000:00:01.0"
+	wait_for 30 grep -q "frames flow again" "$scratch/net"
+	ping -n -q -c 3 -i 0.1 -W 5 10.3.0.9
+	usrpci ps
+	end_net
+}
+
+rump@takes-no-interface-without-a-rump-kernel-or-its-driver()
+{
+	local net nic status=0
+	give_to 0000:00:01.0 e1000
+	wait_for 10 test -d /sys/bus/pci/devices/0000:00:01.0/net
+	nic=$(ls /sys/bus/pci/devices/0000:00:01.0/net)
+	RUMP_PREFIX=/nowhere expect_fail 1 "there is no rump kernel: " usrpci net --rump wm "$nic"
+	begin_net --rump fxp --restart
+	wait $net || status=$?
+	cat "$scratch/net"
+	expect_same $status 1
+	expect_same "$(grep -c "librumpdev_pci_if_fxp.so: cannot open" "$scratch/net")" 1
+	expect_same "$(driver_of 0000:00:01.0)" e1000
+}
+
+# The "disk" is the device that the standin's driver finds; its data is in a file.
+rump@serves-a-disk-whose-driver-is-in-a-rump-kernel()
+{
+	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
+	[ -e "$USRPCI_BUILD/drivers/nbdkit-usrpci-nvme-plugin.so" ] || skip "nbdkit's header was not there for the build"
+	unset USRPCI_RUMP
+	standin
+	find_plugin
+	mkdir -m 777 /run/disk
+	export STANDIN_DISK=/run/disk/file
+	export LD_LIBRARY_PATH=$USRPCI_BUILD/rump:$USRPCI_BUILD/lib:$USRPCI_BUILD/drivers
+	truncate -s 8M $STANDIN_DISK
+	chmod a+rw $STANDIN_DISK
+	start_server 00:02.0 --driver "$driver" --rump ld --restart
+	expect_same "$(blockdev --getsize64 --getss "$block")" $'8388608\n512'
+	"$counterpart" fill "$block" $((4 << 20))
+	grep -q "standin: flushed" "$scratch/errors"
+	kill -KILL "$(pids_of nvme-driver)"
+	echo 3 >/proc/sys/vm/drop_caches
+	"$counterpart" compare "$block" $((4 << 20))
+	kill -TERM $server
+	wait $server
+	"$counterpart" compare $STANDIN_DISK $((4 << 20))
 }
 
 limit()

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef USRPCI_RUMP_H
+#define USRPCI_RUMP_H
+
+/**
+ * A NetBSD kernel in this process (https://github.com/rumpkernel), with one of its drivers on a PCI
+ * device of this host. The kernel is the user's: its libraries are loaded when it starts, from the
+ * directory $RUMP_PREFIX/lib, or from where the dynamic linker looks when RUMP_PREFIX is not set.
+ *
+ * The program is linked with libusrpci-rump, or loads it with RTLD_GLOBAL first. After the start,
+ * the kernel's functions (rump_sys_read(), ...) are found by dlsym(RTLD_DEFAULT, ...).
+ */
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Starts the kernel with the components that a driver needs, and with one device. There is one
+ * kernel in a process, and it cannot be started again; it does not survive fork().
+ *
+ * @driver	"wm", "vioif", "ld" or "sd", or another network card's, of librumpdev_pci_if_NAME
+ * @device	as in USRPCI_RUMP, which is set to it: "03:00.0", "8086:100e"
+ *
+ * Errors, explained on standard error: -ENOENT (there is no rump kernel, or it lacks a component);
+ * -ENODEV (the device cannot be opened); -EALREADY; -ENXIO (the kernel does not start); -ENOMEM.
+ */
+int usrpci_rump_start(const char *driver, const char *device);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

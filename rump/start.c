@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Starts a rump kernel from its libraries, which are not known when this is built.
+ *
+ * A library's constructor registers its component; rump_init() starts those that are registered.
+ * This library is loaded before all of them, so its hypercalls and memory are found first.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <usrpci/rump.h>
+
+#include "layout.h"
+
+#define COMPONENTS_MAX 4
+
+/* Each needs those before it. */
+static const char *const kernel[] = {"user", "", "vfs", "dev", "dev_pci"};
+static const char *const network[] = {"net", "net_net", "dev_bpf"};
+
+static const struct driver {
+	const char *name;
+	bool is_disk;
+	const char *components[COMPONENTS_MAX];
+} drivers[] = {
+	{"ld", true, {"dev_disk", "dev_pci_virtio", "dev_virtio_ld"}},
+	{"sd", true, {"dev_disk", "dev_scsipi", "dev_pci_virtio", "dev_virtio_vioscsi"}},
+	{"vioif", false, {"dev_pci_virtio", "dev_virtio_if_vioif"}},
+	{"wm", false, {"dev_miiphy", "dev_pci_if_wm"}},
+};
+
+static int load(const char *component)
+{
+	const char *prefix = getenv("RUMP_PREFIX");
+	char path[PATH_MAX];
+
+	if (prefix)
+		snprintf(path, sizeof(path), "%s/lib/librump%s.so", prefix, component);
+	else
+		snprintf(path, sizeof(path), "librump%s.so.0", component);
+	if (dlopen(path, RTLD_LAZY | RTLD_GLOBAL))
+		return 0;
+	rump_message("%s%s", dlerror(),
+		     prefix ? ""
+			    : "; RUMP_PREFIX=DIR names where your rump kernel is installed "
+			      "(DIR/lib/librump.so); sudo passes it on as an argument only");
+	return -ENOENT;
+}
+
+static int load_all(const char *const *components, size_t count)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < count && components[i] && !error; i++)
+		error = load(components[i]);
+	return error;
+}
+
+/* A driver that is not in the table: all network cards have components of the same form. */
+static int load_card(const char *name)
+{
+	const char *components[2] = {"dev_miiphy"};
+	char component[64];
+
+	if (strlen(name) > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz") != strlen(name)) {
+		rump_message("%s is no name of a driver of NetBSD's", name);
+		return -ENOENT;
+	}
+	snprintf(component, sizeof(component), "dev_pci_if_%s", name);
+	components[1] = component;
+	return load_all(components, 2);
+}
+
+static int load_driver(const char *name)
+{
+	const size_t count = sizeof(drivers) / sizeof(*drivers);
+	const struct driver *driver = drivers;
+	int error = 0;
+
+	while (driver < drivers + count && strcmp(driver->name, name))
+		driver++;
+	if (driver == drivers + count || !driver->is_disk)
+		error = load_all(network, sizeof(network) / sizeof(*network));
+	if (error)
+		return error;
+	return driver == drivers + count ? load_card(name)
+					 : load_all(driver->components, COMPONENTS_MAX);
+}
+
+int usrpci_rump_start(const char *driver, const char *device)
+{
+	int (*init)(void);
+	int error;
+
+	if (dlsym(RTLD_DEFAULT, "rump_init")) {
+		rump_message("this process has a rump kernel already");
+		return -EALREADY;
+	}
+	if (setenv("USRPCI_RUMP", device, 1))
+		return -errno;
+	error = load_all(kernel, sizeof(kernel) / sizeof(*kernel)) ?: load_driver(driver);
+	if (error)
+		return error;
+	init = dlsym(RTLD_DEFAULT, "rump_init");
+	if (!init || !rump_bus())
+		return init ? -ENODEV : -ENOENT;
+	error = init();
+	if (!error)
+		return 0;
+	rump_message("the rump kernel does not start: NetBSD's error %d", error);
+	return -ENXIO;
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Plays a rump kernel whose libraries are loaded at run time: all of them are this one. Like the
+ * real one it takes its memory from its host and looks for its devices on bus 0.
+ *
+ * Its network card has a peer of its own, which answers ARP (RFC 826) and ICMP echo requests (RFC
+ * 792) for every address Its disk is the file STANDIN_DISK.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hypercall.h"
+#include "kernel.h"
+
+#define NETBSD_ENXIO   6
+#define NETBSD_EINVAL  22
+#define NETBSD_ENOBUFS 55
+#define BROADCAST      "\xff\xff\xff\xff\xff\xff"
+#define PEER_MAC       "\x02\0\0\0\0\x01"
+
+enum { BPF = 1000, ROUTE, DISK };
+
+static pthread_mutex_t processor = PTHREAD_MUTEX_INITIALIZER;
+static int wire[2], disk = -1;
+static bool found_device, is_up, is_immediate;
+static unsigned int mtu = ETH_DATA_LEN, batch = 32 << 10;
+
+void rumpuser_component_kthread(void)
+{
+}
+
+void rumpuser_component_schedule(void *cookie)
+{
+	(void)cookie;
+	pthread_mutex_lock(&processor);
+}
+
+void *rumpuser_component_unschedule(void)
+{
+	pthread_mutex_unlock(&processor);
+	return NULL;
+}
+
+int rumpuser_component_errtrans(int host_errno)
+{
+	return host_errno;
+}
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+int rump_init(void)
+{
+	unsigned int id;
+	void *memory;
+
+	if (rumpuser_malloc(1 << 20, 4096, &memory))
+		return NETBSD_ENXIO;
+	rumpcomp_pci_virt_to_mach(memory);
+	for (unsigned int i = 0; i < 32; i++) {
+		if (rumpcomp_pci_confread(0, i, 0, 0, &id))
+			continue;
+		found_device = true;
+		rumpcomp_pci_irq_map(0, i, 0, 0, 1);
+	}
+	return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, wire) ? NETBSD_ENXIO : 0;
+}
+
+int rump_pub_lwproc_newlwp(int pid)
+{
+	(void)pid;
+	return 0;
+}
+
+int rump___sysimpl_socket30(int domain, int type, int protocol)
+{
+	return domain == 34 && type == 3 && protocol == 0 ? ROUTE : fail(NETBSD_EINVAL);
+}
+
+int rump___sysimpl_open(const char *path, int flags, mode_t mode)
+{
+	(void)mode;
+	if (!found_device || (flags & 3) != 2)
+		return fail(NETBSD_ENXIO);
+	if (!strcmp(path, "/dev/bpf"))
+		return BPF;
+	if (strcmp(path, "/dev/rld0d") || !getenv("STANDIN_DISK"))
+		return fail(NETBSD_ENXIO);
+	disk = open(getenv("STANDIN_DISK"), O_RDWR | O_CLOEXEC);
+	return disk < 0 ? fail(NETBSD_ENXIO) : DISK;
+}
+
+int rump___sysimpl_close(int fd)
+{
+	return fd == DISK ? close(disk) : 0;
+}
+
+static int disk_ioctl(unsigned long request, void *data)
+{
+	struct stat about;
+
+	if (fstat(disk, &about))
+		return fail(NETBSD_EINVAL);
+	switch (request) {
+	case DIOCGMEDIASIZE:
+		memcpy(data, &about.st_size, 8);
+		return 0;
+	case DIOCGSECTORSIZE:
+		*(int *)data = 512;
+		return 0;
+	case DIOCCACHESYNC:
+		fprintf(stderr, "standin: flushed\n");
+		return fsync(disk) ? fail(5) : 0;
+	default:
+		return fail(NETBSD_EINVAL);
+	}
+}
+
+int rump___sysimpl_ioctl(int fd, unsigned long request, void *data)
+{
+	if (fd == DISK)
+		return disk_ioctl(request, data);
+	switch (request) {
+	case SIOCGIFFLAGS:
+		memset((char *)data + 16, 0, 4);
+		return strcmp(data, "wm0") ? fail(NETBSD_ENXIO) : 0;
+	case SIOCSIFFLAGS:
+		is_up = ((char *)data)[16] & 1;
+		return 0;
+	case SIOCSIFMTU:
+		memcpy(&mtu, (char *)data + 16, 4);
+		return mtu > 9000 ? fail(NETBSD_EINVAL) : 0;
+	case SIOCGIFMEDIA:
+		((int *)((char *)data + 16))[2] = is_up ? 3 : 1;
+		return 0;
+	case BIOCSBLEN:
+		memcpy(&batch, data, 4);
+		return 0;
+	case BIOCSETIF:
+		return strcmp(data, "wm0") ? fail(NETBSD_ENXIO) : 0;
+	case BIOCIMMEDIATE:
+		is_immediate = *(int *)data;
+		return 0;
+	case BIOCPROMISC:
+	case BIOCSHDRCMPLT:
+	case BIOCSSEESENT:
+		return 0;
+	default:
+		return fail(NETBSD_EINVAL);
+	}
+}
+
+static uint16_t sum(const uint8_t *bytes, size_t size)
+{
+	uint32_t total = 0;
+
+	for (size_t i = 0; i + 1 < size; i += 2)
+		total += (uint32_t)(bytes[i] << 8 | bytes[i + 1]);
+	while (total >> 16)
+		total = (total & 0xffff) + (total >> 16);
+	return htons((uint16_t)~total);
+}
+
+/* Returns whether the peer answers; the frame becomes the answer. */
+static bool answers(uint8_t *frame, size_t size)
+{
+	uint8_t *ip = frame + ETH_HLEN, address[4];
+
+	if (size >= 42 && !memcmp(frame + 12, "\x08\x06", 2) && ip[7] == 1) {
+		memcpy(address, ip + 24, 4);
+		memcpy(ip + 18, ip + 8, 10);
+		memcpy(ip + 8, PEER_MAC, 6);
+		memcpy(ip + 14, address, 4);
+		ip[7] = 2;
+	} else if (size >= 42 && !memcmp(frame + 12, "\x08\0", 2) && ip[9] == 1 && ip[20] == 8) {
+		memcpy(address, ip + 16, 4);
+		memcpy(ip + 16, ip + 12, 4);
+		memcpy(ip + 12, address, 4);
+		ip[20] = 0;
+		memset(ip + 22, 0, 2);
+		memcpy(ip + 22, &(uint16_t){sum(ip + 20, (size_t)(ip[2] << 8 | ip[3]) - 20)}, 2);
+	} else {
+		return false;
+	}
+	memcpy(frame, frame + 6, 6);
+	memcpy(frame + 6, PEER_MAC, 6);
+	return true;
+}
+
+/* The first frame of all finds the card's queue full. */
+ssize_t rump___sysimpl_write(int fd, const void *data, size_t size)
+{
+	static bool was_full;
+	uint8_t frame[65536];
+
+	if (fd != BPF || !is_up || size > mtu + ETH_HLEN || size > sizeof(frame))
+		return fail(NETBSD_EINVAL);
+	if (!was_full) {
+		was_full = true;
+		return fail(NETBSD_ENOBUFS);
+	}
+	memcpy(frame, data, size);
+	if (answers(frame, size))
+		(void)!send(wire[1], frame, size, 0);
+	return (ssize_t)size;
+}
+
+/* As many frames as there are, each behind a header and at a multiple of 8 bytes. */
+static ssize_t read_batch(uint8_t *buffer)
+{
+	size_t at = 0;
+
+	while (at + 2048 < batch) {
+		ssize_t size = recv(wire[0], buffer + at + 26, 2022, at ? MSG_DONTWAIT : 0);
+
+		if (size <= 0)
+			break;
+		memset(buffer + at, 0, 26);
+		memcpy(buffer + at + 16, &(uint32_t){(uint32_t)size}, 4);
+		memcpy(buffer + at + 20, &(uint32_t){(uint32_t)size}, 4);
+		memcpy(buffer + at + 24, &(uint16_t){26}, 2);
+		at += ((size_t)size + 26 + 7) & ~(size_t)7;
+	}
+	return (ssize_t)at;
+}
+
+ssize_t rump___sysimpl_read(int fd, void *buffer, size_t size)
+{
+	if (fd == BPF && size == batch && is_immediate)
+		return read_batch(buffer);
+	while (fd == ROUTE)
+		pause();
+	return fail(NETBSD_EINVAL);
+}
+
+ssize_t rump___sysimpl_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+	return fd == DISK ? pread(disk, buffer, size, offset) : fail(NETBSD_EINVAL);
+}
+
+ssize_t rump___sysimpl_pwrite(int fd, const void *buffer, size_t size, off_t offset)
+{
+	return fd == DISK ? pwrite(disk, buffer, size, offset) : fail(NETBSD_EINVAL);
+}
+
+int rump___sysimpl_reboot(int how, char *arguments)
+{
+	(void)how;
+	(void)arguments;
+	fprintf(stderr, "standin: shut down\n");
+	_exit(0);
+}
