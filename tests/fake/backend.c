@@ -24,7 +24,6 @@
 
 struct fake {
 	struct fake_model model;
-	uint8_t config[USRPCI_CONFIG_SIZE_EXPRESS];
 	uint8_t *memory[USRPCI_BARS];
 	int vectors[USRPCI_IRQ_MSIX + 1][VECTORS]; /* event descriptors, -1: not enabled */
 	bool intx_up;
@@ -34,7 +33,13 @@ struct fake {
 	unsigned int calls;
 	unsigned int fail_at; /* the call that fails; 0: none */
 	int fail_error;
+	uint8_t config[]; /* of the size that the model says */
 };
+
+static unsigned int config_size(const struct fake_model *model)
+{
+	return model->config_size ? model->config_size : USRPCI_CONFIG_SIZE;
+}
 
 static int called(struct fake *fake)
 {
@@ -58,7 +63,7 @@ static void write_header(struct fake *fake, struct usrpci_dev *dev)
 	dev->info.device = model->device;
 	dev->info.class_code = model->class_code;
 	dev->info.irq_pin = model->irq_pin;
-	dev->config_size = model->config_size ? model->config_size : USRPCI_CONFIG_SIZE;
+	dev->config_size = config_size(model);
 }
 
 static void free_fake(struct fake *fake)
@@ -101,12 +106,13 @@ struct fake_name {
 
 static int fake_open_device(struct usrpci_dev *dev)
 {
-	struct fake *fake = calloc(1, sizeof(*fake));
+	const struct fake_model *model = ((const struct fake_name *)dev->target)->model;
+	struct fake *fake = calloc(1, sizeof(*fake) + config_size(model));
 	int error;
 
 	if (!fake)
 		return -ENOMEM;
-	fake->model = *((const struct fake_name *)dev->target)->model;
+	fake->model = *model;
 	memset(fake->vectors, 0xff, sizeof(fake->vectors));
 	dev->backend = fake;
 	write_header(fake, dev);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a driver asks of the kernel while it runs, inside the fuzzer: the monotonic clock, waiting,
- * event descriptors, and pages. Time passes at once, so a device which never answers costs
- * microseconds. Whoever waits without limit is found by this too: it would wait for ever.
+ * event descriptors, random bytes, and pages. Time passes at once, so a device which never answers
+ * costs microseconds. Whoever waits without limit is found by this too: it would wait for ever.
  */
 
 #include <errno.h>
@@ -73,6 +73,13 @@ int nanosleep(const struct timespec *pause, struct timespec *left)
 {
 	pass((uint64_t)pause->tv_sec * 1000000 + (uint64_t)pause->tv_nsec / 1000);
 	return 0;
+}
+
+/* So that a run can be repeated. */
+ssize_t getrandom(void *buffer, size_t size, unsigned int flags)
+{
+	memset(buffer, 0x5a, size);
+	return (ssize_t)size;
 }
 
 int sched_yield(void)
