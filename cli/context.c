@@ -70,12 +70,18 @@ static void print_change_json(struct cli *cli, const struct usrpci_host_change *
 	json_close(&cli->changes, '}');
 }
 
+static void print_line(const struct cli *cli, const char *prefix, const char *text)
+{
+	if (cli->dry_run)
+		printf("%s%s\n", prefix, text);
+	else
+		say("%s%s\n", prefix, text);
+}
+
 /* A dry run prints a script to standard output; otherwise the changes are a trace as of sh -x. */
 static void print_change(void *data, const struct usrpci_host_change *change)
 {
 	struct cli *cli = data;
-	FILE *out = cli->dry_run ? stdout : stderr;
-
 	cli->change_count++;
 	if (cli->dry_run && cli->json) {
 		print_change_json(cli, change);
@@ -85,9 +91,9 @@ static void print_change(void *data, const struct usrpci_host_change *change)
 		return;
 	if (change->why && strcmp(change->why, cli->why) != 0) {
 		snprintf(cli->why, sizeof(cli->why), "%s", change->why);
-		fprintf(out, "# %s\n", change->why);
+		print_line(cli, "# ", cli->why);
 	}
-	fprintf(out, "%s%s\n", cli->dry_run ? "" : "+ ", change->command);
+	print_line(cli, cli->dry_run ? "" : "+ ", change->command);
 }
 
 void print_command(struct cli *cli, const char *format, ...)

@@ -4,11 +4,19 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli.h"
+
+#define PATIENCE_MS 1000
 
 struct message {
 	enum message_level level;
@@ -26,16 +34,75 @@ static bool keeps, holds;
 
 static const char *const level_names[] = {"error", "warning", "note", "debug"};
 
+/* Where messages go, and how: it may be a description of standard error's own that never waits. */
+static struct {
+	int fd;
+	bool socket;
+	int patience_ms; /* how long to wait for those who read; -1: without end */
+} out = {STDERR_FILENO, false, -1};
+
+void messages_never_wait(void)
+{
+	struct stat status;
+	int fd = -1;
+
+	if (fstat(STDERR_FILENO, &status))
+		return;
+	/* Others share the description of standard error, which must wait as before. */
+	if (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode))
+		fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		out.fd = fd;
+	out.socket = S_ISSOCK(status.st_mode);
+	out.patience_ms = PATIENCE_MS;
+}
+
+/* The process that serves a program writes too, and may not call send(2). */
+static ssize_t put(const char *text, size_t size)
+{
+	struct iovec part = {(char *)text, size};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	return out.socket ? sendmsg(out.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+			  : write(out.fd, text, size);
+}
+
+void say(const char *format, ...)
+{
+	struct pollfd writable = {out.fd, POLLOUT, 0};
+	char text[2048];
+	size_t size, at = 0;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	size = strlen(text);
+	while (at < size) {
+		ssize_t done = put(text + at, size - at);
+
+		at += done > 0 ? (size_t)done : 0;
+		if (done >= 0 || errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return;
+		if (poll(&writable, 1, out.patience_ms) == 0) {
+			out.patience_ms = 0;
+			return;
+		}
+	}
+}
+
 static void print(const struct message *message)
 {
 	fflush(stdout);
-	fprintf(stderr, "usrpci: %s%s%s%s\n", message->object, message->has_object ? ": " : "",
-		message->level == MESSAGE_WARNING ? "warning: "
-		: message->level == MESSAGE_DEBUG ? "debug: "
-						  : "",
-		message->text);
+	say("usrpci: %s%s%s%s\n", message->object, message->has_object ? ": " : "",
+	    message->level == MESSAGE_WARNING ? "warning: "
+	    : message->level == MESSAGE_DEBUG ? "debug: "
+					      : "",
+	    message->text);
 	if (message->has_hint)
-		fprintf(stderr, "  hint: %s\n", message->hint);
+		say("  hint: %s\n", message->hint);
 }
 
 /* When memory is short, the message is at least printed. */

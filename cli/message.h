@@ -28,6 +28,16 @@ enum message_level { MESSAGE_ERROR, MESSAGE_WARNING, MESSAGE_NOTE, MESSAGE_DEBUG
 void print_message(enum message_level level, const char *object, const char *text,
 		   const char *hint);
 
+/* Writes to standard error at once, at most 2047 bytes. */
+__attribute__((format(printf, 1, 2))) void say(const char *format, ...);
+
+/*
+ * From now on messages are left out where nobody takes them within a second: a program that
+ * devices are lent to shares the terminal, and can stop what is written to it (tcflow(3)), or fill
+ * a pipe. It must not keep its devices by that.
+ */
+void messages_never_wait(void);
+
 /* Remembers messages from now on, for json_messages(). */
 void keep_messages(void);
 

@@ -65,6 +65,7 @@ static int serve(struct cli *cli, struct usrpci_net_options *options, const char
 		argv[count++] = "--restart";
 	argv[count] = usrpci_addr_format(&options->addr, name);
 	options->argv = (char *const *)argv;
+	messages_never_wait();
 	status = usrpci_host_net(cli->host, options);
 	return status < 0 ? status_of_change(status) : status;
 }

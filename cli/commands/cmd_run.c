@@ -192,6 +192,7 @@ static int cmd_run(struct cli *cli)
 		       strerror(error));
 		return error == EACCES ? STATUS_NOT_EXECUTABLE : STATUS_NOT_FOUND;
 	}
+	messages_never_wait();
 	return open_host(cli) ? STATUS_FAILED : lend(cli, &options);
 }
 

@@ -122,6 +122,7 @@ static int serve(struct cli *cli, struct usrpci_serve_options *options)
 	options->disk = strchr(cli->argv[0], ':') ? NULL : cli->argv[0];
 	options->ready = say_ready;
 	options->data = cli;
+	messages_never_wait();
 	return status_of_change(usrpci_host_serve(cli->host, options));
 }
 

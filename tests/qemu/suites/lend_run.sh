@@ -355,6 +355,32 @@ lend_run@is-not-stopped-by-the-program-with-the-terminals-help()
 	expect_output "^0$" python3 "$scratch/shell" "$edu" -- python3 -c "$(cat "$scratch/program")"
 }
 
+# The trace of what is written to the host goes to the terminal that the program shares.
+lend_run@gives-back-though-the-program-has-stopped-the-terminal()
+{
+	cat >"$scratch/terminal" <<-'EOF'
+		import os, pty, sys
+		child, terminal = pty.fork()
+		if child == 0:
+		    os.execvp("usrpci", ["usrpci", "-v", "run", *sys.argv[1:]])
+		print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+	EOF
+	expect_output "^0$" timeout 60 python3 "$scratch/terminal" "$edu" -- \
+		python3 -c 'import termios; termios.tcflow(2, termios.TCOOFF)'
+}
+
+# ... or to a pipe that it has filled.
+lend_run@gives-back-though-nobody-reads-what-it-says()
+{
+	mkfifo "$scratch/said"
+	sh -c 'sleep 1000' <"$scratch/said" &
+	local reader=$!
+	timeout 60 usrpci -v run "$edu" -- timeout 2 yes 2>"$scratch/said" >&2 || [ $? = 124 ]
+	expect_same "$(driver_of "$edu")" ""
+	kill "$reader"
+	wait "$reader" || true
+}
+
 # Processes of the program may be smaller than the broker, which the kernel would then end first.
 lend_run@is-not-what-the-kernel-ends-where-memory-is-short()
 {
