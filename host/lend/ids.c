@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Finds a user id that nobody has, for a program that devices are lent to.
+ * Finds a user id that nobody has and had, for a program that devices are lent to. A program may
+ * leave files, and one of them with the set-user-ID bit makes whoever runs it its user: another
+ * program with the same id could then be reached from there. So ids come from a range of which one
+ * is not chosen twice in a lifetime.
  *
  * Users are read from the files in /etc. Asking the C library instead loads the modules of
  * nsswitch.conf(5), which takes longer than all other work before the program starts. It is asked
@@ -11,9 +14,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -24,20 +30,16 @@
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
-/* Between what systemd and Debian give to users and what newuidmap(1) gives to containers. */
-#define FIRST 70000
-#define COUNT 1000
+/* Those that systemd's UIDS-GIDS.md gives to nobody, and of which none is negative. */
+#define FIRST 1879048192U
+#define LAST  2147483645U
+#define TRIES 100
 
 struct ids {
 	struct usrpci_host *host;
-	bool taken[COUNT];
+	unsigned int id;
+	bool taken;
 };
-
-static void mark(struct ids *ids, unsigned int id)
-{
-	if (id >= FIRST && id - FIRST < COUNT)
-		ids->taken[id - FIRST] = true;
-}
 
 /* "name:password:user:group:..." or "name:password:group:members", whose names may be numbers. */
 static void mark_line(struct ids *ids, const char *line)
@@ -45,8 +47,8 @@ static void mark_line(struct ids *ids, const char *line)
 	unsigned int id;
 
 	for (int field = 2; field <= 4 && (line = strchr(line, ':')); field++, line++)
-		if (field > 2 && sscanf(line + 1, "%u", &id) == 1)
-			mark(ids, id);
+		if (field > 2 && sscanf(line + 1, "%u", &id) == 1 && id == ids->id)
+			ids->taken = true;
 }
 
 /* A file that is missing names nobody. */
@@ -140,21 +142,40 @@ static bool has_processes(unsigned int id)
 	return getpriority(PRIO_USER, id) != -1 || errno != ESRCH;
 }
 
-int lend_id_find(struct usrpci_host *host, unsigned int *id)
+int lend_id_is_taken(struct usrpci_host *host, unsigned int id, bool *taken)
 {
-	struct ids ids = {.host = host};
+	struct ids ids = {.host = host, .id = id};
 	int error = mark_files(&ids);
-	bool ask = !error && (!has_local_services(&ids) || has_user_records(&ids));
 
 	if (error)
 		return report(host->ctx, error, NULL, NULL, "cannot read which users there are");
-	/* One that was used lately comes last. */
-	for (unsigned int i = 0; i < COUNT; i++) {
-		*id = FIRST + ((unsigned int)getpid() + i) % COUNT;
-		if (!ids.taken[*id - FIRST] && !has_processes(*id) &&
-		    !lend_note_has_user(host, *id) && !(ask && (getpwuid(*id) || getgrgid(*id))))
-			return 0;
+	*taken = ids.taken || has_processes(id) || lend_note_has_user(host, id);
+	if (!*taken && (!has_local_services(&ids) || has_user_records(&ids)))
+		*taken = getpwuid(id) || getgrgid(id);
+	return 0;
+}
+
+/* Before the kernel has random bytes, shortly after its start, the clock has to do. */
+static unsigned int choose(void)
+{
+	uint32_t number;
+
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
+		number = (uint32_t)(clock_ms() * 1000003 + (unsigned int)getpid());
+	return FIRST + number % (LAST - FIRST + 1);
+}
+
+int lend_id_find(struct usrpci_host *host, unsigned int *id)
+{
+	bool taken = true;
+	int error = 0;
+
+	for (int i = 0; !error && taken && i < TRIES; i++) {
+		*id = choose();
+		error = lend_id_is_taken(host, *id, &taken);
 	}
-	return refuse(host->ctx, -EUSERS, NULL, "name one with -u",
-		      "the users %u to %u all exist or have processes", FIRST, FIRST + COUNT - 1);
+	if (!error && taken)
+		error = refuse(host->ctx, -EUSERS, NULL, "name one with -u",
+			       "users from %u to %u exist or have processes", FIRST, LAST);
+	return error;
 }

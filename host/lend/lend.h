@@ -154,6 +154,8 @@ int lend_user_find(struct lend *lend);
  * -EUSERS when there is none; errors are logged.
  */
 int lend_id_find(struct usrpci_host *host, unsigned int *id);
+/* Returns 0, or a negative errno when that cannot be found out. */
+int lend_id_is_taken(struct usrpci_host *host, unsigned int id, bool *taken);
 
 /*
  * nodes.c: decides which way the program gets its devices, and says so. -EOPNOTSUPP, logged, where

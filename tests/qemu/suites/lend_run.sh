@@ -483,6 +483,18 @@ lend_run@gives-each-program-a-user-of-its-own()
 	wait $! || true
 }
 
+# A file with the set-user-ID bit, which an earlier program has left, makes anybody its user.
+lend_run@gives-no-program-the-user-of-an-earlier-one()
+{
+	local i user users=""
+	for i in 1 2 3; do
+		echo 2000 >/proc/sys/kernel/ns_last_pid # so that the processes' numbers are the same
+		user=$(lend "$edu" -- id -u)
+		[[ " $users " != *" $user "* ]] || fail "the user $user came twice"
+		users+=" $user"
+	done
+}
+
 # One below what ends the program.
 lend_run@limits-priority()
 {
