@@ -279,13 +279,12 @@ int usrpci_nvme_open(struct usrpci_dev *dev, const struct usrpci_nvme_options *o
 		usrpci_bar_map(dev, 0, &nvme->bar) ?:
 		read_capabilities(nvme) ?:
 		start(nvme);
-	if (error) {
-		if (nvme->admin.block.va)
-			disable(nvme);
+	if (error && nvme->admin.block.va)
+		disable(nvme);
+	if (error)
 		release(nvme);
-	} else {
+	else
 		*result = nvme;
-	}
 	return error;
 }
 

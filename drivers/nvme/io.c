@@ -34,10 +34,14 @@ static __attribute__((noinline)) void put_list(struct usrpci_nvme_queue *queue, 
 		*list++ = usrpci_le64(addr);
 }
 
-static inline void put_buffer(struct usrpci_nvme_queue *queue, unsigned int index,
-			      struct nvme_command *command)
+static inline bool moves_data(const struct usrpci_nvme_io *io)
 {
-	const struct usrpci_nvme_io *io = queue->slots[index].io;
+	return io->op == USRPCI_NVME_OP_READ || io->op == USRPCI_NVME_OP_WRITE;
+}
+
+static inline void put_buffer(struct usrpci_nvme_queue *queue, const struct usrpci_nvme_io *io,
+			      unsigned int index, struct nvme_command *command)
+{
 	uint64_t size = (uint64_t)io->blocks << io->ns->block_shift;
 	uint64_t second = (io->addr | (queue->nvme->page - 1)) + 1;
 
@@ -67,50 +71,77 @@ static __attribute__((noinline)) void put_range(struct usrpci_nvme_queue *queue,
 	command->cdw12 = 0;
 }
 
-static inline uint32_t cdw12(const struct usrpci_nvme_io *io)
+/* What a command without a buffer has beside its blocks. */
+static __attribute__((noinline)) void put_other(struct usrpci_nvme_queue *queue, unsigned int index,
+						struct nvme_command *command)
 {
-	return (io->blocks - 1) | (io->flags & USRPCI_NVME_FUA ? RW_FUA : 0) |
-	       (io->flags & USRPCI_NVME_TRIM ? ZEROES_DEAC : 0);
-}
-
-void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index)
-{
-	struct nvme_command *command = &queue->ring.sq[queue->ring.tail];
 	const struct usrpci_nvme_io *io = queue->slots[index].io;
 
-	command->cdw0 = usrpci_le32(io->op | (uint32_t)queue->slots[index].cid << 16);
-	command->nsid = usrpci_le32(io->ns->nsid);
-	command->reserved = 0;
-	command->mptr = 0;
-	command->cdw10 = usrpci_le32((uint32_t)io->lba);
-	command->cdw11 = usrpci_le32((uint32_t)(io->lba >> 32));
-	command->cdw12 = usrpci_le32(cdw12(io));
-	command->cdw13 = 0;
-	command->cdw14 = 0;
-	command->cdw15 = 0;
-	if (io->op == USRPCI_NVME_OP_READ || io->op == USRPCI_NVME_OP_WRITE ||
-	    io->op == USRPCI_NVME_OP_COMPARE) {
-		put_buffer(queue, index, command);
-	} else {
-		command->prp1 = 0;
-		command->prp2 = 0;
-		if (io->op == USRPCI_NVME_OP_DEALLOCATE)
-			put_range(queue, index, command);
-		else if (io->op == USRPCI_NVME_OP_FLUSH)
-			command->cdw10 = command->cdw11 = command->cdw12 = 0;
-	}
+	if (io->op == USRPCI_NVME_OP_DEALLOCATE)
+		put_range(queue, index, command);
+	else if (io->op == USRPCI_NVME_OP_FLUSH)
+		command->cdw10 = command->cdw11 = command->cdw12 = 0;
+	else if (io->flags & USRPCI_NVME_TRIM)
+		command->cdw12 |= usrpci_le32(ZEROES_DEAC);
+}
+
+inline void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index)
+{
+	struct nvme_command *command = &queue->ring.sq[queue->ring.tail];
+	const struct nvme_slot *slot = &queue->slots[index];
+	const struct usrpci_nvme_io *io = slot->io;
+
+	*command = (struct nvme_command){
+		.cdw0 = usrpci_le32(io->op | (uint32_t)slot->cid << 16),
+		.nsid = usrpci_le32(io->ns->nsid),
+		.cdw10 = usrpci_le32((uint32_t)io->lba),
+		.cdw11 = usrpci_le32((uint32_t)(io->lba >> 32)),
+		.cdw12 = usrpci_le32((io->blocks - 1) | (io->flags & USRPCI_NVME_FUA ? RW_FUA : 0)),
+	};
+	if (nvme_likely(moves_data(io)) || io->op == USRPCI_NVME_OP_COMPARE)
+		put_buffer(queue, io, index, command);
+	else
+		put_other(queue, index, command);
 	nvme_ring_advance_tail(&queue->ring);
 }
 
-/* Checks a command without a buffer: the feature that it needs, and its number of blocks. */
+static inline int check_range(const struct usrpci_nvme_io *io, uint8_t flags)
+{
+	uint64_t end;
+
+	if (nvme_unlikely(io->blocks == 0 || io->flags & ~flags))
+		return -EINVAL;
+	if (nvme_unlikely(__builtin_add_overflow(io->lba, io->blocks, &end) ||
+			  end > io->ns->blocks))
+		return -ERANGE;
+	return 0;
+}
+
+static inline int check_buffer(const struct usrpci_nvme *nvme, const struct usrpci_nvme_io *io)
+{
+	if (nvme_unlikely(io->addr & 3))
+		return -EINVAL;
+	if (nvme_unlikely(((uint64_t)io->blocks << io->ns->block_shift) > nvme->info.max_transfer))
+		return -ERANGE;
+	return 0;
+}
+
+/* Also checks that the controller has the command. */
 static __attribute__((noinline)) int check_other(const struct usrpci_nvme *nvme,
 						 const struct usrpci_nvme_io *io)
 {
 	uint32_t feature, most = BLOCKS_MAX;
+	uint8_t flags = USRPCI_NVME_FUA;
 
 	switch (io->op) {
+	case USRPCI_NVME_OP_FLUSH:
+		return io->flags ? -EINVAL : 0;
+	case USRPCI_NVME_OP_COMPARE:
+		feature = USRPCI_NVME_COMPARE;
+		break;
 	case USRPCI_NVME_OP_WRITE_ZEROES:
 		feature = USRPCI_NVME_WRITE_ZEROES;
+		flags |= USRPCI_NVME_TRIM;
 		break;
 	case USRPCI_NVME_OP_VERIFY:
 		feature = USRPCI_NVME_VERIFY;
@@ -124,37 +155,16 @@ static __attribute__((noinline)) int check_other(const struct usrpci_nvme *nvme,
 	}
 	if (!(nvme->info.features & feature))
 		return -EOPNOTSUPP;
-	return io->blocks <= most ? 0 : -ERANGE;
-}
-
-static inline int check_buffer(const struct usrpci_nvme *nvme, const struct usrpci_nvme_io *io)
-{
-	if (nvme_unlikely(io->addr & 3))
-		return -EINVAL;
-	if (nvme_unlikely(((uint64_t)io->blocks << io->ns->block_shift) > nvme->info.max_transfer))
+	if (io->blocks > most)
 		return -ERANGE;
-	if (nvme_unlikely(io->op == USRPCI_NVME_OP_COMPARE) &&
-	    !(nvme->info.features & USRPCI_NVME_COMPARE))
-		return -EOPNOTSUPP;
-	return 0;
+	return check_range(io, flags)
+		       ?: (io->op == USRPCI_NVME_OP_COMPARE ? check_buffer(nvme, io) : 0);
 }
 
 static inline int check(const struct usrpci_nvme *nvme, const struct usrpci_nvme_io *io)
 {
-	const struct usrpci_nvme_ns *ns = io->ns;
-	uint8_t flags = USRPCI_NVME_FUA;
-
-	if (nvme_unlikely(io->op == USRPCI_NVME_OP_FLUSH))
-		return io->flags ? -EINVAL : 0;
-	if (nvme_unlikely(io->op == USRPCI_NVME_OP_WRITE_ZEROES))
-		flags |= USRPCI_NVME_TRIM;
-	if (nvme_unlikely(io->blocks == 0 || io->flags & ~flags))
-		return -EINVAL;
-	if (nvme_unlikely(io->lba >= ns->blocks || io->blocks > ns->blocks - io->lba))
-		return -ERANGE;
-	if (nvme_likely(io->op == USRPCI_NVME_OP_READ || io->op == USRPCI_NVME_OP_WRITE ||
-			io->op == USRPCI_NVME_OP_COMPARE))
-		return check_buffer(nvme, io);
+	if (nvme_likely(moves_data(io)))
+		return check_range(io, USRPCI_NVME_FUA) ?: check_buffer(nvme, io);
 	return check_other(nvme, io);
 }
 
@@ -193,20 +203,15 @@ int usrpci_nvme_submit(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *c
 	return (int)i;
 }
 
-static inline struct usrpci_nvme_io *release(struct usrpci_nvme_queue *queue,
-					     struct nvme_slot *slot)
+static inline struct usrpci_nvme_io *release(struct usrpci_nvme_queue *queue, unsigned int index,
+					     int error)
 {
-	struct usrpci_nvme_io *io = slot->io;
+	struct usrpci_nvme_io *io = queue->slots[index].io;
 
-	slot->io = NULL;
-	slot->error = 0;
-	queue->free[queue->free_count++] = (uint16_t)(slot - queue->slots);
+	io->error = error;
+	queue->slots[index].io = NULL;
+	queue->free[queue->free_count++] = (uint16_t)index;
 	return io;
-}
-
-static __attribute__((noinline)) int failure(const struct nvme_slot *slot, uint16_t status)
-{
-	return slot->aborted ? -ETIMEDOUT : nvme_status_errno(status);
 }
 
 static inline struct usrpci_nvme_io *complete(struct usrpci_nvme_queue *queue, uint32_t dw3)
@@ -221,8 +226,9 @@ static inline struct usrpci_nvme_io *complete(struct usrpci_nvme_queue *queue, u
 		return NULL;
 	}
 	slot->io->status = status;
-	slot->io->error = nvme_likely(status == 0) ? 0 : failure(slot, status);
-	return release(queue, slot);
+	if (nvme_likely(status == 0))
+		return release(queue, index, 0);
+	return release(queue, index, slot->aborted ? -ETIMEDOUT : nvme_status_errno(status));
 }
 
 /* Reaps commands that will get no completion. */
@@ -237,8 +243,8 @@ reap_ended(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io **done, unsign
 		if (!slot->error)
 			continue;
 		slot->io->status = 0;
-		slot->io->error = slot->error;
-		done[n++] = release(queue, slot);
+		done[n++] = release(queue, i, slot->error);
+		slot->error = 0;
 		queue->ended--;
 	}
 	return n;
@@ -251,13 +257,12 @@ static inline unsigned int reap_completed(struct usrpci_nvme_queue *queue,
 	struct nvme_ring *ring = &queue->ring;
 	unsigned int n = 0, seen = 0;
 
-	while (n < budget && seen < ring->entries) {
+	for (; n < budget && seen < ring->entries; seen++) {
 		uint32_t dw3 = usrpci_le32(ring->cq[ring->head].dw3);
 
 		if (CQE_PHASE(dw3) != ring->phase)
 			break;
 		nvme_ring_advance_head(ring);
-		seen++;
 		done[n] = complete(queue, dw3);
 		n += done[n] != NULL;
 	}
