@@ -29,6 +29,7 @@ ansible@the-role-prepares-a-host-and-once-is-enough()
 		  roles:
 		    - role: usrpci
 		      vars:
+		        usrpci_confirm: 600
 		        usrpci_files:
 		          50-test: |
 		            [Match]
@@ -109,7 +110,7 @@ qemu@a-machine-in-the-machine-gets-the-device-and-is-killed-ten-times()
 		qemu=$(pgrep -x qemu-system-x86)
 		wait_for 60 has_device "$qemu"
 		expect_same "$(ps -o user= -p "$qemu")" nobody
-		expect_fail 1 "denied|busy" setpriv --reuid daemon --clear-groups sh -c ": <>/dev/vfio/$(group_of $edu)"
+		expect_fail 2 "denied|busy" setpriv --reuid daemon --clear-groups sh -c ": <>/dev/vfio/$(group_of $edu)"
 		kill -KILL "$qemu"
 		wait $runner || true
 		[ -z "$(driver_of $edu)" ]
