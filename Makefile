@@ -2,7 +2,7 @@
 #
 # A thin face on meson: each target sees to its packages, builds in build/, and runs.
 #
-#	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back
+#	make demo     the whole story in a virtual machine: take a NIC, drive it, give it back, lend it to QEMU
 #	make demo-reincarnation   a file system and connections go on while their driver is killed again and again
 #	make check    every part is tested, in less than 15 minutes on two cores; the last line says "N passed, N failed, N skipped"
 #	make check-slow   what takes longer: the cases that are marked as slow, each model of QEMU, doc/first-driver.md
@@ -140,7 +140,8 @@ fuzz: packages-CHECK $(BUILD)/build.ninja
 	@USRPCI_BUILD=$(abspath $(BUILD)) tests/fuzz/long $(HOURS)
 
 demo: packages-BUILD packages-VM build
-	@tests/qemu/vm --nic e1000 --mem 1G -- $(or $(wildcard contrib/demo/story),lspci -nnk)
+	@tests/qemu/vm --nic e1000 --mem 1G -- contrib/demo/story
+	@tests/qemu/vm --iommu --nic e1000 --mem 1G -- contrib/demo/lend
 
 demo-reincarnation: packages-CHECK build
 	@tests/qemu/vm --disk nvme --append hugepages=16 -- contrib/demo/reincarnation

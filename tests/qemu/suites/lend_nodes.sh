@@ -129,6 +129,14 @@ lend_nodes@does-not-start-a-program-again-that-was-told-to-end()
 	expect_same "$status" 143
 }
 
+# slow
+lend_nodes@tells-the-demos-last-chapter()
+{
+	expect_output "Ethernet controller: PCI device 8086:100e" "$USRPCI_SOURCE/contrib/demo/lend"
+	grep -q "Done: lent to a stranger, and given back" <<<"$output"
+	quiet_interface "$nic"
+}
+
 lend_nodes@lends-to-dpdk()
 {
 	local testpmd
