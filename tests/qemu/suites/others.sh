@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# others: programs of others that call usrpci or get devices from it: Ansible, podman, Slurm, QEMU in the machine.
+# others: programs of others that call usrpci or get devices from it: Ansible, podman, Slurm, QEMU, DPDK in the machine.
 #
 # make check-others runs it: most of them take long where a processor is emulated.
 #
-# vm: --iommu --device edu,dma_mask=0xffffffff --mem 1G --cpus 2
+# vm: --iommu --device edu,dma_mask=0xffffffff --nic e1000 --mem 1G --cpus 2
 # case-deadline: 600
 
 edu=0000:00:01.0
+nic=0000:00:02.0
 
 teardown()
 {
@@ -76,13 +77,16 @@ slurm@its-own-parser-reads-what-is-exported()
 		SlurmctldHost=localhost
 		AuthType=auth/none
 		GresTypes=pci
+		ProctrackType=proctrack/linuxproc
+		TaskPlugin=task/none
 		SlurmdSpoolDir=$scratch
 		StateSaveLocation=$scratch
 		NodeName=localhost Gres=pci:1234_11e8:1 CPUs=1
 		PartitionName=all Nodes=localhost
 	END
+	echo CgroupPlugin=cgroup/v1 >"$scratch/cgroup.conf" # the other one wants systemd
 	expect_output "Gres Name=pci Type=1234_11e8 Count=1 .*File=/dev/vfio/$(group_of $edu)" \
-		slurmd -G -N localhost -f "$scratch/slurm.conf"
+		slurmd -D -vv -G -N localhost -f "$scratch/slurm.conf"
 }
 
 has_device()
@@ -115,6 +119,31 @@ qemu@a-machine-in-the-machine-gets-the-device-and-is-killed-ten-times()
 		wait $runner || true
 		[ -z "$(driver_of $edu)" ]
 	done
+	nothing_is_left
+}
+
+nothing_is_left()
+{
 	expect_same "$(cat /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts)" N
 	[ -z "$(ls /run/usrpci/lent)" ]
+}
+
+dpdk@testpmd-gets-a-card-and-is-killed-ten-times()
+{
+	local i runner testpmd pages
+	testpmd=$(command -v dpdk-testpmd) || skip "dpdk-testpmd is not installed"
+	pages=$(cat /proc/sys/vm/nr_hugepages)
+	for ((i = 0; i < 10; i++)); do
+		usrpci -q run --user nobody --hugepages 48 $nic -- "$testpmd" -a $nic --iova-mode=va --no-telemetry -m 64 -- \
+			--total-num-mbufs=2048 --stats-period=1 --auto-start --no-lsc-interrupt --forward-mode=txonly \
+			--nb-cores=1 >"$scratch/said" 2>&1 &
+		runner=$!
+		wait_for 60 grep -q "TX-packets: [1-9]" "$scratch/said"
+		expect_same "$(ps -o user= -C dpdk-testpmd | sort -u)" nobody
+		expect_fail 2 "denied|busy" setpriv --reuid daemon --clear-groups sh -c ": <>/dev/vfio/$(group_of $nic)"
+		pkill -KILL -x dpdk-testpmd
+		wait $runner || true
+		expect_same "$(driver_of $nic) $(cat /proc/sys/vm/nr_hugepages)" "e1000 $pages"
+	done
+	nothing_is_left
 }
