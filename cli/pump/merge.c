@@ -12,16 +12,7 @@
 #include <string.h>
 
 #include "pump/merge.h"
-
-#define IPV4_SIZE 20
-#define IPV6_SIZE 40
-#define TCP_SIZE  20
-#define TCP       6
-#define IP_MAX    65535 /* of what IPv4's length counts */
-
-/* Offsets in the header of TCP. */
-enum { SEQUENCE = 4, ACKNOWLEDGED = 8, LENGTH = 12, FLAGS = 13, WINDOW = 14, CHECKSUM = 16 };
-enum { FLAG_PUSH = 0x08, FLAG_ACK = 0x10 };
+#include "pump/tcp.h"
 
 struct segment {
 	bool is_ipv6;
@@ -31,66 +22,13 @@ struct segment {
 	uint8_t flags;
 };
 
-static uint16_t get16(const uint8_t *bytes)
-{
-	return (uint16_t)(bytes[0] << 8 | bytes[1]);
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-	return (uint32_t)get16(bytes) << 16 | get16(bytes + 2);
-}
-
-static void put16(uint8_t *bytes, unsigned int value)
-{
-	bytes[0] = (uint8_t)(value >> 8);
-	bytes[1] = (uint8_t)value;
-}
-
-/* Adds words of 16 bits, RFC 1071; any order of bytes gives the same sum in that order. */
-static uint64_t add_words(uint64_t sum, const uint8_t *bytes, size_t size)
-{
-	uint32_t word;
-	uint8_t last[4] = {0};
-
-	for (; size >= sizeof(word); size -= sizeof(word), bytes += sizeof(word)) {
-		memcpy(&word, bytes, sizeof(word));
-		sum += word;
-	}
-	memcpy(last, bytes, size);
-	memcpy(&word, last, sizeof(word));
-	return sum + word;
-}
-
-/* Returns the sum of one's complement, in the order of bytes of the network. */
-static uint16_t fold(uint64_t sum)
-{
-	uint16_t folded;
-	uint8_t bytes[2];
-
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	folded = (uint16_t)sum;
-	memcpy(bytes, &folded, sizeof(bytes));
-	return get16(bytes);
-}
-
-/* The pseudo header: addresses, protocol, and length of the segment. */
-static uint64_t add_pseudo_header(const uint8_t *ip, bool is_ipv6, unsigned int length)
-{
-	uint8_t rest[4] = {0, TCP, (uint8_t)(length >> 8), (uint8_t)length};
-	uint64_t sum = is_ipv6 ? add_words(0, ip + 8, 32) : add_words(0, ip + 12, 8);
-
-	return add_words(sum, rest, sizeof(rest));
-}
-
 /* Returns the bytes of IP's header; 0: nothing that can be merged. Stores how many follow it. */
 static unsigned int parse_ip(const uint8_t *ip, unsigned int type, unsigned int size,
 			     unsigned int *left)
 {
 	if (type == ETH_P_IP && size >= IPV4_SIZE && ip[0] == 0x45 && ip[9] == TCP &&
 	    get16(ip + 6) == 0x4000 && get16(ip + 2) >= IPV4_SIZE && get16(ip + 2) <= size &&
-	    fold(add_words(0, ip, IPV4_SIZE)) == 0xffff) {
+	    sum_fold(sum_add(0, ip, IPV4_SIZE)) == 0xffff) {
 		*left = get16(ip + 2) - IPV4_SIZE;
 		return IPV4_SIZE;
 	}
@@ -113,17 +51,18 @@ static bool parse(const struct usrpci_nic_frame *frame, struct segment *segment)
 	if (header == 0 || left < TCP_SIZE)
 		return false;
 	tcp = ip + header;
-	own = (tcp[LENGTH] >> 4) * 4u;
-	if (own < TCP_SIZE || own >= left || (tcp[FLAGS] & ~FLAG_PUSH) != FLAG_ACK)
+	own = (tcp[TCP_LENGTH] >> 4) * 4u;
+	if (own < TCP_SIZE || own >= left || (tcp[TCP_FLAGS] & ~TCP_PUSH) != TCP_ACK)
 		return false;
 	*segment = (struct segment){
 		.is_ipv6 = header == IPV6_SIZE,
 		.headers = (uint16_t)(ETH_HLEN + header + own),
 		.size = (uint16_t)(left - own),
-		.sequence = get32(tcp + SEQUENCE),
-		.flags = tcp[FLAGS],
+		.sequence = get32(tcp + TCP_SEQUENCE),
+		.flags = tcp[TCP_FLAGS],
 	};
-	return fold(add_words(add_pseudo_header(ip, segment->is_ipv6, left), tcp, left)) == 0xffff;
+	return sum_fold(sum_add_pseudo_header(sum_add(0, tcp, left), ip, segment->is_ipv6, left)) ==
+	       0xffff;
 }
 
 static bool same(const uint8_t *one, const uint8_t *other, unsigned int from, unsigned int size)
@@ -136,9 +75,9 @@ static bool match(const uint8_t *one, const uint8_t *other, const struct segment
 {
 	unsigned int ip = ETH_HLEN, tcp = ip + (segment->is_ipv6 ? IPV6_SIZE : IPV4_SIZE);
 
-	if (!same(one, other, 0, ip + 2) || !same(one, other, tcp, SEQUENCE) ||
-	    !same(one, other, tcp + ACKNOWLEDGED, LENGTH + 1 - ACKNOWLEDGED) ||
-	    !same(one, other, tcp + WINDOW, 2) ||
+	if (!same(one, other, 0, ip + 2) || !same(one, other, tcp, TCP_SEQUENCE) ||
+	    !same(one, other, tcp + TCP_ACKNOWLEDGED, TCP_LENGTH + 1 - TCP_ACKNOWLEDGED) ||
+	    !same(one, other, tcp + TCP_WINDOW, 2) ||
 	    !same(one, other, tcp + TCP_SIZE, segment->headers - tcp - TCP_SIZE))
 		return false;
 	if (segment->is_ipv6)
@@ -157,7 +96,7 @@ void merge_begin(struct merge *merge, const struct usrpci_nic_frame *frame)
 	if (!merge->open)
 		return;
 	merge->is_ipv6 = segment.is_ipv6;
-	merge->pushed = segment.flags & FLAG_PUSH;
+	merge->pushed = segment.flags & TCP_PUSH;
 	merge->open = !merge->pushed;
 	merge->headers = segment.headers;
 	merge->segment = segment.size;
@@ -182,23 +121,11 @@ bool merge_add(struct merge *merge, const struct usrpci_nic_frame *frame)
 		.data = (uint8_t *)frame->data + segment.headers,
 		.size = segment.size,
 	};
-	merge->pushed = segment.flags & FLAG_PUSH;
+	merge->pushed = segment.flags & TCP_PUSH;
 	merge->open = !merge->pushed && segment.size == merge->segment;
 	merge->next += segment.size;
 	merge->size += segment.size;
 	return true;
-}
-
-/* Writes the length of all into IP's header. */
-static void resize_ip(uint8_t *ip, bool is_ipv6, unsigned int size)
-{
-	if (is_ipv6) {
-		put16(ip + 4, size - IPV6_SIZE);
-		return;
-	}
-	put16(ip + 2, size);
-	put16(ip + 10, 0);
-	put16(ip + 10, (uint16_t)~fold(add_words(0, ip, IPV4_SIZE)));
 }
 
 void merge_end(struct merge *merge)
@@ -210,16 +137,17 @@ void merge_end(struct merge *merge)
 		return;
 	header = merge->is_ipv6 ? IPV6_SIZE : IPV4_SIZE;
 	size = merge->size - ETH_HLEN;
-	resize_ip(ip, merge->is_ipv6, size);
+	ip_resize(ip, merge->is_ipv6, size);
 	if (merge->pushed)
-		ip[header + FLAGS] |= FLAG_PUSH;
-	put16(ip + header + CHECKSUM, fold(add_pseudo_header(ip, merge->is_ipv6, size - header)));
+		ip[header + TCP_FLAGS] |= TCP_PUSH;
+	put16(ip + header + TCP_CHECKSUM,
+	      sum_fold(sum_add_pseudo_header(0, ip, merge->is_ipv6, size - header)));
 	merge->header = (struct virtio_net_hdr_v1){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 		.gso_type = merge->is_ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4,
 		.hdr_len = merge->headers,
 		.gso_size = merge->segment,
 		.csum_start = (uint16_t)(ETH_HLEN + header),
-		.csum_offset = CHECKSUM,
+		.csum_offset = TCP_CHECKSUM,
 	};
 }

@@ -4,40 +4,17 @@
 #include <linux/if_ether.h>
 #include <string.h>
 
-#include "fake/checksum.h"
+#include "cli/packet.h"
 #include "pump/merge.h"
 #include "fixture.h"
 
 #define DATA 100 /* bytes of a segment */
 
 /* Where what is changed stands in a frame of IPv4 whose TCP header has no options. */
-enum { IP = ETH_HLEN, FLAGS_OF_IP = IP + 6, TTL = IP + 8, IP_CHECKSUM = IP + 10, TCP = IP + 20 };
+enum { FLAGS_OF_IP = IP + 6, TTL = IP + 8, IP_CHECKSUM = IP + 10, TCP = IP + 20 };
 enum { TCP_FLAGS = TCP + 13, WINDOW = TCP + 14, TCP_CHECKSUM = TCP + 16, PAYLOAD = TCP + 20 };
 
 static uint8_t buffers[64][USRPCI_NIC_BUFFER_SIZE];
-
-static void put(uint8_t *at, unsigned int size, uint32_t value)
-{
-	while (size-- > 0) {
-		at[size] = (uint8_t)value;
-		value >>= 8;
-	}
-}
-
-static uint32_t get(const uint8_t *at, unsigned int size)
-{
-	uint32_t value = 0;
-
-	for (unsigned int i = 0; i < size; i++)
-		value = value << 8 | at[i];
-	return value;
-}
-
-static unsigned int pseudo(const uint8_t *data, bool is_ipv6, unsigned int length)
-{
-	return is_ipv6 ? checksum(length + 6, data + IP + 8, 32)
-		       : checksum(length + 6, data + IP + 12, 8);
-}
 
 static void fill_checksums(uint8_t *data, bool is_ipv6, unsigned int size)
 {
