@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Moves frames between a network card and a TAP device. A card with offloads uses the same header
- * as the TAP, so frames of up to 64 KiB pass unchanged; for other cards the header is empty. One
- * thread serves one queue of the card and one of the TAP, and sleeps while there are no frames.
+ * as the TAP, so frames of up to 64 KiB pass unchanged; what another card cannot do is done here.
+ * One thread serves one queue of the card and one of the TAP, and sleeps while there are no frames.
  * Where the kernel has vhost-net, it copies them between the TAP and the card's buffers.
  */
 
@@ -21,6 +21,7 @@
 
 #include <usrpci/irq.h>
 
+#include "pump/cut.h"
 #include "pump/merge.h"
 #include "pump/pump.h"
 #include "pump/tap.h"
@@ -45,8 +46,9 @@ struct pump {
 	bool interrupted; /* by the card; not taken yet */
 	int error;
 	pthread_t thread;
-	unsigned int stock_size;
-	void *stock[STOCK]; /* buffers for the next frame; NULL: the pool was empty */
+	void *stock[STOCK];              /* buffers for the next frame; NULL: the pool was empty */
+	struct virtio_net_hdr_v1 header; /* of a frame that was read for a card without headers */
+	struct cut cut;                  /* a frame that is being cut for the card */
 
 	struct usrpci_nic_frame out[BATCH + STOCK]; /* from the TAP, to be sent */
 	unsigned int out_count;
@@ -65,16 +67,10 @@ static int follow_link(struct pump *pump)
 	return error;
 }
 
+/* What the card cannot do is done here: it takes fewer instructions than in the kernel. */
 static void set_offloads(const struct pump *pump)
 {
-	const struct usrpci_nic_info *info = pump->info;
-	unsigned long offloads = info->offload_checksum ? TUN_F_CSUM : 0;
-
-	if (info->offload_segments4)
-		offloads |= TUN_F_TSO4;
-	if (info->offload_segments6)
-		offloads |= TUN_F_TSO6;
-	tap_set_offloads(pump->tap, offloads);
+	tap_set_offloads(pump->tap, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
 }
 
 /* A frame is lost, as on any wire, when the TAP is down or full. */
@@ -171,7 +167,7 @@ static bool receive(struct pump *pump)
 
 static bool refill(struct pump *pump)
 {
-	for (unsigned int i = 0; i < pump->stock_size; i++) {
+	for (unsigned int i = 0; i < STOCK; i++) {
 		if (!pump->stock[i])
 			pump->stock[i] = usrpci_nic_get(pump->nic);
 		if (!pump->stock[i])
@@ -180,25 +176,54 @@ static bool refill(struct pump *pump)
 	return true;
 }
 
-/* Reads a frame into the stock. Returns its size with the header, or 0 when there is none. */
-static size_t read_frame(struct pump *pump)
+/* Reads a frame into the stock. Returns its bytes with the header, or 0 when there is none. */
+static size_t read_stock(struct pump *pump)
 {
-	uint8_t header[sizeof(struct virtio_net_hdr_v1)];
 	struct iovec parts[STOCK + 1];
 	unsigned int count = 0;
 	ssize_t size;
 
 	if (!pump->info->offload)
-		parts[count++] = (struct iovec){header, HEADER};
-	for (unsigned int i = 0; i < pump->stock_size; i++)
+		parts[count++] = (struct iovec){&pump->header, HEADER};
+	for (unsigned int i = 0; i < STOCK; i++)
 		parts[count++] = (struct iovec){(uint8_t *)pump->stock[i] - pump->info->headroom,
 						USRPCI_NIC_BUFFER_SIZE};
 	size = readv(pump->tap, parts, (int)count);
 	return size > (ssize_t)HEADER ? (size_t)size : 0;
 }
 
+/* Reads a frame. Returns how many pieces it has; 0: there is none. */
+static unsigned int read_frame(struct pump *pump, struct usrpci_nic_frame *pieces,
+			       struct virtio_net_hdr_v1 **header)
+{
+	size_t left = refill(pump) ? read_stock(pump) : 0, skipped = pump->info->headroom;
+	unsigned int count = 0;
+
+	left -= left > 0 && !pump->info->offload ? HEADER : 0;
+	for (; left > 0; count++, skipped = 0) {
+		size_t part = left < USRPCI_NIC_BUFFER_SIZE ? left : USRPCI_NIC_BUFFER_SIZE;
+
+		left -= part;
+		pieces[count] = (struct usrpci_nic_frame){
+			.data = (uint8_t *)pump->stock[count] - pump->info->headroom + skipped,
+			.size = (uint16_t)(part - skipped),
+			.more = left > 0,
+		};
+		pump->stock[count] = NULL;
+	}
+	if (count > 0)
+		*header = header_of(pump, pieces) ?: &pump->header;
+	return count;
+}
+
+static void put_all(const struct pump *pump, const struct usrpci_nic_frame *pieces, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		usrpci_nic_put(pump->nic, pieces[i].data);
+}
+
 /* The interface had this MTU under its kernel driver, or somebody has raised the TAP's. */
-static void lose_frame(struct pump *pump, size_t size)
+static void say_lost(struct pump *pump, size_t size)
 {
 	if (!pump->lost)
 		fprintf(stderr,
@@ -208,26 +233,72 @@ static void lose_frame(struct pump *pump, size_t size)
 	pump->lost = true;
 }
 
-static void queue_frame(struct pump *pump, size_t size)
+/* Queues pieces that stand behind the queue. A card without headers takes no frame of several. */
+static void queue(struct pump *pump, unsigned int n)
 {
-	size_t left = size - (pump->info->offload ? 0 : HEADER);
+	const struct usrpci_nic_frame *pieces = pump->out + pump->out_count;
+	size_t size = 0;
 
-	if (!pump->info->offload && left > pump->info->frame_max) {
-		lose_frame(pump, left);
+	for (unsigned int i = 0; i < n; i++)
+		size += pieces[i].size;
+	if (pump->info->offload || size <= pump->info->frame_max) {
+		pump->out_count += n;
 		return;
 	}
-	for (unsigned int i = 0; left > 0; i++) {
-		size_t part = left < USRPCI_NIC_BUFFER_SIZE ? left : USRPCI_NIC_BUFFER_SIZE;
-		size_t skipped = i == 0 ? pump->info->headroom : 0;
+	say_lost(pump, size);
+	put_all(pump, pieces, n);
+}
 
-		left -= part;
-		pump->out[pump->out_count++] = (struct usrpci_nic_frame){
-			.data = (uint8_t *)pump->stock[i] - (i == 0 ? 0 : pump->info->headroom),
-			.size = (uint16_t)(part - skipped),
-			.more = left > 0,
-		};
-		pump->stock[i] = NULL;
+/* Cuts a part of the frame that was begun. Returns whether there were enough buffers. */
+static bool cut_some(struct pump *pump)
+{
+	struct usrpci_nic_frame *pieces = pump->out + pump->out_count;
+	unsigned int n = cut_pieces(&pump->cut), got = 0;
+
+	while (got < n && (pieces[got].data = usrpci_nic_get(pump->nic)))
+		got++;
+	if (got < n) {
+		put_all(pump, pieces, got);
+		usrpci_nic_reclaim(pump->nic, pump->queue);
+		return false;
 	}
+	cut_next(&pump->cut, pieces);
+	if (pump->info->offload)
+		memset(header_of(pump, pieces), 0, HEADER);
+	queue(pump, n);
+	if (pump->cut.left == 0)
+		put_all(pump, pump->cut.pieces, pump->cut.count);
+	return true;
+}
+
+static bool cuts_itself(const struct usrpci_nic_info *info, unsigned int type)
+{
+	if (type == VIRTIO_NET_HDR_GSO_TCPV4)
+		return info->offload_segments4;
+	return type == VIRTIO_NET_HDR_GSO_TCPV6 && info->offload_segments6;
+}
+
+/* Queues a frame of the TAP that stands behind the queue, or begins to cut it. */
+static void queue_frame(struct pump *pump, struct virtio_net_hdr_v1 *header, unsigned int n)
+{
+	const struct usrpci_nic_frame *pieces = pump->out + pump->out_count;
+	bool good = true;
+
+	if (header->gso_type != VIRTIO_NET_HDR_GSO_NONE &&
+	    !cuts_itself(pump->info, header->gso_type)) {
+		if (!cut_begin(&pump->cut, header, pieces, n, pump->info->headroom))
+			put_all(pump, pieces, n);
+		return;
+	}
+	if (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM && !pump->info->offload_checksum) {
+		good = cut_checksum(header, pieces, n);
+		header->flags = 0;
+	}
+	header->num_buffers = 0;
+	if (good)
+		queue(pump, n);
+	else
+		put_all(pump, pieces, n);
 }
 
 static bool send_queued(struct pump *pump)
@@ -239,44 +310,27 @@ static bool send_queued(struct pump *pump)
 	return pump->out_count == 0;
 }
 
-/* Returns whether there may be more frames. */
-static bool read_frames(struct pump *pump)
-{
-	size_t size = 1;
-
-	while (pump->out_count < BATCH && refill(pump) && (size = read_frame(pump)) > 0)
-		queue_frame(pump, size);
-	return size > 0;
-}
-
-/* A card without offloads sends no frame of several pieces. */
-static void queue_taken(struct pump *pump, unsigned int pieces)
-{
-	struct usrpci_nic_frame *frames = pump->out + pump->out_count;
-	struct virtio_net_hdr_v1 *header = (void *)((uint8_t *)frames->data - HEADER);
-	size_t size = 0;
-
-	for (unsigned int i = 0; i < pieces; i++)
-		size += frames[i].size;
-	if (pump->info->offload)
-		header->num_buffers = 0;
-	if (pump->info->offload || size <= pump->info->frame_max) {
-		pump->out_count += pieces;
-		return;
-	}
-	lose_frame(pump, size);
-	for (unsigned int i = 0; i < pieces; i++)
-		usrpci_nic_put(pump->nic, frames[i].data);
-}
-
+/* Fills the queue. Returns whether there may be more frames. */
 static bool take_frames(struct pump *pump)
 {
-	unsigned int pieces = 1;
+	struct virtio_net_hdr_v1 *header;
 
-	while (pump->out_count < BATCH &&
-	       (pieces = vhost_take(pump->vhost, pump->out + pump->out_count)) > 0)
-		queue_taken(pump, pieces);
-	return pieces > 0;
+	while (pump->out_count < BATCH) {
+		struct usrpci_nic_frame *pieces = pump->out + pump->out_count;
+		unsigned int n;
+
+		if (pump->cut.left > 0) {
+			if (!cut_some(pump))
+				return true;
+			continue;
+		}
+		n = pump->vhost ? vhost_take(pump->vhost, pieces, &header)
+				: read_frame(pump, pieces, &header);
+		if (n == 0)
+			return false;
+		queue_frame(pump, header, n);
+	}
+	return true;
 }
 
 /* Returns whether there is more to do at once. */
@@ -286,7 +340,7 @@ static bool transmit(struct pump *pump)
 
 	if (!send_queued(pump))
 		return false;
-	more = pump->vhost ? take_frames(pump) : read_frames(pump);
+	more = take_frames(pump);
 	return send_queued(pump) && more;
 }
 
@@ -436,7 +490,6 @@ static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pu
 			.info = info,
 			.queue = i,
 			.tap = options->taps[i],
-			.stock_size = info->offload ? STOCK : 1,
 			.beat = i == 0 ? options->beat : -1,
 			.ended = ended,
 			.end = options->end,

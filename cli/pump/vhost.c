@@ -22,7 +22,7 @@
 
 #define HEADER    ((unsigned int)sizeof(struct virtio_net_hdr_v1))
 #define SIZE      512 /* descriptors of a ring */
-#define ANNOUNCED 256 /* buffers for what the TAP sends, each with two descriptors */
+#define ANNOUNCED 256 /* buffers for what the TAP sends */
 #define ROOM      64  /* frames after which a full ring announces that it has room again */
 #define BIT(n)    (UINT64_C(1) << (n))
 #define FEATURES \
@@ -58,7 +58,8 @@ struct ring {
 
 struct vhost {
 	struct usrpci_nic *nic;
-	bool offload;
+	bool offload;          /* the card writes a header before each frame */
+	unsigned int headroom; /* of the card's buffers */
 	int file, event;
 	struct ring rings[RINGS];
 };
@@ -118,12 +119,6 @@ static void disarm(struct ring *ring)
 	*(volatile uint16_t *)&ring->avail.used_event = (uint16_t)(ring->last_used - 1);
 }
 
-/* A card without a header in its buffers leaves room for one behind the frame. */
-static uint8_t *header_of(const struct vhost *vhost, uint8_t *data)
-{
-	return vhost->offload ? data - HEADER : data + USRPCI_NIC_BUFFER_SIZE - HEADER;
-}
-
 /* Gives the kernel as many buffers as it can have and the card can spare. */
 static void refill(struct vhost *vhost)
 {
@@ -134,50 +129,41 @@ static void refill(struct vhost *vhost)
 	       (data = usrpci_nic_get(vhost->nic))) {
 		uint16_t id = ring->head % ANNOUNCED;
 
-		ring->buffers[id] = data;
-		if (vhost->offload) {
-			describe(ring, id, data - HEADER, USRPCI_NIC_BUFFER_SIZE,
-				 VRING_DESC_F_WRITE, 0);
-		} else {
-			describe(ring, id, header_of(vhost, data), HEADER,
-				 VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, id + ANNOUNCED);
-			describe(ring, id + ANNOUNCED, data, USRPCI_NIC_BUFFER_SIZE - HEADER,
-				 VRING_DESC_F_WRITE, 0);
-		}
+		ring->buffers[id] = data - vhost->headroom;
+		describe(ring, id, ring->buffers[id], USRPCI_NIC_BUFFER_SIZE, VRING_DESC_F_WRITE,
+			 0);
 		put(ring, id);
 	}
 }
 
 /* How many buffers the next frame has, as its header says; 0: no such number can be. */
-static unsigned int count_pieces(const struct vhost *vhost)
+static unsigned int count_pieces(const struct ring *ring)
 {
-	const struct ring *ring = &vhost->rings[FROM_TAP];
-	uint8_t *data = ring->buffers[ring->last_used % ANNOUNCED];
-	const volatile struct virtio_net_hdr_v1 *header = (void *)header_of(vhost, data);
+	const volatile struct virtio_net_hdr_v1 *header =
+		(void *)ring->buffers[ring->last_used % ANNOUNCED];
 	unsigned int count = header->num_buffers;
 
 	return count <= VHOST_PIECES ? count : 0;
 }
 
 /* Takes one used entry, the first of a frame or another one. */
-static bool take_entry(struct vhost *vhost, bool first, struct usrpci_nic_frame *piece)
+static bool take_entry(struct ring *ring, bool first, struct usrpci_nic_frame *piece)
 {
-	struct ring *ring = &vhost->rings[FROM_TAP];
 	uint16_t id = ring->last_used % ANNOUNCED;
 	const volatile struct vring_used_elem *used = &ring->used.ring[ring->last_used % SIZE];
-	uint32_t size = used->len, skipped = first || !vhost->offload ? HEADER : 0;
-	uint8_t *data = ring->buffers[id];
+	uint32_t size = used->len, skipped = first ? HEADER : 0;
 
 	if (used->id != id || size <= skipped || size > USRPCI_NIC_BUFFER_SIZE)
 		return false;
+	piece->data = ring->buffers[id] + skipped;
+	piece->size = (uint16_t)(size - skipped);
 	ring->last_used++;
 	ring->buffers[id] = NULL;
-	piece->data = first || !vhost->offload ? data : data - HEADER;
-	piece->size = (uint16_t)(size - skipped);
 	return true;
 }
 
-unsigned int vhost_take(struct vhost *vhost, struct usrpci_nic_frame *pieces)
+unsigned int vhost_take(struct vhost *vhost, struct usrpci_nic_frame *pieces,
+			struct virtio_net_hdr_v1 **header)
 {
 	struct ring *ring = &vhost->rings[FROM_TAP];
 	unsigned int count;
@@ -185,13 +171,16 @@ unsigned int vhost_take(struct vhost *vhost, struct usrpci_nic_frame *pieces)
 	if (pending(ring) == 0 && arm(ring, 1))
 		return 0;
 	disarm(ring);
-	count = count_pieces(vhost);
+	count = count_pieces(ring);
 	ring->broken |= count == 0 || count > pending(ring);
 	for (unsigned int i = 0; i < count && !ring->broken; i++) {
-		ring->broken = !take_entry(vhost, i == 0, &pieces[i]);
+		ring->broken = !take_entry(ring, i == 0, &pieces[i]);
 		pieces[i].more = i + 1 < count;
 	}
-	return ring->broken ? 0 : count;
+	if (ring->broken)
+		return 0;
+	*header = (void *)((uint8_t *)pieces[0].data - HEADER);
+	return count;
 }
 
 /* Puts the buffers of the frames that the TAP has back in the pool. */
@@ -250,15 +239,16 @@ void vhost_give(struct vhost *vhost, const struct virtio_net_hdr_v1 *header,
 		const struct usrpci_nic_frame *pieces, unsigned int n)
 {
 	struct ring *ring = &vhost->rings[TO_TAP];
-	uint8_t *place = header_of(vhost, pieces[0].data);
+	uint8_t *data = pieces[0].data;
 	uint16_t first = ring->next;
 
 	if (!vhost->offload)
-		add(ring, NULL, memcpy(place, header, HEADER), HEADER, true);
+		add(ring, NULL, memcpy(data + USRPCI_NIC_BUFFER_SIZE - HEADER, header, HEADER),
+		    HEADER, true);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int skipped = vhost->offload && i == 0 ? HEADER : 0;
-		uint8_t *data = pieces[i].data;
 
+		data = pieces[i].data;
 		add(ring, data, data - skipped, pieces[i].size + skipped, i + 1 < n);
 	}
 	ring->pieces[first] = (uint16_t)(ring->next - first) % SIZE;
@@ -373,6 +363,7 @@ int vhost_start(int file, int tap, struct usrpci_nic *nic, struct vhost **result
 	memset(vhost, 0, sizeof(*vhost));
 	vhost->nic = nic;
 	vhost->offload = usrpci_nic_info(nic)->offload;
+	vhost->headroom = usrpci_nic_info(nic)->headroom;
 	vhost->file = file;
 	vhost->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	vhost->rings[TO_TAP].free_count = SIZE;

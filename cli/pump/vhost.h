@@ -34,16 +34,18 @@ int vhost_event(const struct vhost *vhost);
 
 /*
  * Takes a frame that the TAP has sent, in VHOST_PIECES buffers at most, which then belong to the
- * caller. Returns how many; 0 when there is no frame: then an event announces the next one.
+ * caller, and stores where the frame's header is in them. Returns how many; 0 when there is no
+ * frame: then an event announces the next one.
  */
-unsigned int vhost_take(struct vhost *vhost, struct usrpci_nic_frame *pieces);
+unsigned int vhost_take(struct vhost *vhost, struct usrpci_nic_frame *pieces,
+			struct virtio_net_hdr_v1 **header);
 
 /* Returns whether a frame of n pieces can be given; if not, an event announces that it can. */
 bool vhost_has_room(struct vhost *vhost, unsigned int n);
 
 /*
  * Gives the TAP a frame; there must be room. The buffers go back to the card later. The header is
- * for cards that write none.
+ * for cards that write none: it is put behind the first piece, which begins its buffer.
  */
 void vhost_give(struct vhost *vhost, const struct virtio_net_hdr_v1 *header,
 		const struct usrpci_nic_frame *pieces, unsigned int n);

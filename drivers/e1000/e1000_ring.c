@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <net/nic.h>
+
 #include "e1000_private.h"
 
 #define BATCH 32 /* buffers exchanged with the pool at once; frames for each report */
@@ -256,7 +258,7 @@ static void queue(struct e1000 *nic, const struct usrpci_nic_frame *frame, bool 
 	struct e1000_tx_ring *ring = &nic->tx;
 	volatile struct e1000_tx_desc *desc = &ring->desc[ring->next];
 
-	ring->buffers[ring->next] = frame->data;
+	ring->buffers[ring->next] = nic_buffer(frame->data);
 	desc->address = usrpci_le64(usrpci_dma_addr(nic->ctx, frame->data));
 	desc->length = usrpci_le16(frame->size);
 	desc->cso = 0;

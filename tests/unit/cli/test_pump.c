@@ -116,6 +116,11 @@ unsigned int usrpci_nic_transmit(struct usrpci_nic *nic, unsigned int queue,
 	return n;
 }
 
+unsigned int usrpci_nic_reclaim(struct usrpci_nic *nic, unsigned int queue)
+{
+	return 0;
+}
+
 size_t usrpci_nic_available(const struct usrpci_nic *nic)
 {
 	return 0;

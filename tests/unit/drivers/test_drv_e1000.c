@@ -499,6 +499,27 @@ static void a_long_batch_is_reclaimed_bit_by_bit(void **state)
 	assert_int_equal(e1000_transmit_reclaim(nic), 0);
 }
 
+/* As in a buffer in which somebody has put a header before it. */
+static void a_frame_may_begin_behind_the_beginning_of_its_buffer(void **state)
+{
+	struct model *model = *state;
+	struct e1000 *nic = start(model, NULL);
+	size_t available = usrpci_pool_available(e1000_pool(nic));
+	struct usrpci_nic_frame frame = make_frame(nic, 1, 60);
+
+	model->loopback = true;
+	frame.data = memmove((uint8_t *)frame.data + 12, frame.data, 60);
+	assert_int_equal(e1000_transmit(nic, &frame, 1), 1);
+	assert_int_equal(e1000_receive(nic, &frame, 1), 1);
+	check_frame(&frame, 1, 60);
+	usrpci_pool_put(e1000_pool(nic), frame.data);
+	assert_int_equal(e1000_transmit_reclaim(nic), 0);
+	assert_int_equal(usrpci_pool_available(e1000_pool(nic)), available);
+	for (; available > 0; available--)
+		assert_int_equal(
+			(uintptr_t)usrpci_pool_get(e1000_pool(nic)) % USRPCI_NIC_BUFFER_SIZE, 0);
+}
+
 static void a_frame_of_an_impossible_size_is_not_sent(void **state)
 {
 	static const uint16_t sizes[] = {0, USRPCI_NIC_FRAME_MIN - 1, E1000_FRAME_MAX + 1,
@@ -835,6 +856,7 @@ int main(void)
 		TEST(a_batch_costs_one_register_write_and_no_read),
 		TEST(a_full_transmit_ring_takes_no_more),
 		TEST(a_long_batch_is_reclaimed_bit_by_bit),
+		TEST(a_frame_may_begin_behind_the_beginning_of_its_buffer),
 		TEST(a_frame_of_an_impossible_size_is_not_sent),
 		TEST(descriptors_without_a_whole_good_frame_are_dropped),
 		TEST(dropped_descriptors_are_filled_again),
