@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,6 +71,31 @@ static int serve(struct cli *cli, struct usrpci_net_options *options, const char
 	return status < 0 ? status_of_change(status) : status;
 }
 
+static bool serves(struct cli *cli, const struct usrpci_lent *lent, const char *name)
+{
+	struct usrpci_net_stats stats;
+	char addr[USRPCI_ADDR_STRLEN];
+
+	usrpci_addr_format(&lent->addr, addr);
+	return !usrpci_host_net_stats(cli->host, &lent->addr, &stats) &&
+	       (!strcmp(stats.name, name) || !strcmp(addr, name));
+}
+
+/* An interface that is served is a TAP device, which belongs to no card by itself. */
+static bool is_served(struct cli *cli, const char *name)
+{
+	struct usrpci_lent *list;
+	int count = usrpci_host_lent(cli->host, &list), i = 0;
+
+	while (i < count && !serves(cli, &list[i], name))
+		i++;
+	if (i < count)
+		failed(name, "usrpci ps", "process %d, usrpci net, serves it already",
+		       (int)list[i].broker);
+	free(list);
+	return i < count;
+}
+
 static int cmd_net(struct cli *cli)
 {
 	struct usrpci_net_options options = {0};
@@ -94,6 +120,8 @@ static int cmd_net(struct cli *cli)
 		return STATUS_FAILED;
 	if (open_host(cli))
 		return STATUS_FAILED;
+	if (is_served(cli, cli->argv[0]))
+		return STATUS_BUSY;
 	status = moves_find(cli, &moves);
 	if (!status) {
 		options.addr = moves.addrs[0];

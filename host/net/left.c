@@ -127,35 +127,40 @@ static int read_record(struct usrpci_host *host, const char *name, struct left *
 		      "the record in %s/%s is damaged", STATE_DIR, name);
 }
 
-/* Returns 1 if the TAP is in the place, 0 if not, or a negative errno, logged. */
-static int tap_has_place(struct usrpci_host *host, const struct left *left)
+/*
+ * Stores what the TAP is called. Before it has all of the place, it is found by the name that it
+ * got first or by that of the place. Returns 1, 0 if there is none, or a negative errno, logged.
+ */
+static int find_tap(struct usrpci_host *host, const struct left *left, char name[IF_NAMESIZE])
 {
-	if ((int)if_nametoindex(left->place.name) == left->card)
-		return 0;
-	return net_is_tap(host, left->place.name);
+	int found = 0;
+
+	if (left->moved)
+		return net_tap_find(host, &left->place, name);
+	snprintf(name, IF_NAMESIZE, "%s", left->place.name);
+	if ((int)if_nametoindex(name) != left->card)
+		found = net_is_tap(host, name);
+	if (found)
+		return found;
+	net_tap_name(left->card, name);
+	return net_is_tap(host, name);
 }
 
-/* Deletes the TAP, which may not be in its place yet, or not any more. */
+/* Deletes the TAP. Its addresses are the newer ones, so they are recorded before it goes. */
 static int end_tap(struct usrpci_host *host, const struct usrpci_addr *addr, struct left *left)
 {
 	struct net_place now;
 	char name[IF_NAMESIZE];
-	int found = tap_has_place(host, left);
+	int found = find_tap(host, left, name);
 
-	if (!found) {
-		net_tap_name(left->card, name);
-		found = net_is_tap(host, name);
-		return found > 0 ? net_delete_tap(host, name) : found;
-	}
-	if (found < 0)
+	if (found <= 0)
 		return found;
-	/* Its addresses are the newer ones, so they are recorded before it goes. */
-	if (left->moved && !net_place_read(host, left->place.name, &now)) {
+	if (left->moved && !net_place_read(host, name, &now)) {
 		net_place_free(&left->place);
 		left->place = now;
 		net_left_write(host, addr, left->card, &now, true);
 	}
-	return net_delete_tap(host, left->place.name);
+	return net_delete_tap(host, name);
 }
 
 static int put_back(struct usrpci_host *host, const struct usrpci_addr *addr, struct left *left)

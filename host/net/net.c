@@ -181,6 +181,30 @@ int net_place_return(struct usrpci_host *host, struct net_place *place,
 	return error ?: net_place_take(host, place, name);
 }
 
+/* What was put on the TAP while it served goes with it. */
+static void name_uppers(struct usrpci_host *host, const char *name)
+{
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(host->ctx, &names, "/sys/class/net/%s", name);
+	char master[IF_NAMESIZE] = "", cure[64];
+
+	(void)file_link_name(host->ctx, master, sizeof(master), "/sys/class/net/%s/master", name);
+	for (int i = 0; i < count; i++) {
+		const char *upper = names[i] + strlen("upper_");
+
+		if (strncmp(names[i], "upper_", strlen("upper_")) != 0)
+			continue;
+		if (strcmp(upper, master) != 0) {
+			log_warning(host->ctx, name, NULL, "%s stands on it and goes with it",
+				    upper);
+			continue;
+		}
+		snprintf(cure, sizeof(cure), "ip link set dev %s master %s", name, master);
+		log_warning(host->ctx, name, cure,
+			    "it is part of %s, and the interface that comes back is not", master);
+	}
+}
+
 /*
  * The interface gets the addresses that the TAP has now, not those that it had itself. They are
  * recorded before the TAP that has them goes.
@@ -190,12 +214,14 @@ static int give_back(struct usrpci_host *host, struct net_place *before,
 {
 	struct net_place now = {0};
 	struct net_place *place = before;
+	char name[IF_NAMESIZE];
 	int error;
 
-	if (tap->moved && !if_nametoindex(before->name)) {
+	if (tap->moved && !net_tap_find(host, before, name)) {
 		log_warning(host->ctx, before->name, NULL,
 			    "it is gone: the interface gets the addresses that it had before");
-	} else if (tap->moved && !net_place_read(host, before->name, &now)) {
+	} else if (tap->moved && !net_place_read(host, name, &now)) {
+		name_uppers(host, name);
 		place = &now;
 		net_left_write(host, addr, tap->card, place, true);
 	}

@@ -61,6 +61,12 @@ int net_place_return(struct usrpci_host *host, struct net_place *place,
 /* Whether there is a TAP device of this name: 1, 0, or a negative errno, logged. */
 int net_is_tap(struct usrpci_host *host, const char *name);
 
+/*
+ * Stores what the TAP in a place is called now. Returns false if it was deleted or moved to another
+ * network namespace.
+ */
+bool net_tap_find(struct usrpci_host *host, const struct net_place *place, char name[IF_NAMESIZE]);
+
 /* Deletes a TAP device that no process has, as ip-link(8) does. Returns 0, or a negative errno. */
 int net_delete_tap(struct usrpci_host *host, const char *name);
 

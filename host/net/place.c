@@ -485,3 +485,8 @@ int net_is_tap(struct usrpci_host *host, const char *name)
 	return error ? report(host->ctx, error, name, NULL, "its kind cannot be found out")
 		     : search.found;
 }
+
+bool net_tap_find(struct usrpci_host *host, const struct net_place *place, char name[IF_NAMESIZE])
+{
+	return if_indextoname((unsigned int)place->index, name) && net_is_tap(host, name) > 0;
+}

@@ -268,7 +268,6 @@ net@vhost-net-moves-the-frames()
 }
 
 # slow
-# slow
 net@without-vhost-net-frames-pass-through-the-driver()
 {
 	mkdir -p /etc/modprobe.d
@@ -389,8 +388,132 @@ net@what-stands-on-an-interface-is-named()
 	ip link add link "$nic" name vlan7 type vlan id 7
 	expect_fail 5 'vlan7' usrpci net "$nic"
 	ip link del vlan7
+	modprobe bonding max_bonds=0
+	ip link add bond7 type bond
+	ip link set dev "$nic" down
+	ip link set dev "$nic" master bond7
+	expect_fail 5 'bond7' usrpci net "$nic"
+	ip link del bond7
+	modprobe team
+	ip link add team7 type team
+	ip link set dev "$nic" down
+	ip link set dev "$nic" master team7
+	expect_fail 5 'team7' usrpci net "$nic"
+	ip link del team7
+	ip link set dev "$nic" up
+	wait_for 10 has_carrier "$nic"
+	tc qdisc add dev "$nic" clsact
+	tc filter add dev "$nic" ingress matchall action drop
+	expect_fail 5 'filters of tc' usrpci net "$nic"
+	tc qdisc del dev "$nic" clsact
 	[ "$(interface_of $virtio)" = "$nic" ]
 	ping_gateway "$nic"
+	leave $virtio
+}
+
+net@a-card-is-served-once()
+{
+	place $virtio
+	begin_net
+	expect_fail 5 "$nic: process $net, usrpci net, serves it already" usrpci net "$nic"
+	expect_fail 5 'serves it already' usrpci net $virtio
+	ping_gateway "$nic"
+	end_net
+	leave $virtio
+}
+
+# Other programs may do with the TAP what they did with the interface.
+net@what-is-changed-on-the-tap-is-changed-on-the-interface()
+{
+	local old
+	place $virtio
+	begin_net
+	old=$nic
+	ip link set dev "$nic" down
+	ip link set dev "$nic" name other7 address 02:00:00:00:00:77 mtu 1300
+	nic=other7
+	ip link set dev $nic up
+	ip route add 10.78.0.0/16 via 10.0.2.2 dev $nic
+	ip -6 address add fd00:79::1/64 dev $nic nodad
+	ip -6 route add fd00:80::/64 via fd00:79::2 dev $nic
+	ping_gateway $nic 3
+	shown >"$scratch/later"
+	end_net
+	[ "$(interface_of $virtio)" = $nic ]
+	shown | diff "$scratch/later" -
+	ping_gateway $nic
+	ip link set dev $nic down
+	ip link set dev $nic name "$old"
+	nic=$old
+	leave $virtio
+}
+
+net@what-is-put-on-the-tap-is-named-at-the-end()
+{
+	place $virtio
+	begin_net
+	ip -4 address flush dev "$nic"
+	ip link add link "$nic" name vlan7 type vlan id 7
+	ip link add br7 type bridge
+	ip link set dev "$nic" master br7
+	address_up br7 10.0.2.15/24
+	ping_gateway br7 3
+	end_net
+	grep -A 1 "is part of br7, and the interface that comes back is not" "$scratch/net" |
+		grep -q "ip link set dev $nic master br7"
+	grep -q 'vlan7 stands on it and goes with it' "$scratch/net"
+	ip link set dev "$nic" master br7
+	ping_gateway br7
+	ip link del br7
+	leave $virtio
+}
+
+# slow
+net@a-tap-that-moved-to-another-namespace-serves-there()
+{
+	place $virtio
+	shown >"$scratch/before"
+	begin_net --restart
+	ip netns add far
+	ip link set dev "$nic" netns far
+	ip -n far address add 10.0.2.15/24 dev "$nic"
+	ip -n far link set dev "$nic" up
+	ip netns exec far ping -n -q -c 3 -W 5 10.0.2.2
+	kill -KILL "$(pids_of usrpci-driver)"
+	ip netns exec far ping -n -q -c 3 -W 5 10.0.2.2
+	end_net
+	grep -q 'it is gone: the interface gets the addresses that it had before' "$scratch/net"
+	! ip -n far link show dev "$nic"
+	shown | diff "$scratch/before" -
+	ping_gateway "$nic"
+	ip netns del far
+	leave $virtio
+}
+
+# slow
+net@ctrl-c-twice-gives-back-once()
+{
+	local status=0 pid
+	place $virtio
+	shown >"$scratch/before"
+	echo 0 >/proc/sys/vm/nr_hugepages
+	env --default-signal=INT usrpci net --restart "$nic" >"$scratch/net" 2>&1 &
+	net=$!
+	wait_for 20 is_running usrpci-driver
+	wait_for 20 ping_gateway "$nic"
+	for _ in 1 2 3; do
+		for pid in "$net" $(pids_of usrpci-driver); do
+			kill -INT "$pid" || true
+		done
+		sleep 0.2
+	done
+	wait "$net" || status=$?
+	cat "$scratch/net"
+	[ $status = 0 ]
+	shown | diff "$scratch/before" -
+	[ "$(driver_of $virtio)" = virtio-pci ]
+	ping_gateway "$nic"
+	echo 16 >/proc/sys/vm/nr_hugepages
 	leave $virtio
 }
 
