@@ -23,8 +23,9 @@ def net_rows(key, name):
     rows += [(f"net_{key}_plain_{way}_ratio", f"the same without vhost-net: {way}", "", 1, 2, ())
              for way in ("send", "receive")]
     return rows + [
-        (f"net_{key}_ping", f"ping by usrpci net on {name}", "us", 1e-3, None, ("kernel",)),
+        (f"net_{key}_ping", f"ping by usrpci net on {name}, the quickest", "us", 1e-3, None, ("kernel",)),
         (f"net_{key}_ping_ratio", "the same, as a multiple", "", 1, 1.5, ()),
+        (f"net_{key}_ping_mean", "the same, the mean of all", "us", 1e-3, None, ("kernel",)),
         (f"net_{key}_wakeups", f"usrpci net on {name} idle: wake-ups in 20 s", "", 1, 0, ()),
         (f"net_{key}_idle", "the same, of a processor", "%", 1e-3, 0.2, ()),
     ]
