@@ -10,6 +10,7 @@
 
 static const struct option_spec apply_options[] = {
 	DECLARED_OPTIONS,
+	{OPTION_ONCE, "once", NULL, "not again what was found since it was plugged in"},
 	CONFIRM_OPTION,
 	{'f', "force", NULL, "take devices in use too; only with --confirm"},
 	{0},

@@ -20,6 +20,8 @@ int declared_options(struct cli *cli, struct declared *declared)
 			declared->options.driverctl = true;
 		else if (key == OPTION_DEVICE)
 			declared->device = optarg;
+		else if (key == OPTION_ONCE)
+			declared->options.once = true;
 		else if (key == 'f')
 			declared->options.force = true;
 		else if (key != OPTION_CONFIRM || confirm_option(cli))

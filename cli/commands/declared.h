@@ -8,7 +8,7 @@
 
 #include "cli.h"
 
-enum { OPTION_DRIVERCTL = OPTION_LONG, OPTION_DEVICE };
+enum { OPTION_DRIVERCTL = OPTION_LONG, OPTION_DEVICE, OPTION_ONCE };
 
 /* Rows of a command's table of options. */
 #define DECLARED_OPTIONS                                                                        \

@@ -68,9 +68,10 @@ int declare_check(struct usrpci_host *host, const struct declaration *declaratio
 /*
  * Finds the devices that are present and were not found before. A missing device is skipped, with a
  * note. When the device there is not the one that is meant, or there are several, this is logged,
- * and the result is -ENODEV after all others were handled. With only, that counts for this device.
+ * and the result is -ENODEV after all others were handled. With options->only, that counts for
+ * this device.
  */
 int declare_find(struct usrpci_host *host, struct declaration *declaration,
-		 const struct usrpci_addr *only);
+		 const struct usrpci_declare_options *options);
 
 #endif

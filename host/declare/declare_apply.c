@@ -117,7 +117,7 @@ static int declare_apply(struct usrpci_host *host, struct declaration *all,
 			 const struct usrpci_declare_options *options)
 {
 	const struct usrpci_addr *only = options->only;
-	int error = declare_find(host, all, only);
+	int error = declare_find(host, all, options);
 
 	if (only)
 		keep_only(all, only);
@@ -128,7 +128,7 @@ static int declare_apply(struct usrpci_host *host, struct declaration *all,
 	for (size_t i = 0; i < all->device_count; i++)
 		error = worse(error, set_functions(host, &all->devices[i], options->force));
 	if (has_functions(all) && !host->options.dry_run) {
-		error = worse(error, declare_find(host, all, only));
+		error = worse(error, declare_find(host, all, options));
 		if (declare_check(host, all))
 			return -EBADMSG;
 	}

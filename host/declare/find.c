@@ -5,12 +5,14 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "declare/declare.h"
 #include "file.h"
+#include "journal.h"
 #include "state.h"
 
 #define LOG_SUBJECT "declare"
@@ -19,7 +21,7 @@
 /* The devices of the host and what they provide. This is read once. */
 struct host_view {
 	struct usrpci_host *host;
-	const struct usrpci_addr *only; /* nothing is said of others; NULL: all count */
+	const struct usrpci_declare_options *options;
 	struct usrpci_dev_info *infos;
 	int count;
 	struct usrpci_interface *provided;
@@ -28,7 +30,7 @@ struct host_view {
 
 /*
  * A device on a driver for userspace shows neither a MAC address nor a serial number, so the one
- * that it was found by is remembered while it is plugged in.
+ * that it was found by is remembered while it is plugged in: the note is of no other device.
  */
 static void note_name(char name[64], const struct usrpci_addr *addr)
 {
@@ -37,26 +39,39 @@ static void note_name(char name[64], const struct usrpci_addr *addr)
 	snprintf(name, 64, "declared/%s", usrpci_addr_format(addr, text));
 }
 
+static bool read_note(const struct host_view *view, const struct usrpci_dev_info *info,
+		      char text[256])
+{
+	uint64_t identity, noted;
+	char name[64];
+
+	note_name(name, &info->addr);
+	return file_read(view->host->ctx, text, 255, STATE_DIR "/%s", name) > 0 &&
+	       sscanf(text, "identity %" SCNu64, &noted) == 1 &&
+	       !journal_identity(view->host, &info->addr, &identity) && identity == noted;
+}
+
 static bool is_remembered(const struct host_view *view, const struct usrpci_dev_info *info,
 			  const char *key, const char *value)
 {
-	char name[64], text[256], wanted[96];
+	char text[256], wanted[96];
 
-	note_name(name, &info->addr);
 	snprintf(wanted, sizeof(wanted), "%s %s\n", key, value);
-	return file_read(view->host->ctx, text, sizeof(text) - 1, STATE_DIR "/%s", name) > 0 &&
-	       strstr(strcat(text, "\n"), wanted);
+	return read_note(view, info, text) && strstr(strcat(text, "\n"), wanted);
 }
 
 static void remember(const struct host_view *view, const struct declared_device *device,
 		     const struct usrpci_dev_info *info)
 {
 	char name[64], text[256];
+	uint64_t identity;
 
-	if (info->driver_kind != USRPCI_DRIVER_KERNEL || (!device->mac[0] && !device->serial[0]))
+	if (info->driver_kind != USRPCI_DRIVER_KERNEL || (!device->mac[0] && !device->serial[0]) ||
+	    journal_identity(view->host, &info->addr, &identity))
 		return;
 	note_name(name, &info->addr);
-	snprintf(text, sizeof(text), "mac %s\nserial %s\n", device->mac, device->serial);
+	snprintf(text, sizeof(text), "identity %" PRIu64 "\nmac %s\nserial %s\n", identity,
+		 device->mac, device->serial);
 	state_write(view->host, name, text);
 }
 
@@ -106,7 +121,17 @@ static const char *disagrees(const struct host_view *view, const struct declared
 
 static bool counts(const struct host_view *view, const struct usrpci_dev_info *info)
 {
-	return !view->only || !usrpci_addr_compare(view->only, &info->addr);
+	const struct usrpci_addr *only = view->options->only;
+
+	return !only || !usrpci_addr_compare(only, &info->addr);
+}
+
+/* What "restore" has given back since then stays so. */
+static bool was_found(const struct host_view *view, const struct usrpci_dev_info *info)
+{
+	char text[256];
+
+	return view->options->once && read_note(view, info, text);
 }
 
 static int not_the_one(const struct host_view *view, const struct declared_device *device,
@@ -150,23 +175,24 @@ static int find_one(const struct host_view *view, struct declared_device *device
 		return refuse(view->host->ctx, -ENODEV, object,
 			      "add another condition, Address= for example",
 			      "%d devices are as this says: all are left alone", matches);
-	device->found = matches;
+	device->found = matches && !was_found(view, found);
 	device->refused = false;
 	if (!matches) {
-		if (view->only)
+		if (view->options->only)
 			return 0;
 		log_info(view->host->ctx, object, "this device is not there");
 		return 0;
 	}
 	device->addr = found->addr;
-	remember(view, device, found);
+	if (device->found)
+		remember(view, device, found);
 	return 0;
 }
 
 int declare_find(struct usrpci_host *host, struct declaration *declaration,
-		 const struct usrpci_addr *only)
+		 const struct usrpci_declare_options *options)
 {
-	struct host_view view = {.host = host, .only = only};
+	struct host_view view = {.host = host, .options = options};
 	int error = 0;
 
 	view.count = usrpci_dev_list(host->ctx, &view.infos);

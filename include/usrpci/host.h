@@ -309,6 +309,8 @@ struct usrpci_declare_options {
 	bool driverctl;                 /**< read driverctl's directory too */
 	const struct usrpci_addr *only; /**< no other device, and no huge pages; NULL: everything */
 	bool force; /**< take devices in use too; only with the host's confirm_s */
+	bool once;  /**< leave alone what was found by its MAC address or serial number since it was
+			 plugged in, which may have been given back since then */
 };
 
 /**

@@ -78,7 +78,7 @@ static void look_at_device(const struct declared_device *device)
 
 static void find(struct declaration *all)
 {
-	int error = declare_find(host, all, NULL);
+	int error = declare_find(host, all, &(struct usrpci_declare_options){0});
 
 	HOLDS(error == 0 || error == -ENODEV);
 	error = declare_check(host, all);

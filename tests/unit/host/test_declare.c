@@ -70,11 +70,58 @@ static void a_dry_run_of_many_devices_looks_at_the_host_once(void **state)
 	assert_driver(kernel, TWIN, "uio_pci_generic");
 }
 
+#define BY_MAC "[Match]\nMACAddress=52:54:00:12:34:56\n[Device]\nDriver=uio_pci_generic\n"
+#define NOTE   "/run/usrpci/declared/" NIC
+
+static void add_nic_with_mac(struct kernel *kernel)
+{
+	add_interface(kernel, NIC, "eth0");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/address",
+		     "52:54:00:12:34:56\n");
+	fixture_text(kernel->fixture, "/etc/usrpci/a.conf", BY_MAC);
+	kernel_host(kernel, false);
+}
+
+static void a_device_that_was_given_back_is_taken_once(void **state)
+{
+	const struct usrpci_addr addr = {.bus = 3};
+	struct usrpci_declare_options options = {.only = &addr, .once = true};
+	struct kernel *kernel = *state;
+
+	add_nic_with_mac(kernel);
+	assert_int_equal(usrpci_host_declare_apply(kernel->host, &options), 0);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+	assert_int_equal(usrpci_host_restore(kernel->host, &addr), 0);
+	assert_driver(kernel, NIC, "e1000");
+	assert_int_equal(usrpci_host_declare_apply(kernel->host, &options), 0);
+	assert_driver(kernel, NIC, "e1000");
+	options.once = false;
+	assert_int_equal(usrpci_host_declare_apply(kernel->host, &options), 0);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+}
+
+static void another_device_in_the_slot_does_not_have_its_mac_address(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_nic_with_mac(kernel);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/address",
+		     "52:54:00:00:00:01\n");
+	fixture_text(kernel->fixture, NOTE, "identity 1\nmac 52:54:00:12:34:56\nserial \n");
+	assert_int_equal(usrpci_host_declare_apply(kernel->host, NULL), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_dry_run_of_many_devices_looks_at_the_host_once,
 						setup, kernel_teardown),
+		cmocka_unit_test_setup_teardown(a_device_that_was_given_back_is_taken_once, setup,
+						kernel_teardown),
+		cmocka_unit_test_setup_teardown(
+			another_device_in_the_slot_does_not_have_its_mac_address, setup,
+			kernel_teardown),
 	};
 
 	return cmocka_run_group_tests_name("declare", tests, NULL, NULL);
