@@ -28,12 +28,12 @@ static char *const argv[] = {(char *)"driver", NULL};
 static const struct usrpci_lend_options options = {.argv = argv};
 
 /* A note of a broker that is gone: no lock says that it lives. */
-static void leave_note_of_pages(struct kernel *kernel, uint64_t identity, struct lend_pages pages)
+static void leave_note_of(const char *driver, struct kernel *kernel, uint64_t identity,
+			  struct lend_pages pages)
 {
 	struct lend_device device = {
 		.info = {.addr = address(ADDR)},
 		.name = ADDR,
-		.driver_before = "e1000",
 		.identity = identity,
 	};
 	struct lend lend = {
@@ -44,8 +44,14 @@ static void leave_note_of_pages(struct kernel *kernel, uint64_t identity, struct
 		.pages = pages,
 	};
 
+	snprintf(device.driver_before, sizeof(device.driver_before), "%s", driver);
 	assert_int_equal(lend_config_save(kernel->host, &device.info.addr, &device.config), 0);
 	assert_int_equal(lend_note_write(&lend, &device), 0);
+}
+
+static void leave_note_of_pages(struct kernel *kernel, uint64_t identity, struct lend_pages pages)
+{
+	leave_note_of("e1000", kernel, identity, pages);
 }
 
 static void leave_note(struct kernel *kernel, uint64_t identity)
@@ -99,6 +105,28 @@ static void a_device_that_its_kernel_driver_has_again_is_left_alone(void **state
 	assert_going(kernel);
 	assert_false(note_is_there(kernel));
 	assert_logged(kernel->fixture, "the kernel driver e1000 has it again");
+}
+
+static bool recovery_masks_the_interrupt(struct kernel *kernel)
+{
+	uint8_t command[2];
+
+	put_le16(command, PCI_COMMAND_MEMORY);
+	fixture_config(kernel->fixture, ADDR, PCI_COMMAND, command, sizeof(command));
+	assert_int_equal(usrpci_host_recover(kernel->host), 1);
+	fixture_config_read(kernel->fixture, ADDR, PCI_COMMAND, command, sizeof(command));
+	return get_le16(command) & PCI_COMMAND_INTX_DISABLE;
+}
+
+static void a_device_that_had_no_driver_is_not_stopped_again(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_device(kernel, NULL);
+	leave_note_of("", kernel, 0, (struct lend_pages){0, -1});
+	assert_false(recovery_masks_the_interrupt(kernel));
+	leave_note(kernel, 0);
+	assert_true(recovery_masks_the_interrupt(kernel));
 }
 
 static void a_dry_run_leaves_a_device_alone(void **state)
@@ -296,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_device_that_its_kernel_driver_has_again_is_left_alone),
+		TEST(a_device_that_had_no_driver_is_not_stopped_again),
 		TEST(a_dry_run_leaves_a_device_alone),
 		TEST(another_device_in_its_place_is_left_alone),
 		TEST(files_of_another_device_in_its_place_are_not_opened),
