@@ -33,7 +33,8 @@
 
 #define STATUS_NOT_EXECUTABLE 126
 #define STATUS_NOT_FOUND      127
-#define MEMLOCK_SHARE         4 /* of memory, unless another limit is asked for */
+#define MEMLOCK_SHARE         4    /* of memory, unless another limit is asked for */
+#define PROCESSES_MAX         2048 /* to end one takes the kernel up to a millisecond */
 
 static int become(const struct lend_user *user)
 {
@@ -93,19 +94,23 @@ static int limit_memory(const struct lend *lend)
 	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
 }
 
-/* None of its processes may come before those that end it. */
-static int limit_priority(void)
+static int limit(int resource, rlim_t most)
 {
-	const rlim_t most = (rlim_t)sched_get_priority_max(SCHED_FIFO) - 1;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_RTPRIO, &limit))
+	if (getrlimit(resource, &limit))
 		return -errno;
 	if (limit.rlim_max <= most)
 		return 0;
 	limit.rlim_max = most;
 	limit.rlim_cur = limit.rlim_cur < most ? limit.rlim_cur : most;
-	return setrlimit(RLIMIT_RTPRIO, &limit) ? -errno : 0;
+	return setrlimit(resource, &limit) ? -errno : 0;
+}
+
+/* None of its processes may come before those that end it. */
+static int limit_priority(void)
+{
+	return limit(RLIMIT_RTPRIO, (rlim_t)sched_get_priority_max(SCHED_FIFO) - 1);
 }
 
 /* A /proc of the program's own processes; it goes with the program. */
@@ -122,6 +127,7 @@ static int prepare(const struct lend *lend)
 	return close_on_exec(STDERR_FILENO + 1) ?:
 	       limit_memory(lend) ?:
 	       limit_priority() ?:
+	       limit(RLIMIT_NPROC, PROCESSES_MAX) ?:
 	       hide_others() ?:
 	       (lend->nodes ? lend_nodes_make(lend) : 0) ?:
 	       join_new_session() ?:

@@ -502,6 +502,12 @@ lend_run@limits-priority()
 	(ulimit -r 5 && expect_output "^5$" lend "$edu" -- bash -c "ulimit -H -r")
 }
 
+lend_run@limits-processes()
+{
+	(ulimit -u 100000 && expect_output "^2048$" lend "$edu" -- bash -c "ulimit -H -u")
+	(ulimit -u 100 && expect_output "^100$" lend "$edu" -- bash -c "ulimit -H -u")
+}
+
 lend_run@limits-locked-memory()
 {
 	expect_output "^$(($(sed -n 's/MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 4))$" \
