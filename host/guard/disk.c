@@ -105,6 +105,12 @@ static int read_swaps(const struct disk_tables *tables)
 	return error > 0 ? -EIO : error;
 }
 
+static int mounts_unknown(const struct disk_tables *tables, int error)
+{
+	return use_unknown(tables->guard, error, "mount -t proc proc /proc",
+			   "the list of mounted file systems cannot be read");
+}
+
 static int read_tables(struct disk_tables *tables)
 {
 	int error;
@@ -120,9 +126,7 @@ static int read_tables(struct disk_tables *tables)
 	tables->lib->mnt_table_set_parser_errcb(tables->mounts, refuse_line);
 	tables->lib->mnt_table_set_parser_errcb(tables->swaps, refuse_swap);
 	error = read_mounts(tables) ?: read_swaps(tables);
-	return error ? use_unknown(tables->guard, error, "mount -t proc proc /proc",
-				   "the list of mounted file systems cannot be read")
-		     : 0;
+	return error ? mounts_unknown(tables, error) : 0;
 }
 
 /*
@@ -135,10 +139,8 @@ static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs,
 	       is_name(disk->name, tables->lib->mnt_fs_get_source(fs));
 }
 
-static int add_mount(const struct disk_tables *tables, struct libmnt_fs *fs,
-		     const struct leaf *disk)
+static int add_mount(const struct disk_tables *tables, const struct leaf *disk, const char *target)
 {
-	const char *target = tables->lib->mnt_fs_get_target(fs);
 	int error = use_add(tables->guard, disk, USRPCI_USE_MOUNT, disk->name,
 			    "%s is mounted on %s", disk->name, target);
 
@@ -160,6 +162,17 @@ static bool is_known(const struct guard *guard, size_t from, const char *target)
 	return false;
 }
 
+/* libmount takes a table that begins as /proc/swaps for one, which has no places. */
+static int judge_mount(const struct disk_tables *tables, const struct leaf *disk, size_t from,
+		       struct libmnt_fs *fs)
+{
+	const char *target = tables->lib->mnt_fs_get_target(fs);
+
+	if (!target)
+		return mounts_unknown(tables, -EBADMSG);
+	return is_known(tables->guard, from, target) ? 0 : add_mount(tables, disk, target);
+}
+
 static int guard_mounts(const struct disk_tables *tables, const struct leaf *disk)
 {
 	struct libmnt_iter *iterator = tables->lib->mnt_new_iter(MNT_ITER_FORWARD);
@@ -168,9 +181,8 @@ static int guard_mounts(const struct disk_tables *tables, const struct leaf *dis
 	int error = iterator ? 0 : -ENOMEM;
 
 	while (!error && !tables->lib->mnt_table_next_fs(tables->mounts, iterator, &fs))
-		if (is_on_disk(tables, fs, disk) &&
-		    !is_known(tables->guard, from, tables->lib->mnt_fs_get_target(fs)))
-			error = add_mount(tables, fs, disk);
+		if (is_on_disk(tables, fs, disk))
+			error = judge_mount(tables, disk, from, fs);
 	if (!error)
 		tables->lib->mnt_reset_iter(iterator, MNT_ITER_FORWARD);
 	while (!error && !tables->lib->mnt_table_next_fs(tables->swaps, iterator, &fs))

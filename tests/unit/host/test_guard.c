@@ -452,6 +452,9 @@ static void a_table_that_is_no_text_counts_as_in_use(void **state)
 		fixture_text(kernel->fixture, tables[i], "");
 	}
 	assert_int_equal(count_uses(kernel, DISK), 0);
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "Filename\tType\tSize\tUsed\tPriority\n/dev/nvme0n1 partition 9 0 -1\n");
+	assert_mounts_unknown(kernel);
 }
 
 static void the_console_is_in_use(void **state)
