@@ -54,3 +54,11 @@ void look_release(struct usrpci_host *host, void *list)
 	if (!host->look)
 		free(list);
 }
+
+int look_files(struct usrpci_host *host, struct open_files *own, const struct open_files **files)
+{
+	struct open_files *list = host->look ? &host->look->files : own;
+
+	*files = list;
+	return list->read ? 0 : open_files_read(host, list);
+}

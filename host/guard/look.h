@@ -32,3 +32,9 @@ void look_end(struct usrpci_host *host, struct look *look);
 int look_net(struct usrpci_host *host, struct net_item **items);
 int look_provided(struct usrpci_host *host, struct usrpci_interface **list);
 void look_release(struct usrpci_host *host, void *list);
+
+/*
+ * Reads the open files of all processes, unless that was done: into host->look, or where nothing is
+ * shared into own, which the caller frees in any case. Returns 0 or -ENOMEM.
+ */
+int look_files(struct usrpci_host *host, struct open_files *own, const struct open_files **files);

@@ -617,38 +617,18 @@ static int visit_path(struct elsewhere *elsewhere, struct namespaces *namespaces
 	return error;
 }
 
+/* A namespace that ip-netns(8) or a container has given a name. */
 static int visit_directory(struct elsewhere *elsewhere, struct namespaces *namespaces,
-			   const char *directory, const char *file);
-
-/* A thread can be in another namespace than its process. The directory has a link for each. */
-static int visit_threads(struct elsewhere *elsewhere, struct namespaces *namespaces,
-			 const char *pid)
-{
-	char tasks[64];
-	struct stat status;
-
-	snprintf(tasks, sizeof(tasks), "/proc/%.32s/task", pid);
-	if (stat(tasks, &status) || status.st_nlink <= 3)
-		return 0;
-	return visit_directory(elsewhere, namespaces, tasks, "/ns/net");
-}
-
-/* Each namespace once, by the file of a process, or a name that ip-netns(8) or a container has. */
-static int visit_directory(struct elsewhere *elsewhere, struct namespaces *namespaces,
-			   const char *directory, const char *file)
+			   const char *directory)
 {
 	DIR *entries = opendir(directory);
 	struct dirent *entry;
-	char path[280 + 64];
+	char path[280];
 	int error = 0;
 
 	while (errno = 0, entries && !error && (entry = readdir(entries))) {
-		if (*file && !isdigit((unsigned char)entry->d_name[0]))
-			continue; /* of /proc, and no process */
-		snprintf(path, sizeof(path), "%s/%s%s", directory, entry->d_name, file);
+		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
 		error = visit_path(elsewhere, namespaces, path);
-		if (!error && !strcmp(directory, "/proc"))
-			error = visit_threads(elsewhere, namespaces, entry->d_name);
 	}
 	if (!error)
 		note_unread(elsewhere->host->ctx, directory, -errno);
@@ -679,14 +659,14 @@ static int visit_mounts(struct elsewhere *elsewhere, struct namespaces *namespac
 	return error;
 }
 
-/* A namespace that only a descriptor keeps has no name. */
-static int visit_files(struct elsewhere *elsewhere, struct namespaces *namespaces)
+/* Those that processes are in, or keep by a descriptor. */
+static int visit_files(struct elsewhere *elsewhere, struct namespaces *namespaces,
+		       const struct open_files *files)
 {
-	struct open_files *files = elsewhere->host->look ? &elsewhere->host->look->files : NULL;
 	char path[64];
-	int error = files && !files->read ? open_files_read(elsewhere->host, files) : 0;
+	int error = 0;
 
-	for (size_t i = 0; !error && files && i < files->namespace_count; i++) {
+	for (size_t i = 0; !error && i < files->namespace_count; i++) {
 		snprintf(path, sizeof(path), "/proc/%s", files->namespaces[i].file);
 		error = visit_path(elsewhere, namespaces, path);
 	}
@@ -697,6 +677,8 @@ int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list)
 {
 	struct elsewhere elsewhere = {.host = host, .list = list};
 	struct namespaces namespaces = {0};
+	const struct open_files *files;
+	struct open_files own_files = {0};
 	struct stat own;
 	int error;
 
@@ -705,11 +687,13 @@ int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list)
 		return errno == ENOENT ? 0 : -errno;
 	if (!fstat(elsewhere.own, &own))
 		is_known(&namespaces, own.st_ino);
-	error = visit_directory(&elsewhere, &namespaces, "/proc", "/ns/net") ?:
-		visit_directory(&elsewhere, &namespaces, "/run/netns", "") ?:
-		visit_directory(&elsewhere, &namespaces, "/run/docker/netns", "") ?:
+	error = look_files(host, &own_files, &files) ?:
+		visit_files(&elsewhere, &namespaces, files) ?:
+		visit_directory(&elsewhere, &namespaces, "/run/netns") ?:
+		visit_directory(&elsewhere, &namespaces, "/run/docker/netns") ?:
 		visit_mounts(&elsewhere, &namespaces, "self") ?:
-		visit_mounts(&elsewhere, &namespaces, "1") ?: visit_files(&elsewhere, &namespaces);
+		visit_mounts(&elsewhere, &namespaces, "1");
+	open_files_free(&own_files);
 	close(elsewhere.own);
 	return error;
 }

@@ -303,17 +303,14 @@ static int guard_loan(struct guard *guard)
 
 int guard_open_files(struct guard *guard)
 {
-	struct look *look = guard->host->look;
-	struct open_files own = {0}, *files = look ? &look->files : &own;
+	const struct open_files *files;
+	struct open_files own = {0};
 	int error = guard_loan(guard);
 
 	if (error)
 		return error < 0 ? error : 0;
-	error = add_files(guard);
-	if (!error && !files->read)
-		error = open_files_read(guard->host, files);
-	if (!error)
-		error = judge_files(guard, files);
+	error = add_files(guard) ?:
+		look_files(guard->host, &own, &files) ?: judge_files(guard, files);
 	open_files_free(&own);
 	return error;
 }

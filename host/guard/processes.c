@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ static int judge_file(const struct search *search, int directory, const char *na
 	return !search->live || is_register(path) ? keep(search, path, &status) : 0;
 }
 
-static int keep_namespace(const struct search *search, const char *fd)
+static int keep_namespace(const struct search *search, const char *file, ino_t number)
 {
 	struct open_files *files = search->files;
 	struct open_namespace *longer = array_grow(files->namespaces, files->namespace_count, 1,
@@ -81,8 +82,45 @@ static int keep_namespace(const struct search *search, const char *fd)
 	if (!longer)
 		return -ENOMEM;
 	files->namespaces = longer;
-	snprintf(longer[files->namespace_count++].file, sizeof(longer->file), "%.11s/fd/%.15s",
-		 search->pid, fd);
+	longer = &longer[files->namespace_count++];
+	longer->number = number;
+	snprintf(longer->file, sizeof(longer->file), "%.11s/%.35s", search->pid, file);
+	return 0;
+}
+
+static bool is_known(const struct open_files *files, ino_t number)
+{
+	for (size_t i = 0; i < files->namespace_count; i++)
+		if (files->namespaces[i].number == number)
+			return true;
+	return false;
+}
+
+/* Keeps the namespace that a process ("ns/net") or a thread ("task/813/ns/net") is in. */
+static int look_at_namespace(const struct search *search, const char *file)
+{
+	char path[64];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "/proc/%.11s/%.35s", search->pid, file);
+	if (stat(path, &status)) {
+		note_unread(search->host->ctx, path, -errno);
+		return 0;
+	}
+	return is_known(search->files, status.st_ino) ? 0
+						      : keep_namespace(search, file, status.st_ino);
+}
+
+static int keep_socket(const struct search *search, uint64_t inode, const char *fd)
+{
+	struct open_files *files = search->files;
+	struct open_socket *longer = array_grow(files->sockets, files->socket_count, 1,
+						sizeof(*longer));
+
+	if (!longer)
+		return -ENOMEM;
+	files->sockets = longer;
+	longer[files->socket_count++] = (struct open_socket){inode, atoi(search->pid), atoi(fd)};
 	return 0;
 }
 
@@ -145,7 +183,8 @@ static int look_at_ring(struct search *search, const char *fd)
 
 static int look_at_file(struct search *search, const char *fd)
 {
-	char path[PATH_SIZE];
+	char path[PATH_SIZE], file[32];
+	uint64_t inode;
 	ssize_t length = readlinkat(search->fds, fd, path, sizeof(path) - 1);
 
 	if (length < 0)
@@ -153,8 +192,12 @@ static int look_at_file(struct search *search, const char *fd)
 	path[length < 0 ? 0 : length] = '\0';
 	if (search->live && !strcmp(path, RING_PATH))
 		return look_at_ring(search, fd);
-	if (search->live && !strncmp(path, "net:[", strlen("net:[")))
-		return keep_namespace(search, fd);
+	if (search->live && !strncmp(path, "net:[", strlen("net:["))) {
+		snprintf(file, sizeof(file), "fd/%.15s", fd);
+		return keep_namespace(search, file, 0);
+	}
+	if (search->live && sscanf(path, "socket:[%" SCNu64 "]", &inode) == 1)
+		return keep_socket(search, inode, fd);
 	return path[0] == '/' ? judge_file(search, search->fds, fd, path) : 0;
 }
 
@@ -179,20 +222,28 @@ static void note_hidden(const struct search *search, int error)
 	search->files->hidden |= error != ENOENT && error != ESRCH;
 }
 
+/* Whether a process has more threads than one: the directory counts a link for each. */
+static bool has_threads(const char *pid)
+{
+	char path[64];
+	struct stat tasks;
+
+	snprintf(path, sizeof(path), "/proc/%s/task", pid);
+	return !stat(path, &tasks) && tasks.st_nlink > 3;
+}
+
 /*
- * Most processes are threads of the kernel, which run no program and have no files. So looks a
- * process whose first thread has ended, but that has others: the directory counts a link for each.
+ * Most processes are threads of the kernel, which run no program, have no files, and are in the
+ * kernel's first network namespace. So looks a process whose first thread has ended, but that has
+ * others.
  */
 static bool is_of_kernel_alone(const struct search *search, const char *pid)
 {
 	char path[64], program[8];
-	struct stat tasks;
 
 	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
-	if (!search->live || readlink(path, program, sizeof(program)) >= 0 || errno != ENOENT)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%s/task", pid);
-	return stat(path, &tasks) || tasks.st_nlink <= 3;
+	return search->live && readlink(path, program, sizeof(program)) < 0 && errno == ENOENT &&
+	       !has_threads(pid);
 }
 
 /* readdir(3) would ask the kernel twice as often. */
@@ -259,34 +310,48 @@ static bool look_at_mappings(const struct search *search, const char *thread, in
 	return any;
 }
 
-/* A host that is made of files shows neither threads nor mappings. */
-static int look_at_threads(struct search *search)
+/* A thread can be in another namespace, and have other files, than its process. */
+static int look_at_thread(struct search *search, const char *thread)
+{
+	char file[48];
+
+	if (!strcmp(search->pid, thread))
+		return 0;
+	snprintf(file, sizeof(file), "task/%.11s/ns/net", thread);
+	return look_at_namespace(search, file)
+		       ?: thread_shares_files(search->pid, thread) ? 0
+								   : look_at_files(search, thread);
+}
+
+static int look_at_threads(struct search *search, bool *mapped)
 {
 	AUTO_FREE char **threads = NULL;
-	bool mapped = false;
-	int error = 0;
-	int count = search->live
-			    ? dir_list(search->host->ctx, &threads, "/proc/%s/task", search->pid)
-			    : 0;
+	int count = dir_list(search->host->ctx, &threads, "/proc/%s/task", search->pid), error = 0;
 
 	for (int i = 0; !error && i < count; i++) {
-		if (strcmp(search->pid, threads[i]) != 0 &&
-		    !thread_shares_files(search->pid, threads[i]))
-			error = look_at_files(search, threads[i]);
-		if (!error && !mapped)
-			mapped = look_at_mappings(search, threads[i], &error);
+		error = look_at_thread(search, threads[i]);
+		if (!error && !*mapped)
+			*mapped = look_at_mappings(search, threads[i], &error);
 	}
 	return error;
 }
 
+/* A host that is made of files shows neither namespaces, nor threads, nor mappings. */
 static int look_at_process(void *data, const char *pid)
 {
 	struct search *search = data;
+	bool mapped = false;
+	int error;
 
 	if (is_of_kernel_alone(search, pid))
 		return 0;
 	search->pid = pid;
-	return look_at_files(search, pid) ?: look_at_threads(search);
+	error = look_at_files(search, pid);
+	if (error || !search->live)
+		return error;
+	mapped = look_at_mappings(search, pid, &error);
+	error = error ?: look_at_namespace(search, "ns/net");
+	return !error && has_threads(pid) ? look_at_threads(search, &mapped) : error;
 }
 
 /*
@@ -322,4 +387,5 @@ void open_files_free(struct open_files *files)
 		free(files->list[i].path);
 	free(files->list);
 	free(files->namespaces);
+	free(files->sockets);
 }

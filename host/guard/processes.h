@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct usrpci_host;
@@ -19,9 +20,19 @@ struct open_file {
 	char *path;   /* as the process knows it */
 };
 
-/* A descriptor that keeps a network namespace: "812/fd/7", below /proc. */
+/*
+ * A file below /proc by which a network namespace can be entered: a descriptor that keeps it,
+ * "812/fd/7", or what a process or thread is in, "812/ns/net", of each namespace once.
+ */
 struct open_namespace {
-	char file[32];
+	char file[48];
+	ino_t number; /* of the namespace; 0: a descriptor, which was not asked */
+};
+
+/* A descriptor of a socket. */
+struct open_socket {
+	uint64_t inode;
+	int pid, fd;
 };
 
 /* The files of one process follow each other. All members are zero before the first read. */
@@ -30,6 +41,8 @@ struct open_files {
 	size_t count;
 	struct open_namespace *namespaces;
 	size_t namespace_count;
+	struct open_socket *sockets;
+	size_t socket_count;
 	bool read;
 	bool hidden;   /* those of some processes cannot be seen */
 	char ring[12]; /* a process whose files of an io_uring cannot be seen; "": none */

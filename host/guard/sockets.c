@@ -15,17 +15,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "array.h"
 #include "file.h"
+#include "guard/look.h"
 #include "guard/netlink.h"
+#include "guard/processes.h"
 #include "host.h"
 
 /* The list of what is built into a kernel is some tens of kilobytes long. */
 #define BUILT_IN_SIZE (256u << 10)
+
+/* A line of some 120 bytes for each protocol. */
+#define COUNTS_SIZE (64u << 10)
 
 /* A server that is busy opens and closes sockets while they are looked for. */
 #define PASSES 3
@@ -38,15 +44,7 @@ struct known {
 struct sockets {
 	struct known *list; /* in ascending order */
 	size_t count;
-};
-
-struct search {
-	struct usrpci_host *host;
-	struct net_list *list;
-	struct sockets *sockets; /* what is looked for; NULL: sockets of AF_XDP */
-	char owner[12];          /* a process that has one of those; "": none was found */
-	const char *pid;
-	int files; /* the directory of the process's descriptors */
+	const char *counts; /* the text of /proc/net/protocols */
 };
 
 static int compare(const void *a, const void *b)
@@ -99,36 +97,41 @@ static int read_table(int directory, const char *table, struct sockets *sockets)
 	return error;
 }
 
-/* The caller frees the list, also after an error. */
+/* How many sockets of a protocol there are in this network namespace; -1: it is not said. */
+static int count_of(const char *counts, const char *protocol)
+{
+	size_t length = strlen(protocol);
+	const char *line = counts;
+	int count;
+
+	while (line && (strncmp(line, protocol, length) != 0 || line[length] != ' ')) {
+		line = strchr(line, '\n');
+		line += line != NULL;
+	}
+	return line && sscanf(line + length, "%*u %d", &count) == 1 ? count : -1;
+}
+
+/*
+ * For a table without sockets the kernel would look through thousands of places. The caller frees
+ * the list, also after an error.
+ */
 static int read_tables(struct usrpci_host *host, struct sockets *sockets)
 {
-	static const char *const tables[] = {"tcp", "tcp6", "udp",  "udp6",
-					     "raw", "raw6", "icmp", "icmp6"};
+	static const struct {
+		const char *name, *protocol;
+	} tables[] = {
+		{"tcp", "TCP"},    {"udp", "UDP"},    {"raw", "RAW"},    {"icmp", "PING"},
+		{"tcp6", "TCPv6"}, {"udp6", "UDPv6"}, {"raw6", "RAWv6"}, {"icmp6", "PINGv6"},
+	};
 	AUTO_CLOSE int directory = file_open(host->ctx, O_RDONLY | O_DIRECTORY, "/proc/net");
 	int error = directory < 0 ? directory : 0;
 
-	*sockets = (struct sockets){0};
 	for (size_t i = 0; !error && i < ARRAY_SIZE(tables); i++)
-		error = read_table(directory, tables[i], sockets);
+		if (count_of(sockets->counts, tables[i].protocol))
+			error = read_table(directory, tables[i].name, sockets);
 	if (!error && sockets->count)
 		qsort(sockets->list, sockets->count, sizeof(*sockets->list), compare);
 	return error;
-}
-
-/* "XDP  960  1  -1 ...": how many sockets of AF_XDP there are, which only send without a program. */
-static bool has_xdp_sockets(struct usrpci_host *host)
-{
-	FILE *file = host_is_live(host) ? fopen("/proc/net/protocols", "re") : NULL;
-	AUTO_FREE char *line = NULL;
-	unsigned int count = 0;
-	size_t size = 0;
-
-	while (file && !count && getline(&line, &size, file) > 0)
-		if (sscanf(line, "XDP %*u %u", &count) != 1)
-			count = 0;
-	if (file)
-		fclose(file);
-	return count > 0;
 }
 
 static struct known *find(const struct sockets *sockets, uint64_t inode)
@@ -140,21 +143,28 @@ static struct known *find(const struct sockets *sockets, uint64_t inode)
 			      : NULL;
 }
 
-/* Returns a copy of the process's descriptor, or -1 where the kernel is too old or forbids it. */
-static int copy_of(const struct search *search, const char *fd)
+/*
+ * Returns a copy of a descriptor, or -1 where the kernel is too old or forbids it, or the number
+ * has come to be another file's.
+ */
+static int copy_of(const struct open_socket *socket)
 {
-	int process = (int)syscall(SYS_pidfd_open, atoi(search->pid), 0), copy;
+	int process = (int)syscall(SYS_pidfd_open, socket->pid, 0), copy;
+	struct stat status;
 
 	if (process < 0)
 		return -1;
-	copy = (int)syscall(SYS_pidfd_getfd, process, atoi(fd), 0);
+	copy = (int)syscall(SYS_pidfd_getfd, process, socket->fd, 0);
 	close(process);
-	return copy;
+	if (copy < 0 || (!fstat(copy, &status) && status.st_ino == socket->inode))
+		return copy;
+	close(copy);
+	return -1;
 }
 
-static int ask_socket(const struct search *search, const char *fd, struct known *known)
+static int ask_socket(const struct open_socket *socket, struct net_list *list, struct known *known)
 {
-	int copy = copy_of(search, fd);
+	int copy = copy_of(socket);
 	char interface[IF_NAMESIZE] = "";
 	socklen_t length = sizeof(interface);
 
@@ -162,64 +172,30 @@ static int ask_socket(const struct search *search, const char *fd, struct known 
 		return 0;
 	known->asked = !getsockopt(copy, SOL_SOCKET, SO_BINDTODEVICE, interface, &length);
 	close(copy);
-	return known->asked && length ? net_add(search->list, interface, NET_FRAMES,
-						"a socket that is bound to it")
-				      : 0;
-}
-
-static void look_for_xdp(struct search *search, const char *fd)
-{
-	int copy = copy_of(search, fd), domain = 0;
-	socklen_t length = sizeof(domain);
-
-	if (copy < 0)
-		return;
-	if (!getsockopt(copy, SOL_SOCKET, SO_DOMAIN, &domain, &length) && domain == AF_XDP)
-		snprintf(search->owner, sizeof(search->owner), "%s", search->pid);
-	close(copy);
-}
-
-static int look_at_file(struct search *search, const char *fd)
-{
-	char target[64];
-	ssize_t length = readlinkat(search->files, fd, target, sizeof(target) - 1);
-	struct known *known;
-	uint64_t inode;
-
-	target[length < 0 ? 0 : length] = '\0';
-	if (sscanf(target, "socket:[%" SCNu64 "]", &inode) != 1)
-		return 0;
-	if (!search->sockets) {
-		look_for_xdp(search, fd);
-		return 0;
-	}
-	known = find(search->sockets, inode);
-	return known && !known->asked ? ask_socket(search, fd, known) : 0;
+	return known->asked && length
+		       ? net_add(list, interface, NET_FRAMES, "a socket that is bound to it")
+		       : 0;
 }
 
 /* A process that ends, or whose files are hidden, leaves its sockets to be looked for. */
-static int look_at_process(void *data, const char *pid)
+static int ask_sockets(const struct open_files *files, struct net_list *list,
+		       struct sockets *sockets)
 {
-	struct search *search = data;
-	AUTO_FREE char **files = NULL;
-	int count = dir_list(search->host->ctx, &files, "/proc/%s/fd", pid), error = 0;
+	struct known *known;
+	int error = 0;
 
-	search->pid = pid;
-	search->files = count > 0 ? file_open(search->host->ctx, O_RDONLY | O_DIRECTORY,
-					      "/proc/%s/fd", pid)
-				  : -1;
-	if (search->files < 0)
-		return count == -ENOMEM ? -ENOMEM : 0;
-	for (int i = 0; !error && i < count; i++)
-		error = look_at_file(search, files[i]);
-	close(search->files);
+	for (size_t i = 0; !error && i < files->socket_count; i++) {
+		known = find(sockets, files->sockets[i].inode);
+		if (known && !known->asked)
+			error = ask_socket(&files->sockets[i], list, known);
+	}
 	return error;
 }
 
 /* Keeps those that were not asked and are still there. */
 static int keep_rest(struct usrpci_host *host, struct sockets *sockets)
 {
-	struct sockets now;
+	struct sockets now = {.counts = sockets->counts};
 	int error = read_tables(host, &now);
 	size_t count = 0;
 
@@ -233,12 +209,19 @@ static int keep_rest(struct usrpci_host *host, struct sockets *sockets)
 
 static int ask_processes(struct usrpci_host *host, struct net_list *list, struct sockets *sockets)
 {
-	struct search search = {.host = host, .list = list, .sockets = sockets};
-	int error = 0;
+	const struct open_files *files;
+	struct open_files own = {0};
+	int error = look_files(host, &own, &files), pass = 0;
 
-	for (int pass = 0; !error && sockets->count && pass < PASSES; pass++)
-		error = host_each_process(host, look_at_process, &search)
-				?: keep_rest(host, sockets);
+	while (!error && sockets->count && pass++ < PASSES) {
+		error = ask_sockets(files, list, sockets) ?: keep_rest(host, sockets);
+		open_files_free(&own);
+		own = (struct open_files){0};
+		files = &own;
+		if (!error && sockets->count && pass < PASSES)
+			error = open_files_read(host, &own);
+	}
+	open_files_free(&own);
 	return error || !sockets->count ? error
 					: net_add(list, "", NET_UNSEEN, "a socket is bound to");
 }
@@ -262,34 +245,54 @@ static bool has_modules(struct usrpci_host *host, const char *const *modules, si
 	return true;
 }
 
-/* Such a socket does not say itself what it is bound to. */
-static int read_xdp(struct usrpci_host *host, struct net_list *list)
+static bool is_of_xdp(const struct open_socket *socket)
 {
-	static const char *const modules[] = {"xdp_diag"};
-	struct search search = {.host = host, .list = list};
-	int error;
+	int copy = copy_of(socket), domain = 0;
+	socklen_t length = sizeof(domain);
+	bool is = copy >= 0 && !getsockopt(copy, SOL_SOCKET, SO_DOMAIN, &domain, &length) &&
+		  domain == AF_XDP;
 
-	if (!has_xdp_sockets(host))
-		return 0;
-	if (has_modules(host, modules, ARRAY_SIZE(modules)))
-		return netlink_read_xdp(list);
-	error = host_each_process(host, look_at_process, &search);
+	if (copy >= 0)
+		close(copy);
+	return is;
+}
+
+/* Such a socket does not say itself what it is bound to. */
+static int look_for_xdp(struct usrpci_host *host, struct net_list *list)
+{
+	const struct open_files *files;
+	struct open_files own = {0};
+	int error = look_files(host, &own, &files), owner = 0;
+
+	for (size_t i = 0; !error && !owner && i < files->socket_count; i++)
+		owner = is_of_xdp(&files->sockets[i]) ? files->sockets[i].pid : 0;
+	open_files_free(&own);
 	if (error)
 		return error;
-	return net_add(list, "", NET_UNSEEN, "an AF_XDP socket%s%s is bound to",
-		       search.owner[0] ? " of process " : "", search.owner);
+	return owner ? net_add(list, "", NET_UNSEEN, "an AF_XDP socket of process %d is bound to",
+			       owner)
+		     : net_add(list, "", NET_UNSEEN, "an AF_XDP socket is bound to");
 }
 
 int sockets_read(struct usrpci_host *host, struct net_list *list)
 {
-	static const char *const modules[] = {"tcp_diag", "udp_diag", "raw_diag"};
-	struct sockets sockets;
-	int error = read_tables(host, &sockets);
+	static const char *const inet[] = {"tcp_diag", "udp_diag", "raw_diag"};
+	static const char *const xdp[] = {"xdp_diag"};
+	AUTO_FREE char *counts = calloc(1, COUNTS_SIZE);
+	struct sockets sockets = {.counts = counts};
+	int error = counts ? 0 : -ENOMEM;
 
+	if (!error)
+		file_read(host->ctx, counts, COUNTS_SIZE, "/proc/net/protocols");
+	error = error ?: read_tables(host, &sockets);
 	if (!error && sockets.count)
-		error = has_modules(host, modules, ARRAY_SIZE(modules))
+		error = has_modules(host, inet, ARRAY_SIZE(inet))
 				? netlink_read_sockets(list)
 				: ask_processes(host, list, &sockets);
 	free(sockets.list);
-	return error ?: read_xdp(host, list);
+	/* Those of AF_XDP only send where no program of theirs is loaded. */
+	if (error || count_of(counts, "XDP") <= 0)
+		return error;
+	return has_modules(host, xdp, ARRAY_SIZE(xdp)) ? netlink_read_xdp(list)
+						       : look_for_xdp(host, list);
 }
