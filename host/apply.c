@@ -220,7 +220,8 @@ int apply_reset(struct usrpci_host *host, const char *why, struct usrpci_dev *de
 	return apply(host, &(struct change){CHANGE_RESET, path, "1", why, .dev = dev});
 }
 
-static ssize_t write_line(int fd, const char *line, size_t length, struct patience *patience)
+static ssize_t write_line(struct usrpci_host *host, int fd, const char *line, size_t length,
+			  struct patience *patience)
 {
 	struct errand errand = {.fd = fd, .text = line, .length = length};
 	ssize_t put;
@@ -231,7 +232,7 @@ static ssize_t write_line(int fd, const char *line, size_t length, struct patien
 	}
 	errand.held = patience->held;
 	errand.deadline_ms = patience->deadline_ms;
-	return errand_run(&errand, NULL, &patience->pid);
+	return errand_run(&host->runner, &errand, NULL, &patience->pid);
 }
 
 /* Writes the same bytes as echo does, in one write(2) as sysfs requires. */
@@ -245,7 +246,7 @@ static int write_value(struct usrpci_host *host, const struct change *change)
 	if (length < 0 || (size_t)length >= sizeof(line))
 		return -E2BIG;
 	fd = file_open(host->ctx, O_WRONLY | O_TRUNC, "%s", change->path);
-	put = fd < 0 ? fd : write_line(fd, line, (size_t)length, change->patience);
+	put = fd < 0 ? fd : write_line(host, fd, line, (size_t)length, change->patience);
 	return put < 0 ? (int)put : put == length ? 0 : -EIO;
 }
 

@@ -51,6 +51,7 @@ void usrpci_host_close(struct usrpci_host *host)
 {
 	if (!host)
 		return;
+	errand_end(&host->runner);
 	confirm_end(host);
 	if (host->lib_udev) {
 		host->lib_udev->udev_hwdb_unref(host->hwdb);

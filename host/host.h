@@ -9,6 +9,7 @@
 
 #include "apply.h"
 #include "guard/netlink.h"
+#include "wait/errand.h"
 
 /* Longest kernel driver, module, interface and block device names that are handled, with zero. */
 #define NAME_SIZE 32
@@ -44,6 +45,7 @@ struct usrpci_host {
 	char promised[NAME_SIZE]; /* in a dry run, the driver whose module was shown last */
 	struct look *look;        /* what looks at several devices share, or NULL */
 	struct confirm *confirm;  /* what waits for confirmation (confirm/), or NULL */
+	struct errand_runner runner; /* ends with state_unlock() */
 	int lock_fd;
 	unsigned int lock_depth;
 	bool left; /* a file that says what goes on could not be removed, see state_left() */

@@ -291,7 +291,10 @@ int state_lock(struct usrpci_host *host)
 
 void state_unlock(struct usrpci_host *host)
 {
-	if (host->options.dry_run || --host->lock_depth > 0)
+	if (!host->options.dry_run && --host->lock_depth > 0)
+		return;
+	errand_end(&host->runner);
+	if (host->options.dry_run)
 		return;
 	close(host->lock_fd);
 	host->lock_fd = -1;

@@ -53,7 +53,7 @@ static int read_override_text(struct usrpci_host *host, const char *path, char t
 	if (!host_is_live(host))
 		return file_read(host->ctx, text, ERRAND_SIZE, "%s", path);
 	errand.fd = fd = file_open(host->ctx, O_RDONLY, "%s", path);
-	return fd < 0 ? fd : (int)errand_run(&errand, text, NULL);
+	return fd < 0 ? fd : (int)errand_run(&host->runner, &errand, text, NULL);
 }
 
 static int read_override(struct usrpci_host *host, struct target *target)

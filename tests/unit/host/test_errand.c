@@ -17,29 +17,56 @@
 
 static void what_is_written_arrives_and_can_be_read(void **state)
 {
+	struct errand_runner runner = {0};
 	char answer[ERRAND_SIZE];
-	pid_t pid = -1;
+	struct errand errand = {.held = -1, .text = "hello", .length = 5, .deadline_ms = 5000};
+	pid_t pid = -1, first;
 	int ends[2];
 
 	assert_int_equal(pipe(ends), 0);
-	assert_int_equal(errand_run(&(struct errand){ends[1], -1, "hello", 5, 5000}, NULL, &pid),
-			 5);
+	errand.fd = ends[1];
+	assert_int_equal(errand_run(&runner, &errand, NULL, &pid), 5);
 	assert_int_equal(pid, 0);
-	assert_int_equal(errand_run(&(struct errand){ends[0], -1, NULL, 0, 5000}, answer, NULL), 5);
+	first = runner.pid;
+	errand.fd = ends[0];
+	errand.text = NULL;
+	assert_int_equal(errand_run(&runner, &errand, answer, NULL), 5);
 	assert_string_equal(answer, "hello");
+	assert_int_equal(runner.pid, first);
+	errand_end(&runner);
+	assert_int_equal(kill(first, 0), -1);
 	close(ends[0]);
 	close(ends[1]);
 }
 
 static void an_error_is_the_kernels(void **state)
 {
+	struct errand_runner runner = {0};
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 	struct errand errand = {fd, -1, "x", 1, 5000};
 
-	assert_int_equal(errand_run(&errand, NULL, NULL), -ENOSPC);
+	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
 	errand.text = NULL;
-	assert_int_equal(errand_run(&errand, NULL, NULL), -EBADF);
+	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -EBADF);
 	close(fd);
+	errand_end(&runner);
+}
+
+static void one_that_was_killed_is_replaced(void **state)
+{
+	struct errand_runner runner = {0};
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct errand errand = {fd, -1, "x", 1, 5000};
+	pid_t first;
+
+	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
+	first = runner.pid;
+	kill(first, SIGKILL);
+	waitid(P_PID, (id_t)first, NULL, WEXITED | WNOWAIT);
+	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
+	assert_int_not_equal(runner.pid, first);
+	close(fd);
+	errand_end(&runner);
 }
 
 static int count_files(pid_t pid)
@@ -57,6 +84,7 @@ static int count_files(pid_t pid)
 
 static void one_that_is_late_goes_on_with_nothing_else_open(void **state)
 {
+	struct errand_runner runner = {0};
 	struct errand errand = {.held = -1, .deadline_ms = 100};
 	char answer[ERRAND_SIZE];
 	int ends[2], other[2];
@@ -66,8 +94,9 @@ static void one_that_is_late_goes_on_with_nothing_else_open(void **state)
 	assert_int_equal(pipe(other), 0);
 	errand.fd = ends[0];
 	errand.held = other[1];
-	assert_int_equal(errand_run(&errand, answer, &pid), -ETIMEDOUT);
+	assert_int_equal(errand_run(&runner, &errand, answer, &pid), -ETIMEDOUT);
 	assert_true(pid > 0);
+	assert_int_equal(runner.pid, 0);
 	assert_int_equal(count_files(pid), 3);
 	assert_int_equal(write(ends[1], "x", 1), 1);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -82,6 +111,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_arrives_and_can_be_read),
 		cmocka_unit_test(an_error_is_the_kernels),
+		cmocka_unit_test(one_that_was_killed_is_replaced),
 		cmocka_unit_test(one_that_is_late_goes_on_with_nothing_else_open),
 	};
 
