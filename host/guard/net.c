@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@
  * (--root) could contain one.
  */
 #define DEPTH_MAX 8
+
+#define TAKER_SIZE 96
 
 struct net_table {
 	struct net_item *items;
@@ -85,35 +88,80 @@ static int guard_uppers(struct guard *guard, const struct leaf *leaf, const char
 	return error;
 }
 
-static int add_frames(struct guard *guard, const struct leaf *leaf, const struct net_item *item)
+/* Writes who takes the frames. Returns NULL for what is no use of that kind. */
+static const char *taker_of(const struct net_item *item, char text[TAKER_SIZE])
 {
-	char queue[16];
-	int error = use_add(guard, leaf, USRPCI_USE_FRAMES, item->interface,
-			    "%s carries frames of %s", item->interface, item->text);
+	switch (item->kind) {
+	case NET_BOUND_SOCKET:
+		return "a socket that is bound to it";
+	case NET_PACKET_SOCKET:
+		return "a packet socket";
+	case NET_XDP_SOCKET:
+		return "an AF_XDP socket";
+	case NET_XDP_PROGRAM:
+		return "an XDP program";
+	case NET_FILTERS:
+		snprintf(text, TAKER_SIZE, "filters of tc (%s)", item->text);
+		return text;
+	case NET_MIRRED:
+		return "an action of tc (mirred)";
+	case NET_PROTOCOL:
+		snprintf(text, TAKER_SIZE, "the kernel's %s", item->text);
+		return text;
+	case NET_PPPOE:
+		return "a PPPoE session";
+	case NET_PKTGEN:
+		return "pktgen";
+	case NET_NETCONSOLE:
+		return "netconsole";
+	case NET_ELSEWHERE:
+		snprintf(text, TAKER_SIZE, "%s in another network namespace", item->text);
+		return text;
+	default:
+		return NULL;
+	}
+}
 
-	if (!error && !strcmp(item->text, "an XDP program"))
-		return use_cure(guard, "ip link set dev %s xdp off", item->interface);
-	if (!error && sscanf(item->text, "filters of tc (%15[^)])", queue) == 1)
-		return use_cure(guard, "tc qdisc del dev %s %s", item->interface, queue);
-	if (!error && !strcmp(item->text, "an action of tc (mirred)"))
+/* Those that are not here have the usual cure. */
+static int cure_frames(struct guard *guard, const struct net_item *item)
+{
+	const char *name = item->interface;
+
+	switch (item->kind) {
+	case NET_BOUND_SOCKET:
+		return use_cure(guard, "end the program that \"ss -tuwanp\" shows with %%%s", name);
+	case NET_PACKET_SOCKET:
+		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s", name);
+	case NET_XDP_PROGRAM:
+		return use_cure(guard, "ip link set dev %s xdp off", name);
+	case NET_FILTERS:
+		return use_cure(guard, "tc qdisc del dev %s %s", name, item->text);
+	case NET_MIRRED:
 		return use_cure(guard,
 				"delete the filter whose action \"tc -s actions list action "
 				"mirred\" shows with %s",
-				item->interface);
-	if (!error && !strcmp(item->text, "a packet socket"))
-		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s",
-				item->interface);
-	if (!error && !strncmp(item->text, "the kernel's ", strlen("the kernel's ")))
+				name);
+	case NET_PROTOCOL:
 		return use_cure(guard, "end what takes them; /proc/net/ptype names its module");
-	if (!error && !strcmp(item->text, "netconsole"))
-		return use_cure(guard, "rmdir /sys/kernel/config/netconsole/* # that of %s",
-				item->interface);
-	if (!error && !strcmp(item->text, "pktgen"))
+	case NET_PKTGEN:
 		return use_cure(guard, "modprobe -r pktgen");
-	if (!error && !strcmp(item->text, "a socket that is bound to it"))
-		return use_cure(guard, "end the program that \"ss -tuwanp\" shows with %%%s",
-				item->interface);
-	return error;
+	case NET_NETCONSOLE:
+		return use_cure(guard, "rmdir /sys/kernel/config/netconsole/* # that of %s", name);
+	default:
+		return 0;
+	}
+}
+
+static int add_frames(struct guard *guard, const struct leaf *leaf, const struct net_item *item)
+{
+	char text[TAKER_SIZE];
+	const char *taker = taker_of(item, text);
+
+	if (!taker)
+		return 0;
+	return use_add(guard, leaf, USRPCI_USE_FRAMES, item->interface, "%s carries frames of %s",
+		       item->interface, taker)
+		       ?: cure_frames(guard, item);
 }
 
 /* Most kinds of interfaces are in sysfs as well, above this one, and are found there. */
@@ -143,16 +191,11 @@ static int add_item(struct guard *guard, const struct leaf *leaf, const struct n
 	case NET_ROUTE:
 		return use_add(guard, leaf, USRPCI_USE_ROUTE, name, "%s carries the route to %s",
 			       name, item->text);
-	case NET_FRAMES:
-		return add_frames(guard, leaf, item);
 	case NET_UPPER:
 		return add_tunnel(guard, leaf, item, table, depth);
-	case NET_ALL:
-	case NET_UNSEEN:
-	case NET_LINK:
-		break;
+	default:
+		return add_frames(guard, leaf, item);
 	}
-	return 0;
 }
 
 static int guard_interface(struct guard *guard, const struct leaf *leaf, const char *interface,
@@ -223,35 +266,56 @@ static const char *cure_unread(struct usrpci_host *host, int error)
 		       : "run as root on the host itself";
 }
 
-/* What no process shows is a socket of the kernel's, or of a process that is hidden. */
-static const char *cure_unseen(struct usrpci_host *host, const char *what, char cure[64])
+/*
+ * Nothing is sent or received through an interface that is down, whoever has bound a socket to it.
+ */
+static bool has_interface_up(const struct guard *guard)
 {
-	unsigned int pid;
+	uint64_t flags;
 
-	if (strstr(what, "netconsole"))
-		return "modprobe -r netconsole";
-	if (sscanf(what, "an AF_XDP socket of process %u", &pid) == 1) {
-		snprintf(cure, 64, "modprobe xdp_diag # or kill %u, where there is none", pid);
-		return cure;
-	}
-	if (strstr(what, "AF_XDP"))
-		return "modprobe xdp_diag";
-	return has_capability(host->ctx, CAP_SYS_PTRACE) ? "modprobe -a tcp_diag udp_diag raw_diag"
-							 : "run as root on the host itself";
+	for (size_t i = 0; i < guard->tree.count; i++)
+		if (leaf_is(&guard->tree.leaves[i], "net") &&
+		    (file_read_u64(guard->host->ctx, &flags, "%s/flags",
+				   guard->tree.leaves[i].path) ||
+		     flags & IFF_UP))
+			return true;
+	return false;
 }
 
-static int add_unseen(struct guard *guard, const char *what)
+static int add_unseen_xdp(struct guard *guard, const char *pid)
 {
-	char cure[64];
+	char cure[120];
 
-	return use_unknown(guard, 0, cure_unseen(guard->host, what, cure),
-			   "it cannot be seen whether %s its interface", what);
+	if (!pid[0])
+		return use_unknown(
+			guard, 0, "modprobe xdp_diag",
+			"it cannot be seen whether an AF_XDP socket is bound to its interface");
+	snprintf(cure, sizeof(cure), "modprobe xdp_diag # or kill %s, where there is none", pid);
+	return use_unknown(guard, 0, cure,
+			   "it cannot be seen whether an AF_XDP socket of process %s is bound to "
+			   "its interface",
+			   pid);
 }
 
 static int add_of_all(struct guard *guard, const struct net_item *item)
 {
-	guard->is_listened_to |= item->kind == NET_ALL;
-	return item->kind == NET_UNSEEN ? add_unseen(guard, item->text) : 0;
+	switch (item->kind) {
+	case NET_UNSEEN_SOCKET:
+		/* What no process shows is the kernel's, or of a process that is hidden. */
+		return use_unknown(guard, 0,
+				   has_capability(guard->host->ctx, CAP_SYS_PTRACE)
+					   ? "modprobe -a tcp_diag udp_diag raw_diag"
+					   : "run as root on the host itself",
+				   "it cannot be seen whether a socket is bound to its interface");
+	case NET_UNSEEN_XDP:
+		return add_unseen_xdp(guard, item->text);
+	case NET_UNSEEN_NETCONSOLE:
+		return use_unknown(
+			guard, 0, "modprobe -r netconsole",
+			"it cannot be seen whether netconsole sends through its interface");
+	default:
+		return 0;
+	}
 }
 
 int guard_network(struct guard *guard)
@@ -259,6 +323,7 @@ int guard_network(struct guard *guard)
 	struct usrpci_host *host = guard->host;
 	struct net_table table = {0};
 	int error = 0;
+	bool is_up;
 
 	if (!has_interface(&guard->tree))
 		return 0;
@@ -266,8 +331,11 @@ int guard_network(struct guard *guard)
 	if (table.count < 0)
 		return use_unknown(guard, table.count, cure_unread(host, table.count),
 				   "the configuration of the network cannot be read");
-	for (int i = 0; !error && i < table.count; i++)
-		error = add_of_all(guard, &table.items[i]);
+	is_up = has_interface_up(guard);
+	for (int i = 0; !error && i < table.count; i++) {
+		guard->is_listened_to |= table.items[i].kind == NET_ALL;
+		error = is_up ? add_of_all(guard, &table.items[i]) : 0;
+	}
 	for (size_t i = 0; !error && i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "net"))
 			error = guard_leaf(guard, &guard->tree.leaves[i], &table);

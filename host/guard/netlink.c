@@ -202,7 +202,7 @@ static int parse_link(const struct nlmsghdr *header, void *list)
 	name = mnl_attr_get_str(found.of[IFLA_IFNAME]);
 	error = net_add(list, name, NET_LINK, "%s", text) ?: add_lower(list, &found, name);
 	if (!error && has_program(found.of[IFLA_XDP]))
-		error = net_add(list, name, NET_FRAMES, "an XDP program");
+		error = net_add(list, name, NET_XDP_PROGRAM, "%s", "");
 	return result_of(error);
 }
 
@@ -221,7 +221,7 @@ static int parse_queue(const struct nlmsghdr *header, void *list)
 	if ((strcmp(kind, "clsact") != 0 && strcmp(kind, "ingress") != 0) ||
 	    !if_indextoname((unsigned int)message->tcm_ifindex, interface))
 		return MNL_CB_OK;
-	return result_of(net_add(list, interface, NET_FRAMES, "filters of tc (%s)", kind));
+	return result_of(net_add(list, interface, NET_FILTERS, "%s", kind));
 }
 
 /* What the action "mirred" sends on, with the interface that it sends through. */
@@ -241,7 +241,7 @@ static int parse_action(const struct nlattr *action, void *list)
 	memcpy(&mirred, mnl_attr_get_payload(parameters), sizeof(mirred));
 	if (!if_indextoname(mirred.ifindex, interface))
 		return MNL_CB_OK;
-	return result_of(net_add(list, interface, NET_FRAMES, "an action of tc (mirred)"));
+	return result_of(net_add(list, interface, NET_MIRRED, "%s", ""));
 }
 
 static int parse_actions(const struct nlmsghdr *header, void *list)
@@ -402,7 +402,7 @@ static int parse_socket(const struct nlmsghdr *header, void *list)
 	    message->idiag_state == TCP_TIME_WAIT ||
 	    !if_indextoname(message->id.idiag_if, interface))
 		return MNL_CB_OK;
-	return result_of(net_add(list, interface, NET_FRAMES, "a socket that is bound to it"));
+	return result_of(net_add(list, interface, NET_BOUND_SOCKET, "%s", ""));
 }
 
 static int dump_sockets(struct mnl_socket *socket, uint8_t family, uint8_t protocol,
@@ -447,7 +447,7 @@ static int parse_xdp(const struct nlmsghdr *header, void *list)
 	memcpy(&info, mnl_attr_get_payload(found.of[XDP_DIAG_INFO]), sizeof(info));
 	if (!if_indextoname(info.ifindex, interface))
 		return MNL_CB_OK;
-	return result_of(net_add(list, interface, NET_FRAMES, "an AF_XDP socket"));
+	return result_of(net_add(list, interface, NET_XDP_SOCKET, "%s", ""));
 }
 
 int netlink_read_xdp(struct net_list *list)
@@ -520,8 +520,7 @@ static int parse_upper(const struct nlmsghdr *header, void *data)
 	    mnl_attr_validate(found.of[IFLA_IFNAME], MNL_TYPE_NUL_STRING) ||
 	    !if_indextoname(lower_of(&found), interface))
 		return MNL_CB_OK;
-	return result_of(net_add(elsewhere->list, interface, NET_FRAMES,
-				 "%s in another network namespace",
+	return result_of(net_add(elsewhere->list, interface, NET_ELSEWHERE, "%s",
 				 mnl_attr_get_str(found.of[IFLA_IFNAME])));
 }
 

@@ -14,11 +14,27 @@ struct usrpci_host;
 enum net_kind {
 	NET_ADDRESS, /* text: "10.0.2.15/24" */
 	NET_ROUTE,   /* text: where it leads, "default", "10.1.0.0/16" */
-	NET_FRAMES,  /* text: who takes frames, "a packet socket" */
-	NET_ALL,     /* of no interface: a packet socket takes frames of all of them */
 	NET_UPPER,   /* text: an interface that sends through this one, "gre1" */
-	NET_UNSEEN,  /* of no interface; text: what may be of any, "a socket is bound to" */
 	NET_LINK,    /* the interface is of this network namespace; text: index and address */
+
+	/* Who else takes or sends frames. */
+	NET_BOUND_SOCKET,
+	NET_PACKET_SOCKET,
+	NET_XDP_SOCKET,
+	NET_XDP_PROGRAM,
+	NET_FILTERS,  /* text: the queue whose filters see them, "clsact" */
+	NET_MIRRED,   /* an action of tc that sends frames on */
+	NET_PROTOCOL, /* text: the function of the kernel that gets them */
+	NET_PPPOE,
+	NET_PKTGEN,
+	NET_NETCONSOLE,
+	NET_ELSEWHERE, /* text: the interface above, which is in another network namespace */
+
+	/* Of no interface. */
+	NET_ALL,               /* a packet socket takes frames of all of them */
+	NET_UNSEEN_SOCKET,     /* it may be bound to any */
+	NET_UNSEEN_XDP,        /* the same of one of AF_XDP; text: whose it is, "812", or "" */
+	NET_UNSEEN_NETCONSOLE, /* it may send through any */
 };
 
 struct net_item {

@@ -117,7 +117,7 @@ static int parse_packet(struct usrpci_host *host, struct net_list *list, const c
 		return net_add(list, "", NET_ALL, "%s", "");
 	if (!name_of_index(host, index, interface))
 		return 0;
-	return net_add(list, interface, NET_FRAMES, "a packet socket");
+	return net_add(list, interface, NET_PACKET_SOCKET, "%s", "");
 }
 
 /* /proc/net/pppoe: session, address, interface */
@@ -127,7 +127,7 @@ static int parse_pppoe(struct usrpci_host *host, struct net_list *list, const ch
 
 	if (sscanf(line, "%*8x %*17[0-9A-Fa-f:] %15s", interface) != 1)
 		return 0;
-	return net_add(list, interface, NET_FRAMES, "a PPPoE session");
+	return net_add(list, interface, NET_PPPOE, "%s", "");
 }
 
 /*
@@ -142,7 +142,7 @@ static int parse_taker(struct usrpci_host *host, struct net_list *list, const ch
 	    sscanf(line + 5, "%15s %31s", interface, function) != 2 ||
 	    strstr(function, "packet_rcv"))
 		return 0;
-	return net_add(list, interface, NET_FRAMES, "the kernel's %s", function);
+	return net_add(list, interface, NET_PROTOCOL, "%s", function);
 }
 
 /* The kernel's generator of packets has a file for each interface, "eth0" or "eth0@1". */
@@ -154,7 +154,7 @@ static int read_generator(struct usrpci_host *host, struct net_list *list)
 	for (int i = 0; !error && i < count; i++) {
 		names[i][strcspn(names[i], "@")] = '\0';
 		if (strcmp(names[i], "pgctrl") && strncmp(names[i], "kpktgend_", 9))
-			error = net_add(list, names[i], NET_FRAMES, "pktgen");
+			error = net_add(list, names[i], NET_PKTGEN, "%s", "");
 	}
 	return count < 0 && count != -ENOENT ? count : error;
 }
@@ -169,7 +169,7 @@ static int read_target(struct usrpci_host *host, struct net_list *list, const ch
 	    file_read(host->ctx, interface, sizeof(interface), NETCONSOLE "/%s/dev_name", target) <=
 		    0)
 		return 0;
-	return net_add(list, interface, NET_FRAMES, "netconsole");
+	return net_add(list, interface, NET_NETCONSOLE, "%s", "");
 }
 
 /* Targets that stand in the module's parameters are shown nowhere. */
@@ -184,7 +184,7 @@ static int read_netconsole(struct usrpci_host *host, struct net_list *list)
 	if (error || list->count > before ||
 	    !file_exists(host->ctx, "/sys/module/netconsole/refcnt"))
 		return error;
-	return net_add(list, "", NET_UNSEEN, "netconsole sends through");
+	return net_add(list, "", NET_UNSEEN_NETCONSOLE, "%s", "");
 }
 
 static int read_table(struct usrpci_host *host, struct net_list *list, const char *path,

@@ -172,9 +172,7 @@ static int ask_socket(const struct open_socket *socket, struct net_list *list, s
 		return 0;
 	known->asked = !getsockopt(copy, SOL_SOCKET, SO_BINDTODEVICE, interface, &length);
 	close(copy);
-	return known->asked && length
-		       ? net_add(list, interface, NET_FRAMES, "a socket that is bound to it")
-		       : 0;
+	return known->asked && length ? net_add(list, interface, NET_BOUND_SOCKET, "%s", "") : 0;
 }
 
 /* A process that ends, or whose files are hidden, leaves its sockets to be looked for. */
@@ -222,8 +220,7 @@ static int ask_processes(struct usrpci_host *host, struct net_list *list, struct
 			error = open_files_read(host, &own);
 	}
 	open_files_free(&own);
-	return error || !sockets->count ? error
-					: net_add(list, "", NET_UNSEEN, "a socket is bound to");
+	return error || !sockets->count ? error : net_add(list, "", NET_UNSEEN_SOCKET, "%s", "");
 }
 
 /* Whether the kernel answers for some protocols without loading anything. */
@@ -269,9 +266,8 @@ static int look_for_xdp(struct usrpci_host *host, struct net_list *list)
 	open_files_free(&own);
 	if (error)
 		return error;
-	return owner ? net_add(list, "", NET_UNSEEN, "an AF_XDP socket of process %d is bound to",
-			       owner)
-		     : net_add(list, "", NET_UNSEEN, "an AF_XDP socket is bound to");
+	return owner ? net_add(list, "", NET_UNSEEN_XDP, "%d", owner)
+		     : net_add(list, "", NET_UNSEEN_XDP, "%s", "");
 }
 
 int sockets_read(struct usrpci_host *host, struct net_list *list)

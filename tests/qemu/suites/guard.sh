@@ -225,6 +225,8 @@ guard@a-socket-that-no-process-has-may-be-bound()
 	local unseen="it cannot be seen whether a socket is bound to its interface"
 	ip link add vxlan7 type vxlan id 7 dstport 4789 || skip "the kernel has no VXLAN"
 	ip link set vxlan7 up
+	expect_fail 3 "nobody uses $nic" usrpci check $nic # nothing goes through what is down
+	ip link set $eth up
 	expect_fail 3 "$unseen" usrpci check $nic
 	refused $nic e1000 "$unseen"
 	expect_fail 3 "$unseen" setpriv --reuid nobody --clear-groups --inh-caps -all "$(command -v usrpci)" check $nic

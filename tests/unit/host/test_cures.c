@@ -418,7 +418,7 @@ static void carries(struct kernel *kernel, enum net_kind kind, const char *what)
 	net = (struct net_item){.interface = "eth0", .kind = kind};
 	snprintf(net.text, sizeof(net.text), "%s", what);
 	kernel->items = &net;
-	kernel->item_count = net.text[0] ? 1 : 0;
+	kernel->item_count = kind == NET_LINK ? 0 : 1;
 }
 
 static void with_address(struct kernel *kernel)
@@ -433,12 +433,12 @@ static void with_route(struct kernel *kernel)
 
 static void with_xdp(struct kernel *kernel)
 {
-	carries(kernel, NET_FRAMES, "an XDP program");
+	carries(kernel, NET_XDP_PROGRAM, "");
 }
 
 static void with_bound_socket(struct kernel *kernel)
 {
-	carries(kernel, NET_FRAMES, "a socket that is bound to it");
+	carries(kernel, NET_BOUND_SOCKET, "");
 }
 
 static void under_tunnel(struct kernel *kernel)
@@ -448,7 +448,7 @@ static void under_tunnel(struct kernel *kernel)
 
 static void under_mirred(struct kernel *kernel)
 {
-	carries(kernel, NET_FRAMES, "an action of tc (mirred)");
+	carries(kernel, NET_MIRRED, "");
 }
 
 static void leave_network(struct kernel *kernel)
@@ -458,7 +458,7 @@ static void leave_network(struct kernel *kernel)
 
 static void in_bridge(struct kernel *kernel)
 {
-	carries(kernel, NET_ADDRESS, "");
+	carries(kernel, NET_LINK, "");
 	fixture_mkdir(kernel->fixture, CARD_FILE("net/eth0/upper_br0"));
 	fixture_link(kernel->fixture, CARD_FILE("net/eth0/master"), "../br0");
 }
@@ -471,7 +471,7 @@ static void leave_bridge(struct kernel *kernel)
 
 static void in_container(struct kernel *kernel)
 {
-	carries(kernel, NET_ADDRESS, "");
+	carries(kernel, NET_LINK, "");
 	gone(kernel, "/sys/class/net/eth0");
 }
 
@@ -629,7 +629,7 @@ static void take_memory_back(struct kernel *kernel)
 
 static void hide_network(struct kernel *kernel)
 {
-	carries(kernel, NET_ADDRESS, "");
+	carries(kernel, NET_LINK, "");
 	kernel->item_count = -EPERM;
 }
 

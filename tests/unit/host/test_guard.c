@@ -811,7 +811,7 @@ static void a_virtio_line_that_is_the_console_is_in_use(void **state)
 static void frames_without_an_address_are_a_use(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item items[] = {{"eth0", NET_FRAMES, "an XDP program"}};
+	struct net_item items[] = {{"eth0", NET_XDP_PROGRAM, ""}};
 
 	set_net(kernel, items, 1);
 	assert_use(kernel, NIC, USRPCI_USE_FRAMES, "eth0 carries frames of an XDP program");
@@ -821,7 +821,7 @@ static void frames_without_an_address_are_a_use(void **state)
 static void a_socket_that_is_bound_to_an_interface_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item items[] = {{"eth0", NET_FRAMES, "a socket that is bound to it"}};
+	struct net_item items[] = {{"eth0", NET_BOUND_SOCKET, ""}};
 
 	set_net(kernel, items, 1);
 	assert_use(kernel, NIC, USRPCI_USE_FRAMES,
@@ -833,27 +833,31 @@ static void a_socket_that_is_bound_to_an_interface_is_a_use(void **state)
 static void what_may_be_of_any_interface_is_a_use_of_each(void **state)
 {
 	static const struct {
-		const char *what, *cure;
+		enum net_kind kind;
+		const char *text, *what, *cure;
 	} rows[] = {
-		{"netconsole sends through", "modprobe -r netconsole"},
-		{"an AF_XDP socket is bound to", "modprobe xdp_diag"},
-		{"an AF_XDP socket of process 812 is bound to",
+		{NET_UNSEEN_NETCONSOLE, "", "netconsole sends through", "modprobe -r netconsole"},
+		{NET_UNSEEN_XDP, "", "an AF_XDP socket is bound to", "modprobe xdp_diag"},
+		{NET_UNSEEN_XDP, "812", "an AF_XDP socket of process 812 is bound to",
 		 "modprobe xdp_diag # or kill 812, where there is none"},
 	};
 	struct kernel *kernel = *state;
-	struct net_item item = {.kind = NET_UNSEEN};
+	struct net_item item = {0};
 	char text[128];
 
 	kernel->items = &item;
 	kernel->item_count = 1;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		strcpy(item.text, rows[i].what);
+		item.kind = rows[i].kind;
+		strcpy(item.text, rows[i].text);
 		snprintf(text, sizeof(text), "it cannot be seen whether %s its interface",
 			 rows[i].what);
 		assert_use(kernel, NIC, USRPCI_USE_UNKNOWN, text);
 		assert_string_equal(found[0].cure, rows[i].cure);
 		assert_int_equal(count_uses(kernel, DISK), 0);
 	}
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/flags", "0x1002\n");
+	assert_int_equal(count_uses(kernel, NIC), 0); /* it is down */
 }
 
 static void netconsole_is_a_use_of_the_interface_that_it_names(void **state)
@@ -868,16 +872,15 @@ static void netconsole_is_a_use_of_the_interface_that_it_names(void **state)
 	assert_int_equal(net_read(kernel->host, &items), 0);
 	fixture_text(kernel->fixture, "/sys/module/netconsole/refcnt", "0\n");
 	assert_int_equal(net_read(kernel->host, &items), 1);
-	assert_int_equal(items[0].kind, NET_UNSEEN);
+	assert_int_equal(items[0].kind, NET_UNSEEN_NETCONSOLE);
 	free(items);
 	snprintf(path, sizeof(path), "%s/dev_name", target);
 	fixture_text(kernel->fixture, path, "eth0\n");
 	snprintf(path, sizeof(path), "%s/enabled", target);
 	fixture_text(kernel->fixture, path, "1\n");
 	assert_int_equal(net_read(kernel->host, &items), 1);
-	assert_int_equal(items[0].kind, NET_FRAMES);
+	assert_int_equal(items[0].kind, NET_NETCONSOLE);
 	assert_string_equal(items[0].interface, "eth0");
-	assert_string_equal(items[0].text, "netconsole");
 	free(items);
 }
 
@@ -1136,12 +1139,13 @@ static void proc_net_is_read_for_a_host_of_files(void **state)
 	fixture_text(kernel->fixture, "/proc/net/pktgen/eth0@1", "");
 	assert_int_equal(net_read(kernel->host, &items), 8);
 	assert_int_equal(items[0].kind, NET_ALL);
-	assert_string_equal(items[1].text, "a packet socket");
+	assert_int_equal(items[1].kind, NET_PACKET_SOCKET);
 	assert_string_equal(items[1].interface, "eth0");
-	assert_string_equal(items[2].text, "a PPPoE session");
+	assert_int_equal(items[2].kind, NET_PPPOE);
 	assert_string_equal(items[2].interface, "eth0");
-	assert_string_equal(items[3].text, "the kernel's tipc_l2_rcv_msg");
-	assert_string_equal(items[4].text, "pktgen");
+	assert_int_equal(items[3].kind, NET_PROTOCOL);
+	assert_string_equal(items[3].text, "tipc_l2_rcv_msg");
+	assert_int_equal(items[4].kind, NET_PKTGEN);
 	assert_string_equal(items[4].interface, "eth0");
 	assert_string_equal(items[5].text, "default");
 	assert_string_equal(items[6].text, "10.0.2.0/24");
