@@ -417,14 +417,14 @@ int target_is_free(struct usrpci_host *host, const struct target *target,
 		   const struct targets *along, bool force)
 {
 	bool is_vfio = target->info.driver_kind == USRPCI_DRIVER_VFIO;
-	struct usrpci_use *uses = NULL;
-	int count = usrpci_host_uses(host, &target->info.addr, &uses);
-	int standing = count_standing(host, target, uses, count, along, force);
+	struct guard_view view = {0};
+	int error = guard_look(host, &target->info, false, &view);
+	int standing = count_standing(host, target, view.uses, (int)view.use_count, along, force);
 
-	usrpci_host_uses_free(uses);
+	usrpci_host_uses_free(view.uses);
 	if (standing)
 		return -EBUSY;
-	if (count < 0 && (!force || is_vfio))
-		return count;
+	if (error && (!force || is_vfio))
+		return error;
 	return is_vfio ? vfio_node_is_free(host, &target->info) : 0;
 }

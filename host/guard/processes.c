@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kcmp.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -25,11 +27,15 @@
 #include "ring.h"
 #include "unread.h"
 
+/* The process of the kernel that starts its threads, in the first namespace of processes. */
+#define KTHREADD 2
+
 struct search {
 	struct usrpci_host *host;
 	struct open_files *files;
 	bool live;
-	int fds; /* the directory of the process's descriptors */
+	bool has_kthreadd; /* it was seen, and is the kernel's */
+	int fds;           /* the directory of the process's descriptors */
 	const char *pid;
 };
 
@@ -232,18 +238,37 @@ static bool has_threads(const char *pid)
 	return !stat(path, &tasks) && tasks.st_nlink > 3;
 }
 
+/* Whether /proc numbers the processes as the system calls of this one do. */
+static bool has_own_numbers(void)
+{
+	char number[16] = "";
+
+	return readlink("/proc/self", number, sizeof(number) - 1) > 0 && atoi(number) == getpid();
+}
+
+static bool shares_with_kthreadd(const char *pid, int what)
+{
+	return syscall(SYS_kcmp, KTHREADD, atoi(pid), what, 0, 0) == 0;
+}
+
 /*
  * Most processes are threads of the kernel, which run no program, have no files, and are in the
  * kernel's first network namespace. So looks a process whose first thread has ended, but that has
- * others.
+ * others. Whatever shares the kernel's own empty table of files, and no memory, is asked no more.
  */
-static bool is_of_kernel_alone(const struct search *search, const char *pid)
+static bool is_of_kernel_alone(struct search *search, const char *pid)
 {
 	char path[64], program[8];
 
+	if (search->has_kthreadd && shares_with_kthreadd(pid, KCMP_FILES) &&
+	    shares_with_kthreadd(pid, KCMP_VM))
+		return true;
 	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
-	return search->live && readlink(path, program, sizeof(program)) < 0 && errno == ENOENT &&
-	       !has_threads(pid);
+	if (!search->live || readlink(path, program, sizeof(program)) >= 0 || errno != ENOENT ||
+	    has_threads(pid))
+		return false;
+	search->has_kthreadd |= atoi(pid) == KTHREADD && has_own_numbers();
+	return true;
 }
 
 /* readdir(3) would ask the kernel twice as often. */
@@ -275,6 +300,9 @@ static int look_at_mapping(const struct search *search, char *line)
 	char name[64], shared;
 	int path = 0;
 
+	/* Most are private, and sscanf(3) takes its time. */
+	if (!strstr(line, "s "))
+		return 0;
 	line[strcspn(line, "\n")] = '\0';
 	if (sscanf(line, "%lx-%lx %*3c%c %*s %*s %*s %n", &start, &end, &shared, &path) != 3 ||
 	    shared != 's' || line[path] != '/')
