@@ -114,4 +114,3 @@ extern const struct command command_net, command_net_driver;
 
 /* Returns the columns of "usrpci list" (commands/cmd_list.c) for did_you_mean(). */
 const char *list_column(const void *data, size_t index);
-const char *list_class(const void *data, size_t index);

@@ -250,6 +250,21 @@ static void write_lines(struct json *json, const char *key, const char *text)
 	json_close(json, ']');
 }
 
+static void write_range(struct json *json, const char *key, const char *text)
+{
+	unsigned int first, last;
+	int count = sscanf(text, "%x-%x", &first, &last);
+
+	if (count < 1) {
+		json_null(json, key);
+		return;
+	}
+	json_open(json, key, '{');
+	json_number(json, "first", first);
+	json_number(json, "last", count > 1 ? last : first);
+	json_close(json, '}');
+}
+
 static void write_cell(struct json *json, const struct column *column, const char *data)
 {
 	char name[32];
@@ -260,6 +275,8 @@ static void write_cell(struct json *json, const struct column *column, const cha
 		*c = (char)tolower(*c);
 	if (column->kind == COLUMN_LINES)
 		write_lines(json, key, data ? data : "");
+	else if (column->kind == COLUMN_RANGE)
+		write_range(json, key, data ? data : "");
 	else if (data && column->kind == COLUMN_NUMBER)
 		json_number(json, key, strtoull(data, NULL, 10));
 	else

@@ -15,6 +15,7 @@
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_NUMBER,
+	COLUMN_RANGE, /* of hexadecimal numbers, "02-05" or "02"; in JSON "first" and "last" */
 	COLUMN_LINES, /* in JSON an array, with one member for each line of a cell */
 };
 

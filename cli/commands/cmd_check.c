@@ -10,6 +10,7 @@
 
 #include "cli.h"
 #include "device.h"
+#include "filter.h"
 #include "output.h"
 
 static const char *const state_names[] = {
@@ -77,29 +78,54 @@ static int add_findings(struct cli *cli, const struct usrpci_addr *addr,
 	return STATUS_DONE;
 }
 
-static int find_all(struct cli *cli, struct usrpci_finding **list, int *count)
+static int find_named(struct cli *cli, const struct filter *filter, struct usrpci_finding **list,
+		      int *count)
 {
 	struct usrpci_dev_info info;
-	int status = cli->argc ? STATUS_DONE : add_findings(cli, NULL, list, count);
+	int status = STATUS_DONE;
 
 	for (int i = 0; i < cli->argc && !status; i++) {
 		status = status_of(find_device(cli, cli->argv[i], &info));
-		if (!status && !named_before(cli, &info.addr))
+		if (!status && filter_fits(filter, &info) && !named_before(cli, &info.addr))
 			status = add_findings(cli, &info.addr, list, count);
 	}
 	return status;
 }
 
+static int find_fitting(struct cli *cli, const struct filter *filter, struct usrpci_finding **list,
+			int *count)
+{
+	struct usrpci_dev_info *infos;
+	int devices = filter_list(cli, filter, &infos);
+	int status = devices < 0 ? STATUS_FAILED : STATUS_DONE;
+
+	for (int i = 0; i < devices && !status; i++)
+		status = add_findings(cli, &infos[i].addr, list, count);
+	usrpci_dev_list_free(infos);
+	return status;
+}
+
+static int find_all(struct cli *cli, const struct filter *filter, struct usrpci_finding **list,
+		    int *count)
+{
+	if (cli->argc)
+		return find_named(cli, filter, list, count);
+	return filter_is_set(filter) ? find_fitting(cli, filter, list, count)
+				     : add_findings(cli, NULL, list, count);
+}
+
 static int cmd_check(struct cli *cli)
 {
 	struct usrpci_finding *findings = NULL;
-	int missing = 0, count = 0, status;
+	int missing = 0, count = 0, status, key;
+	struct filter filter = {0};
 
-	if (option_next(cli))
-		return cli->stopped;
+	while ((key = option_next(cli)))
+		if (!filter_option(cli, key, &filter))
+			return cli->stopped;
 	if (open_host(cli))
 		return STATUS_FAILED;
-	status = find_all(cli, &findings, &count);
+	status = find_all(cli, &filter, &findings, &count);
 	if (status) {
 		free(findings);
 		return status;
@@ -116,9 +142,15 @@ static int cmd_check(struct cli *cli)
 	return missing ? STATUS_NOT_READY : STATUS_DONE;
 }
 
+static const struct option_spec check_options[] = {
+	FILTER_OPTIONS,
+	{0},
+};
+
 const struct command command_check = {
 	.name = "check",
 	.operands = "[ADDR...]",
+	.options = check_options,
 	.summary = "say whether this host, or devices, are ready, and what mends it",
 	.run = cmd_check,
 };

@@ -17,11 +17,13 @@
 
 #include "cli.h"
 #include "device.h"
+#include "filter.h"
 #include "number.h"
 #include "output.h"
 
 enum column_id {
 	COLUMN_ADDR,
+	COLUMN_BUS,
 	COLUMN_CLASS,
 	COLUMN_CODE,
 	COLUMN_ID,
@@ -39,6 +41,7 @@ enum column_id {
 
 static const struct column columns[COLUMNS] = {
 	[COLUMN_ADDR] = {"ADDR", "address: domain:bus:device.function"},
+	[COLUMN_BUS] = {"BUS", "the buses behind a bridge, hexadecimal", 0, COLUMN_RANGE, "buses"},
 	[COLUMN_CLASS] = {"CLASS", "what kind of device it is"},
 	[COLUMN_CODE] = {"CODE", "class code, hexadecimal", .key = "class_code"},
 	[COLUMN_ID] = {"ID", "vendor and device id, hexadecimal"},
@@ -58,6 +61,12 @@ static const enum column_id default_columns[] = {COLUMN_ADDR,   COLUMN_CLASS, CO
 						 COLUMN_DRIVER, COLUMN_IF,    COLUMN_NODE,
 						 COLUMN_GROUP,  COLUMN_NAME};
 
+/* In a tree a bridge without a device behind it looks like any device, but for its buses. */
+static const enum column_id tree_columns[] = {
+	COLUMN_ADDR, COLUMN_BUS,  COLUMN_CLASS, COLUMN_ID,   COLUMN_DRIVER,
+	COLUMN_IF,   COLUMN_NODE, COLUMN_GROUP, COLUMN_NAME,
+};
+
 /* The name is the last of these columns and is left out on narrower terminals. */
 enum { WIDTH_WITH_NAMES = 100 };
 
@@ -76,9 +85,7 @@ static const struct option_spec list_options[] = {
 	{OPTION_OUTPUT_ALL, "output-all", NULL, "all columns"},
 	{OPTION_NO_HEADINGS, "no-headings", NULL, "no line of headings"},
 	{'t', "tree", NULL, "as a tree, by bus"},
-	{'c', "class", "CLASS", "only devices of this class: network, storage, ... or hexadecimal"},
-	{'i', "id", "VENDOR[:DEVICE]", "only devices with this id, hexadecimal"},
-	{'d', "driver", "DRIVER", "only devices that DRIVER holds; none: that no driver holds"},
+	FILTER_OPTIONS,
 	{0},
 };
 
@@ -89,20 +96,6 @@ static void print_notes(void)
 		printf("  %-10s %s\n", columns[i].name, columns[i].help);
 }
 
-/* Class codes: PCI Code and ID Assignment Specification, 1. The longest matching prefix decides. */
-static const struct {
-	const char *name;
-	const char *prefix;
-} classes[] = {
-	{"storage", "01"},     {"nvme", "0108"},       {"sata", "0106"}, {"network", "02"},
-	{"ethernet", "0200"},  {"display", "03"},      {"vga", "0300"},  {"multimedia", "04"},
-	{"audio", "0403"},     {"memory", "05"},       {"bridge", "06"}, {"communication", "07"},
-	{"serial", "0700"},    {"system", "08"},       {"input", "09"},  {"dock", "0a"},
-	{"processor", "0b"},   {"serialbus", "0c"},    {"usb", "0c03"},  {"wireless", "0d"},
-	{"intelligent", "0e"}, {"satellite", "0f"},    {"crypto", "10"}, {"signal", "11"},
-	{"accelerator", "12"}, {"unclassified", "ff"},
-};
-
 struct list {
 	struct cli *cli;
 	enum column_id shown[COLUMNS];
@@ -110,10 +103,7 @@ struct list {
 	size_t shown_count;
 	bool chosen; /* the columns are, by an option */
 	bool tree, no_headings;
-	char class_prefix[7];
-	uint16_t vendor, device;
-	bool by_vendor, by_device;
-	const char *driver; /* NULL: any driver */
+	struct filter filter;
 
 	/*
 	 * Whether the names of the current line's device were looked up, and whether some are
@@ -122,6 +112,8 @@ struct list {
 	bool named, lacking;
 	char name[2 * NAME_SIZE], class_name[NAME_SIZE];
 
+	uint8_t first_bus, last_bus; /* behind the device of the current line; 0: none */
+
 	struct usrpci_journal_entry *journal;
 	int journal_count;
 	struct usrpci_interface *interfaces;
@@ -129,61 +121,11 @@ struct list {
 	struct table table;
 };
 
-const char *list_class(const void *data, size_t index)
-{
-	return index < ARRAY_SIZE(classes) ? classes[index].name : NULL;
-}
-
 const char *list_column(const void *data, size_t index)
 {
 	if (index >= COLUMNS)
 		return NULL;
 	return columns[index].key ? columns[index].key : columns[index].name;
-}
-
-static bool is_hex(const char *text, size_t length)
-{
-	return strlen(text) == length && strspn(text, "0123456789abcdefABCDEF") == length;
-}
-
-static int set_class(struct list *list, const char *text)
-{
-	const char *digits = !strncmp(text, "0x", 2) ? text + 2 : text, *meant;
-	char hint[80] = "a class is a name such as network, or 2, 4 or 6 hexadecimal digits";
-
-	for (size_t i = 0; list_class(NULL, i); i++)
-		if (!strcasecmp(text, classes[i].name))
-			digits = classes[i].prefix;
-	if (!is_hex(digits, 2) && !is_hex(digits, 4) && !is_hex(digits, 6)) {
-		meant = did_you_mean(text, list_class, NULL);
-		if (meant)
-			snprintf(hint, sizeof(hint), "did you mean %s?", meant);
-		return usage_error(list->cli, hint, "unknown class \"%s\"", text);
-	}
-	snprintf(list->class_prefix, sizeof(list->class_prefix), "%s", digits);
-	return 0;
-}
-
-static int set_id(struct list *list, const char *text)
-{
-	const char *colon = strchr(text, ':');
-	char vendor[8];
-	uint64_t id;
-	int length = colon ? (int)(colon - text) : (int)strlen(text);
-
-	if (length < (int)sizeof(vendor)) {
-		snprintf(vendor, sizeof(vendor), "%.*s", length, text);
-		list->by_vendor = parse_number(vendor, 16, 0xffff, &id);
-		list->vendor = (uint16_t)id;
-	}
-	if (colon && colon[1]) {
-		list->by_device = parse_number(colon + 1, 16, 0xffff, &id);
-		list->device = (uint16_t)id;
-	}
-	if (!list->by_vendor || (colon && colon[1] && !list->by_device))
-		return usage_error(list->cli, "an id is written as 8086 or 8086:100e",
-				   "\"%s\" is not an id", text);
-	return 0;
 }
 
 static int add_column(struct list *list, const char *name)
@@ -246,32 +188,13 @@ static int read_options(struct list *list)
 		case 't':
 			list->tree = true;
 			break;
-		case 'c':
-			status = set_class(list, optarg);
-			break;
-		case 'i':
-			status = set_id(list, optarg);
-			break;
-		case 'd':
-			list->driver = strcmp(optarg, "none") ? optarg : "";
-			break;
 		default:
-			return -1;
+			if (!filter_option(list->cli, key, &list->filter))
+				return -1;
 		}
 	}
 	list->cli->stopped = status;
 	return status;
-}
-
-static bool wanted(const struct list *list, const struct usrpci_dev_info *info)
-{
-	char code[7];
-
-	snprintf(code, sizeof(code), "%06x", info->class_code & 0xffffff);
-	return !strncasecmp(code, list->class_prefix, strlen(list->class_prefix)) &&
-	       (!list->by_vendor || info->vendor == list->vendor) &&
-	       (!list->by_device || info->device == list->device) &&
-	       (!list->driver || !strcmp(info->driver, list->driver));
 }
 
 static bool is_shown(const struct list *list, enum column_id id)
@@ -344,6 +267,31 @@ static void fill_interfaces(struct list *list, struct libscols_line *line, size_
 	table_cell(line, column, "%s", text);
 }
 
+/* Bus 0 is behind no bridge. Only a bridge is opened. */
+static void read_buses(struct list *list, const struct usrpci_dev_info *info)
+{
+	char name[USRPCI_ADDR_STRLEN];
+	struct usrpci_dev *dev;
+
+	list->first_bus = list->last_bus = 0;
+	if ((!list->tree && !is_shown(list, COLUMN_BUS)) ||
+	    info->header_type == PCI_HEADER_TYPE_NORMAL ||
+	    inspect_device(list->cli, usrpci_addr_format(&info->addr, name), &dev))
+		return;
+	if (usrpci_config_read8(dev, PCI_SECONDARY_BUS, &list->first_bus) ||
+	    usrpci_config_read8(dev, PCI_SUBORDINATE_BUS, &list->last_bus))
+		list->last_bus = 0;
+	usrpci_dev_close(dev);
+}
+
+static void fill_buses(const struct list *list, struct libscols_line *line, size_t column)
+{
+	if (list->last_bus && list->first_bus == list->last_bus)
+		table_cell(line, column, "%02x", list->first_bus);
+	else if (list->last_bus)
+		table_cell(line, column, "%02x-%02x", list->first_bus, list->last_bus);
+}
+
 static void fill_cell(struct list *list, struct libscols_line *line, size_t column,
 		      const struct usrpci_dev_info *info, const char *emulated)
 {
@@ -353,6 +301,9 @@ static void fill_cell(struct list *list, struct libscols_line *line, size_t colu
 	case COLUMN_ADDR:
 		table_cell(line, column, "%s",
 			   emulated ? emulated : usrpci_addr_format(&info->addr, text));
+		break;
+	case COLUMN_BUS:
+		fill_buses(list, line, column);
 		break;
 	case COLUMN_CLASS:
 		table_cell(line, column, "%s", list->class_name);
@@ -394,33 +345,18 @@ static struct libscols_line *add_line(struct list *list, const struct usrpci_dev
 
 	if (list->named && device_names(list->cli, info, list->name, list->class_name))
 		list->lacking = true;
+	if (!emulated)
+		read_buses(list, info);
 	for (size_t i = 0; i < list->shown_count; i++)
 		fill_cell(list, line, i, info, emulated);
 	return line;
 }
 
-/* The buses behind a bridge. Bus 0 is behind no bridge, so 0 to 0 means that there is none. */
 struct bridge {
 	uint32_t domain;
-	uint8_t first, last;
+	uint8_t first, last; /* the buses behind it; last is 0: none */
 	struct libscols_line *line;
 };
-
-static void read_bridge(struct list *list, const struct usrpci_dev_info *info,
-			struct bridge *bridge)
-{
-	char name[USRPCI_ADDR_STRLEN];
-	struct usrpci_dev *dev;
-
-	if (info->header_type == PCI_HEADER_TYPE_NORMAL ||
-	    inspect_device(list->cli, usrpci_addr_format(&info->addr, name), &dev))
-		return;
-	bridge->domain = info->addr.domain;
-	if (usrpci_config_read8(dev, PCI_SECONDARY_BUS, &bridge->first) ||
-	    usrpci_config_read8(dev, PCI_SUBORDINATE_BUS, &bridge->last))
-		bridge->last = 0;
-	usrpci_dev_close(dev);
-}
 
 /* Bridges and the buses behind them are sorted, so the last bridge that fits is the nearest. */
 static struct libscols_line *find_parent(const struct bridge *bridges, size_t count,
@@ -451,13 +387,14 @@ static int fill_host(struct list *list)
 	for (int i = 0; i < count; i++) {
 		struct libscols_line *parent = NULL;
 
-		if (!wanted(list, &infos[i]))
+		if (!filter_fits(&list->filter, &infos[i]))
 			continue;
-		if (list->tree) {
+		if (list->tree)
 			parent = find_parent(bridges, (size_t)i, &infos[i].addr);
-			read_bridge(list, &infos[i], &bridges[i]);
-		}
 		bridges[i].line = add_line(list, &infos[i], NULL, parent);
+		bridges[i].domain = infos[i].addr.domain;
+		bridges[i].first = list->first_bus;
+		bridges[i].last = list->last_bus;
 	}
 	free(bridges);
 	usrpci_dev_list_free(infos);
@@ -472,7 +409,8 @@ static int add_named(struct list *list, const char *name)
 
 	if (!is_emulated(name)) {
 		error = find_device(list->cli, name, &info);
-		if (!error && wanted(list, &info) && !named_before(list->cli, &info.addr))
+		if (!error && filter_fits(&list->filter, &info) &&
+		    !named_before(list->cli, &info.addr))
 			add_line(list, &info, NULL, NULL);
 		return status_of(error);
 	}
@@ -532,7 +470,8 @@ static int add_place(struct list *list, const char *name, const struct place *pl
 		if (!is_at(&infos[i].addr, place))
 			continue;
 		any = true;
-		if (wanted(list, &infos[i]) && !named_before(list->cli, &infos[i].addr))
+		if (filter_fits(&list->filter, &infos[i]) &&
+		    !named_before(list->cli, &infos[i].addr))
 			add_line(list, &infos[i], NULL, NULL);
 	}
 	usrpci_dev_list_free(infos);
@@ -592,15 +531,23 @@ static unsigned int terminal_width(void)
 	return size.ws_col;
 }
 
+static void set_shown(struct list *list, const enum column_id *ids, size_t count)
+{
+	memcpy(list->shown, ids, count * sizeof(*ids));
+	list->shown_count = count;
+}
+
 static void choose_columns(struct list *list, unsigned int width)
 {
-	if (width < WIDTH_WITH_IDS) {
-		memcpy(list->shown, narrow_columns, sizeof(narrow_columns));
-		list->shown_count = ARRAY_SIZE(narrow_columns) - (width < WIDTH_WITH_INTERFACES);
-		return;
-	}
-	memcpy(list->shown, default_columns, sizeof(default_columns));
-	list->shown_count = ARRAY_SIZE(default_columns) - (width < WIDTH_WITH_NAMES);
+	bool has_names = width >= WIDTH_WITH_NAMES;
+
+	if (width < WIDTH_WITH_IDS)
+		set_shown(list, narrow_columns,
+			  ARRAY_SIZE(narrow_columns) - (width < WIDTH_WITH_INTERFACES));
+	else if (list->tree)
+		set_shown(list, tree_columns, ARRAY_SIZE(tree_columns) - !has_names);
+	else
+		set_shown(list, default_columns, ARRAY_SIZE(default_columns) - !has_names);
 }
 
 static int cmd_list(struct cli *cli)
@@ -612,8 +559,8 @@ static int cmd_list(struct cli *cli)
 	if (read_options(&list))
 		return cli->stopped;
 	/* A program that reads JSON has no width. */
-	if (cli->json && !list.chosen)
-		choose_columns(&list, UINT_MAX);
+	if (!list.chosen)
+		choose_columns(&list, cli->json ? UINT_MAX : terminal_width());
 	if (open_host(cli))
 		return STATUS_FAILED;
 	if (is_shown(&list, COLUMN_ORIGIN))

@@ -15,6 +15,7 @@
 
 #include "cli.h"
 #include "device.h"
+#include "filter.h"
 #include "number.h"
 #include "output.h"
 
@@ -446,7 +447,14 @@ static void show_silent(struct show *show, bool more)
 	print_node(show);
 }
 
-static int show_one(struct cli *cli, const char *name, bool more, struct json *json)
+/* What all devices of a command share. */
+struct output {
+	struct filter filter;
+	struct json json;
+	bool more; /* one was shown before */
+};
+
+static int show_one(struct cli *cli, const char *name, struct output *output)
 {
 	struct show show = {.cli = cli, .emulated = is_emulated(name)};
 	int error = inspect_device(cli, name, &show.dev);
@@ -455,19 +463,41 @@ static int show_one(struct cli *cli, const char *name, bool more, struct json *j
 		return status_of(error);
 	show.name = usrpci_dev_name(show.dev);
 	show.info = usrpci_dev_info(show.dev);
-	if (!show.emulated && named_before(cli, &show.info->addr)) {
+	if (!filter_fits(&output->filter, show.info) ||
+	    (!show.emulated && named_before(cli, &show.info->addr))) {
 		usrpci_dev_close(show.dev);
 		return STATUS_DONE;
 	}
 	error = gather_config(&show);
 	if (!error) {
 		error = gather_host(&show);
-		print(&show, more, json);
+		print(&show, output->more, &output->json);
 	} else {
-		show_silent(&show, more);
+		show_silent(&show, output->more);
 	}
+	output->more = true;
 	release(&show);
 	return status_of(error);
+}
+
+/* Those that are named, or all that fit. */
+static int show_all(struct cli *cli, struct output *output)
+{
+	struct usrpci_dev_info *infos = NULL;
+	int count = cli->argc ? 0 : filter_list(cli, &output->filter, &infos);
+	int status = count < 0 ? STATUS_FAILED : STATUS_DONE, last;
+	char name[USRPCI_ADDR_STRLEN];
+
+	for (int i = 0; i < cli->argc; i++) {
+		last = show_one(cli, cli->argv[i], output);
+		status = last ? last : status;
+	}
+	for (int i = 0; i < count; i++) {
+		last = show_one(cli, usrpci_addr_format(&infos[i].addr, name), output);
+		status = last ? last : status;
+	}
+	usrpci_dev_list_free(infos);
+	return status;
 }
 
 static void print_notes(void)
@@ -479,33 +509,37 @@ static void print_notes(void)
 
 static int cmd_show(struct cli *cli)
 {
-	struct json json = {0};
-	int status = STATUS_DONE, last;
+	struct output output = {0};
+	int status, key;
 
-	if (option_next(cli))
-		return cli->stopped;
-	if (cli->argc == 0)
+	while ((key = option_next(cli)))
+		if (!filter_option(cli, key, &output.filter))
+			return cli->stopped;
+	if (cli->argc == 0 && !filter_is_set(&output.filter))
 		return usage_error(cli, NULL, "no device is named");
 	if (open_host(cli))
 		return STATUS_FAILED;
 	if (cli->json) {
-		json_open(&json, NULL, '{');
-		json_open(&json, "devices", '[');
+		json_open(&output.json, NULL, '{');
+		json_open(&output.json, "devices", '[');
 	}
-	for (int i = 0; i < cli->argc; i++) {
-		last = show_one(cli, cli->argv[i], i > 0, &json);
-		status = last ? last : status;
-	}
+	status = show_all(cli, &output);
 	if (cli->json) {
-		json_close(&json, ']');
-		json_close(&json, '}');
+		json_close(&output.json, ']');
+		json_close(&output.json, '}');
 	}
 	return status;
 }
 
+static const struct option_spec show_options[] = {
+	FILTER_OPTIONS,
+	{0},
+};
+
 const struct command command_show = {
 	.name = "show",
-	.operands = "ADDR...",
+	.operands = "[ADDR...]",
+	.options = show_options,
 	.summary = "show all that is known of a device, capabilities included",
 	.notes = print_notes,
 	.run = cmd_show,

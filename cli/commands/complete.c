@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "device.h"
+#include "filter.h"
 #include "commands/registers.h"
 
 struct completion {
@@ -147,7 +148,7 @@ static void offer_argument(struct completion *c, const char *argument)
 	if (!strcmp(argument, "COLUMNS"))
 		offer_columns(c);
 	else if (!strcmp(argument, "CLASS"))
-		offer_all(c, list_class);
+		offer_all(c, filter_class);
 	else if (!strcmp(argument, "DRIVER"))
 		offer_drivers(c);
 	else if (!strcmp(argument, "USER"))

@@ -226,6 +226,7 @@ guard@a-socket-that-no-process-has-may-be-bound()
 	ip link add vxlan7 type vxlan id 7 dstport 4789 || skip "the kernel has no VXLAN"
 	ip link set vxlan7 up
 	expect_fail 3 "nobody uses $nic" usrpci check $nic # nothing goes through what is down
+	echo 0 >/proc/sys/net/ipv6/conf/$eth/accept_ra # an address would be a use of its own
 	ip link set $eth up
 	expect_fail 3 "$unseen" usrpci check $nic
 	refused $nic e1000 "$unseen"
