@@ -187,8 +187,11 @@ static struct {
 static bool load_smartcols(void)
 {
 	static bool loaded;
-	void *library = loaded ? NULL : dlopen("libsmartcols.so.1", RTLD_LAZY), *function;
+	void *library = NULL, *function;
 
+	if (!loaded)
+		library = dlopen(LIBRARY_DIR "/libsmartcols.so.1", RTLD_LAZY)
+				  ?: dlopen("libsmartcols.so.1", RTLD_LAZY);
 	for (size_t i = 0; library && i < ARRAY_SIZE(smartcols_names); i++) {
 		function = dlsym(library, smartcols_names[i]);
 		loaded = function != NULL;

@@ -16,10 +16,13 @@ static const char *const kmod_names[] = {LIBRARY_KMOD(LIBRARY_NAME)};
 static const char *const mount_names[] = {LIBRARY_MOUNT(LIBRARY_NAME)};
 static const char *const udev_names[] = {LIBRARY_UDEV(LIBRARY_NAME)};
 
-/* The structures are arrays of pointers to functions, in the order of the names. */
-static void *load(const char *file, const char *const *names, size_t count)
+/*
+ * The structures are arrays of pointers to functions, in the order of the names. path is where the
+ * library was when this was built, and file is its name alone, by which it is found elsewhere.
+ */
+static void *load(const char *path, const char *file, const char *const *names, size_t count)
 {
-	void *library = dlopen(file, RTLD_LAZY);
+	void *library = dlopen(path, RTLD_LAZY) ?: dlopen(file, RTLD_LAZY);
 	void **functions = library ? calloc(count, sizeof(*functions)) : NULL;
 
 	for (size_t i = 0; functions && i < count; i++) {
@@ -36,15 +39,18 @@ static void *load(const char *file, const char *const *names, size_t count)
 
 struct library_kmod *library_load_kmod(void)
 {
-	return load("libkmod.so.2", kmod_names, ARRAY_SIZE(kmod_names));
+	return load(LIBRARY_DIR "/libkmod.so.2", "libkmod.so.2", kmod_names,
+		    ARRAY_SIZE(kmod_names));
 }
 
 struct library_mount *library_load_mount(void)
 {
-	return load("libmount.so.1", mount_names, ARRAY_SIZE(mount_names));
+	return load(LIBRARY_DIR "/libmount.so.1", "libmount.so.1", mount_names,
+		    ARRAY_SIZE(mount_names));
 }
 
 struct library_udev *library_load_udev(void)
 {
-	return load("libudev.so.1", udev_names, ARRAY_SIZE(udev_names));
+	return load(LIBRARY_DIR "/libudev.so.1", "libudev.so.1", udev_names,
+		    ARRAY_SIZE(udev_names));
 }
