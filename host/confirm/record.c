@@ -92,11 +92,11 @@ int confirm_write(struct usrpci_host *host, const struct confirm_record *record)
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
-	if (!out)
-		return -ENOMEM;
-	print_record(out, record);
-	if (fclose(out))
-		return -ENOMEM;
+	if (out)
+		print_record(out, record);
+	if (!out || fclose(out))
+		return report(host->ctx, -ENOMEM, NULL, NULL,
+			      "cannot write down what --confirm brings back");
 	if (size >= CONFIRM_SIZE || has_long_message(record))
 		return refuse(host->ctx, -E2BIG, NULL, NULL,
 			      "there are too many routes to bring back after --confirm");

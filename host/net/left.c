@@ -49,13 +49,14 @@ int net_left_write(struct usrpci_host *host, const struct usrpci_addr *addr, int
 	if (error)
 		return error;
 	out = open_memstream(&text, &size);
-	if (!out)
-		return -ENOMEM;
-	fprintf(out, MAGIC "\nidentity %" PRIu64 "\ncard %d %d\n", identity, card, moved);
-	net_place_print(out, place);
-	fputs("end\n", out);
-	if (fclose(out))
-		return -ENOMEM;
+	if (out) {
+		fprintf(out, MAGIC "\nidentity %" PRIu64 "\ncard %d %d\n", identity, card, moved);
+		net_place_print(out, place);
+		fputs("end\n", out);
+	}
+	if (!out || fclose(out))
+		return report(host->ctx, -ENOMEM, place->name, NULL,
+			      "cannot write down what it has to have again");
 	if (size >= RECORD_SIZE || !net_place_is_printable(place))
 		return refuse(host->ctx, -E2BIG, place->name, NULL,
 			      "it has too many routes to bring them back after a kill");

@@ -554,6 +554,26 @@ guard@a-disk-that-a-target-of-fileio-has()
 	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
 }
 
+# The path is a name of udev's, which leads to the disk and is not its own.
+guard@a-disk-that-nvmet-exports-by-another-name()
+{
+	local space=/sys/kernel/config/nvmet/subsystems/nqn.usrpci/namespaces/1
+	modprobe nvmet || skip "the kernel has no nvmet"
+	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	mkdir -p /dev/disk/by-id "${space%/*/*}"
+	mkdir "$space"
+	ln -sf "../../$disk" /dev/disk/by-id/nvme-usrpci
+	echo -n /dev/disk/by-id/nvme-usrpci >"$space/device_path"
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+	echo 1 >"$space/enable"
+	refused $nvme nvme "$disk is exported by nvmet, namespace 1"
+	expect_fail 3 "echo 0 > $space/enable" usrpci check $nvme
+	echo 0 >"$space/enable"
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+	rmdir "$space" "${space%/*/*}"
+	modprobe -r nvmet
+}
+
 guard@a-nic-that-netconsole-sends-through()
 {
 	ip link set "$eth" up
