@@ -108,3 +108,77 @@ void json_bars(struct json *json, struct usrpci_dev *dev)
 	}
 	json_close(json, ']');
 }
+
+struct place {
+	unsigned int domain, bus, slot;
+	bool whole_bus;
+};
+
+static bool is_end(const char *name, int length)
+{
+	return length > 0 &&
+	       (!name[length] || !strcmp(name + length, "*") || !strcmp(name + length, ".*"));
+}
+
+static bool parse_place(const char *name, struct place *place)
+{
+	int length = 0;
+
+	*place = (struct place){0};
+	if (sscanf(name, "%8x:%2x:%2x%n", &place->domain, &place->bus, &place->slot, &length) ==
+		    3 &&
+	    is_end(name, length))
+		return true;
+	*place = (struct place){0};
+	length = 0;
+	if (sscanf(name, "%2x:%2x%n", &place->bus, &place->slot, &length) == 2 &&
+	    is_end(name, length))
+		return true;
+	*place = (struct place){.whole_bus = true};
+	length = 0;
+	sscanf(name, "%2x:%n", &place->bus, &length);
+	return is_end(name, length);
+}
+
+static bool is_at(const struct usrpci_addr *addr, const struct place *place)
+{
+	return addr->domain == place->domain && addr->bus == place->bus &&
+	       (place->whole_bus || addr->dev == place->slot);
+}
+
+static int find_at(struct cli *cli, const char *name, const struct place *place,
+		   struct named *named)
+{
+	int count = usrpci_dev_list(cli->ctx, &named->all);
+
+	for (int i = 0; i < count; i++)
+		if (is_at(&named->all[i].addr, place))
+			named->all[named->count++] = named->all[i];
+	if (count < 0)
+		return status_of(count);
+	return named->count ? STATUS_DONE
+			    : failed(name, "usrpci list shows the devices", "no device is there");
+}
+
+int named_find(struct cli *cli, const char *name, struct named *named)
+{
+	struct place place;
+	int error;
+
+	*named = (struct named){0};
+	if (!is_emulated(name) && parse_place(name, &place))
+		return find_at(cli, name, &place, named);
+	error = find_device(cli, name, &named->one);
+	named->count = !error;
+	return status_of(error);
+}
+
+const struct usrpci_dev_info *named_info(const struct named *named, int index)
+{
+	return named->all ? &named->all[index] : &named->one;
+}
+
+void named_free(struct named *named)
+{
+	usrpci_dev_list_free(named->all);
+}

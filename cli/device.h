@@ -10,6 +10,20 @@ bool is_emulated(const char *name);
 /* Looks up a device of the host by any of its names. */
 int find_device(struct cli *cli, const char *name, struct usrpci_dev_info *info);
 
+/* The devices of the host that an operand names: one, or all of a slot or a bus. */
+struct named {
+	struct usrpci_dev_info one, *all; /* of a slot or bus; NULL: it is one */
+	int count;
+};
+
+/*
+ * Finds them. "01:00" is a slot, with all its functions, and "01:" a bus, as lspci(8) has them.
+ * Returns STATUS_DONE, or how the command ends, and then there are none.
+ */
+int named_find(struct cli *cli, const char *name, struct named *named);
+const struct usrpci_dev_info *named_info(const struct named *named, int index);
+void named_free(struct named *named);
+
 /*
  * Returns whether the device exists, and stores its current state. Prints no message if it does
  * not.

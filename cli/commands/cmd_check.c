@@ -78,17 +78,29 @@ static int add_findings(struct cli *cli, const struct usrpci_addr *addr,
 	return STATUS_DONE;
 }
 
+static int find_operand(struct cli *cli, const char *operand, const struct filter *filter,
+			struct usrpci_finding **list, int *count)
+{
+	const struct usrpci_dev_info *info;
+	struct named named;
+	int status = named_find(cli, operand, &named);
+
+	for (int i = 0; i < named.count && !status; i++) {
+		info = named_info(&named, i);
+		if (filter_fits(filter, info) && !named_before(cli, &info->addr))
+			status = add_findings(cli, &info->addr, list, count);
+	}
+	named_free(&named);
+	return status;
+}
+
 static int find_named(struct cli *cli, const struct filter *filter, struct usrpci_finding **list,
 		      int *count)
 {
-	struct usrpci_dev_info info;
 	int status = STATUS_DONE;
 
-	for (int i = 0; i < cli->argc && !status; i++) {
-		status = status_of(find_device(cli, cli->argv[i], &info));
-		if (!status && filter_fits(filter, &info) && !named_before(cli, &info.addr))
-			status = add_findings(cli, &info.addr, list, count);
-	}
+	for (int i = 0; i < cli->argc && !status; i++)
+		status = find_operand(cli, cli->argv[i], filter, list, count);
 	return status;
 }
 

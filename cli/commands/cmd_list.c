@@ -401,20 +401,11 @@ static int fill_host(struct list *list)
 	return STATUS_DONE;
 }
 
-static int add_named(struct list *list, const char *name)
+static int add_emulated(struct list *list, const char *name)
 {
-	struct usrpci_dev_info info;
 	struct usrpci_dev *dev;
-	int error;
+	int error = inspect_device(list->cli, name, &dev);
 
-	if (!is_emulated(name)) {
-		error = find_device(list->cli, name, &info);
-		if (!error && filter_fits(&list->filter, &info) &&
-		    !named_before(list->cli, &info.addr))
-			add_line(list, &info, NULL, NULL);
-		return status_of(error);
-	}
-	error = inspect_device(list->cli, name, &dev);
 	if (error)
 		return status_of(error);
 	add_line(list, usrpci_dev_info(dev), usrpci_dev_name(dev), NULL);
@@ -422,76 +413,32 @@ static int add_named(struct list *list, const char *name)
 	return STATUS_DONE;
 }
 
-/* "01:00" is a slot, with all its functions, and "01:" a bus, as lspci(8) has them. */
-struct place {
-	unsigned int domain, bus, slot;
-	bool whole_bus;
-};
-
-static bool is_end(const char *name, int length)
+static int add_named(struct list *list, const char *name)
 {
-	return length > 0 &&
-	       (!name[length] || !strcmp(name + length, "*") || !strcmp(name + length, ".*"));
-}
+	struct named named;
+	const struct usrpci_dev_info *info;
+	int status;
 
-static bool parse_place(const char *name, struct place *place)
-{
-	int length = 0;
-
-	*place = (struct place){0};
-	if (sscanf(name, "%8x:%2x:%2x%n", &place->domain, &place->bus, &place->slot, &length) ==
-		    3 &&
-	    is_end(name, length))
-		return true;
-	*place = (struct place){0};
-	length = 0;
-	if (sscanf(name, "%2x:%2x%n", &place->bus, &place->slot, &length) == 2 &&
-	    is_end(name, length))
-		return true;
-	*place = (struct place){.whole_bus = true};
-	length = 0;
-	sscanf(name, "%2x:%n", &place->bus, &length);
-	return is_end(name, length);
-}
-
-static bool is_at(const struct usrpci_addr *addr, const struct place *place)
-{
-	return addr->domain == place->domain && addr->bus == place->bus &&
-	       (place->whole_bus || addr->dev == place->slot);
-}
-
-static int add_place(struct list *list, const char *name, const struct place *place)
-{
-	struct usrpci_dev_info *infos;
-	int count = usrpci_dev_list(list->cli->ctx, &infos);
-	bool any = false;
-
-	for (int i = 0; i < count; i++) {
-		if (!is_at(&infos[i].addr, place))
-			continue;
-		any = true;
-		if (filter_fits(&list->filter, &infos[i]) &&
-		    !named_before(list->cli, &infos[i].addr))
-			add_line(list, &infos[i], NULL, NULL);
+	if (is_emulated(name))
+		return add_emulated(list, name);
+	status = named_find(list->cli, name, &named);
+	for (int i = 0; i < named.count; i++) {
+		info = named_info(&named, i);
+		if (filter_fits(&list->filter, info) && !named_before(list->cli, &info->addr))
+			add_line(list, info, NULL, NULL);
 	}
-	usrpci_dev_list_free(infos);
-	if (count < 0)
-		return status_of(count);
-	return any ? STATUS_DONE
-		   : failed(name, "usrpci list shows the devices", "no device is there");
+	named_free(&named);
+	return status;
 }
 
 static int fill_table(struct list *list)
 {
 	int status = STATUS_DONE;
-	struct place place;
 
 	if (list->cli->argc == 0)
 		return fill_host(list);
 	for (int i = 0; i < list->cli->argc && !status; i++)
-		status = parse_place(list->cli->argv[i], &place)
-				 ? add_place(list, list->cli->argv[i], &place)
-				 : add_named(list, list->cli->argv[i]);
+		status = add_named(list, list->cli->argv[i]);
 	return status;
 }
 

@@ -480,23 +480,50 @@ static int show_one(struct cli *cli, const char *name, struct output *output)
 	return status_of(error);
 }
 
-/* Those that are named, or all that fit. */
-static int show_all(struct cli *cli, struct output *output)
+static int show_operand(struct cli *cli, const char *operand, struct output *output)
 {
-	struct usrpci_dev_info *infos = NULL;
-	int count = cli->argc ? 0 : filter_list(cli, &output->filter, &infos);
+	char name[USRPCI_ADDR_STRLEN];
+	struct named named;
+	int status, last;
+
+	if (is_emulated(operand))
+		return show_one(cli, operand, output);
+	status = named_find(cli, operand, &named);
+	for (int i = 0; i < named.count; i++) {
+		usrpci_addr_format(&named_info(&named, i)->addr, name);
+		last = show_one(cli, name, output);
+		status = last ? last : status;
+	}
+	named_free(&named);
+	return status;
+}
+
+static int show_fitting(struct cli *cli, struct output *output)
+{
+	struct usrpci_dev_info *infos;
+	int count = filter_list(cli, &output->filter, &infos);
 	int status = count < 0 ? STATUS_FAILED : STATUS_DONE, last;
 	char name[USRPCI_ADDR_STRLEN];
 
-	for (int i = 0; i < cli->argc; i++) {
-		last = show_one(cli, cli->argv[i], output);
-		status = last ? last : status;
-	}
 	for (int i = 0; i < count; i++) {
 		last = show_one(cli, usrpci_addr_format(&infos[i].addr, name), output);
 		status = last ? last : status;
 	}
 	usrpci_dev_list_free(infos);
+	return status;
+}
+
+/* Those that are named, or all that fit. */
+static int show_all(struct cli *cli, struct output *output)
+{
+	int status = STATUS_DONE, last;
+
+	if (cli->argc == 0)
+		return show_fitting(cli, output);
+	for (int i = 0; i < cli->argc; i++) {
+		last = show_operand(cli, cli->argv[i], output);
+		status = last ? last : status;
+	}
 	return status;
 }
 
