@@ -75,6 +75,16 @@ static void remember(const struct host_view *view, const struct declared_device 
 	state_write(view->host, name, text);
 }
 
+/* NVMe's serial numbers are filled up with spaces. */
+static bool is_text(char *text, const char *value)
+{
+	size_t length = strlen(text);
+
+	while (length && text[length - 1] == ' ')
+		text[--length] = '\0';
+	return !strcmp(text, value);
+}
+
 /* Returns whether an interface or disk of the device has this value in a file of sysfs. */
 static bool provides(const struct host_view *view, const struct usrpci_dev_info *info,
 		     const char *class_name, const char *file, const char *value)
@@ -85,7 +95,7 @@ static bool provides(const struct host_view *view, const struct usrpci_dev_info 
 		if (!usrpci_addr_compare(&view->provided[i].addr, &info->addr) &&
 		    file_read(view->host->ctx, text, sizeof(text), "/sys/class/%s/%s/%s",
 			      class_name, view->provided[i].name, file) >= 0 &&
-		    !strcmp(text, value))
+		    is_text(text, value))
 			return true;
 	return false;
 }
@@ -101,6 +111,7 @@ static bool has_serial(const struct host_view *view, const struct declared_devic
 		       const struct usrpci_dev_info *info)
 {
 	return provides(view, info, "block", "device/serial", device->serial) ||
+	       provides(view, info, "block", "serial", device->serial) ||
 	       is_remembered(view, info, "serial", device->serial);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "array.h"
 #include "file.h"
 #include "kernel.h"
 
@@ -38,15 +39,20 @@ static int setup(void **state)
 	return 0;
 }
 
-static void add_interface(struct kernel *kernel, const char *addr, const char *name)
+static void add_member(struct kernel *kernel, const char *addr, const char *kind, const char *name)
 {
 	char path[128], link[64], target[128];
 
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/net/%s", addr, name);
-	snprintf(link, sizeof(link), "/sys/class/net/%s", name);
-	snprintf(target, sizeof(target), "../../devices/pci0000:00/%s/net/%s", addr, name);
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/%s/%s", addr, kind, name);
+	snprintf(link, sizeof(link), "/sys/class/%s/%s", kind, name);
+	snprintf(target, sizeof(target), "../../devices/pci0000:00/%s/%s/%s", addr, kind, name);
 	fixture_mkdir(kernel->fixture, path);
 	fixture_link(kernel->fixture, link, target);
+}
+
+static void add_interface(struct kernel *kernel, const char *addr, const char *name)
+{
+	add_member(kernel, addr, "net", name);
 }
 
 /* Apply changes the host after each device, so that its looks are not shared. */
@@ -112,6 +118,30 @@ static void another_device_in_the_slot_does_not_have_its_mac_address(void **stat
 	assert_driver(kernel, NIC, "e1000");
 }
 
+/* As nvme has it, and as virtio-blk. */
+static void a_disk_is_found_by_its_serial_number(void **state)
+{
+	static const char *const files[] = {"device/serial", "serial"};
+	struct kernel *kernel = *state;
+
+	add_member(kernel, NIC, "block", "disk0");
+	fixture_text(kernel->fixture, "/etc/usrpci/a.conf",
+		     "[Match]\nSerial=S4EV 7\n[Device]\nDriver=uio_pci_generic\n");
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), PCI_DEVICES "/" NIC "/block/disk0/%s", files[i]);
+		fixture_text(kernel->fixture, path, "S4EV 7              \n");
+		kernel_host(kernel, true);
+		assert_int_equal(usrpci_host_declare_apply(kernel->host, NULL), 0);
+		assert_non_null(strstr(kernel->shown, "echo " NIC " >"));
+		fixture_text(kernel->fixture, path, "S4EV 71             \n");
+		kernel_host(kernel, true);
+		assert_int_equal(usrpci_host_declare_apply(kernel->host, NULL), 0);
+		assert_null(strstr(kernel->shown, "echo " NIC " >"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +152,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			another_device_in_the_slot_does_not_have_its_mac_address, setup,
 			kernel_teardown),
+		cmocka_unit_test_setup_teardown(a_disk_is_found_by_its_serial_number, setup,
+						kernel_teardown),
 	};
 
 	return cmocka_run_group_tests_name("declare", tests, NULL, NULL);
