@@ -64,6 +64,7 @@ static const char *value_of(const char *uevent, const char *key)
 static void ask_kernel(const struct usrpci_ctx *ctx, const char *name, bool without_header,
 		       struct usrpci_dev_info *info)
 {
+	unsigned int class_code;
 	char uevent[512];
 
 	if (file_read(ctx, uevent, sizeof(uevent), PCI_DEVICES "/%s/uevent", name) < 0)
@@ -73,7 +74,9 @@ static void ask_kernel(const struct usrpci_ctx *ctx, const char *name, bool with
 	       &info->subsystem_device);
 	if (!without_header)
 		return;
-	sscanf(value_of(uevent, "PCI_CLASS="), "%x", &info->class_code);
+	if (sscanf(value_of(uevent, "PCI_CLASS="), "%x", &class_code) == 1 &&
+	    class_code <= 0xffffff)
+		info->class_code = class_code;
 	if (info->class_code >> 8 == CLASS_PCI_BRIDGE)
 		info->header_type = PCI_HEADER_TYPE_BRIDGE;
 	else if (info->class_code >> 8 == CLASS_CARDBUS_BRIDGE)

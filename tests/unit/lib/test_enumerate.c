@@ -133,6 +133,9 @@ static void a_device_that_does_not_answer_is_what_the_kernel_remembers(void **st
 	fixture_text(*state, "/sys/devices/pci0000:00/0000:00:03.0/uevent", "PCI_CLASS=60400\n");
 	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), 0);
 	assert_int_equal(info.header_type, 1);
+	fixture_text(*state, "/sys/devices/pci0000:00/0000:00:03.0/uevent", "PCI_CLASS=5555555\n");
+	assert_int_equal(usrpci_dev_lookup(ctx, &addr, &info), 0);
+	assert_true(info.class_code <= 0xffffff);
 	usrpci_ctx_close(ctx);
 }
 
