@@ -34,6 +34,7 @@ static __attribute__((noinline)) void put_list(struct usrpci_nvme_queue *queue, 
 		*list++ = usrpci_le64(addr);
 }
 
+/* Nearly all commands do; the others may take longer here. */
 static inline bool moves_data(const struct usrpci_nvme_io *io)
 {
 	return io->op == USRPCI_NVME_OP_READ || io->op == USRPCI_NVME_OP_WRITE;
@@ -46,12 +47,10 @@ static inline void put_buffer(struct usrpci_nvme_queue *queue, const struct usrp
 	uint64_t second = (io->addr | (queue->nvme->page - 1)) + 1;
 
 	command->prp1 = usrpci_le64(io->addr);
-	if (io->addr + size <= second)
-		command->prp2 = 0;
-	else if (io->addr + size <= second + queue->nvme->page)
-		command->prp2 = usrpci_le64(second);
-	else
+	if (nvme_unlikely(io->addr + size > second + queue->nvme->page))
 		put_list(queue, index, command, size);
+	else if (io->addr + size > second)
+		command->prp2 = usrpci_le64(second);
 }
 
 /* Writes one range, [NVMe] 6.7, to the place of the list of pages. */
@@ -85,6 +84,7 @@ static __attribute__((noinline)) void put_other(struct usrpci_nvme_queue *queue,
 		command->cdw12 |= usrpci_le32(ZEROES_DEAC);
 }
 
+/* Inline here, and a function for queue.c. */
 inline void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index)
 {
 	struct nvme_command *command = &queue->ring.sq[queue->ring.tail];
