@@ -79,7 +79,7 @@ void nvme_admin_poll(struct usrpci_nvme *nvme)
 
 	for (; seen < ring->entries; seen++) {
 		completion.dw3 = usrpci_le32(ring->cq[ring->head].dw3);
-		if (CQE_PHASE(completion.dw3) != ring->phase)
+		if ((completion.dw3 & CQE_PHASE) != ring->phase)
 			break;
 		usrpci_dma_rmb(); /* the phase is seen before the result is read */
 		completion.dw0 = usrpci_le32(ring->cq[ring->head].dw0);
@@ -162,12 +162,7 @@ int nvme_admin_start(struct usrpci_nvme *nvme, unsigned int *queues)
 
 	if (status)
 		return status < 0 ? status : -EIO;
-	*queues = granted & 0xffff;
-	if (*queues > granted >> 16)
-		*queues = granted >> 16;
-	if (*queues > wanted)
-		*queues = wanted;
-	++*queues;
+	*queues = nvme_min(nvme_min(granted & 0xffff, granted >> 16), wanted) + 1;
 	/*
 	 * Controllers before 1.2 have fewer kinds of events. One that refuses them all sends none
 	 * to miss.

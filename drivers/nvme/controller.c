@@ -51,7 +51,7 @@ void nvme_ring_clear(struct nvme_ring *ring)
 	memset(ring->block.va, 0, ring->block.size);
 	ring->tail = 0;
 	ring->head = 0;
-	ring->phase = 1;
+	ring->phase = CQE_PHASE;
 }
 
 /* A device that is gone reads as ones on most buses, as zeroes on some. */
@@ -199,8 +199,7 @@ static int read_capabilities(struct usrpci_nvme *nvme)
 	nvme->page = 4096u << CAP_MPSMIN(nvme->cap);
 	nvme->ready_ms = 500 * (CAP_TO(nvme->cap) + 1);
 	nvme->shutdown_ms = SHUTDOWN_MS;
-	nvme->info.depth = CAP_MQES(nvme->cap) < NVME_DEPTH_MAX ? CAP_MQES(nvme->cap)
-								: NVME_DEPTH_MAX;
+	nvme->info.depth = nvme_min(CAP_MQES(nvme->cap), NVME_DEPTH_MAX);
 	return 0;
 }
 

@@ -70,13 +70,15 @@ static __attribute__((noinline)) void put_range(struct usrpci_nvme_queue *queue,
 	command->cdw12 = 0;
 }
 
-/* What a command without a buffer has beside its blocks. */
+/* What a command that moves no data has beside its blocks. */
 static __attribute__((noinline)) void put_other(struct usrpci_nvme_queue *queue, unsigned int index,
 						struct nvme_command *command)
 {
 	const struct usrpci_nvme_io *io = queue->slots[index].io;
 
-	if (io->op == USRPCI_NVME_OP_DEALLOCATE)
+	if (io->op == USRPCI_NVME_OP_COMPARE)
+		put_buffer(queue, io, index, command);
+	else if (io->op == USRPCI_NVME_OP_DEALLOCATE)
 		put_range(queue, index, command);
 	else if (io->op == USRPCI_NVME_OP_FLUSH)
 		command->cdw10 = command->cdw11 = command->cdw12 = 0;
@@ -98,7 +100,7 @@ inline void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index)
 		.cdw11 = usrpci_le32((uint32_t)(io->lba >> 32)),
 		.cdw12 = usrpci_le32((io->blocks - 1) | (io->flags & USRPCI_NVME_FUA ? RW_FUA : 0)),
 	};
-	if (nvme_likely(moves_data(io)) || io->op == USRPCI_NVME_OP_COMPARE)
+	if (nvme_likely(moves_data(io)))
 		put_buffer(queue, io, index, command);
 	else
 		put_other(queue, index, command);
@@ -168,9 +170,9 @@ static inline int check(const struct usrpci_nvme *nvme, const struct usrpci_nvme
 	return check_other(nvme, io);
 }
 
-static inline void start(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *io)
+static inline void start(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *io,
+			 unsigned int index)
 {
-	unsigned int index = queue->free[--queue->free_count];
 	struct nvme_slot *slot = &queue->slots[index];
 
 	slot->io = io;
@@ -184,18 +186,21 @@ static inline void start(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io 
 int usrpci_nvme_submit(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io *const *ios,
 		       unsigned int n)
 {
+	const uint16_t *free = queue->free + queue->free_count;
 	unsigned int i;
 	int error = 0;
 
 	nvme_queue_follow(queue);
 	if (nvme_unlikely(queue->error))
 		return queue->error;
-	for (i = 0; i < n && queue->free_count > 0; i++) {
+	n = nvme_min(n, queue->free_count);
+	for (i = 0; i < n; i++) {
 		error = check(queue->nvme, ios[i]);
 		if (nvme_unlikely(error))
 			break;
-		start(queue, ios[i]);
+		start(queue, ios[i], *--free);
 	}
+	queue->free_count -= i;
 	if (i == 0)
 		return error;
 	usrpci_dma_rmb(); /* what was read of a buffer is read before the device has it again */
@@ -250,17 +255,21 @@ reap_ended(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io **done, unsign
 	return n;
 }
 
-/* Takes at most one round of the queue, whatever the device writes. */
+/*
+ * Takes at most one round of the queue, whatever the device writes. "n" are there already; returns
+ * how many there are then.
+ */
 static inline unsigned int reap_completed(struct usrpci_nvme_queue *queue,
-					  struct usrpci_nvme_io **done, unsigned int budget)
+					  struct usrpci_nvme_io **done, unsigned int n,
+					  unsigned int budget)
 {
 	struct nvme_ring *ring = &queue->ring;
-	unsigned int n = 0, seen = 0;
+	unsigned int seen = 0;
 
 	for (; n < budget && seen < ring->entries; seen++) {
 		uint32_t dw3 = usrpci_le32(ring->cq[ring->head].dw3);
 
-		if (CQE_PHASE(dw3) != ring->phase)
+		if ((dw3 & CQE_PHASE) != ring->phase)
 			break;
 		nvme_ring_advance_head(ring);
 		done[n] = complete(queue, dw3);
@@ -281,7 +290,7 @@ int usrpci_nvme_reap(struct usrpci_nvme_queue *queue, struct usrpci_nvme_io **do
 	if (nvme_unlikely(queue->ended > 0))
 		n = reap_ended(queue, done, budget);
 	if (nvme_likely(!queue->error))
-		n += reap_completed(queue, done + n, budget - n);
+		n = reap_completed(queue, done, n, budget);
 	else if (n == 0 && budget > 0)
 		return queue->error;
 	if (queue->shared && n < budget)

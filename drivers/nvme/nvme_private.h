@@ -31,6 +31,8 @@
 #define NVME_TRANSFER_MAX (1u << 20)
 #define NVME_EVENTS       16
 
+#define nvme_min(a, b) ((a) < (b) ? (a) : (b))
+
 #define nvme_likely(condition)   __builtin_expect(!!(condition), 1)
 #define nvme_unlikely(condition) __builtin_expect(!!(condition), 0)
 
@@ -55,6 +57,7 @@ struct nvme_slot {
 	uint16_t cid;
 	uint8_t strikes; /* how many resets it has seen; one that it caused counts twice */
 	bool aborted;
+	uint8_t unused[8]; /* with 32 bytes, the address of a slot is found by a shift */
 };
 
 struct usrpci_nvme_queue {
@@ -120,14 +123,14 @@ struct usrpci_nvme {
 
 static inline bool nvme_ring_has(const struct nvme_ring *ring)
 {
-	return CQE_PHASE(usrpci_le32(ring->cq[ring->head].dw3)) == ring->phase;
+	return (usrpci_le32(ring->cq[ring->head].dw3) & CQE_PHASE) == ring->phase;
 }
 
 static inline void nvme_ring_advance_head(struct nvme_ring *ring)
 {
 	if (++ring->head == ring->entries) {
 		ring->head = 0;
-		ring->phase ^= 1;
+		ring->phase ^= CQE_PHASE;
 	}
 }
 

@@ -78,7 +78,7 @@ struct nvme_completion {
 };
 static_assert(sizeof(struct nvme_completion) == 16, "size of a completion queue entry");
 
-#define CQE_PHASE(dw3)  ((dw3) >> 16 & 1)
+#define CQE_PHASE       (1u << 16)
 #define CQE_STATUS(dw3) ((uint16_t)((dw3) >> 17))
 
 /* Status code type and code, 4.6.1; bits above are CRD, more, do not retry */

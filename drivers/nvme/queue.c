@@ -308,7 +308,7 @@ static int choose_rest(struct usrpci_nvme_queue *queue, int timeout_ms, deadline
 
 	if (busy && timeout_ms < 0 && queue->irq && start_timer(queue))
 		return -1; /* a sleep without an end of its own costs less */
-	return left < most ? left : most;
+	return nvme_min(left, most);
 }
 
 int usrpci_nvme_wait(struct usrpci_nvme_queue *queue, int timeout_ms)
