@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a driver asks of the kernel while it runs, inside the fuzzer: the monotonic clock, waiting,
- * event descriptors, random bytes, and pages. Time passes at once, so a device which never answers
- * costs microseconds. Whoever waits without limit is found by this too: it would wait for ever.
+ * event and timer descriptors, random bytes, and pages. Time passes at once, so a device which
+ * never answers costs microseconds. Whoever waits without limit is found by this too: it would wait
+ * for ever.
  */
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +22,7 @@
 
 #define STEP_MAX_US 50000
 #define EVENT_FIRST (1 << 20) /* no descriptor of the system has such a number */
-#define EVENTS      32
+#define EVENTS      64
 #define FUZZ_PAGE   4096
 
 static uint64_t now_us = 1000000;
@@ -31,9 +33,10 @@ static unsigned int storms; /* waits that ended at once, one after the other */
 static struct event {
 	bool open;
 	uint64_t count;
-	uint32_t members;  /* a bit for each event that this waits for */
-	uint32_t edges;    /* of these, those by whose edges it is woken */
-	uint32_t news;     /* edges that came since it was waited for */
+	uint64_t expires;  /* a timer: when it does; 0: it does not run */
+	uint64_t members;  /* a bit for each event that this waits for */
+	uint64_t edges;    /* of these, those by whose edges it is woken */
+	uint64_t news;     /* edges that nobody was told of */
 	epoll_data_t data; /* what the one that waits for it is told */
 } events[EVENTS];
 
@@ -116,7 +119,7 @@ int epoll_create1(int flags)
 
 int epoll_ctl(int fd, int operation, int member, struct epoll_event *event)
 {
-	uint32_t bit = 1u << (member - EVENT_FIRST);
+	uint64_t bit = UINT64_C(1) << (member - EVENT_FIRST);
 
 	HOLDS(operation == EPOLL_CTL_ADD && (event->events & ~EPOLLET) == EPOLLIN);
 	event_of(member)->data = event->data;
@@ -129,10 +132,10 @@ int epoll_ctl(int fd, int operation, int member, struct epoll_event *event)
 /* Returns which event wakes who waits for this one; NULL: none does. */
 static struct event *ready(struct event *event)
 {
-	uint32_t woken = event->members & (event->news | ~event->edges);
+	uint64_t woken = event->members & (event->news | ~event->edges);
 
 	for (int i = 0; i < EVENTS; i++)
-		if (woken & 1u << i && events[i].count)
+		if (woken >> i & 1 && events[i].count)
 			return &events[i];
 	return event->count ? event : NULL;
 }
@@ -141,7 +144,7 @@ int eventfd_write(int fd, eventfd_t value)
 {
 	event_of(fd)->count += value;
 	for (int i = 0; i < EVENTS; i++)
-		events[i].news |= events[i].edges & 1u << (fd - EVENT_FIRST);
+		events[i].news |= events[i].edges & UINT64_C(1) << (fd - EVENT_FIRST);
 	return 0;
 }
 
@@ -165,7 +168,7 @@ int close(int fd)
 		return (int)syscall(SYS_close, fd);
 	event->open = false;
 	for (int i = 0; i < EVENTS; i++)
-		events[i].members &= ~(1u << (fd - EVENT_FIRST));
+		events[i].members &= ~(UINT64_C(1) << (fd - EVENT_FIRST));
 	return 0;
 }
 
@@ -182,13 +185,59 @@ static int waited(int count, int timeout_ms)
 	return count;
 }
 
+int timerfd_create(int clock, int flags)
+{
+	return eventfd(0, 0);
+}
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *time, struct itimerspec *old)
+{
+	struct event *timer = event_of(fd);
+
+	timer->count = 0;
+	timer->expires = now_us + (uint64_t)time->it_value.tv_sec * 1000000 +
+			 (uint64_t)time->it_value.tv_nsec / 1000;
+	return 0;
+}
+
+static void expire(void)
+{
+	for (int i = 0; i < EVENTS; i++) {
+		if (!events[i].open || !events[i].expires || events[i].expires > now_us)
+			continue;
+		events[i].expires = 0;
+		eventfd_write(EVENT_FIRST + i, 1);
+	}
+}
+
+/* Returns when the first timer that this waits for expires; UINT64_MAX: none runs. */
+static uint64_t next_timer(const struct event *event)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (int i = 0; i < EVENTS; i++)
+		if (event->members >> i & 1 && events[i].expires && events[i].expires < next)
+			next = events[i].expires;
+	return next;
+}
+
 int epoll_wait(int fd, struct epoll_event *result, int room, int timeout_ms)
 {
-	struct event *event = ready(event_of(fd));
+	uint64_t next = next_timer(event_of(fd));
+	struct event *event;
 
-	if (event)
+	expire();
+	event = ready(event_of(fd));
+	if (!event && next != UINT64_MAX &&
+	    (timeout_ms < 0 || next <= now_us + (uint64_t)timeout_ms * 1000)) {
+		now_us = next;
+		expire();
+		event = ready(event_of(fd));
+	}
+	if (event) {
 		*result = (struct epoll_event){EPOLLIN, event->data};
-	event_of(fd)->news = 0;
+		event_of(fd)->news &= ~(UINT64_C(1) << (event - events));
+	}
 	return waited(event != NULL, timeout_ms);
 }
 
@@ -196,6 +245,7 @@ int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
 	int readable = 0;
 
+	expire();
 	for (nfds_t i = 0; i < count; i++) {
 		fds[i].revents = fds[i].fd >= 0 && ready(event_of(fds[i].fd)) ? POLLIN : 0;
 		readable += fds[i].revents != 0;
