@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/virtio_net.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -15,13 +17,16 @@
 
 #include <usrpci/irq.h>
 
+#include "array.h"
+#include "cli/packet.h"
 #include "pump/pump.h"
 #include "fixture.h"
 
 #define ANSWER_MS 10000
 
-static uint8_t buffer[USRPCI_NIC_BUFFER_SIZE];
-static const struct usrpci_nic_info card = {.queues = 1};
+static uint8_t buffers[128][USRPCI_NIC_BUFFER_SIZE];
+static unsigned int buffer; /* the next one that is handed out */
+static const struct usrpci_nic_info card = {.queues = 1, .frame_max = ETH_FRAME_LEN};
 static volatile sig_atomic_t ended;
 static int vectors;
 static bool refused; /* the card cannot be opened */
@@ -30,6 +35,8 @@ static int interrupt = -1;      /* the card's; -1: it has none */
 static unsigned int limit;      /* of frames that it has, where it has an interrupt */
 static unsigned int taken_with; /* frames that were there when the interrupt was taken */
 static unsigned int taken;
+static struct usrpci_nic_frame sent[8];
+static unsigned int sent_count;
 
 struct usrpci_ctx *usrpci_dev_ctx(const struct usrpci_dev *dev)
 {
@@ -106,13 +113,17 @@ unsigned int usrpci_nic_receive(struct usrpci_nic *nic, unsigned int queue,
 		__atomic_sub_fetch(&limit, n, __ATOMIC_SEQ_CST);
 	}
 	for (unsigned int i = 0; i < n; i++)
-		frames[i] = (struct usrpci_nic_frame){.data = buffer, .size = 60};
+		frames[i] = (struct usrpci_nic_frame){.data = buffers[0], .size = 60};
 	return n;
 }
 
 unsigned int usrpci_nic_transmit(struct usrpci_nic *nic, unsigned int queue,
 				 const struct usrpci_nic_frame *frames, unsigned int n)
 {
+	for (unsigned int i = 0; i < n && sent_count < ARRAY_SIZE(sent); i++) {
+		sent[sent_count] = frames[i];
+		__atomic_add_fetch(&sent_count, 1, __ATOMIC_SEQ_CST);
+	}
 	return n;
 }
 
@@ -128,7 +139,7 @@ size_t usrpci_nic_available(const struct usrpci_nic *nic)
 
 void *usrpci_nic_get(struct usrpci_nic *nic)
 {
-	return buffer;
+	return buffers[buffer++ % ARRAY_SIZE(buffers)];
 }
 
 void usrpci_nic_put(struct usrpci_nic *nic, void *data)
@@ -203,6 +214,63 @@ static void an_interrupt_is_taken_when_its_frames_are_moved(void **state)
 	close(interrupt);
 }
 
+/* Writes a frame of TCP with so many bytes of data, as a TAP that leaves the rest to the card. */
+static void write_long_frame(int tap, unsigned int bytes)
+{
+	uint8_t frame[12 + 54 + 1500] __attribute__((aligned(8))) = {0};
+	struct virtio_net_hdr_v1 *header = (void *)frame;
+	uint8_t *ip = frame + sizeof(*header) + ETH_HLEN;
+
+	*header = (struct virtio_net_hdr_v1){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.gso_size = 600,
+		.csum_start = ETH_HLEN + 20,
+		.csum_offset = 16,
+	};
+	put(ip - 2, 2, ETH_P_IP);
+	put(ip, 4, 0x45000000 | (40 + bytes));
+	put(ip + 8, 2, 0x4006);
+	put(ip + 32, 2, 0x5010);
+	assert_int_equal(write(tap, frame, 12 + 54 + bytes), 12 + 54 + bytes);
+}
+
+static void a_long_frame_is_cut_for_a_card_that_cannot(void **state)
+{
+	struct pump_options options = {.count = 1, .end = &ended};
+	pthread_t thread;
+	int pair[2], tap[2];
+
+	ended = 0;
+	interrupt = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, tap), 0);
+	options.beat = pair[1];
+	options.taps[0] = tap[1];
+	write_long_frame(tap[0], 1500);
+	assert_int_equal(pthread_create(&thread, NULL, run, &options), 0);
+	assert_true(hears(pair[0]));
+	while (__atomic_load_n(&sent_count, __ATOMIC_SEQ_CST) < 3)
+		usleep(100);
+	ended = 1;
+	assert_int_equal(write(pair[0], "", 1), 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(sent_count, 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		const uint8_t *ip = (uint8_t *)sent[i].data + ETH_HLEN;
+
+		assert_int_equal(sent[i].size, 54 + (i < 2 ? 600 : 300));
+		assert_int_equal(get(ip + 24, 4), i * 600); /* the sequence number */
+		assert_int_equal(checksum(0, ip, 20), 0xffff);
+		assert_false(sent[i].more);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		close(pair[i]);
+		close(tap[i]);
+	}
+	close(interrupt);
+}
+
 /* The broker has 8 huge pages for a card, which buffers for 8 queues would not fit in. */
 static void a_card_with_one_queue_gets_the_buffers_of_one(void **state)
 {
@@ -224,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_is_answered_on_a_busy_wire),
 		cmocka_unit_test(an_interrupt_is_taken_when_its_frames_are_moved),
+		cmocka_unit_test(a_long_frame_is_cut_for_a_card_that_cannot),
 		cmocka_unit_test(a_card_with_one_queue_gets_the_buffers_of_one),
 	};
 
