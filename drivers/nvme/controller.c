@@ -194,8 +194,8 @@ static int read_capabilities(struct usrpci_nvme *nvme)
 	pairs = (nvme->bar.size - DOORBELLS) / ((size_t)8 << CAP_DSTRD(nvme->cap));
 	if (CAP_MQES(nvme->cap) == 0 || pairs < 2)
 		return -EPROTO;
-	if (nvme->options.queues > pairs - 1) /* the first one is the admin queue's */
-		nvme->options.queues = (unsigned int)pairs - 1;
+	/* The first pair is the admin queue's. */
+	nvme->options.queues = (unsigned int)nvme_min(nvme->options.queues, pairs - 1);
 	nvme->page = 4096u << CAP_MPSMIN(nvme->cap);
 	nvme->ready_ms = 500 * (CAP_TO(nvme->cap) + 1);
 	nvme->shutdown_ms = SHUTDOWN_MS;

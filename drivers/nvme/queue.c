@@ -404,7 +404,8 @@ static int alloc_lists(struct usrpci_nvme_queue *queue)
 
 static int reserve_number(struct usrpci_nvme *nvme)
 {
-	int number = __builtin_ffsll((long long)~nvme->queues_used);
+	uint64_t unused = ~nvme->queues_used;
+	int number = __builtin_ffsll((long long)unused);
 
 	if (number == 0 || (unsigned int)number > nvme->info.queues)
 		return -ENOSPC;
