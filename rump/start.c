@@ -18,9 +18,12 @@
 
 #define COMPONENTS_MAX 4
 
-/* Each needs those before it. */
+/*
+ * Each needs those before it. NetBSD's Ethernet calls IPv4 for each frame that has it, whether or
+ * not it is there; IPv6 would take the card's MAC address for one of its own.
+ */
 static const char *const kernel[] = {"user", "", "vfs", "dev", "dev_pci"};
-static const char *const network[] = {"net", "net_net", "dev_bpf"};
+static const char *const network[] = {"net", "net_net", "net_netinet", "dev_bpf"};
 
 static const struct driver {
 	const char *name;

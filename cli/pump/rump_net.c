@@ -2,7 +2,7 @@
 /*
  * usrpci-rump-net: the driver that "usrpci net --rump" runs. NetBSD's driver works in a rump kernel
  * in this process, and bpf(4) there hands on what the card receives, in batches, and sends what the
- * TAP device has. NetBSD's own protocols are not loaded.
+ * TAP device has. NetBSD's own protocols have no addresses.
  *
  *	usrpci-rump-net DRIVER DEVICE BEAT TAP...
  *
@@ -32,6 +32,7 @@
 #define HEADER     sizeof(struct virtio_net_hdr_v1)
 #define BATCH_SIZE (256u << 10) /* bytes that bpf(4) collects at most */
 #define FRAME_MAX  (64u << 10)
+#define FULL_TRIES 50
 #define FULL_US    200 /* how long it waits when the card's queue is full */
 
 #define EXIT_IN_VAIN 3 /* as in net_driver.c */
@@ -259,11 +260,17 @@ static void *receive(void *arg)
 	exit(EXIT_FAILURE);
 }
 
-/* A full queue is the card's: the frame is worth some waiting, as in pump.c. */
+/*
+ * A full queue is the card's: the frame is worth some waiting, as in pump.c. A card without a link
+ * keeps its queue full.
+ */
 static void send_frame(const uint8_t *frame, size_t size)
 {
-	while (sys.write(card.bpf, frame, size) < 0 && errno == NETBSD_ENOBUFS)
+	for (unsigned int i = 0; i < FULL_TRIES; i++) {
+		if (sys.write(card.bpf, frame, size) >= 0 || errno != NETBSD_ENOBUFS)
+			return;
 		usleep(FULL_US);
+	}
 }
 
 static void end_in_vain(void)

@@ -93,22 +93,33 @@ netbsd@pings-by-82574l-while-its-pages-are-moved-and-loses-nothing()
 	pings_without_loss wm wm0 10.0.8.2/24 ping 10.0.8.1 "$pings"
 }
 
-# The first block of commands in rump/README.md, on this machine's device.
-netbsd@starts-with-the-commands-of-the-readme()
+install_usrpci()
 {
-	local readme=$USRPCI_SOURCE/rump/README.md
-	give_to $behind_gateway e1000
 	meson install -C "$USRPCI_BUILD" --no-rebuild >/dev/null
 	ldconfig
 	cd "$scratch" || exit
 	cp -r "$USRPCI_SOURCE/rump" .
-	awk '/^    / { print; begun = 1; next } begun { exit }' "$readme" | sed 's/03:00.0/00:06.0/g' >commands
-	cat commands
-	unset LD_LIBRARY_PATH
+	unset LD_LIBRARY_PATH USRPCI_RUMP
 	sudo()
 	{
 		env "$@"
 	}
+}
+
+# commands_of SECTION: the first block of commands there in rump/README.md.
+commands_of()
+{
+	awk -v heading="## $1" '$0 == heading { inside = 1; next }
+		inside && /^    / { print; begun = 1; next }
+		begun { exit }' "$USRPCI_SOURCE/rump/README.md"
+}
+
+netbsd@starts-with-the-commands-of-the-readme()
+{
+	give_to $behind_gateway e1000
+	install_usrpci
+	commands_of "From a device to a driver of your own program" | sed 's/03:00.0/00:06.0/g' >commands
+	cat commands
 	. ./commands | tee said
 	grep -q "4 sent, 0 lost, " said
 	echo 32 >$huge_pages/nr_hugepages
@@ -244,8 +255,8 @@ netbsd@makes-do-with-the-huge-pages-that-are-free()
 	echo 32 >$huge_pages/nr_hugepages
 }
 
-# start_server LIBRARY...: the rump kernel's own program, which loads the drivers at run time.
-start_server()
+# start_rump_server LIBRARY...: the rump kernel's own program, which loads the drivers at run time.
+start_rump_server()
 {
 	"$RUMP_PREFIX/bin/rump_server" -s "${@/#/-l}" -lrumpvfs -lrumpdev -lrumpnet -lrumpnet_net -lrumpdev_pci \
 		-lrumpdev_miiphy -lrumpdev_pci_if_wm "unix://$scratch/socket" >"$scratch/said" 2>"$scratch/errors" &
@@ -253,7 +264,7 @@ start_server()
 	wait_for 60 test -S "$scratch/socket"
 }
 
-stop_server()
+stop_rump_server()
 {
 	kill $kernel
 	wait $kernel || true
@@ -263,9 +274,9 @@ stop_server()
 netbsd@takes-the-place-of-built-in-hypercalls-by-preloading()
 {
 	export USRPCI_RUMP=00:01.0 RUMP_VERBOSE=1 USRPCI_RUMP_PORTS=0
-	LD_PRELOAD=libusrpci-rump.so start_server
+	LD_PRELOAD=libusrpci-rump.so start_rump_server
 	grep '^HugetlbPages:.*[1-9]' /proc/$kernel/status
-	stop_server
+	stop_rump_server
 	grep -q '^wm0: Ethernet address' "$scratch/said"
 	[ ! -s "$scratch/errors" ]
 }
@@ -273,8 +284,8 @@ netbsd@takes-the-place-of-built-in-hypercalls-by-preloading()
 netbsd@says-so-and-attaches-nothing-when-loaded-after-the-kernel()
 {
 	export USRPCI_RUMP=00:01.0 RUMP_VERBOSE=1
-	start_server usrpci-rump
-	stop_server
+	start_rump_server usrpci-rump
+	stop_rump_server
 	grep -q "load libusrpci-rump.so before librump" "$scratch/errors"
 	! grep -q '^wm0: Ethernet address' "$scratch/said"
 }
@@ -333,4 +344,44 @@ netbsd@a-disk-is-read-by-a-remote-client-over-a-socket-of-its-own()
 	grep -q '^128 pieces read, 0 bad$' "$scratch/read"
 	kill $kernel || fail "the server ended before its client"
 	wait $kernel
+}
+
+# begin_net DEVICE ADDRESS: Linux's interface, of which NetBSD's wm(4) has the card.
+begin_net()
+{
+	unset USRPCI_RUMP
+	give_to "$1" e1000
+	wait_for 10 test -d "/sys/bus/pci/devices/$1/net"
+	nic=$(ls "/sys/bus/pci/devices/$1/net")
+	ip address add "$2/24" dev "$nic"
+	ip link set "$nic" up
+	usrpci net --driver "$driver" --rump wm --restart "$nic" >"$scratch/net" 2>&1 &
+	net=$!
+}
+
+end_net()
+{
+	local status=0
+	kill -INT $net
+	wait $net || status=$?
+	cat "$scratch/net"
+	expect_same $status 0
+	expect_same "$(driver_of "$1")" e1000
+	ip -br address show dev "$nic" | grep -q "$2"
+}
+
+netbsd@drives-an-interface-of-linux()
+{
+	local net nic
+	begin_net $am82540 10.0.9.2
+	wait_for 60 ping -n -q -c 1 -W 1 10.0.9.1
+	ping -n -q -c 100 -i 0.01 -W 5 10.0.9.1 | tee "$scratch/pinged"
+	note "$(tail -n 1 "$scratch/pinged")"
+	grep -q ' 0% packet loss' "$scratch/pinged"
+	serve sink 7002
+	serve source 7003 "$bytes"
+	"$counterpart" send 10.0.9.1:7002 "$bytes" | tee "$scratch/sent"
+	"$counterpart" receive 10.0.9.1:7003 "$bytes" | tee "$scratch/received"
+	note "$(cat "$scratch/sent" "$scratch/received")"
+	end_net $am82540 10.0.9.2
 }
