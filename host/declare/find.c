@@ -195,7 +195,7 @@ static int find_one(const struct host_view *view, struct declared_device *device
 		return 0;
 	}
 	device->addr = found->addr;
-	if (device->found)
+	if (device->found && counts(view, found))
 		remember(view, device, found);
 	return 0;
 }

@@ -90,11 +90,14 @@ static void add_nic_with_mac(struct kernel *kernel)
 
 static void a_device_that_was_given_back_is_taken_once(void **state)
 {
-	const struct usrpci_addr addr = {.bus = 3};
+	const struct usrpci_addr addr = {.bus = 3}, other = {.bus = 4};
 	struct usrpci_declare_options options = {.only = &addr, .once = true};
 	struct kernel *kernel = *state;
 
 	add_nic_with_mac(kernel);
+	options.only = &other;
+	assert_int_equal(usrpci_host_declare_apply(kernel->host, &options), 0);
+	options.only = &addr;
 	assert_int_equal(usrpci_host_declare_apply(kernel->host, &options), 0);
 	assert_driver(kernel, NIC, "uio_pci_generic");
 	assert_int_equal(usrpci_host_restore(kernel->host, &addr), 0);
