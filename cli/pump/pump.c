@@ -40,6 +40,7 @@ struct pump {
 	unsigned int queue;
 	int tap;
 	struct vhost *vhost; /* NULL: each frame is read and written here */
+	bool vhost_takes;    /* frames of the TAP, which are read here otherwise */
 	int beat;            /* -1: none, or another thread answers */
 	int ended;           /* an eventfd: readable when the threads are to end */
 	const volatile sig_atomic_t *end;
@@ -324,8 +325,8 @@ static bool take_frames(struct pump *pump)
 				return true;
 			continue;
 		}
-		n = pump->vhost ? vhost_take(pump->vhost, pieces, &header)
-				: read_frame(pump, pieces, &header);
+		n = pump->vhost_takes ? vhost_take(pump->vhost, pieces, &header)
+				      : read_frame(pump, pieces, &header);
 		if (n == 0)
 			return false;
 		queue_frame(pump, header, n);
@@ -376,7 +377,7 @@ static int take_interrupt(struct pump *pump)
 
 static int wait_for_work(struct pump *pump, bool more)
 {
-	bool reads = !pump->vhost && pump->out_count == 0;
+	bool reads = !pump->vhost_takes && pump->out_count == 0;
 	struct pollfd polls[] = {
 		{.fd = pump->interrupted ? -1 : usrpci_nic_irq_fd(pump->nic, pump->queue),
 		 .events = POLLIN},
@@ -464,13 +465,18 @@ static int pump_all(struct pump *pumps, unsigned int count)
 	return pumps->error == -ECANCELED ? 0 : pumps->error;
 }
 
-/* Where there is no vhost-net, frames pass through this process. */
+/*
+ * Where there is no vhost-net, frames pass through this process. So do those that are cut here: to
+ * read 64 KiB at once takes fewer instructions than the kernel needs for their many buffers.
+ */
 static void start_vhost(struct pump *pump, struct usrpci_ctx *ctx)
 {
 	int file = usrpci_ctx_open_file(ctx, VHOST_FILE), error = file < 0 ? file : 0;
+	bool takes = pump->info->offload_segments4;
 
 	if (!error)
-		error = vhost_start(file, pump->tap, pump->nic, &pump->vhost);
+		error = vhost_start(file, pump->tap, pump->nic, takes, &pump->vhost);
+	pump->vhost_takes = !error && takes;
 	if (error && error != -ENOENT && error != -EACCES)
 		fprintf(stderr, "usrpci: " VHOST_FILE " is not used: %s\n", strerror(-error));
 }

@@ -59,6 +59,7 @@ struct ring {
 struct vhost {
 	struct usrpci_nic *nic;
 	bool offload;          /* the card writes a header before each frame */
+	bool takes;            /* frames that the TAP sends, too */
 	unsigned int headroom; /* of the card's buffers */
 	int file, event;
 	struct ring rings[RINGS];
@@ -258,7 +259,8 @@ void vhost_give(struct vhost *vhost, const struct virtio_net_hdr_v1 *header,
 int vhost_publish(struct vhost *vhost)
 {
 	reclaim(vhost);
-	refill(vhost);
+	if (vhost->takes)
+		refill(vhost);
 	publish(&vhost->rings[FROM_TAP]);
 	publish(&vhost->rings[TO_TAP]);
 	return vhost->rings[FROM_TAP].broken || vhost->rings[TO_TAP].broken ? -EPROTO : 0;
@@ -351,7 +353,7 @@ static int tell_features(struct vhost *vhost)
 	return ioctl(vhost->file, VHOST_SET_FEATURES, &features) ? -errno : 0;
 }
 
-int vhost_start(int file, int tap, struct usrpci_nic *nic, struct vhost **result)
+int vhost_start(int file, int tap, struct usrpci_nic *nic, bool takes, struct vhost **result)
 {
 	struct vhost *vhost = aligned_alloc(64, sizeof(*vhost));
 	int error;
@@ -364,6 +366,7 @@ int vhost_start(int file, int tap, struct usrpci_nic *nic, struct vhost **result
 	vhost->nic = nic;
 	vhost->offload = usrpci_nic_info(nic)->offload;
 	vhost->headroom = usrpci_nic_info(nic)->headroom;
+	vhost->takes = takes;
 	vhost->file = file;
 	vhost->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	vhost->rings[TO_TAP].free_count = SIZE;
@@ -372,7 +375,8 @@ int vhost_start(int file, int tap, struct usrpci_nic *nic, struct vhost **result
 	disarm(&vhost->rings[TO_TAP]);
 	error = tell_features(vhost)
 			?: tell_memory(vhost)
-			?: tell_ring(vhost, FROM_TAP, tap) ?: tell_ring(vhost, TO_TAP, tap);
+			?: (takes ? tell_ring(vhost, FROM_TAP, tap) : 0)
+			?: tell_ring(vhost, TO_TAP, tap);
 	if (error)
 		vhost_stop(vhost);
 	else

@@ -21,10 +21,10 @@ struct vhost;
 
 /*
  * Connects a queue of a TAP device with the buffers of a card that is not started yet. file is an
- * open /dev/vhost-net, which then belongs to vhost, even when this fails. Returns 0 or a negative
- * errno: -EOPNOTSUPP (an old kernel).
+ * open /dev/vhost-net, which then belongs to vhost, even when this fails. "takes" says whether it
+ * is to take what the TAP sends, too. Returns 0 or a negative errno: -EOPNOTSUPP (an old kernel).
  */
-int vhost_start(int file, int tap, struct usrpci_nic *nic, struct vhost **result);
+int vhost_start(int file, int tap, struct usrpci_nic *nic, bool takes, struct vhost **result);
 
 /* Ends the kernel's use of the buffers, and forgets them; NULL does nothing. */
 void vhost_stop(struct vhost *vhost);

@@ -101,13 +101,18 @@ int ioctl(int file, unsigned long request, ...)
 	return 0;
 }
 
-static int begin(bool offload)
+static int begin_with(bool offload, bool takes)
 {
 	memset(sides, 0, sizeof(sides));
 	card = (struct usrpci_nic_info){.offload = offload, .headroom = offload ? HEADER : 0};
 	for (available = 0; available < BUFFERS; available++)
 		stack[available] = buffers + available * USRPCI_NIC_BUFFER_SIZE;
-	return vhost_start(open("/dev/null", O_RDWR | O_CLOEXEC), 77, NULL, &vhost);
+	return vhost_start(open("/dev/null", O_RDWR | O_CLOEXEC), 77, NULL, takes, &vhost);
+}
+
+static int begin(bool offload)
+{
+	return begin_with(offload, true);
 }
 
 /* Returns the address of a descriptor, which must be in the memory that the kernel was told of. */
@@ -155,6 +160,16 @@ static size_t take_given(void)
 	}
 	use(side, first, 0);
 	return size - HEADER;
+}
+
+static void what_the_tap_sends_is_left_to_others(void **state)
+{
+	assert_int_equal(begin_with(false, false), 0);
+	assert_int_equal(vhost_publish(vhost), 0);
+	assert_int_equal(sides[FROM_TAP].backend, 0);
+	assert_int_equal(sides[TO_TAP].backend, 77);
+	assert_int_equal(available, BUFFERS); /* it has no buffers for them */
+	vhost_stop(vhost);
 }
 
 static void a_kernel_without_the_features_is_refused(void **state)
@@ -312,6 +327,7 @@ int main(void)
 	static bool offload = true, plain = false;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_kernel_without_the_features_is_refused),
+		cmocka_unit_test(what_the_tap_sends_is_left_to_others),
 		cmocka_unit_test_prestate(frames_come_from_the_tap, &offload),
 		cmocka_unit_test_prestate(frames_come_from_the_tap, &plain),
 		cmocka_unit_test_prestate(a_frame_from_the_tap_has_several_pieces, &offload),
