@@ -116,8 +116,6 @@ boot@devices-are-bound-before-the-network-and-another-one-in-a-slot-stays()
 # slow
 boot@a-card-that-is-plugged-in-later-is-bound()
 {
-	wait_for 30 driver_is $hotplug uio_pci_generic
-	usrpci -q restore $hotplug
 	monitor device_del nic3
 	wait_for 20 test ! -e /sys/bus/pci/devices/$hotplug
 	monitor device_add e1000e,bus=rp0,netdev=net3
