@@ -60,10 +60,29 @@ static bool is_read(const struct buf *bp)
 	return flags & B_READ;
 }
 
+/* A library that was loaded at run time has no "next" one, but those of the kernel have names. */
+static void *kernel_definition(const char *name)
+{
+	static const char *const libraries[] = {"librump.so.0", "librumpvfs.so.0"};
+	void *found = NULL;
+
+	for (unsigned int i = 0; i < 2 && !found; i++) {
+		void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
+
+		if (!library)
+			continue;
+		found = dlsym(library, name);
+		dlclose(library);
+	}
+	return found;
+}
+
 static void *next_definition(const char *name)
 {
 	void *next = dlsym(RTLD_NEXT, name);
 
+	if (!next)
+		next = kernel_definition(name);
 	if (!next)
 		rump_message(
 			"%s was not found behind this library: load this library before librump",
