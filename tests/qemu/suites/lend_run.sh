@@ -269,7 +269,7 @@ lend_run@keeps-a-page-that-the-program-punches-out()
 lend_run@works-with-few-descriptors()
 {
 	(
-		ulimit -n 20
+		ulimit -n 21
 		expect_output "equal" timeout 20 usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
 	)
 }
