@@ -325,7 +325,7 @@ bind@a-killed-bind-is-put-back-by-restore()
 		usrpci bind 00:01.0 && fail "it was not killed"
 	is_put_back_by_restore
 	for at in 2 3; do
-		strace -o /dev/null -e inject=clone:signal=KILL:when=$at usrpci bind 00:01.0 &&
+		strace -o /dev/null -e inject=sendmsg:signal=KILL:when=$at usrpci bind 00:01.0 &&
 			fail "it was not killed"
 		is_put_back_by_restore
 	done

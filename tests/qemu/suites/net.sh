@@ -370,7 +370,7 @@ net@the-driver-has-no-privileges()
 	for driver in $(pgrep -f net-driver); do
 		[ "$driver" != $net ] || continue
 		grep -E '^(Uid|CapEff|NoNewPrivs)' /proc/"$driver"/status
-		grep -q '^Uid:.7[0-9]*' /proc/"$driver"/status
+		awk '$1 == "Uid:" { exit $2 < 1879048192 }' /proc/"$driver"/status
 		grep -q '^CapEff:.0*$' /proc/"$driver"/status
 		grep -q '^NoNewPrivs:.1$' /proc/"$driver"/status
 	done
