@@ -55,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct usrpci_dev *small, *large;
 	struct usrpci_dev *dev;
 	uint8_t *config;
+	size_t room;
 
 	if (!small) {
 		small = open_device(USRPCI_CONFIG_SIZE);
@@ -62,8 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	dev = size <= USRPCI_CONFIG_SIZE ? small : large;
 	config = fake_config(dev);
-	memset(config, 0, USRPCI_CONFIG_SIZE_EXPRESS);
-	memcpy(config, data, size < USRPCI_CONFIG_SIZE_EXPRESS ? size : USRPCI_CONFIG_SIZE_EXPRESS);
+	room = usrpci_config_size(dev);
+	memset(config, 0, room);
+	memcpy(config, data, size < room ? size : room);
 	config[6] |= 0x10; /* the bit that says that there are any */
 	check(dev);
 	return 0;
