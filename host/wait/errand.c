@@ -92,6 +92,20 @@ static _Noreturn void serve(int socket)
 	_exit(0);
 }
 
+/* What a child inherited stays its parent's; by then its number may be that of another file. */
+static bool is_own(const struct errand_runner *runner)
+{
+	return runner->pid && runner->owner == getpid();
+}
+
+/* The process ends when it has nothing more to do, although a child may have the socket open. */
+static void leave(struct errand_runner *runner)
+{
+	shutdown(runner->socket, SHUT_RDWR);
+	close(runner->socket);
+	*runner = (struct errand_runner){0};
+}
+
 static int start(struct errand_runner *runner)
 {
 	int ends[2], error = 0;
@@ -105,10 +119,9 @@ static int start(struct errand_runner *runner)
 		error = -errno;
 	close(ends[1]);
 	runner->socket = ends[0];
-	if (error) {
-		close(ends[0]);
-		*runner = (struct errand_runner){0};
-	}
+	runner->owner = getpid();
+	if (error)
+		leave(runner);
 	return error;
 }
 
@@ -136,7 +149,7 @@ static int send_request(const struct errand_runner *runner, const struct errand 
 /* One that somebody has killed meanwhile is replaced. */
 static int hand_over(struct errand_runner *runner, const struct errand *errand)
 {
-	int error = runner->pid ? send_request(runner, errand) : -EPIPE;
+	int error = is_own(runner) ? send_request(runner, errand) : -EPIPE;
 
 	if (error != -EPIPE && error != -ECONNRESET)
 		return error;
@@ -174,8 +187,7 @@ ssize_t errand_run(struct errand_runner *runner, const struct errand *errand, ch
 	if (error == -ETIMEDOUT) {
 		if (process)
 			*process = runner->pid;
-		close(runner->socket);
-		*runner = (struct errand_runner){0};
+		leave(runner);
 	} else if (error) {
 		errand_end(runner);
 	}
@@ -188,9 +200,11 @@ ssize_t errand_run(struct errand_runner *runner, const struct errand *errand, ch
 
 void errand_end(struct errand_runner *runner)
 {
-	if (!runner->pid)
-		return;
-	close(runner->socket);
-	waitpid(runner->pid, NULL, 0);
+	pid_t pid = runner->pid;
+
+	if (is_own(runner)) {
+		leave(runner);
+		waitpid(pid, NULL, 0);
+	}
 	*runner = (struct errand_runner){0};
 }

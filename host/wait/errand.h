@@ -20,6 +20,7 @@
 struct errand_runner {
 	int socket;
 	pid_t pid;
+	pid_t owner; /* who started it: a child of the owner starts one of its own */
 };
 
 struct errand {

@@ -69,6 +69,58 @@ static void one_that_was_killed_is_replaced(void **state)
 	errand_end(&runner);
 }
 
+/* As the process that waits for a confirmation: it has closed all files. */
+static int run_in_a_child(struct errand_runner *runner, const struct errand *errand)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		close(runner->socket);
+		status = (int)errand_run(runner, errand, NULL, NULL);
+		errand_end(runner);
+		_exit(-status);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static void a_child_has_one_of_its_own(void **state)
+{
+	struct errand_runner runner = {0};
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct errand errand = {fd, -1, "x", 1, 5000};
+	pid_t first;
+
+	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
+	first = runner.pid;
+	assert_int_equal(run_in_a_child(&runner, &errand), -ENOSPC);
+	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
+	assert_int_equal(runner.pid, first);
+	close(fd);
+	errand_end(&runner);
+}
+
+static void one_ends_although_a_child_has_its_socket(void **state)
+{
+	struct errand_runner runner = {0};
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct errand errand = {fd, -1, "x", 1, 5000};
+	pid_t child;
+
+	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	errand_end(&runner);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(fd);
+}
+
 static int count_files(pid_t pid)
 {
 	char command[64], text[16] = "";
@@ -112,6 +164,8 @@ int main(void)
 		cmocka_unit_test(what_is_written_arrives_and_can_be_read),
 		cmocka_unit_test(an_error_is_the_kernels),
 		cmocka_unit_test(one_that_was_killed_is_replaced),
+		cmocka_unit_test(a_child_has_one_of_its_own),
+		cmocka_unit_test(one_ends_although_a_child_has_its_socket),
 		cmocka_unit_test(one_that_is_late_goes_on_with_nothing_else_open),
 	};
 
