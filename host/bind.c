@@ -6,13 +6,17 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <linux/pci_regs.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bind.h"
+#include "bytes.h"
 #include "confirm/confirm.h"
 #include "driver.h"
 #include "file.h"
@@ -75,6 +79,22 @@ static bool is_done(const struct target *target)
 	return !strcmp(target->now.driver, target->wanted);
 }
 
+/* The kernel puts the register back for a driver, but not where there is none. */
+static void record_command(struct usrpci_host *host, const struct target *target,
+			   struct journal_record *record)
+{
+	uint8_t command[2];
+	AUTO_CLOSE int fd = target->before.driver[0]
+				    ? -1
+				    : file_open(host->ctx, O_RDONLY, PCI_DEVICES "/%s/config",
+						target->name);
+
+	if (fd < 0 || pread(fd, command, sizeof(command), PCI_COMMAND) != sizeof(command))
+		return;
+	record->command = get_le16(command);
+	record->has_command = record->command != UINT16_MAX;
+}
+
 int bind_record(struct usrpci_host *host, struct target *target)
 {
 	struct journal_record record = {0};
@@ -101,6 +121,7 @@ int bind_record(struct usrpci_host *host, struct target *target)
 	record.provided_count = provided_list(host, &entry->addr, record.provided);
 	file_read_u64(host->ctx, &functions, PCI_DEVICES "/%s/sriov_numvfs", target->name);
 	record.functions = (unsigned int)functions;
+	record_command(host, target, &record);
 	target->new_record = true;
 	return journal_write(host, &record);
 }

@@ -58,6 +58,9 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 	if (node->path[0])
 		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "node %s %u %u %o\n",
 				       node->path, node->uid, node->gid, node->mode);
+	if (record->has_command)
+		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "command %04x\n",
+				       record->command);
 	if (record->functions_changed)
 		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "functions-changed\n");
 	if (record->functions_probe)
@@ -126,6 +129,8 @@ static bool parse_line(struct journal_record *record, const char *key, const cha
 		return record->functions_changed = true;
 	if (!strcmp(key, "functions-probe"))
 		return record->functions_probe = true;
+	if (!strcmp(key, "command"))
+		return record->has_command = sscanf(value, "%4" SCNx16, &record->command) == 1;
 	if (!strcmp(key, "node"))
 		return journal_parse_node(&record->node, value);
 	return true;

@@ -251,3 +251,23 @@ int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)
 	usrpci_dev_close(dev);
 	return error;
 }
+
+int quiesce_put_command(struct usrpci_host *host, const struct usrpci_addr *addr, uint16_t command)
+{
+	char name[USRPCI_ADDR_STRLEN];
+	struct usrpci_dev *dev;
+	uint16_t status = 0;
+	int error = usrpci_dev_inspect(host->ctx, usrpci_addr_format(addr, name), &dev);
+
+	if (error)
+		return error == -ENODEV ? 0 : error;
+	error = usrpci_config_read16(dev, PCI_STATUS, &status);
+	if (status & PCI_STATUS_INTERRUPT)
+		command |= PCI_COMMAND_INTX_DISABLE;
+	command &= (uint16_t)~PCI_COMMAND_MASTER;
+	if (!error)
+		error = apply_config(host, "leave it as it was without a driver", dev, PCI_COMMAND,
+				     (uint16_t)~command, command);
+	usrpci_dev_close(dev);
+	return error == -ENODEV ? 0 : error;
+}

@@ -14,7 +14,15 @@ int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr);
 int quiesce_open(struct usrpci_host *host, struct usrpci_dev *dev);
 
 /*
- * The same, before another driver of the same program gets it, which has the same memory and
- * rights. It is not reset if it has no rings any more even so.
+ * Puts the command register of a stopped device back that has no driver again: the kernel's drivers
+ * and quiesce() left it changed. Transactions stay off, and the interrupt of a device that asserts
+ * it now stays masked: nobody would answer, and others may share the line. Returns 0, also when it
+ * is gone, or a negative errno.
+ */
+int quiesce_put_command(struct usrpci_host *host, const struct usrpci_addr *addr, uint16_t command);
+
+/*
+ * The same as quiesce_open(), before another driver of the same program gets it, which has the same
+ * memory and rights. It is not reset if it has no rings any more even so.
  */
 int quiesce_pause(struct usrpci_host *host, struct usrpci_dev *dev);

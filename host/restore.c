@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "lend/lend.h"
 #include "net/net.h"
+#include "quiesce.h"
 #include "target.h"
 #include "sriov/vfs.h"
 #include "vfio_node.h"
@@ -62,6 +63,18 @@ static int restore_functions(struct usrpci_host *host, const struct target *targ
 		     : 0;
 }
 
+static int put_command(struct usrpci_host *host, const struct target *target, const char *driver,
+		       const struct journal_record *record)
+{
+	int error = 0;
+
+	if (!driver[0] && record->has_command)
+		error = quiesce_put_command(host, &target->info.addr, record->command);
+	return error ? report(host->ctx, error, target->name, NULL,
+			      "cannot put its command register back")
+		     : 0;
+}
+
 int restore_target(struct usrpci_host *host, struct target *target, const struct binding *was,
 		   bool forget)
 {
@@ -81,7 +94,9 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 				?: restore_functions(host, target, &record);
 	if (error || !forget)
 		return error;
-	return vfio_node_return(host, &record) ?: journal_drop(host, &target->info.addr);
+	return put_command(host, target, to.driver, &record) ?:
+	       vfio_node_return(host, &record) ?:
+	       journal_drop(host, &target->info.addr);
 }
 
 /* If the driver cannot be loaded, the device is neither stopped nor loses its functions. */

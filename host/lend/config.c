@@ -16,7 +16,6 @@
 
 #include <usrpci/config.h>
 
-#include "apply.h"
 #include "array.h"
 #include "bytes.h"
 #include "lend/lend.h"
@@ -308,26 +307,6 @@ int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 		error = put_back(dev, config);
 	if (!error)
 		error = quiesce_open(host, dev);
-	usrpci_dev_close(dev);
-	return unless_gone(error);
-}
-
-int lend_unmask(struct usrpci_host *host, const struct usrpci_addr *addr,
-		const struct lend_config *config)
-{
-	struct usrpci_dev *dev;
-	uint16_t status = 0;
-	int error;
-
-	if (!config->saved || get_le16(config->bytes + PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE)
-		return 0;
-	error = open_device(host, addr, &dev);
-	if (error)
-		return unless_gone(error);
-	error = usrpci_config_read16(dev, PCI_STATUS, &status);
-	if (!error && !(status & PCI_STATUS_INTERRUPT))
-		error = apply_config(host, "let it interrupt again", dev, PCI_COMMAND,
-				     PCI_COMMAND_INTX_DISABLE, 0);
 	usrpci_dev_close(dev);
 	return unless_gone(error);
 }

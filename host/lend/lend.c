@@ -187,11 +187,8 @@ static int give_back(struct lend *lend, const struct lend_device *device)
 		error = journal_write(lend->host, &device->record);
 	if (error)
 		return error;
-	error = restore_lent(lend->host, &device->info.addr, device->driver_before,
-			     device->was_ours);
-	if (!error && !device->driver_before[0] && !device->is_another)
-		error = lend_unmask(lend->host, &device->info.addr, &device->config);
-	return error;
+	return restore_lent(lend->host, &device->info.addr, device->driver_before,
+			    device->was_ours);
 }
 
 static bool needs_memory(const struct lend *lend)

@@ -282,12 +282,6 @@ int lend_config_write(struct usrpci_host *host, struct lend_device *device, uint
 int lend_stop(struct usrpci_host *host, const struct usrpci_addr *addr,
 	      const struct lend_config *config);
 
-/*
- * Lets a device that went back to no driver interrupt again, if it could when it was lent. One that
- * asserts its interrupt now stays masked: nobody would answer, and others may share the line.
- */
-int lend_unmask(struct usrpci_host *host, const struct usrpci_addr *addr,
-		const struct lend_config *config);
 /* The same as quiesce_pause() does, while the device stays lent to the program. */
 int lend_pause(struct usrpci_host *host, struct lend_device *device);
 

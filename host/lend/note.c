@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "confirm/confirm.h"
 #include "driver.h"
 #include "file.h"
@@ -384,11 +386,7 @@ static int give_back(struct usrpci_host *host, const struct note *note)
 {
 	const char *before = strcmp(note->driver, "-") ? note->driver : "";
 
-	int error = note->keep ? 0 : restore_lent(host, &note->addr, before, note->was_ours);
-
-	if (!error && !note->keep && !before[0])
-		error = lend_unmask(host, &note->addr, &note->config);
-	return error;
+	return note->keep ? 0 : restore_lent(host, &note->addr, before, note->was_ours);
 }
 
 static int write_recovered(void *note, struct usrpci_host *host)
@@ -455,6 +453,21 @@ static int find_is_back(struct usrpci_host *host, struct note *note)
 }
 
 /*
+ * A device that had no driver may have none again, when a recovery was killed behind that. It was
+ * stopped then, and to stop it once more would leave its interrupt masked.
+ */
+static bool is_idle(struct usrpci_host *host, const struct note *note)
+{
+	struct usrpci_dev_info info;
+	struct lend_config now;
+
+	return !strcmp(note->driver, "-") && !usrpci_dev_lookup(host->ctx, &note->addr, &info) &&
+	       info.driver_kind == USRPCI_DRIVER_NONE &&
+	       !lend_config_save(host, &note->addr, &now) && now.saved &&
+	       !(get_le16(now.bytes + PCI_COMMAND) & PCI_COMMAND_MASTER);
+}
+
+/*
  * A process that the program started may outlive the broker and start the device again. So the
  * device is stopped first, and then processes that have it open are searched. A dry run only
  * searches.
@@ -465,7 +478,7 @@ static int stop_abandoned(struct usrpci_host *host, const struct note *note)
 
 	if (note->is_back)
 		return 0;
-	if (!host->options.dry_run)
+	if (!host->options.dry_run && !is_idle(host, note))
 		error = lend_stop(host, &note->addr, &note->config);
 	return error ?: lend_wait_unheld(host, &note->addr);
 }

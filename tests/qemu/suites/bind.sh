@@ -78,11 +78,18 @@ bind@a-nic-works-again-after-restore()
 
 bind@takes-a-device-without-a-driver-and-restores-none()
 {
-	usrpci bind 00:02.0
-	expect_same "$(lspci_driver $edu)" uio_pci_generic "driver seen by lspci"
-	usrpci restore 00:02.0
-	[ -z "$(driver_of $edu)" ]
-	[ "$(override_of $edu)" = "(null)" ]
+	local before command
+	for command in 0000 0103 0503; do
+		setpci -s $edu COMMAND=$command
+		before=$(lspci -xxxs $edu)
+		usrpci bind 00:02.0
+		expect_same "$(lspci_driver $edu)" uio_pci_generic "driver seen by lspci"
+		setpci -s $edu COMMAND=0007
+		usrpci restore 00:02.0
+		[ -z "$(driver_of $edu)" ]
+		[ "$(override_of $edu)" = "(null)" ]
+		expect_same "$(lspci -xxxs $edu)" "$before" "configuration space"
+	done
 }
 
 bind@a-rescan-does-not-hand-a-taken-device-elsewhere()

@@ -15,8 +15,11 @@ peer=0000:00:04.0
 
 lend_run_vfio@lends-edu-to-a-program-without-rights()
 {
+	local before
+	before=$(lspci -xxxs "$edu")
 	expect_output "through the backend vfio" usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
 	expect_same "$(driver_of "$edu")" ""
+	expect_same "$(lspci -xxxs "$edu")" "$before" "configuration space"
 }
 
 lend_run_vfio@gives-the-program-no-privileges-and-no-other-device()

@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "file.h"
 #include "kernel.h"
 #include "restore.h"
@@ -265,15 +267,36 @@ static void a_dry_run_of_restore_shows_the_same_and_writes_no_register(void **st
 	assert_int_equal(command_high(kernel), 4);
 }
 
+/* Binds a device, does to its registers what a driver did, and restores it. */
+static uint16_t command_after(struct kernel *kernel, const char *addr, uint16_t before,
+			      uint16_t status)
+{
+	uint8_t registers[4] = {0};
+
+	put_le16(registers, before);
+	fixture_config(kernel->fixture, addr, PCI_COMMAND, registers, sizeof(registers));
+	assert_int_equal(bind_to(kernel, addr, NULL), 0);
+	put_le16(registers, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	put_le16(registers + 2, status);
+	fixture_config(kernel->fixture, addr, PCI_COMMAND, registers, sizeof(registers));
+	assert_int_equal(restore(kernel, addr), 0);
+	fixture_config_read(kernel->fixture, addr, PCI_COMMAND, registers, sizeof(registers));
+	return get_le16(registers);
+}
+
 static void restore_brings_back_no_driver(void **state)
 {
+	const uint16_t masked = PCI_COMMAND_INTX_DISABLE;
 	struct kernel *kernel = *state;
 
-	assert_int_equal(bind_to(kernel, CARD, NULL), 0);
-	if (restore(kernel, CARD))
-		fail_msg("%s", kernel->fixture->log);
+	assert_int_equal(command_after(kernel, CARD, 0, 0), 0);
 	assert_driver(kernel, CARD, "");
 	assert_override(kernel, CARD, "");
+	assert_int_equal(command_after(kernel, CARD, PCI_COMMAND_IO, 0), PCI_COMMAND_IO);
+	assert_int_equal(command_after(kernel, CARD, masked, 0), masked);
+	assert_int_equal(command_after(kernel, CARD, PCI_COMMAND_MASTER, 0), 0);
+	assert_int_equal(command_after(kernel, CARD, 0, PCI_STATUS_INTERRUPT), masked);
+	assert_int_equal(command_after(kernel, NIC, 0, 0), masked | PCI_COMMAND_MEMORY);
 }
 
 static void restore_brings_back_an_override(void **state)
