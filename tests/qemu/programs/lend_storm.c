@@ -2,7 +2,8 @@
 /*
  * A program that cannot be killed process by process: N chains, in which each process starts the
  * next, in a session of its own, and ends. The program itself, which is none of them, has a named
- * pipe open, whose end tells when it has ended: in a storm that is long after it wanted to.
+ * pipe open, whose end tells when it has ended: in a storm that is long after it wanted to. With "0"
+ * each process goes on starting others instead, until the system allows no more.
  *
  * usage: lend_storm CHAINS [SECONDS [PIPE]]
  */
@@ -10,6 +11,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+static void double_without_end(void)
+{
+	if (fork())
+		return;
+	for (;;)
+		(void)!fork();
+}
 
 /* All chains start when the pipe is closed. */
 static void chain(const int *pair)
@@ -28,11 +37,13 @@ static void chain(const int *pair)
 
 int main(int argc, char **argv)
 {
-	int pair[2];
+	int pair[2], chains = argc > 1 ? atoi(argv[1]) : 96;
 
 	if (pipe(pair))
 		return 1;
-	for (int i = argc > 1 ? atoi(argv[1]) : 96; i > 0; i--) {
+	if (!chains)
+		double_without_end();
+	for (int i = chains; i > 0; i--) {
 		if (fork() == 0)
 			chain(pair);
 	}

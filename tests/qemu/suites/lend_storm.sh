@@ -4,9 +4,9 @@
 # storm: programs that start processes without end are ended at once; the machine's clock counts
 # instructions, so that nothing depends on what else its host does
 #
-# make check-lend runs it: an instruction takes as long as the clock says.
+# make check-lend runs it: an instruction takes as long as the clock says. 2048 processes of Python's need 4 GiB.
 #
-# vm: --icount --device edu,dma_mask=0xffffffff --mem 384M
+# vm: --icount --device edu,dma_mask=0xffffffff --mem 6G
 # case-deadline: 1200
 
 edu=0000:00:01.0 nic=$edu wire=$edu
@@ -80,6 +80,51 @@ lend_storm@ends-in-two-seconds-however-large-its-processes()
 	watch_end
 	lend "$edu" -- python3 -c "$(cat "$scratch/program")"
 	ended_in_time "a storm of Python's" python3
+}
+
+# doubling SIGNAL COMMAND...: as many processes as are allowed, and then a signal for the broker: with SIGTERM the
+# program ends first. Nothing of this shell runs before all has ended.
+doubling()
+{
+	local signal=$1 broker user=1234567 said
+	shift
+	usrpci -q run -u $user "$edu" -- "$@" &
+	broker=$!
+	said=$("$USRPCI_BUILD/tests/qemu/lend_gone" "$signal" "$broker" $user 2048)
+	note "$said"
+	wait "$broker" || true
+	said=${said% ms}
+	((${said##* } <= 2000)) || fail "$said ms"
+	usrpci -q restore --all
+}
+
+lend_storm@ends-in-two-seconds-when-its-processes-double()
+{
+	doubling 15 "$USRPCI_BUILD/tests/qemu/lend_storm" 0 1000
+}
+
+lend_storm@ends-in-two-seconds-with-a-killed-broker-when-its-processes-double()
+{
+	doubling 9 "$USRPCI_BUILD/tests/qemu/lend_storm" 0 1000
+}
+
+python_that_doubles='import os, time
+if os.fork() == 0:
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            pass
+time.sleep(1000)'
+
+lend_storm@ends-in-two-seconds-when-large-processes-double()
+{
+	doubling 15 python3 -c "$python_that_doubles"
+}
+
+lend_storm@ends-in-two-seconds-with-a-killed-broker-when-large-processes-double()
+{
+	doubling 9 python3 -c "$python_that_doubles"
 }
 
 lend_storm@ends-in-two-seconds-with-a-killed-broker()
