@@ -152,8 +152,8 @@ reads()
 	done
 }
 
-# busy COMMAND...: nanoseconds that it had the processor. Interrupts that come while nobody has it are
-# not counted.
+# busy COMMAND...: nanoseconds that it had the processor. Interrupts that come while nobody has it
+# are not counted.
 busy()
 {
 	python3 -c 'if True:
@@ -203,7 +203,8 @@ case $1 in
 	exit
 	;;
 esac
-command -v fio >/dev/null || { echo "bench: without NVMe disks, since fio is not installed" >&2 && exit; }
+command -v fio >/dev/null ||
+	{ echo "bench: without NVMe disks, since fio is not installed" >&2 && exit; }
 echo "bench: NVMe disks" >&2
 vm=$(dirname "$self")/../tests/qemu/vm
 "$vm" --iommu --disk nvme --append "hugepages=16 nvme.poll_queues=1" --deadline 300 \
