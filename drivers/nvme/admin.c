@@ -145,20 +145,21 @@ int nvme_admin_try(struct usrpci_nvme *nvme, struct nvme_command *command, unsig
 	return status;
 }
 
+static int set_feature(struct usrpci_nvme *nvme, uint32_t feature, uint32_t value, uint32_t *result)
+{
+	struct nvme_command command = {
+		.cdw0 = usrpci_le32(ADMIN_SET_FEATURES),
+		.cdw10 = usrpci_le32(feature),
+		.cdw11 = usrpci_le32(value),
+	};
+
+	return execute(nvme, &command, nvme->options.timeout_ms, result);
+}
+
 int nvme_admin_start(struct usrpci_nvme *nvme, unsigned int *queues)
 {
 	uint32_t wanted = nvme->options.queues - 1, granted = 0;
-	struct nvme_command count = {
-		.cdw0 = usrpci_le32(ADMIN_SET_FEATURES),
-		.cdw10 = usrpci_le32(FEATURE_QUEUES),
-		.cdw11 = usrpci_le32(wanted | wanted << 16),
-	};
-	struct nvme_command events = {
-		.cdw0 = usrpci_le32(ADMIN_SET_FEATURES),
-		.cdw10 = usrpci_le32(FEATURE_EVENTS),
-		.cdw11 = usrpci_le32(EVENTS_ALL),
-	};
-	int status = execute(nvme, &count, nvme->options.timeout_ms, &granted);
+	int status = set_feature(nvme, FEATURE_QUEUES, wanted | wanted << 16, &granted);
 
 	if (status)
 		return status < 0 ? status : -EIO;
@@ -167,7 +168,7 @@ int nvme_admin_start(struct usrpci_nvme *nvme, unsigned int *queues)
 	 * Controllers before 1.2 have fewer kinds of events. One that refuses them all sends none
 	 * to miss.
 	 */
-	status = execute(nvme, &events, nvme->options.timeout_ms, NULL);
+	status = set_feature(nvme, FEATURE_EVENTS, EVENTS_ALL, NULL);
 	ask_for_event(nvme);
 	return status < 0 ? status : 0;
 }

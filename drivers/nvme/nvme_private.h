@@ -28,8 +28,10 @@
 #define NVME_QUEUES_MAX   64
 #define NVME_DEPTH_MAX    1023 /* a command identifier has 10 bits for its slot */
 #define NVME_SLOT_BITS    10
+#define SLOT_IDLE         (UINT64_MAX << 31) /* a completion cannot have them all */
 #define NVME_TRANSFER_MAX (1u << 20)
 #define NVME_EVENTS       16
+#define NVME_CALLS        256 /* calls until the clock is read, which costs more than a command */
 
 #define nvme_min(a, b) ((a) < (b) ? (a) : (b))
 
@@ -51,28 +53,28 @@ struct nvme_ring {
 
 /* A command under way. */
 struct nvme_slot {
-	struct usrpci_nvme_io *io; /* NULL: the slot is free */
-	uint32_t tick;             /* the queue's tick when it was submitted or aborted */
-	int error;                 /* not 0: it will be reaped with this error */
-	uint16_t cid;
+	struct usrpci_nvme_io *io;
+	uint64_t cid;    /* with SLOT_IDLE, which a completion cannot have, none is expected */
+	uint32_t tick;   /* the queue's tick when it was submitted or aborted */
+	int error;       /* not 0: it will be reaped with this error */
 	uint8_t strikes; /* how many resets it has seen; one that it caused counts twice */
 	bool aborted;
-	uint8_t unused[8]; /* with 32 bytes, the address of a slot is found by a shift */
-};
+	uint16_t free;          /* not the slot's own: an entry of the stack of free slots */
+} __attribute__((aligned(32))); /* the address of a slot is found by a shift */
 
 struct usrpci_nvme_queue {
 	struct usrpci_nvme *nvme;
 	struct nvme_ring ring;
-	struct nvme_slot *slots;
-	uint16_t *free; /* a stack of the slots that are free */
-	unsigned int free_count;
+	unsigned int free_count; /* entries of the stack of free slots */
 	unsigned int depth;
-	unsigned int generation;
-	unsigned int ended; /* slots with an error */
-	int error;          /* the error that ended I/O */
+	unsigned int slot_mask;  /* how many slots the table has, a power of two, less one */
+	unsigned int generation; /* behind the controller's for ever when there is an error */
+	unsigned int ended;      /* slots with an error */
+	int error;               /* the error that ended I/O */
 	uint32_t tick;
-	uint32_t calls;
-	bool shared; /* other queues share its interrupt */
+	unsigned int calls;      /* counted where each call looks at what is rare */
+	unsigned int calls_left; /* until usrpci_nvme_reap() looks at what is rare */
+	bool shared;             /* other queues share its interrupt */
 
 	struct usrpci_dma_block lists; /* a list of list_size bytes for each slot */
 	unsigned int list_size;
@@ -84,6 +86,7 @@ struct usrpci_nvme_queue {
 	int poll;  /* epoll of the interrupt, timer and kick; -1 */
 	bool timer_runs;
 	struct usrpci_nvme_queue *next;
+	struct nvme_slot slots[];
 } __attribute__((aligned(64)));
 
 struct usrpci_nvme {
@@ -180,15 +183,21 @@ int nvme_identify(struct usrpci_nvme *nvme);
 
 /* queue.c */
 
-/* Sets the queue up again, or ends it, after the controller was reset or lost. */
-void nvme_queue_attend(struct usrpci_nvme_queue *queue);
+/*
+ * Sets the queue up again, or ends it, after the controller was reset or lost. Returns the error
+ * that ended I/O.
+ */
+int nvme_queue_attend(struct usrpci_nvme_queue *queue);
 
-/* Each call of the queue's thread begins with it. */
-static inline void nvme_queue_follow(struct usrpci_nvme_queue *queue)
+static inline bool nvme_queue_is_current(const struct usrpci_nvme_queue *queue)
 {
-	if (nvme_unlikely(queue->generation !=
-			  __atomic_load_n(&queue->nvme->generation, __ATOMIC_ACQUIRE)))
-		nvme_queue_attend(queue);
+	return queue->generation == __atomic_load_n(&queue->nvme->generation, __ATOMIC_ACQUIRE);
+}
+
+/* Each call of the queue's thread begins with it, and ends if it returns an error. */
+static inline int nvme_queue_follow(struct usrpci_nvme_queue *queue)
+{
+	return nvme_likely(nvme_queue_is_current(queue)) ? 0 : nvme_queue_attend(queue);
 }
 
 /* Checks the deadlines when it is time. */
@@ -200,5 +209,5 @@ void nvme_queue_arm(struct usrpci_nvme_queue *queue);
 /* io.c: writes a slot's command to the submission queue, without ringing the doorbell. */
 void nvme_queue_put(struct usrpci_nvme_queue *queue, unsigned int index);
 
-/* status.c: returns the negative errno for a status that is not 0. */
+/* status.c: returns the negative errno for a status; 0 for success. */
 int nvme_status_errno(uint16_t status);

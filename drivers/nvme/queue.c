@@ -28,30 +28,35 @@
 #define LOOKS_A_YIELD 64
 #define POLL_US       5 /* pause afterwards */
 
+/* Executes an admin command without data. The lock is held. */
+static int order(struct usrpci_nvme *nvme, uint8_t opcode, uint64_t prp1, uint32_t cdw10,
+		 uint32_t cdw11)
+{
+	struct nvme_command command = {
+		.cdw0 = usrpci_le32(opcode),
+		.prp1 = usrpci_le64(prp1),
+		.cdw10 = usrpci_le32(cdw10),
+		.cdw11 = usrpci_le32(cdw11),
+	};
+	unsigned int timeout = opcode == ADMIN_ABORT ? ABORT_MS : nvme->options.timeout_ms;
+
+	return nvme_admin_try(nvme, &command, timeout, NULL);
+}
+
 /* The lock is held. */
 static int create_rings(struct usrpci_nvme_queue *queue)
 {
 	const struct nvme_ring *ring = &queue->ring;
 	uint64_t cq = ring->block.addr + (uint64_t)((uintptr_t)ring->cq - (uintptr_t)ring->sq);
 	uint32_t size = (ring->entries - 1) << 16 | ring->qid;
-	struct nvme_command command = {
-		.cdw0 = usrpci_le32(ADMIN_CREATE_CQ),
-		.prp1 = usrpci_le64(cq),
-		.cdw10 = usrpci_le32(size),
-		.cdw11 = usrpci_le32(QUEUE_CONTIGUOUS | (queue->irq ? QUEUE_INTERRUPT : 0) |
-				     queue->vector << 16),
-	};
-	unsigned int timeout = queue->nvme->options.timeout_ms;
+	uint32_t interrupt = (queue->irq ? QUEUE_INTERRUPT : 0) | queue->vector << 16;
 	int status;
 
 	nvme_ring_clear(&queue->ring);
-	status = nvme_admin_try(queue->nvme, &command, timeout, NULL);
-	if (status)
-		return status < 0 ? status : -EIO;
-	command.cdw0 = usrpci_le32(ADMIN_CREATE_SQ);
-	command.prp1 = usrpci_le64(ring->block.addr);
-	command.cdw11 = usrpci_le32(QUEUE_CONTIGUOUS | ring->qid << 16);
-	status = nvme_admin_try(queue->nvme, &command, timeout, NULL);
+	status = order(queue->nvme, ADMIN_CREATE_CQ, cq, size, QUEUE_CONTIGUOUS | interrupt);
+	if (!status)
+		status = order(queue->nvme, ADMIN_CREATE_SQ, ring->block.addr, size,
+			       QUEUE_CONTIGUOUS | ring->qid << 16);
 	return status <= 0 ? status : -EIO;
 }
 
@@ -66,12 +71,7 @@ static void delete_rings(struct usrpci_nvme_queue *queue)
 	int status = queue->generation == nvme->generation ? 0 : -ECANCELED;
 
 	for (unsigned int i = 0; i < 2 && !status && !nvme->error; i++) {
-		struct nvme_command command = {
-			.cdw0 = usrpci_le32(opcodes[i]),
-			.cdw10 = usrpci_le32(queue->ring.qid),
-		};
-
-		status = nvme_admin_try(nvme, &command, nvme->options.timeout_ms, NULL);
+		status = order(nvme, opcodes[i], 0, queue->ring.qid, 0);
 		if (status > 0)
 			nvme_reset(nvme);
 	}
@@ -85,7 +85,7 @@ static void repeat(struct usrpci_nvme_queue *queue)
 	for (unsigned int i = 0; i < queue->depth; i++) {
 		struct nvme_slot *slot = &queue->slots[i];
 
-		if (!slot->io || slot->error)
+		if (slot->cid & SLOT_IDLE)
 			continue;
 		slot->strikes += slot->aborted ? 2 : 1;
 		slot->aborted = false;
@@ -93,7 +93,9 @@ static void repeat(struct usrpci_nvme_queue *queue)
 		slot->cid = (uint16_t)(slot->cid + (1 << NVME_SLOT_BITS));
 		if (queue->error || slot->strikes > STRIKES_MAX) {
 			slot->error = queue->error ? queue->error : -ETIMEDOUT;
+			slot->cid |= SLOT_IDLE;
 			queue->ended++;
+			queue->calls_left = 1;
 		} else {
 			nvme_queue_put(queue, i);
 			any = true;
@@ -120,19 +122,22 @@ static int set_up(struct usrpci_nvme_queue *queue)
 	return error;
 }
 
-void nvme_queue_attend(struct usrpci_nvme_queue *queue)
+int nvme_queue_attend(struct usrpci_nvme_queue *queue)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
 	int error;
 
+	if (queue->error)
+		return queue->error;
 	pthread_mutex_lock(&nvme->lock);
 	error = set_up(queue);
 	if (error)
 		nvme_give_up(nvme, -ENOTRECOVERABLE);
 	queue->error = nvme->error;
-	queue->generation = nvme->generation;
+	queue->generation = nvme->generation - (queue->error ? 1 : 0);
 	pthread_mutex_unlock(&nvme->lock);
 	repeat(queue);
+	return queue->error;
 }
 
 /* Gives up a controller that is gone, and resets any other unless that was done meanwhile. */
@@ -151,17 +156,13 @@ static void recover(struct usrpci_nvme_queue *queue, int error)
 static void abort_command(struct usrpci_nvme_queue *queue, struct nvme_slot *slot)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
-	struct nvme_command command = {
-		.cdw0 = usrpci_le32(ADMIN_ABORT),
-		.cdw10 = usrpci_le32(queue->ring.qid | (uint32_t)slot->cid << 16),
-	};
 
 	slot->aborted = true;
 	slot->tick = queue->tick;
 	__atomic_fetch_add(&nvme->stats.aborts, 1, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&nvme->lock);
 	if (queue->generation == nvme->generation)
-		nvme_admin_try(nvme, &command, ABORT_MS, NULL);
+		order(nvme, ADMIN_ABORT, 0, queue->ring.qid | (uint32_t)slot->cid << 16, 0);
 	pthread_mutex_unlock(&nvme->lock);
 }
 
@@ -177,13 +178,13 @@ static void look_at_deadlines(struct usrpci_nvme_queue *queue)
 		struct nvme_slot *slot = &queue->slots[i];
 		uint32_t age = queue->tick - slot->tick;
 
-		if (!slot->io || slot->error)
+		if (slot->cid & SLOT_IDLE)
 			continue;
 		if (slot->aborted && age > nvme->late / 4 + 1)
 			recover(queue, -ETIMEDOUT);
 		else if (!slot->aborted && age > nvme->late)
 			abort_command(queue, slot);
-		if (queue->generation != __atomic_load_n(&nvme->generation, __ATOMIC_ACQUIRE))
+		if (!nvme_queue_is_current(queue))
 			return;
 	}
 }
@@ -318,11 +319,11 @@ int usrpci_nvme_wait(struct usrpci_nvme_queue *queue, int timeout_ms)
 	int error;
 
 	for (;;) {
-		nvme_queue_follow(queue);
+		error = nvme_queue_follow(queue);
 		if (queue->ended > 0)
 			return 0;
-		if (queue->error)
-			return queue->error;
+		if (error)
+			return error;
 		if (nvme_ring_has(&queue->ring))
 			return 0;
 		if (late)
@@ -372,21 +373,8 @@ static int choose_irq(struct usrpci_nvme_queue *queue, bool poll)
 	queue->shared = queue->irq && nvme->info.vectors <= nvme->info.queues;
 	if (queue->irq && !queue->shared)
 		queue->vector = queue->ring.qid;
+	queue->calls_left = queue->shared ? 1 : NVME_CALLS;
 	return queue->irq ? watch_irq(queue) : 0;
-}
-
-static int alloc_slots(struct usrpci_nvme_queue *queue)
-{
-	queue->slots = calloc(queue->depth, sizeof(*queue->slots));
-	queue->free = calloc(queue->depth, sizeof(*queue->free));
-	if (!queue->slots || !queue->free)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < queue->depth; i++) {
-		queue->slots[i].cid = (uint16_t)i;
-		queue->free[i] = (uint16_t)i;
-	}
-	queue->free_count = queue->depth;
-	return 0;
 }
 
 /* The size of a list is a power of two, so that no list crosses a page. */
@@ -438,26 +426,7 @@ static void free_queue(struct usrpci_nvme_queue *queue)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	free(queue->free);
-	free(queue->slots);
 	free(queue);
-}
-
-/* The lock is held. */
-static int start_queue(struct usrpci_nvme_queue *queue, bool poll)
-{
-	struct usrpci_nvme *nvme = queue->nvme;
-	int error = choose_irq(queue, poll) ?:
-		    alloc_slots(queue) ?:
-		    alloc_lists(queue) ?:
-		    nvme_ring_alloc(nvme, queue->ring.qid, queue->depth + 1, &queue->ring);
-
-	if (error)
-		return error;
-	error = set_up(queue);
-	if (error)
-		delete_rings(queue);
-	return error;
 }
 
 static void link_queue(struct usrpci_nvme_queue *queue)
@@ -468,28 +437,54 @@ static void link_queue(struct usrpci_nvme_queue *queue)
 	pthread_mutex_unlock(&queue->nvme->irq_lock);
 }
 
+/* The lock is held. */
+static int start_queue(struct usrpci_nvme_queue *queue, bool poll)
+{
+	struct usrpci_nvme *nvme = queue->nvme;
+	int error = choose_irq(queue, poll) ?:
+		    alloc_lists(queue) ?:
+		    nvme_ring_alloc(nvme, queue->ring.qid, queue->depth + 1, &queue->ring);
+
+	if (error)
+		return error;
+	error = set_up(queue);
+	if (error)
+		delete_rings(queue);
+	else
+		link_queue(queue);
+	return error;
+}
+
 static int create(struct usrpci_nvme *nvme, unsigned int depth, bool poll,
 		  struct usrpci_nvme_queue **result)
 {
-	struct usrpci_nvme_queue *queue = aligned_alloc(64, sizeof(*queue));
-	int number = queue ? reserve_number(nvme) : -ENOMEM, error;
+	struct usrpci_nvme_queue *queue;
+	unsigned int slots = 2;
+	int number, error;
+	size_t size;
 
+	while (slots < depth)
+		slots *= 2;
+	size = sizeof(*queue) + slots * sizeof(queue->slots[0]);
+	queue = aligned_alloc(64, size);
+	number = queue ? reserve_number(nvme) : -ENOMEM;
 	if (number < 0) {
 		free(queue);
 		return number;
 	}
-	memset(queue, 0, sizeof(*queue));
+	memset(queue, 0, size);
 	queue->nvme = nvme;
-	queue->depth = depth;
 	queue->ring.qid = (unsigned int)number;
+	queue->depth = queue->free_count = depth;
+	queue->slot_mask = slots - 1;
+	for (unsigned int i = 0; i < slots; i++)
+		queue->slots[i] = (struct nvme_slot){.cid = i | SLOT_IDLE, .free = (uint16_t)i};
 	error = start_queue(queue, poll);
-	if (error) {
+	if (error)
 		free_queue(queue);
-		return error;
-	}
-	link_queue(queue);
-	*result = queue;
-	return 0;
+	else
+		*result = queue;
+	return error;
 }
 
 int usrpci_nvme_queue_create(struct usrpci_nvme *nvme,

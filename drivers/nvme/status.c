@@ -60,7 +60,7 @@ int nvme_status_errno(uint16_t status)
 	for (size_t i = 0; i < MEANINGS; i++)
 		if (meanings[i].status == STATUS_CODE(status) && meanings[i].error)
 			return meanings[i].error;
-	return -EIO;
+	return status ? -EIO : 0;
 }
 
 const char *usrpci_nvme_status_text(uint16_t status)
