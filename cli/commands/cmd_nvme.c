@@ -353,6 +353,7 @@ static int open_disk(struct cmd_nvme *nvme)
 
 static int cmd_nvme(struct cli *cli)
 {
+	static const char actions_hint[] = "actions are id, smart, log and format";
 	static const struct {
 		const char *name;
 		int (*run)(struct cmd_nvme *nvme);
@@ -371,9 +372,10 @@ static int cmd_nvme(struct cli *cli)
 			return cli->stopped;
 		nvme.force = true;
 	}
+	if (cli->argc < 1)
+		return usage_error(cli, NULL, "no device is named");
 	if (cli->argc < 2)
-		return usage_error(cli, NULL,
-				   cli->argc ? "no action is named" : "no device is named");
+		return usage_error(cli, actions_hint, "no action is named");
 	nvme.name = cli->argv[0];
 	nvme.count = cli->argc - 2;
 	nvme.words = cli->argv + 2;
@@ -386,7 +388,8 @@ static int cmd_nvme(struct cli *cli)
 		usrpci_nvme_close(nvme.nvme);
 		usrpci_dev_close(nvme.dev);
 	}
-	return status < 0 ? unexpected_operand(cli, cli->argv[1]) : status;
+	return status < 0 ? usage_error(cli, actions_hint, "\"%s\" is not an action", cli->argv[1])
+			  : status;
 }
 
 const struct command command_nvme = {
