@@ -292,7 +292,7 @@ static int add_target(struct usrpci_host *host, struct plan *plan, const struct 
 		return -ENOMEM;
 	targets->list = longer;
 	target = &longer[targets->count];
-	error = usrpci_dev_lookup(host->ctx, addr, &info) ?: target_look(host, &info, target);
+	error = look_device(host, addr, &info) ?: target_look(host, &info, target);
 	target->released = released;
 	if (!error && !released)
 		error = choose_driver(host, plan, target);

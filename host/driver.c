@@ -86,29 +86,36 @@ static int load_type1(struct usrpci_host *host, const char *driver)
 	return module_load(host, name, "vfio's use of the IOMMU");
 }
 
-int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *module)
+static int load(struct usrpci_host *host, char driver[NAME_SIZE], const char *module)
 {
 	char why[96];
 	int error;
 
-	if (!driver[0] || !strcmp(host->promised, driver))
-		return 0;
 	if (is_registered(host, driver))
 		return load_type1(host, driver);
 	snprintf(why, sizeof(why), "the driver %s", driver);
 	error = module_load(host, module && module[0] ? module : driver, why)
 			?: load_type1(host, driver);
-	if (error)
+	if (error || host->options.dry_run)
 		return error;
-	if (host->options.dry_run) {
-		strcpy(host->promised, driver);
-		return 0;
-	}
 	driver_spell(host, driver);
 	if (is_registered(host, driver))
 		return 0;
 	return refuse(host->ctx, -ENOENT, driver, NULL,
 		      "the module has no PCI driver of this name");
+}
+
+/* A dry run need not look again for each of a thousand devices. */
+int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *module)
+{
+	int error;
+
+	if (!driver[0] || !strcmp(host->promised, driver))
+		return 0;
+	error = load(host, driver, module);
+	if (!error && host->options.dry_run)
+		strcpy(host->promised, driver);
+	return error;
 }
 
 static int uio_can_work(struct usrpci_host *host, const struct usrpci_dev_info *info,

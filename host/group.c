@@ -11,6 +11,7 @@
 
 #include "file.h"
 #include "group.h"
+#include "guard/look.h"
 #include "kernel.h"
 
 /* Whether there is a bus behind it. A device that is powered off has 0x7f for its header type. */
@@ -80,8 +81,7 @@ int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info
 	*members = calloc((size_t)count + 1, sizeof(**members));
 	for (int i = 0; *members && i < count; i++)
 		if (!usrpci_addr_parse(names[i], &addr) &&
-		    !usrpci_dev_lookup(host->ctx, &addr, &(*members)[found]) &&
-		    !is_port(&(*members)[found]))
+		    !look_device(host, &addr, &(*members)[found]) && !is_port(&(*members)[found]))
 			found++;
 	return *members ? found : -ENOMEM;
 }

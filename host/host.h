@@ -42,7 +42,7 @@ struct usrpci_host {
 	bool lends;               /* devices that are lent are its own to move */
 	unsigned int settle_ms;   /* deadline for the kernel to do as told */
 	unsigned int kernel_ms;   /* deadline for a driver to let go of a device, or to take it */
-	char promised[NAME_SIZE]; /* in a dry run, the driver whose module was shown last */
+	char promised[NAME_SIZE]; /* in a dry run, the driver that was had last */
 	struct look *look;        /* what looks at several devices share, or NULL */
 	struct confirm *confirm;  /* what waits for confirmation (confirm/), or NULL */
 	struct errand_runner runner; /* ends with state_unlock() */

@@ -44,6 +44,8 @@ struct declared_pages {
 struct declaration {
 	struct declared_device *devices;
 	size_t device_count;
+	struct usrpci_dev_info *there; /* the devices of the host, as declare_find() read them */
+	int there_count;
 	struct declared_pages *pages;
 	size_t page_count;
 };

@@ -106,6 +106,10 @@ static int bind_devices(struct usrpci_host *host, const struct declaration *all,
 	bool begun = host->options.dry_run && look_begin(host, &look);
 	int error = 0;
 
+	if (begun) {
+		look.devices = all->there;
+		look.device_count = all->there_count;
+	}
 	for (size_t i = 0; i < all->device_count; i++)
 		error = worse(error, bind_device(host, &all->devices[i], force));
 	if (begun)

@@ -22,7 +22,7 @@
 struct host_view {
 	struct usrpci_host *host;
 	const struct usrpci_declare_options *options;
-	struct usrpci_dev_info *infos;
+	const struct usrpci_dev_info *infos;
 	int count;
 	struct usrpci_interface *provided;
 	int provided_count;
@@ -206,14 +206,16 @@ int declare_find(struct usrpci_host *host, struct declaration *declaration,
 	struct host_view view = {.host = host, .options = options};
 	int error = 0;
 
-	view.count = usrpci_dev_list(host->ctx, &view.infos);
-	if (view.count < 0)
-		return view.count;
+	usrpci_dev_list_free(declaration->there);
+	declaration->there_count = usrpci_dev_list(host->ctx, &declaration->there);
+	if (declaration->there_count < 0)
+		return declaration->there_count;
+	view.infos = declaration->there;
+	view.count = declaration->there_count;
 	view.provided_count = usrpci_host_interfaces(host, &view.provided);
 	for (size_t i = 0; i < declaration->device_count; i++)
 		error = find_one(&view, &declaration->devices[i]) ?: error;
 	free(view.provided);
-	usrpci_dev_list_free(view.infos);
 	return error;
 }
 

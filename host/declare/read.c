@@ -399,4 +399,5 @@ void declare_free(struct declaration *declaration)
 {
 	free(declaration->devices);
 	free(declaration->pages);
+	usrpci_dev_list_free(declaration->there);
 }

@@ -25,14 +25,38 @@ void look_end(struct usrpci_host *host, struct look *look)
 	free(look->provided);
 }
 
+static int compare_devices(const void *one, const void *other)
+{
+	const struct usrpci_dev_info *a = one, *b = other;
+
+	return usrpci_addr_compare(&a->addr, &b->addr);
+}
+
+/* Of a device that sleeps the list does not know all, because it was not woken for it. */
+int look_device(struct usrpci_host *host, const struct usrpci_addr *addr,
+		struct usrpci_dev_info *info)
+{
+	const struct usrpci_dev_info wanted = {.addr = *addr}, *known = NULL;
+	const struct look *look = host->look;
+
+	if (look && look->device_count > 0)
+		known = bsearch(&wanted, look->devices, (size_t)look->device_count, sizeof(wanted),
+				compare_devices);
+	if (!known || known->irq < 0)
+		return usrpci_dev_lookup(host->ctx, addr, info);
+	*info = *known;
+	return 0;
+}
+
 int look_net(struct usrpci_host *host, struct net_item **items)
 {
 	struct look *look = host->look;
 
 	if (!look)
 		return host->kernel->read_net(host, items);
-	if (!look->net)
+	if (!look->has_net)
 		look->net_count = host->kernel->read_net(host, &look->net);
+	look->has_net = true;
 	*items = look->net;
 	return look->net_count;
 }

@@ -12,8 +12,11 @@
 
 struct look {
 	struct open_files files;
+	const struct usrpci_dev_info *devices; /* as usrpci_dev_list() gave them, or NULL */
+	int device_count;
 	struct net_item *net; /* addresses, routes and so on */
 	int net_count;
+	bool has_net;
 	struct usrpci_interface *provided;
 	int provided_count;
 };
@@ -24,6 +27,10 @@ struct look {
  */
 bool look_begin(struct usrpci_host *host, struct look *look);
 void look_end(struct usrpci_host *host, struct look *look);
+
+/* As usrpci_dev_lookup(). */
+int look_device(struct usrpci_host *host, const struct usrpci_addr *addr,
+		struct usrpci_dev_info *info);
 
 /*
  * As host->kernel->read_net() and usrpci_host_interfaces(). What they store belongs to host->look,

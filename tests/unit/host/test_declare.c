@@ -3,11 +3,13 @@
  * What files in /etc/usrpci declare is done device by device, and shown after one look.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "array.h"
 #include "file.h"
+#include "guard/look.h"
 #include "kernel.h"
 
 #define NIC  "0000:03:00.0"
@@ -74,6 +76,24 @@ static void a_dry_run_of_many_devices_looks_at_the_host_once(void **state)
 	assert_int_equal(usrpci_host_declare_apply(kernel->host, NULL), 0);
 	assert_int_equal(kernel->net_reads, 3);
 	assert_driver(kernel, TWIN, "uio_pci_generic");
+}
+
+/* A device that slept while the list was made is asked: the list does not know all of it. */
+static void a_device_of_the_list_is_not_looked_up_again(void **state)
+{
+	struct usrpci_dev_info known = {.addr = {.bus = 5}, .vendor = 0x8086}, info;
+	struct kernel *kernel = *state;
+	struct look look;
+
+	kernel_host(kernel, true);
+	assert_true(look_begin(kernel->host, &look));
+	look.devices = &known;
+	look.device_count = 1;
+	assert_int_equal(look_device(kernel->host, &known.addr, &info), 0);
+	assert_int_equal(info.vendor, 0x8086);
+	known.irq = -1;
+	assert_int_equal(look_device(kernel->host, &known.addr, &info), -ENODEV);
+	look_end(kernel->host, &look);
 }
 
 #define BY_MAC "[Match]\nMACAddress=52:54:00:12:34:56\n[Device]\nDriver=uio_pci_generic\n"
@@ -150,6 +170,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_dry_run_of_many_devices_looks_at_the_host_once,
 						setup, kernel_teardown),
+		cmocka_unit_test_setup_teardown(a_device_of_the_list_is_not_looked_up_again, setup,
+						kernel_teardown),
 		cmocka_unit_test_setup_teardown(a_device_that_was_given_back_is_taken_once, setup,
 						kernel_teardown),
 		cmocka_unit_test_setup_teardown(
