@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <usrpci/rump.h>
+
 #include "hypercall.h"
 #include "layout.h"
 
@@ -35,6 +37,7 @@ struct rump_interrupt {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rump_handler *cookies;
+static void (*_Atomic after_interrupt)(void);
 
 int rumpcomp_pci_irq_map(unsigned int bus, unsigned int device, unsigned int number, int line,
 			 unsigned int cookie)
@@ -58,11 +61,21 @@ int rumpcomp_pci_irq_map(unsigned int bus, unsigned int device, unsigned int num
 	return 0;
 }
 
+void usrpci_rump_after_interrupt(void (*call)(void))
+{
+	after_interrupt = call;
+}
+
 static void call_handlers(struct rump_interrupt *interrupt)
 {
+	void (*then)(void);
+
 	rumpuser_component_schedule(NULL);
 	for (struct rump_handler *one = interrupt->handlers; one; one = one->next)
 		one->handler(one->arg);
+	then = after_interrupt;
+	if (then)
+		then();
 	rumpuser_component_unschedule();
 }
 

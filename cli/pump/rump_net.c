@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * usrpci-rump-net: the driver that "usrpci net --rump" runs. NetBSD's driver works in a rump kernel
- * in this process, and bpf(4) there hands on what the card receives, in batches, and sends what the
- * TAP device has. NetBSD's own protocols have no addresses.
+ * in this process; rump_frames.c moves frames between it and the TAP device.
  *
  *	usrpci-rump-net DRIVER DEVICE BEAT TAP...
  *
  * BEAT and TAP are numbers of descriptors, as in struct pump_options (pump.h). Numbers and
- * structures of NetBSD are its ABI: sys/net/{bpf,if,if_media}.h, sys/sys/{ioccom,sockio,socket}.h.
+ * structures of NetBSD are its ABI: sys/net/{if,if_media}.h, sys/sys/{ioccom,sockio,socket}.h.
  */
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <linux/if_tun.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,32 +20,25 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <usrpci/rump.h>
 
-#include "pump/merge.h"
+#include "pump/rump_frames.h"
 #include "pump/tap.h"
 
-#define HEADER     sizeof(struct virtio_net_hdr_v1)
-#define BATCH_SIZE (256u << 10) /* bytes that bpf(4) collects at most */
-#define FRAME_MAX  (64u << 10)
-#define FULL_TRIES 50
-#define FULL_US    200 /* how long it waits when the card's queue is full */
+#define FRAME_MAX (64u << 10)
 
 #define EXIT_IN_VAIN 3 /* as in net_driver.c */
 
 /* NetBSD's. */
-#define NETBSD_AF_ROUTE   34
-#define NETBSD_SOCK_RAW   3
-#define NETBSD_READ_WRITE 2
-#define NETBSD_IFF_UP     0x1
-#define NETBSD_LINK_UP    0x3 /* IFM_AVALID | IFM_ACTIVE */
-#define NETBSD_ENOBUFS    55
+#define NETBSD_AF_ROUTE 34
+#define NETBSD_SOCK_RAW 3
+#define NETBSD_IFF_UP   0x1
+#define NETBSD_LINK_UP  0x3 /* IFM_AVALID | IFM_ACTIVE */
 #define IOC(direction, group, number, size) \
 	((unsigned long)(direction) << 29 | (unsigned long)(size) << 16 | (group) << 8 | (number))
-enum { IOC_NONE = 1, IOC_READ = 2, IOC_WRITE = 4 };
+enum { IOC_READ = 2, IOC_WRITE = 4 };
 
 struct netbsd_ifreq {
 	char name[16];
@@ -63,31 +55,16 @@ struct netbsd_ifmediareq {
 	int *list;
 };
 
-/* What comes before each frame that bpf(4) gives. */
-struct netbsd_bpf_hdr {
-	long seconds, microseconds;
-	uint32_t captured, size;
-	uint16_t header;
-};
-
-#define SIOCSIFFLAGS_N  IOC(IOC_WRITE, 'i', 16, sizeof(struct netbsd_ifreq))
-#define SIOCGIFFLAGS_N  IOC(IOC_READ | IOC_WRITE, 'i', 17, sizeof(struct netbsd_ifreq))
-#define SIOCGIFMEDIA_N  IOC(IOC_READ | IOC_WRITE, 'i', 54, sizeof(struct netbsd_ifmediareq))
-#define SIOCSIFMTU_N    IOC(IOC_WRITE, 'i', 127, sizeof(struct netbsd_ifreq))
-#define BIOCSBLEN_N     IOC(IOC_READ | IOC_WRITE, 'B', 102, sizeof(int))
-#define BIOCPROMISC_N   IOC(IOC_NONE, 'B', 105, 0)
-#define BIOCSETIF_N     IOC(IOC_WRITE, 'B', 108, sizeof(struct netbsd_ifreq))
-#define BIOCIMMEDIATE_N IOC(IOC_WRITE, 'B', 112, sizeof(int))
-#define BIOCSHDRCMPLT_N IOC(IOC_WRITE, 'B', 117, sizeof(int))
-#define BIOCSSEESENT_N  IOC(IOC_WRITE, 'B', 121, sizeof(int))
+#define SIOCSIFFLAGS_N IOC(IOC_WRITE, 'i', 16, sizeof(struct netbsd_ifreq))
+#define SIOCGIFFLAGS_N IOC(IOC_READ | IOC_WRITE, 'i', 17, sizeof(struct netbsd_ifreq))
+#define SIOCGIFMEDIA_N IOC(IOC_READ | IOC_WRITE, 'i', 54, sizeof(struct netbsd_ifmediareq))
+#define SIOCSIFMTU_N   IOC(IOC_WRITE, 'i', 127, sizeof(struct netbsd_ifreq))
 
 /* System calls of the rump kernel; -1 is a failure, with NetBSD's number in errno. */
 static struct {
-	int (*open)(const char *path, int flags, int mode);
 	int (*socket)(int domain, int type, int protocol);
 	int (*control)(int fd, unsigned long request, void *data);
 	ssize_t (*read)(int fd, void *buffer, size_t size);
-	ssize_t (*write)(int fd, const void *buffer, size_t size);
 	int (*newlwp)(pid_t pid);
 } sys;
 
@@ -95,32 +72,18 @@ static struct {
 	char name[16]; /* "wm0" */
 	int tap;
 	int control; /* a socket of the rump kernel's, for ioctl */
-	int bpf;
-	unsigned int batch; /* bytes */
 } card;
 
 static int find_symbols(void)
 {
-	const struct {
-		const char *name;
-		void **symbol;
-	} list[] = {
-		{"rump___sysimpl_open", (void **)&sys.open},
+	const struct rump_symbol list[] = {
 		{"rump___sysimpl_socket30", (void **)&sys.socket},
 		{"rump___sysimpl_ioctl", (void **)&sys.control},
 		{"rump___sysimpl_read", (void **)&sys.read},
-		{"rump___sysimpl_write", (void **)&sys.write},
 		{"rump_pub_lwproc_newlwp", (void **)&sys.newlwp},
 	};
 
-	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++) {
-		*list[i].symbol = dlsym(RTLD_DEFAULT, list[i].name);
-		if (!*list[i].symbol) {
-			fprintf(stderr, "usrpci: this rump kernel has no %s\n", list[i].name);
-			return -ENOENT;
-		}
-	}
-	return 0;
+	return rump_find(list, sizeof(list) / sizeof(*list));
 }
 
 static int fail(const char *what)
@@ -132,30 +95,6 @@ static int fail(const char *what)
 static void fill_name(char name[16])
 {
 	memcpy(name, card.name, sizeof(card.name));
-}
-
-static int set_number(unsigned long request, int value)
-{
-	return sys.control(card.bpf, request, &value);
-}
-
-static int open_bpf(void)
-{
-	struct netbsd_ifreq request = {0};
-
-	card.bpf = sys.open("/dev/bpf", NETBSD_READ_WRITE, 0);
-	if (card.bpf < 0)
-		return fail("its /dev/bpf cannot be opened");
-	card.batch = BATCH_SIZE;
-	fill_name(request.name);
-	if (sys.control(card.bpf, BIOCSBLEN_N, &card.batch))
-		return fail("bpf(4) takes no size of its buffer");
-	if (sys.control(card.bpf, BIOCSETIF_N, &request))
-		return fail("the driver has not found its card");
-	if (sys.control(card.bpf, BIOCPROMISC_N, NULL) || set_number(BIOCIMMEDIATE_N, 1) ||
-	    set_number(BIOCSHDRCMPLT_N, 1) || set_number(BIOCSSEESENT_N, 0))
-		return fail("bpf(4) does not take its settings");
-	return 0;
 }
 
 /* Frames can be as long as the TAP's. */
@@ -202,95 +141,28 @@ static int follow_link(void)
 	return 0;
 }
 
-static void give(struct merge *merge)
-{
-	struct iovec parts[USRPCI_NIC_PIECES_MAX + 1] = {{&merge->header, HEADER}};
-
-	if (merge->count == 0)
-		return;
-	merge_end(merge);
-	for (unsigned int i = 0; i < merge->count; i++)
-		parts[i + 1] = (struct iovec){merge->pieces[i].data, merge->pieces[i].size};
-	/* A frame is lost, as on any wire, when the TAP is down or full. */
-	(void)!writev(card.tap, parts, (int)merge->count + 1);
-	merge->count = 0;
-}
-
-static void give_batch(uint8_t *batch, size_t size)
-{
-	struct merge merge = {.count = 0};
-	struct netbsd_bpf_hdr header;
-	size_t next;
-
-	for (size_t at = 0; at + sizeof(header) <= size; at = next) {
-		struct usrpci_nic_frame frame;
-
-		memcpy(&header, batch + at, sizeof(header));
-		if (header.header < offsetof(struct netbsd_bpf_hdr, header) + 2 ||
-		    header.captured > size - at || header.header > size - at - header.captured)
-			break;
-		next = at +
-		       ((header.header + header.captured + sizeof(long) - 1) & ~(sizeof(long) - 1));
-		if (header.captured > FRAME_MAX - 1 || header.captured < ETH_HLEN)
-			continue;
-		frame = (struct usrpci_nic_frame){batch + at + header.header,
-						  (uint16_t)header.captured, false};
-		if (merge.count > 0 && merge_add(&merge, &frame))
-			continue;
-		give(&merge);
-		merge_begin(&merge, &frame);
-	}
-	give(&merge);
-}
-
-/* Each thread that calls the kernel often is one of its threads. */
-static void *receive(void *arg)
-{
-	uint8_t *batch = malloc(card.batch);
-	ssize_t size = 0;
-
-	(void)arg;
-	sys.newlwp(1);
-	while (batch && (size >= 0 || errno == EINTR)) {
-		size = sys.read(card.bpf, batch, card.batch);
-		if (size > 0)
-			give_batch(batch, (size_t)size);
-	}
-	fail("frames can be received no more");
-	exit(EXIT_FAILURE);
-}
-
-/*
- * A full queue is the card's: the frame is worth some waiting, as in pump.c. A card without a link
- * keeps its queue full.
- */
-static void send_frame(const uint8_t *frame, size_t size)
-{
-	for (unsigned int i = 0; i < FULL_TRIES; i++) {
-		if (sys.write(card.bpf, frame, size) >= 0 || errno != NETBSD_ENOBUFS)
-			return;
-		usleep(FULL_US);
-	}
-}
-
 static void end_in_vain(void)
 {
 	fprintf(stderr, "usrpci: %s: its TAP device was deleted\n", card.name);
 	exit(EXIT_IN_VAIN);
 }
 
+/* Each thread that calls the kernel often is one of its threads. */
 static void *transmit(void *arg)
 {
-	static uint8_t frame[HEADER + FRAME_MAX];
+	static struct {
+		struct virtio_net_hdr_v1 header;
+		uint8_t data[FRAME_MAX];
+	} frame;
 	struct pollfd polled = {.fd = card.tap, .events = POLLIN};
 
 	(void)arg;
 	sys.newlwp(1);
 	for (;;) {
-		ssize_t size = read(card.tap, frame, sizeof(frame));
+		ssize_t size = read(card.tap, &frame, sizeof(frame));
 
-		if (size > (ssize_t)HEADER)
-			send_frame(frame + HEADER, (size_t)size - HEADER);
+		if (size > (ssize_t)sizeof(frame.header))
+			frames_send(&frame.header, frame.data, (size_t)size - sizeof(frame.header));
 		else if (poll(&polled, 1, -1) > 0 && polled.revents & POLLERR)
 			end_in_vain();
 	}
@@ -317,10 +189,10 @@ static int start_thread(void *(*run)(void *))
 	return -pthread_create(&thread, NULL, run, NULL);
 }
 
-/* The TAP's other queues get no frames, and the kernel cuts its segments itself. */
+/* The TAP's other queues get no frames. */
 static void prepare_taps(char **taps, int count)
 {
-	tap_set_offloads(card.tap, 0);
+	tap_set_offloads(card.tap, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
 	for (int i = 0; i < count; i++)
 		tap_attach(atoi(taps[i]), i == 0);
 }
@@ -377,7 +249,7 @@ static int start(const char *driver, const char *device)
 	card.control = sys.socket(NETBSD_AF_ROUTE, NETBSD_SOCK_RAW, 0);
 	if (card.control < 0)
 		return fail("the rump kernel has no socket for it");
-	return set_mtu() ?: open_bpf() ?: bring_up() ?: follow_link();
+	return set_mtu() ?: frames_open(card.name, card.tap) ?: bring_up() ?: follow_link();
 }
 
 int main(int argc, char **argv)
@@ -395,9 +267,6 @@ int main(int argc, char **argv)
 	if (error)
 		return error == -ENOENT || error == -EMSGSIZE ? EXIT_IN_VAIN : EXIT_FAILURE;
 	prepare_taps(argv + 4, argc - 4);
-	error = start_thread(receive) ?:
-		start_thread(transmit) ?:
-		start_thread(watch_link) ?:
-		serve(signals, atoi(argv[3]));
+	error = start_thread(transmit) ?: start_thread(watch_link) ?: serve(signals, atoi(argv[3]));
 	_exit(error ? EXIT_FAILURE : EXIT_SUCCESS);
 }

@@ -29,6 +29,15 @@ extern "C" {
  */
 int usrpci_rump_start(const char *driver, const char *device);
 
+/**
+ * Has a function called whenever the drivers have handled an interrupt: by the thread that called
+ * them, which then still holds the kernel's virtual processor. It may call the kernel, must not
+ * wait for others who do, and sees all that the drivers received. May be called at any time.
+ *
+ * @call	NULL: none
+ */
+void usrpci_rump_after_interrupt(void (*call)(void));
+
 #ifdef __cplusplus
 }
 #endif

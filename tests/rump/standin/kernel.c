@@ -4,7 +4,8 @@
  * real one it takes its memory from its host and looks for its devices on bus 0.
  *
  * Its network card has a peer of its own, which answers ARP (RFC 826) and ICMP echo requests (RFC
- * 792) for every address Its disk is the file STANDIN_DISK.
+ * 792) for every address; the interrupt of an answer is a real 82540EM's (8254x manual, 13.4.17).
+ * Its disk is the file STANDIN_DISK.
  */
 
 #include <arpa/inet.h>
@@ -30,12 +31,25 @@
 #define BROADCAST      "\xff\xff\xff\xff\xff\xff"
 #define PEER_MAC       "\x02\0\0\0\0\x01"
 
-enum { BPF = 1000, ROUTE, DISK };
+enum { ROUTE = 1000, DISK };
+enum { ICR = 0xc0, ICS = 0xc8, IMS = 0xd0, RXT0 = 1 << 7 };
+
+struct mbuf {
+	struct mbuf *next, *next_packet;
+	uint8_t *data;
+	void *owner;
+	int size, flags;
+	uint8_t bytes[];
+};
+
+/* A program that takes frames has this one. */
+void rumpns_if_percpuq_enqueue(void *queue, struct mbuf *frame) __attribute__((weak));
 
 static pthread_mutex_t processor = PTHREAD_MUTEX_INITIALIZER;
 static int wire[2], disk = -1;
-static bool found_device, is_up, is_immediate;
-static unsigned int mtu = ETH_DATA_LEN, batch = 32 << 10;
+static bool found_device, is_up, is_promiscuous;
+static unsigned int mtu = ETH_DATA_LEN;
+static volatile uint8_t *registers;
 
 void rumpuser_component_kthread(void)
 {
@@ -78,7 +92,28 @@ int rump_init(void)
 		found_device = true;
 		rumpcomp_pci_irq_map(0, i, 0, 0, 1);
 	}
-	return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, wire) ? NETBSD_ENXIO : 0;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, wire) ? NETBSD_ENXIO : 0;
+}
+
+void rump_schedule(void)
+{
+	rumpuser_component_schedule(NULL);
+}
+
+void rump_unschedule(void)
+{
+	rumpuser_component_unschedule();
+}
+
+void rumpns__kernel_lock(int count)
+{
+	(void)count;
+}
+
+void rumpns__kernel_unlock(int count, int *counted)
+{
+	(void)count;
+	(void)counted;
 }
 
 int rump_pub_lwproc_newlwp(int pid)
@@ -97,8 +132,6 @@ int rump___sysimpl_open(const char *path, int flags, mode_t mode)
 	(void)mode;
 	if (!found_device || (flags & 3) != 2)
 		return fail(NETBSD_ENXIO);
-	if (!strcmp(path, "/dev/bpf"))
-		return BPF;
 	if (strcmp(path, "/dev/rld0d") || !getenv("STANDIN_DISK"))
 		return fail(NETBSD_ENXIO);
 	disk = open(getenv("STANDIN_DISK"), O_RDWR | O_CLOEXEC);
@@ -131,6 +164,48 @@ static int disk_ioctl(unsigned long request, void *data)
 	}
 }
 
+static void write_register(unsigned int at, uint32_t value)
+{
+	*(volatile uint32_t *)(registers + at) = value;
+}
+
+/* All frames of an interrupt. */
+static int receive(void *arg)
+{
+	ssize_t size = 1;
+
+	(void)arg;
+	if (!*(volatile uint32_t *)(registers + ICR))
+		return 0;
+	while (size > 0) {
+		struct mbuf *frame = calloc(1, sizeof(*frame) + 2048);
+
+		frame->data = frame->bytes;
+		size = recv(wire[0], frame->bytes, 2048, 0);
+		frame->size = (int)size;
+		if (size > 0)
+			rumpns_if_percpuq_enqueue(NULL, frame);
+		else
+			free(frame);
+	}
+	return 1;
+}
+
+static int bring_up(bool up)
+{
+	unsigned int bar;
+
+	is_up = up;
+	if (!up || registers)
+		return 0;
+	rumpcomp_pci_confread(0, 0, 0, 0x10, &bar);
+	registers = rumpcomp_pci_map(bar & ~15u, 0x20000);
+	if (!is_promiscuous || !registers || !rumpcomp_pci_irq_establish(1, receive, NULL))
+		return fail(NETBSD_ENXIO);
+	write_register(IMS, RXT0);
+	return 0;
+}
+
 int rump___sysimpl_ioctl(int fd, unsigned long request, void *data)
 {
 	if (fd == DISK)
@@ -140,25 +215,12 @@ int rump___sysimpl_ioctl(int fd, unsigned long request, void *data)
 		memset((char *)data + 16, 0, 4);
 		return strcmp(data, "wm0") ? fail(NETBSD_ENXIO) : 0;
 	case SIOCSIFFLAGS:
-		is_up = ((char *)data)[16] & 1;
-		return 0;
+		return bring_up(((char *)data)[16] & 1);
 	case SIOCSIFMTU:
 		memcpy(&mtu, (char *)data + 16, 4);
 		return mtu > 9000 ? fail(NETBSD_EINVAL) : 0;
 	case SIOCGIFMEDIA:
 		((int *)((char *)data + 16))[2] = is_up ? 3 : 1;
-		return 0;
-	case BIOCSBLEN:
-		memcpy(&batch, data, 4);
-		return 0;
-	case BIOCSETIF:
-		return strcmp(data, "wm0") ? fail(NETBSD_ENXIO) : 0;
-	case BIOCIMMEDIATE:
-		is_immediate = *(int *)data;
-		return 0;
-	case BIOCPROMISC:
-	case BIOCSHDRCMPLT:
-	case BIOCSSEESENT:
 		return 0;
 	default:
 		return fail(NETBSD_EINVAL);
@@ -202,47 +264,58 @@ static bool answers(uint8_t *frame, size_t size)
 	return true;
 }
 
-/* The first frame of all finds the card's queue full. */
-ssize_t rump___sysimpl_write(int fd, const void *data, size_t size)
+void *rumpns_ifunit(const char *name)
 {
-	static bool was_full;
-	uint8_t frame[65536];
-
-	if (fd != BPF || !is_up || size > mtu + ETH_HLEN || size > sizeof(frame))
-		return fail(NETBSD_EINVAL);
-	if (!was_full) {
-		was_full = true;
-		return fail(NETBSD_ENOBUFS);
-	}
-	memcpy(frame, data, size);
-	if (answers(frame, size))
-		(void)!send(wire[1], frame, size, 0);
-	return (ssize_t)size;
+	return found_device && !strcmp(name, "wm0") ? wire : NULL;
 }
 
-/* As many frames as there are, each behind a header and at a multiple of 8 bytes. */
-static ssize_t read_batch(uint8_t *buffer)
+int rumpns_ifpromisc(void *interface, int on)
 {
-	size_t at = 0;
+	(void)interface;
+	is_promiscuous = on;
+	return 0;
+}
 
-	while (at + 2048 < batch) {
-		ssize_t size = recv(wire[0], buffer + at + 26, 2022, at ? MSG_DONTWAIT : 0);
+struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface, void *copy)
+{
+	struct mbuf *frame = calloc(1, sizeof(*frame) + (size_t)size);
 
-		if (size <= 0)
-			break;
-		memset(buffer + at, 0, 26);
-		memcpy(buffer + at + 16, &(uint32_t){(uint32_t)size}, 4);
-		memcpy(buffer + at + 20, &(uint32_t){(uint32_t)size}, 4);
-		memcpy(buffer + at + 24, &(uint16_t){26}, 2);
-		at += ((size_t)size + 26 + 7) & ~(size_t)7;
+	if (offset || interface != wire || copy)
+		abort();
+	frame->data = frame->bytes;
+	frame->size = size;
+	memcpy(frame->data, data, (size_t)size);
+	return frame;
+}
+
+void rumpns_m_freem(struct mbuf *frame)
+{
+	free(frame);
+}
+
+/* The first frame of all finds the card's queue full. */
+int rumpns_ifq_enqueue(void *interface, struct mbuf *frame)
+{
+	static bool was_full;
+	size_t size = (size_t)frame->size;
+	int error = 0;
+
+	(void)interface;
+	if (!was_full) {
+		was_full = true;
+		error = NETBSD_ENOBUFS;
+	} else if (is_up && size <= mtu + ETH_HLEN && answers(frame->data, size)) {
+		(void)!send(wire[1], frame->data, size, 0);
+		write_register(ICS, RXT0);
 	}
-	return (ssize_t)at;
+	free(frame);
+	return error;
 }
 
 ssize_t rump___sysimpl_read(int fd, void *buffer, size_t size)
 {
-	if (fd == BPF && size == batch && is_immediate)
-		return read_batch(buffer);
+	(void)buffer;
+	(void)size;
 	while (fd == ROUTE)
 		pause();
 	return fail(NETBSD_EINVAL);

@@ -5,13 +5,9 @@
 
 #include <sys/types.h>
 
+struct mbuf;
+
 enum {
-	BIOCPROMISC = 0x20004269,
-	BIOCIMMEDIATE = 0x80044270u,
-	BIOCSHDRCMPLT = 0x80044275u,
-	BIOCSSEESENT = 0x80044279u,
-	BIOCSBLEN = 0xc0044266u,
-	BIOCSETIF = 0x8090426cu,
 	SIOCSIFFLAGS = 0x80906910u,
 	SIOCGIFFLAGS = 0xc0906911u,
 	SIOCGIFMEDIA = 0xc0306936u,
@@ -23,13 +19,21 @@ enum {
 
 /* What programs find in a rump kernel by its name. */
 int rump_init(void);
+void rump_schedule(void);
+void rump_unschedule(void);
+void rumpns__kernel_lock(int count);
+void rumpns__kernel_unlock(int count, int *counted);
+void *rumpns_ifunit(const char *name);
+int rumpns_ifpromisc(void *interface, int on);
+struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface, void *copy);
+void rumpns_m_freem(struct mbuf *frame);
+int rumpns_ifq_enqueue(void *interface, struct mbuf *frame);
 int rump_pub_lwproc_newlwp(int pid);
 int rump___sysimpl_socket30(int domain, int type, int protocol);
 int rump___sysimpl_open(const char *path, int flags, mode_t mode);
 int rump___sysimpl_close(int fd);
 int rump___sysimpl_ioctl(int fd, unsigned long request, void *data);
 ssize_t rump___sysimpl_read(int fd, void *buffer, size_t size);
-ssize_t rump___sysimpl_write(int fd, const void *data, size_t size);
 ssize_t rump___sysimpl_pread(int fd, void *buffer, size_t size, off_t offset);
 ssize_t rump___sysimpl_pwrite(int fd, const void *buffer, size_t size, off_t offset);
 int rump___sysimpl_reboot(int how, char *arguments);
