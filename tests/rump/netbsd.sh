@@ -5,7 +5,7 @@
 #
 # Two NICs share a wire with a third one, which is the kernel's and lives in a namespace of its own;
 # the others have QEMU's gateway. Legacy virtio needs ports, and passes by the IOMMU. How much is
-# done: USRPCI_RUMP_PINGS, USRPCI_RUMP_BYTES, USRPCI_RUMP_SOAK (seconds).
+# done: USRPCI_RUMP_PINGS, USRPCI_RUMP_BYTES, USRPCI_RUMP_SOAK and USRPCI_RUMP_KILLS (seconds).
 #
 # vm: --env RUMP_PREFIX="$RUMP_PREFIX" ${RUMP_MACHINE:-} --append hugepages=32 --deadline 3500
 # vm: --nic e1000@1 --nic e1000e@1 --nic e1000@1 --disk virtio-blk-pci --nic virtio-net-pci --nic e1000
@@ -25,7 +25,11 @@ programs=$USRPCI_BUILD/tests/rump/netbsd
 pings=${USRPCI_RUMP_PINGS:-5000}
 bytes=${USRPCI_RUMP_BYTES:-$((64 << 20))}
 soak=${USRPCI_RUMP_SOAK:-20}
+kills=${USRPCI_RUMP_KILLS:-20}
 huge_pages=/sys/kernel/mm/hugepages/hugepages-2048kB
+
+# shellcheck source=tests/qemu/lib_nvme.sh
+. "$USRPCI_SOURCE/tests/qemu/lib_nvme.sh"
 
 setup()
 {
@@ -122,6 +126,28 @@ netbsd@starts-with-the-commands-of-the-readme()
 	cat commands
 	. ./commands | tee said
 	grep -q "4 sent, 0 lost, " said
+	echo 32 >$huge_pages/nr_hugepages
+}
+
+netbsd@gives-linux-an-interface-with-the-commands-of-the-readme()
+{
+	local net status=0
+	give_to $behind_gateway e1000
+	wait_for 10 test -d "/sys/bus/pci/devices/$behind_gateway/net"
+	nic=$(ls "/sys/bus/pci/devices/$behind_gateway/net")
+	ip address add 10.0.2.77/24 dev "$nic"
+	ip link set "$nic" up
+	install_usrpci
+	commands_of "Linux uses a card that NetBSD drives" | sed "/make install/d; s/eth1/$nic/; s/sudo RUMP/exec env RUMP/" >commands
+	cat commands
+	. ./commands &
+	net=$!
+	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
+	wait_for 60 ping -n -q -c 1 -W 1 10.0.2.2
+	pgrep -f "usrpci-rump-net wm $behind_gateway"
+	kill -INT $net
+	wait $net || status=$?
+	expect_same $status 0
 	echo 32 >$huge_pages/nr_hugepages
 }
 
@@ -384,4 +410,53 @@ netbsd@drives-an-interface-of-linux()
 	"$counterpart" receive 10.0.9.1:7003 "$bytes" | tee "$scratch/received"
 	note "$(cat "$scratch/sent" "$scratch/received")"
 	end_net $am82540 10.0.9.2
+}
+
+# As often as a rump kernel can start here: one that is killed before it has begun moves nothing. The peer's address is kept:
+# Linux would give up asking for it after three seconds.
+netbsd@an-interface-goes-on-while-its-driver-is-killed-again-and-again()
+{
+	local net nic sender killed=0 end
+	begin_net $am82540 10.0.9.2
+	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
+	wait_for 60 ping -n -q -c 1 -W 1 10.0.9.1
+	ip neighbour replace 10.0.9.1 dev "$nic" nud permanent \
+		lladdr "$(ip neighbour show 10.0.9.1 | sed 's/.*lladdr \([^ ]*\).*/\1/')"
+	serve sink 7012
+	end=$((SECONDS + kills))
+	while [ $SECONDS -lt $end ]; do
+		"$counterpart" send 10.0.9.1:7012 $((1 << 20)) || exit
+	done &
+	sender=$!
+	while [ $SECONDS -lt $end ]; do
+		sleep 1
+		pkill -KILL -f "usrpci-rump-net wm $am82540" || continue
+		killed=$((killed + 1))
+		wait_for 60 eval "[ \$(grep -c 'frames flow again' $scratch/net) = $killed ]"
+	done
+	wait $sender || fail "a connection was lost"
+	note "$killed kills; $(grep 'frames flow again' "$scratch/net" | tail -n 1)"
+	[ $killed -gt 2 ]
+	end_net $am82540 10.0.9.2
+}
+
+# What was written before the driver's death is there after it.
+netbsd@drives-a-disk-of-linux-without-any-privilege()
+{
+	[ "$driver" = uio_pci_generic ] || skip "legacy virtio passes by the IOMMU"
+	unset USRPCI_RUMP
+	give_to $disk virtio-pci
+	find_plugin
+	start_server 00:04.0 --driver "$driver" --rump ld --restart
+	"$counterpart" fill "$block" $((8 << 20))
+	blockdev --flushbufs "$block"
+	dd if="$block" of=/dev/null bs=64k count=128 iflag=direct 2>&1 | tee "$scratch/read"
+	note "$(tail -n 1 "$scratch/read")"
+	kill -KILL "$(pids_of nvme-driver)"
+	"$counterpart" compare "$block" $((8 << 20))
+	kill -TERM $server
+	wait $server
+	cat "$scratch/errors"
+	wait_for 10 test -e /dev/vda
+	"$counterpart" compare /dev/vda $((8 << 20))
 }
