@@ -327,6 +327,16 @@ static int serve_in_place(struct usrpci_host *host, const struct usrpci_net_opti
 	return status;
 }
 
+static int read_place(struct usrpci_host *host, const char *name, struct net_place *place)
+{
+	int error = net_place_read(host, name, place);
+
+	if (error || place->mac_length == ETH_ALEN)
+		return error;
+	net_place_free(place);
+	return refuse(host->ctx, -EOPNOTSUPP, name, NULL, "it is no Ethernet interface");
+}
+
 int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options)
 {
 	struct net_place place;
@@ -337,7 +347,7 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 	if (!error)
 		error = check_uses(host, &options->addr, name, options->bind.force);
 	if (!error)
-		error = net_place_read(host, name, &place);
+		error = read_place(host, name, &place);
 	if (error)
 		return error;
 	if (!file_exists(host->ctx, "/sys/class/misc/tun"))

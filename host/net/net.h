@@ -12,17 +12,22 @@
  */
 
 #include <linux/if_ether.h>
+#include <linux/if_infiniband.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <stdio.h>
 
 #include "host.h"
 
+/* InfiniBand's hardware addresses are the longest that are kept. */
+#define NET_MAC_MAX INFINIBAND_ALEN
+
 /* Addresses and routes are kept as the kernel's messages, so no detail of them is lost. */
 struct net_place {
 	char name[IF_NAMESIZE];
 	int index;
-	uint8_t mac[ETH_ALEN];
+	uint8_t mac[NET_MAC_MAX];
+	unsigned int mac_length; /* ETH_ALEN or INFINIBAND_ALEN */
 	uint32_t mtu;
 	bool up;
 	struct nlmsghdr **messages;
@@ -31,7 +36,8 @@ struct net_place {
 
 /*
  * Reads the place of an interface. Errors, logged: -ENODEV (there is no interface of this name);
- * -EOPNOTSUPP (it is no Ethernet interface); those of rtnetlink(7).
+ * -EOPNOTSUPP (it is neither Ethernet nor InfiniBand, or would not come back as it is); those of
+ * rtnetlink(7).
  */
 int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place);
 void net_place_free(struct net_place *place);
@@ -69,6 +75,10 @@ bool net_tap_find(struct usrpci_host *host, const struct net_place *place, char 
 
 /* Deletes a TAP device that no process has, as ip-link(8) does. Returns 0, or a negative errno. */
 int net_delete_tap(struct usrpci_host *host, const char *name);
+
+/* Writes the hardware address of a place as "52:54:00:12:34:56". Returns the text. */
+#define NET_MAC_TEXT (3 * NET_MAC_MAX)
+const char *net_mac_format(const struct net_place *place, char text[NET_MAC_TEXT]);
 
 /* Lines "net ..." and "message ...". */
 void net_place_print(FILE *out, const struct net_place *place);

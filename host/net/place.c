@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
-
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "file.h"
 #include "guard/netlink.h"
 #include "net/net.h"
 
@@ -63,8 +63,17 @@ static int dump(uint16_t type, mnl_cb_t parse, void *data)
 struct link_search {
 	struct net_place *place;
 	const char *name;
-	bool found, is_ethernet;
+	bool found, is_kept;
 };
+
+/* Of other interfaces more is lost with their driver, such as the bit rate of a CAN bus. */
+static bool has_kind(const struct ifinfomsg *message, const struct nlattr *mac)
+{
+	unsigned int length = mac ? mnl_attr_get_payload_len(mac) : 0;
+
+	return (message->ifi_type == ARPHRD_ETHER && length == ETH_ALEN) ||
+	       (message->ifi_type == ARPHRD_INFINIBAND && length == INFINIBAND_ALEN);
+}
 
 static int parse_link(const struct nlmsghdr *header, void *data)
 {
@@ -86,12 +95,12 @@ static int parse_link(const struct nlmsghdr *header, void *data)
 	if (!is_it)
 		return MNL_CB_OK;
 	search->found = true;
-	search->is_ethernet = message->ifi_type == ARPHRD_ETHER && mac && mtu &&
-			      mnl_attr_get_payload_len(mac) == ETH_ALEN &&
-			      mnl_attr_get_payload_len(mtu) == sizeof(uint32_t);
-	if (!search->is_ethernet)
+	search->is_kept = has_kind(message, mac) && mtu &&
+			  mnl_attr_get_payload_len(mtu) == sizeof(uint32_t);
+	if (!search->is_kept)
 		return MNL_CB_OK;
-	memcpy(search->place->mac, mnl_attr_get_payload(mac), ETH_ALEN);
+	search->place->mac_length = mnl_attr_get_payload_len(mac);
+	memcpy(search->place->mac, mnl_attr_get_payload(mac), search->place->mac_length);
 	search->place->mtu = mnl_attr_get_u32(mtu);
 	search->place->index = message->ifi_index;
 	search->place->up = message->ifi_flags & IFF_UP;
@@ -218,6 +227,19 @@ void net_place_free(struct net_place *place)
 	memset(place, 0, sizeof(*place));
 }
 
+/* A driver starts in datagram mode, which has not room for the MTU of the other one. */
+static int check_mode(struct usrpci_host *host, const char *name)
+{
+	char mode[16], cure[64];
+
+	if (file_read(host->ctx, mode, sizeof(mode), "/sys/class/net/%s/mode", name) <= 0 ||
+	    strcmp(mode, "connected") != 0)
+		return 0;
+	snprintf(cure, sizeof(cure), "echo datagram >/sys/class/net/%s/mode", name);
+	return refuse(host->ctx, -EOPNOTSUPP, name, cure,
+		      "it is in connected mode, in which it would not come back");
+}
+
 int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place)
 {
 	struct link_search search = {.place = place, .name = name};
@@ -228,8 +250,11 @@ int net_place_read(struct usrpci_host *host, const char *name, struct net_place 
 	error = dump(RTM_GETLINK, parse_link, &search);
 	if (!error && !search.found)
 		return refuse(host->ctx, -ENODEV, name, NULL, "there is no such interface");
-	if (!error && !search.is_ethernet)
-		return refuse(host->ctx, -EOPNOTSUPP, name, NULL, "it is no Ethernet interface");
+	if (!error && !search.is_kept)
+		return refuse(host->ctx, -EOPNOTSUPP, name, NULL,
+			      "it is neither an Ethernet nor an InfiniBand interface");
+	if (!error && place->mac_length == INFINIBAND_ALEN && check_mode(host, name))
+		return -EOPNOTSUPP;
 	if (!error)
 		error = dump(RTM_GETADDR, parse_address, place);
 	if (!error)
@@ -306,14 +331,13 @@ static int set_up(struct usrpci_host *host, const char *why, const char *name, i
 
 static int set_mac_and_mtu(struct usrpci_host *host, const struct net_place *place, int index)
 {
-	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE];
+	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE], mac[NET_MAC_TEXT];
 	struct nlmsghdr *request = new_link(buffer, index);
-	const uint8_t *mac = place->mac;
 
-	mnl_attr_put(request, IFLA_ADDRESS, ETH_ALEN, mac);
+	mnl_attr_put(request, IFLA_ADDRESS, place->mac_length, place->mac);
 	mnl_attr_put_u32(request, IFLA_MTU, place->mtu);
-	snprintf(text, sizeof(text), "ip link set %s address %02x:%02x:%02x:%02x:%02x:%02x mtu %u",
-		 place->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], place->mtu);
+	snprintf(text, sizeof(text), "ip link set %s address %s mtu %u", place->name,
+		 net_mac_format(place, mac), place->mtu);
 	return apply_netlink(host, "as the interface had them", text, request);
 }
 

@@ -27,12 +27,20 @@ static void print_message(FILE *out, const struct nlmsghdr *message)
 	fputc('\n', out);
 }
 
+const char *net_mac_format(const struct net_place *place, char text[NET_MAC_TEXT])
+{
+	text[0] = '\0';
+	for (unsigned int i = 0; i < place->mac_length; i++)
+		sprintf(text + strlen(text), "%s%02x", i ? ":" : "", place->mac[i]);
+	return text;
+}
+
 void net_place_print(FILE *out, const struct net_place *place)
 {
-	const uint8_t *mac = place->mac;
+	char mac[NET_MAC_TEXT];
 
-	fprintf(out, "net %s %d %02x:%02x:%02x:%02x:%02x:%02x %u %d\n", place->name, place->index,
-		mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], place->mtu, place->up);
+	fprintf(out, "net %s %d %s %u %d\n", place->name, place->index, net_mac_format(place, mac),
+		place->mtu, place->up);
 	for (size_t i = 0; i < place->count; i++)
 		print_message(out, place->messages[i]);
 }
@@ -45,27 +53,47 @@ bool net_place_is_printable(const struct net_place *place)
 	return true;
 }
 
+static bool parse_byte(uint8_t *byte, const char *text)
+{
+	int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+
+	*byte = (uint8_t)(high << 4 | low);
+	return low >= 0;
+}
+
+static bool parse_mac(struct net_place *place, const char *text)
+{
+	size_t length = (strlen(text) + 1) / 3;
+
+	if (length != ETH_ALEN && length != INFINIBAND_ALEN)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		char end = i + 1 < length ? ':' : '\0';
+
+		if (!parse_byte(&place->mac[i], text + 3 * i) || text[3 * i + 2] != end)
+			return false;
+	}
+	place->mac_length = (unsigned int)length;
+	return true;
+}
+
 bool net_place_parse(struct net_place *place, const char *value)
 {
-	uint8_t *mac = place->mac;
+	char mac[NET_MAC_TEXT];
 	int up;
 
-	if (sscanf(value, "%15s %d %hhx:%hhx:%hhx:%hhx:%hhx:%hhx %u %d", place->name, &place->index,
-		   &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &place->mtu, &up) != 10)
+	if (sscanf(value, "%15s %d %59s %u %d", place->name, &place->index, mac, &place->mtu,
+		   &up) != 5)
 		return false;
 	place->up = up;
-	return true;
+	return parse_mac(place, mac);
 }
 
 static bool parse_bytes(uint8_t *bytes, const char *text, size_t size)
 {
-	for (size_t i = 0; i < size; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
+	for (size_t i = 0; i < size; i++)
+		if (!parse_byte(&bytes[i], text + 2 * i))
 			return false;
-		bytes[i] = (uint8_t)(high << 4 | low);
-	}
 	return true;
 }
 

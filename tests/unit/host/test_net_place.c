@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libmnl/libmnl.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <net/if_arp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,7 +178,120 @@ static void an_interface_that_is_down_stays_down(void **state)
 	net_place_free(&place);
 }
 
-static void what_is_no_ethernet_interface_is_refused(void **state)
+static bool plays_infiniband;
+
+/* The kernel's answer about an interface of InfiniBand, which this machine has not. */
+static size_t answer_infiniband(char *buffer, unsigned int index)
+{
+	struct nlmsghdr *link = mnl_nlmsg_put_header(buffer), *done;
+	struct ifinfomsg *message = mnl_nlmsg_put_extra_header(link, sizeof(*message));
+	uint8_t address[INFINIBAND_ALEN];
+
+	for (uint8_t i = 0; i < INFINIBAND_ALEN; i++)
+		address[i] = (uint8_t)(0xf0 + i);
+	link->nlmsg_type = RTM_NEWLINK;
+	link->nlmsg_flags = NLM_F_MULTI;
+	link->nlmsg_seq = 1;
+	message->ifi_type = ARPHRD_INFINIBAND;
+	message->ifi_index = (int)index;
+	mnl_attr_put_strz(link, IFLA_IFNAME, "usrpci7001");
+	mnl_attr_put(link, IFLA_ADDRESS, sizeof(address), address);
+	mnl_attr_put_u32(link, IFLA_MTU, 2044);
+	done = mnl_nlmsg_put_header(buffer + link->nlmsg_len);
+	mnl_nlmsg_put_extra_header(done, sizeof(int));
+	done->nlmsg_type = NLMSG_DONE;
+	done->nlmsg_flags = NLM_F_MULTI;
+	done->nlmsg_seq = 1;
+	return link->nlmsg_len + done->nlmsg_len;
+}
+
+/* Stands before libmnl's. */
+ssize_t mnl_socket_recvfrom(const struct mnl_socket *socket, void *buffer, size_t size)
+{
+	if (!plays_infiniband)
+		return recv(mnl_socket_get_fd(socket), buffer, size, 0);
+	plays_infiniband = false;
+	return (ssize_t)answer_infiniband(buffer, if_nametoindex("usrpci7001"));
+}
+
+static void an_infiniband_address_is_kept_in_the_record(void **state)
+{
+	struct bench *bench = *state;
+	struct net_place place, again = {0};
+	char text[256] = "", mac[NET_MAC_TEXT];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	plays_infiniband = true;
+	assert_int_equal(net_place_read(bench->host, bench->first_name, &place), 0);
+	assert_int_equal(place.mac_length, 20);
+	net_place_print(out, &place);
+	fclose(out);
+	assert_non_null(strchr(text, '\n'));
+	assert_true(net_place_parse(&again, text + strlen("net ")));
+	assert_memory_equal(again.mac, place.mac, 20);
+	assert_int_equal(again.mtu, place.mtu);
+	assert_string_equal(net_mac_format(&again, mac),
+			    "f0:f1:f2:f3:f4:f5:f6:f7:f8:f9:fa:fb:fc:fd:fe:ff:00:01:02:03");
+	net_place_free(&place);
+}
+
+static void an_infiniband_interface_gets_all_of_its_address(void **state)
+{
+	struct bench *bench = *state;
+	struct net_place place;
+
+	plays_infiniband = true;
+	assert_int_equal(net_place_read(bench->host, bench->first_name, &place), 0);
+	/* A TAP has no such addresses: what is asked of the kernel is what counts. */
+	net_place_take(bench->host, &place, bench->first_name);
+	assert_non_null(
+		strstr(bench->changes,
+		       "address f0:f1:f2:f3:f4:f5:f6:f7:f8:f9:fa:fb:fc:fd:fe:ff:00:01:02:03 "
+		       "mtu 2044\n"));
+	net_place_free(&place);
+}
+
+static void damaged_addresses_are_refused(void **state)
+{
+	static const char *const lines[] = {
+		"eth0 2 52:54:00:12:34 1500 1",     "eth0 2 52:54:00:12:34:5 1500 1",
+		"eth0 2 52:54:00:12:34:5g 1500 1",  "eth0 2 52-54-00-12-34-56 1500 1",
+		"eth0 2 52:54:00:12:34:56: 1500 1", "eth0 2 52:54:00:12:34:56:78 1500 1",
+		"eth0 2 52:54:00:12:34:560 1500 1",
+	};
+	struct net_place place = {0};
+
+	(void)state;
+	assert_true(net_place_parse(&place, "eth0 2 52:54:00:12:34:56 1500 1"));
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_false(net_place_parse(&place, lines[i]));
+}
+
+/* The mode is a file of the driver's, which a directory stands for; the interface is a TAP. */
+static void connected_mode_would_not_come_back(void **state)
+{
+	struct bench *bench = *state;
+	void *made = NULL;
+	struct fixture *fixture;
+	struct usrpci_host *host;
+	struct net_place place;
+
+	plays_infiniband = true;
+	assert_int_equal(fixture_setup(&made), 0);
+	fixture = made;
+	fixture_text(fixture, "/sys/class/net/usrpci7001/mode", "connected\n");
+	assert_int_equal(usrpci_host_open(fixture_ctx(fixture), NULL, &host), 0);
+	assert_int_equal(net_place_read(host, bench->first_name, &place), -EOPNOTSUPP);
+	assert_non_null(strstr(fixture->log, "echo datagram >/sys/class/net/usrpci7001/mode"));
+	fixture_text(fixture, "/sys/class/net/usrpci7001/mode", "datagram\n");
+	plays_infiniband = true;
+	assert_int_equal(net_place_read(host, bench->first_name, &place), 0);
+	net_place_free(&place);
+	usrpci_host_close(host);
+	fixture_teardown(&made);
+}
+
+static void what_has_other_addresses_is_refused(void **state)
 {
 	struct bench *bench = *state;
 	struct net_place place;
@@ -213,7 +329,11 @@ int main(void)
 		TEST(a_place_moves_and_comes_back),
 		TEST(what_moves_is_shown_as_commands),
 		TEST(an_interface_that_is_down_stays_down),
-		TEST(what_is_no_ethernet_interface_is_refused),
+		TEST(an_infiniband_address_is_kept_in_the_record),
+		TEST(an_infiniband_interface_gets_all_of_its_address),
+		TEST(damaged_addresses_are_refused),
+		TEST(connected_mode_would_not_come_back),
+		TEST(what_has_other_addresses_is_refused),
 	};
 
 	if (!enter_namespace()) {
