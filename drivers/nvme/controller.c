@@ -187,7 +187,7 @@ static int read_capabilities(struct usrpci_nvme *nvme)
 	if (nvme->bar.size < DOORBELLS)
 		return -EPROTO;
 	nvme->cap = usrpci_read64_lo_hi(&nvme->bar, CAP);
-	if (nvme->cap == UINT64_MAX)
+	if (nvme->cap >> 32 == UINT32_MAX) /* it may have gone between the two halves */
 		return -ENODEV;
 	if (!(nvme->cap & CAP_CSS_NVM) || 12 + CAP_MPSMIN(nvme->cap) > PAGE_SHIFT_MAX)
 		return -ENOTSUP;

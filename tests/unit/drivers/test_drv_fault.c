@@ -5,6 +5,7 @@
  */
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 
 #include <e1000/e1000.h>
 #include <edu/edu.h>
+#include <usrpci/nvme.h>
 
 #include "fault/fault.h"
 #include "net.h"
@@ -32,12 +34,29 @@ struct rig {
 	int (*run)(struct usrpci_dev *dev);
 };
 
+/* What the devices of this machine are given: a network, and a disk. */
+static void set_arguments(const struct fixture *fixture)
+{
+	char path[80], arguments[200];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/disk", fixture->root);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	close(fd);
+	snprintf(arguments, sizeof(arguments),
+		 "-netdev user,id=n0,restrict=on -blockdev driver=file,node-name=d0,filename=%s",
+		 path);
+	setenv("USRPCI_QEMU_ARGS", arguments, 1);
+}
+
 static struct rig open_rig(void **state, const char *device, int (*run)(struct usrpci_dev *dev))
 {
 	struct rig rig = {*state, fixture_ctx(*state), device, run};
 	struct usrpci_dev *dev;
 
-	setenv("USRPCI_QEMU_ARGS", "-netdev user,id=n0,restrict=on", 1);
+	set_arguments(rig.fixture);
 	assert_int_equal(usrpci_dev_open(rig.ctx, "qemu:edu", &dev), 0);
 	unsetenv("USRPCI_QEMU_ARGS");
 	usrpci_dev_close(dev);
@@ -240,6 +259,93 @@ static int run_e1000(struct usrpci_dev *dev)
 	return error;
 }
 
+#define PART  (64u << 10) /* more than two pages, so there is a list of them */
+#define PARTS 4
+
+/* Moves parts whose buffers are in another order than the blocks of the disk. */
+static int move_parts(struct usrpci_nvme_queue *queue, const struct usrpci_nvme_ns *ns, uint8_t op,
+		      usrpci_dma_t buffer)
+{
+	struct usrpci_nvme_io ios[PARTS], *list[PARTS], *done[PARTS];
+	int error = 0, got;
+
+	for (unsigned int i = 0; i < PARTS; i++) {
+		list[i] = &ios[i];
+		ios[i] = (struct usrpci_nvme_io){
+			.op = op,
+			.ns = ns,
+			.lba = i * (PART / ns->block_size),
+			.blocks = PART / ns->block_size,
+			.addr = buffer + (i * 3 + 1) % PARTS * (usrpci_dma_t)PART,
+		};
+	}
+	got = usrpci_nvme_submit(queue, list, PARTS);
+	if (got < 0)
+		return got;
+	while (usrpci_nvme_queue_used(queue) > 0) {
+		got = usrpci_nvme_reap(queue, done, PARTS);
+		for (int i = 0; i < got; i++)
+			error = done[i]->error ? done[i]->error : error;
+		if (got == 0)
+			got = usrpci_nvme_wait(queue, 5000);
+		if (got < 0)
+			return got;
+	}
+	return error;
+}
+
+static int use_nvme(struct usrpci_nvme *nvme, const struct usrpci_dma_block *block)
+{
+	struct usrpci_nvme_io flush = {.op = USRPCI_NVME_OP_FLUSH};
+	struct usrpci_nvme_queue *queue;
+	struct usrpci_nvme_ns ns;
+	uint32_t *words = block->va;
+	int error = usrpci_nvme_ns(nvme, 1, &ns) ?: usrpci_nvme_queue_create(nvme, NULL, &queue);
+
+	if (error)
+		return error;
+	for (unsigned int i = 0; i < PARTS * PART / sizeof(*words); i++)
+		words[i] = i * 2654435761u;
+	flush.ns = &ns;
+	error = move_parts(queue, &ns, USRPCI_NVME_OP_WRITE, block->addr)
+			?: usrpci_nvme_run(queue, &flush);
+	if (error)
+		return error;
+	memset(block->va, 0, block->size);
+	error = move_parts(queue, &ns, USRPCI_NVME_OP_READ, block->addr);
+	for (unsigned int i = 0; !error && i < PARTS * PART / sizeof(*words); i++)
+		if (words[i] != i * 2654435761u)
+			error = -EBADMSG;
+	return error;
+}
+
+static int run_nvme_with(struct usrpci_dev *dev, bool poll)
+{
+	struct usrpci_nvme_options options = {.timeout_ms = 500, .poll = poll};
+	struct usrpci_dma_request request = {.size = (size_t)PARTS * PART, .align = 4096};
+	struct usrpci_ctx *ctx = usrpci_dev_ctx(dev);
+	struct usrpci_dma_block block = {0};
+	struct usrpci_nvme *nvme;
+	int error = usrpci_nvme_open(dev, &options, &nvme);
+
+	if (error)
+		return error;
+	error = usrpci_dma_block_alloc(ctx, &request, &block) ?: use_nvme(nvme, &block);
+	usrpci_nvme_close(nvme);
+	usrpci_dma_block_free(ctx, &block);
+	return error;
+}
+
+static int run_nvme(struct usrpci_dev *dev)
+{
+	return run_nvme_with(dev, false);
+}
+
+static int run_nvme_polling(struct usrpci_dev *dev)
+{
+	return run_nvme_with(dev, true);
+}
+
 /* -EIO: it stopped answering as the device it is while the driver looked whether it is one. */
 static void assert_error_of_absence(const struct rig *rig, unsigned int n, int result)
 {
@@ -339,6 +445,36 @@ static void e1000_runs_out_of_memory(void **state)
 	usrpci_ctx_close(rig.ctx);
 }
 
+#define NVME "qemu:nvme,serial=1,drive=d0"
+
+static void nvme_survives_a_device_that_vanishes(void **state)
+{
+	struct rig rig = open_rig(state, NVME, run_nvme);
+
+	vanish(&rig);
+	rig.run = run_nvme_polling;
+	vanish(&rig);
+	usrpci_ctx_close(rig.ctx);
+}
+
+static void nvme_survives_interrupts_that_are_lost_or_doubled(void **state)
+{
+	struct rig rig = open_rig(state, NVME, run_nvme);
+
+	assert_int_equal(run(&rig, "irq-lost=1"), 0);
+	assert_int_equal(run(&rig, "irq-lost=1+"), 0);
+	assert_int_equal(run(&rig, "irq-double=1+"), 0);
+	usrpci_ctx_close(rig.ctx);
+}
+
+static void nvme_runs_out_of_memory(void **state)
+{
+	struct rig rig = open_rig(state, NVME, run_nvme);
+
+	run_out_of_memory(&rig);
+	usrpci_ctx_close(rig.ctx);
+}
+
 /* Memory is made late when a context's domain is new: these have a machine for each plan. */
 static int run_alone(void **state, const char *device, int (*driver)(struct usrpci_dev *dev),
 		     const char *plan)
@@ -346,7 +482,7 @@ static int run_alone(void **state, const char *device, int (*driver)(struct usrp
 	struct rig rig = {*state, fixture_ctx(*state), device, driver};
 	int result;
 
-	setenv("USRPCI_QEMU_ARGS", "-netdev user,id=n0,restrict=on", 1);
+	set_arguments(rig.fixture);
 	result = run(&rig, plan);
 	unsetenv("USRPCI_QEMU_ARGS");
 	usrpci_ctx_close(rig.ctx);
@@ -370,6 +506,13 @@ static void e1000_survives_memory_that_is_late_or_torn(void **state)
 	run_alone(state, "qemu:e1000,netdev=n0", run_e1000, "dma-torn=50");
 }
 
+static void nvme_survives_memory_that_is_late_or_torn(void **state)
+{
+	assert_int_equal(run_alone(state, NVME, run_nvme, "dma-late=10"), 0);
+	run_alone(state, NVME, run_nvme, "dma-torn=10");
+	run_alone(state, NVME, run_nvme_polling, "dma-torn=10");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -382,6 +525,10 @@ int main(void)
 		CASE(e1000_survives_interrupts_that_are_lost_or_doubled),
 		CASE(e1000_runs_out_of_memory),
 		CASE(e1000_survives_memory_that_is_late_or_torn),
+		CASE(nvme_survives_a_device_that_vanishes),
+		CASE(nvme_survives_interrupts_that_are_lost_or_doubled),
+		CASE(nvme_runs_out_of_memory),
+		CASE(nvme_survives_memory_that_is_late_or_torn),
 	};
 
 	return run_tests_on_qemu(tests);
