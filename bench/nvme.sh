@@ -121,17 +121,24 @@ idle_share()
 	echo $(($(awk '{ print $14 + $15 }' "/proc/$1/stat") - before))
 }
 
-# The same fio, over the same protocol, at ours and at QEMU's server. Structured replies cost nbdkit
-# a call more.
+# nbdkit_on BUILD PARAMETER...: sets served, the words of a command that serves the disk.
+nbdkit_on()
+{
+	local build=$1
+	shift
+	served=(nbdkit -f -U "$socket" "$build/drivers/nbdkit-usrpci-nvme-plugin.so" "$disk" "$@")
+	[ -e "${served[4]}" ]
+}
+
+# served_reads BUILD KEY: the same fio, over the same protocol, at ours and at QEMU's server.
+# Structured replies cost nbdkit a call more.
 served_reads()
 {
-	local ours=(nbdkit -f -U "$socket" "$1/drivers/nbdkit-usrpci-nvme-plugin.so" "$disk")
-	[ -e "${ours[4]}" ] || return 0
-	row usrpci nvme_nbd "$(beside reads_over_nbd "${ours[@]}" queues=32 --no-sr --threads 32)"
-	[ "$2" -gt 0 ] || row usrpci nvme_idle "$(beside idle_share "${ours[@]}")"
+	nbdkit_on "$1" queues=32 --no-sr --threads 32 || return 0
+	row usrpci "$2" "$(beside reads_over_nbd "${served[@]}")"
 	command -v qemu-storage-daemon >/dev/null || return 0
 	fresh
-	row qemu nvme_nbd "$(beside reads_over_nbd timeout -k 1 30 qemu-storage-daemon \
+	row qemu "$2" "$(beside reads_over_nbd timeout -k 1 60 qemu-storage-daemon \
 		--blockdev "driver=nvme,device=$disk,namespace=1,node-name=d" \
 		--nbd-server "addr.type=unix,addr.path=$socket" \
 		--export "type=nbd,id=e,node-name=d,name=,writable=on")"
@@ -147,7 +154,9 @@ reads()
 		usrpci -q bind $disk >/dev/null
 		our_reads "$build"
 		qemus_reads
-		served_reads "$build" $round
+		[ $round -gt 0 ] || ! nbdkit_on "$build" ||
+			row usrpci nvme_idle "$(beside idle_share "${served[@]}")"
+		served_reads "$build" nvme_nbd
 		usrpci -q restore $disk >/dev/null
 	done
 }
@@ -179,6 +188,7 @@ a_read()
 instructions()
 {
 	local build=$1 device fio round
+	PATH=$build/cli:$PATH
 	device=$(kernels_disk)
 	fio=(fio --name=read --rw=randread --bs=4k --size=64m --norandommap --direct=1
 		--ioengine=io_uring --filename="$device" --io_size=1g)
@@ -186,11 +196,13 @@ instructions()
 		row io_uring nvme_instructions_1 "$(a_read "${fio[@]}" --iodepth=1 --number_ios=)"
 	done
 	row io_uring nvme_instructions_32 "$(a_read "${fio[@]}" --iodepth=32 --number_ios=)"
-	"$build/cli/usrpci" -q bind $disk >/dev/null
+	usrpci -q bind $disk >/dev/null
 	for ((round = 0; round < 3; round++)); do
 		row usrpci nvme_instructions_1 "$(a_read "$build/bench/bench_nvme" $disk irq 1 '')"
 	done
 	row usrpci nvme_instructions_32 "$("$build/bench/bench_nvme" $disk poll 32 3200 hot)"
+	row usrpci nvme_instructions_poll_1 "$("$build/bench/bench_nvme" $disk poll 1 100 hot)"
+	served_reads "$build" nvme_nbd_counted
 }
 
 case $1 in
