@@ -15,7 +15,7 @@
 #	make check-serve    500 kills of the driver of a disk that is served, while fio verifies
 #	make check-net      60 kills of the driver of an interface, one a second, and what they cost
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
-#	make check-faults   kills, failed calls and allocations, at every point of every command; an hour or two
+#	make check-faults   kills, failed calls and allocations, at every point of every command; about an hour
 #	make check-rump RUMP_PREFIX=DIR   NetBSD's drivers; SOAK=600 for ten minutes of TCP
 #	make bench    the figures, beside those of others
 #	make deb      Debian's packages, in build-deb/, and what lintian says of them
