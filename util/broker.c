@@ -50,6 +50,17 @@ static int take_file(struct msghdr *header)
 	return fd;
 }
 
+/* The flags of the message, or a negative errno; *got is its size. */
+static int receive(int socket, struct msghdr *header, ssize_t *got)
+{
+	do
+		*got = recvmsg(socket, header, MSG_CMSG_CLOEXEC);
+	while (*got < 0 && errno == EINTR);
+	if (*got < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	return header->msg_flags & (MSG_TRUNC | MSG_CTRUNC);
+}
+
 int broker_receive(int socket, void *message, size_t size, int *fd)
 {
 	struct iovec data = {.iov_base = message, .iov_len = size};
@@ -57,24 +68,23 @@ int broker_receive(int socket, void *message, size_t size, int *fd)
 	struct msghdr header = {
 		.msg_iov = &data,
 		.msg_iovlen = 1,
-		.msg_control = space.bytes,
+		.msg_control = fd ? space.bytes : NULL,
 		/* The kernel would fill the padding behind one file with another. */
-		.msg_controllen = CMSG_LEN(sizeof(int)),
+		.msg_controllen = fd ? CMSG_LEN(sizeof(int)) : 0,
 	};
 	ssize_t got;
+	int cut = receive(socket, &header, &got), file = -1;
 
-	*fd = -1;
-	do
-		got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
 	/* An empty message may come with a file, too. */
-	*fd = take_file(&header);
-	if ((size_t)got == size && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-		return 0;
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+	if (cut >= 0)
+		file = take_file(&header);
+	if (fd)
+		*fd = file;
+	if (cut < 0 || ((size_t)got == size && !cut))
+		return cut;
+	if (file >= 0)
+		close(file);
+	if (fd)
+		*fd = -1;
 	return got == 0 ? -EPIPE : -EPROTO;
 }

@@ -67,7 +67,9 @@ _Static_assert(sizeof(struct broker_reply) == 32, "layout of a reply");
 int broker_send(int socket, const void *message, size_t size, int fd);
 
 /*
- * Receives a message of exactly size bytes and at most one file (-1 when there is none). Returns 0,
- * -EPIPE (the peer is gone), -EPROTO (any other message), or a negative errno.
+ * Receives a message of exactly size bytes and at most one file (-1 when there is none). With NULL
+ * for fd no file may come with it, and this process never has one that does: to close a file can
+ * take as long as its server likes. Returns 0, -EPIPE (the peer is gone), -EPROTO (any other
+ * message), or a negative errno.
  */
 int broker_receive(int socket, void *message, size_t size, int *fd);

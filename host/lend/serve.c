@@ -225,12 +225,10 @@ static bool serve_client(struct server *server, int client)
 		.version = BROKER_VERSION,
 		.node = -1,
 	};
-	int socket = server->clients[client], sent = -1, passed, error;
+	int socket = server->clients[client], sent = -1, error;
 	struct broker_request request;
 
-	error = broker_receive(socket, &request, sizeof(request), &passed);
-	if (passed >= 0)
-		close(passed);
+	error = broker_receive(socket, &request, sizeof(request), NULL);
 	if (error == -EAGAIN)
 		return true;
 	if (error || !is_valid(&request))
@@ -291,11 +289,9 @@ static void serve_hello(struct server *server, short events)
 		.node = -1,
 	};
 	struct broker_request request;
-	int passed, sent, error;
+	int sent, error;
 
-	error = broker_receive(server->hello, &request, sizeof(request), &passed);
-	if (passed >= 0)
-		close(passed);
+	error = broker_receive(server->hello, &request, sizeof(request), NULL);
 	/*
 	 * An empty message looks like the end of the connection; only poll(2) can tell them apart.
 	 */

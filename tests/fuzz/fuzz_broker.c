@@ -125,16 +125,6 @@ static void fill_request(struct broker_request *request, uint32_t how)
 		((uint8_t *)request)[take(&input, 1) % sizeof(*request)] = (uint8_t)take(&input, 1);
 }
 
-static void pass_file(struct msghdr *header)
-{
-	struct cmsghdr *control = header->msg_control;
-	int fd = new_fd(PEERS_END);
-
-	HOLDS(header->msg_controllen >= CMSG_LEN(sizeof(int)));
-	*control = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-	memcpy(CMSG_DATA(control), &fd, sizeof(fd));
-}
-
 ssize_t recvmsg(int fd, struct msghdr *header, int flags)
 {
 	static const int errors[] = {EAGAIN, ECONNRESET, EINTR, ENOMEM};
@@ -142,26 +132,23 @@ ssize_t recvmsg(int fd, struct msghdr *header, int flags)
 	struct broker_request request;
 	size_t size = sizeof(request);
 
-	HOLDS(kind_of(fd) == BROKERS_END && header->msg_iov->iov_len == size);
+	HOLDS(kind_of(fd) == BROKERS_END && header->msg_iov->iov_len == size &&
+	      !header->msg_control);
 	header->msg_flags = 0;
 	if (how >= 248) {
 		errno = errors[how % 4];
 		return -1;
 	}
-	if (how >= 240 || input.size == 0) {
-		header->msg_controllen = 0;
+	if (how >= 240 || input.size == 0)
 		return 0;
-	}
 	fill_request(&request, how);
 	if (how >= 232)
 		size = take(&input, 1) % (size + 1);
 	if (how >= 224)
 		header->msg_flags = how & 1 ? MSG_TRUNC : MSG_CTRUNC;
 	memcpy(header->msg_iov->iov_base, &request, size);
-	if (how >= 216)
-		pass_file(header);
-	else
-		header->msg_controllen = 0;
+	if (how >= 216) /* a file, of which the broker takes none */
+		header->msg_flags |= MSG_CTRUNC;
 	return (ssize_t)size;
 }
 

@@ -334,6 +334,30 @@ lend_end@ends-a-fork-storm-with-a-killed-broker()
 	usrpci -q restore --all
 }
 
+# serve_files: as another process of the program's user. Who closes its file waits for it in the kernel. Sets server.
+serve_files()
+{
+	modprobe fuse
+	chmod 666 /dev/fuse
+	rm -f /tmp/lend_fuse
+	setpriv --reuid nobody --regid nogroup --clear-groups "$USRPCI_BUILD/tests/qemu/lend_fuse" serve &
+	server=$!
+	wait_for 10 test -e /tmp/lend_fuse
+}
+
+lend_end@answers-though-a-file-that-it-is-sent-cannot-be-closed()
+{
+	local server broker
+	serve_files
+	rm -f /tmp/answered
+	lend -u nobody "$edu" -- sh -c "'$USRPCI_BUILD/tests/qemu/lend_fuse' send & sleep 2
+		'$examples/edu_dma' $edu && : >/tmp/answered" &
+	broker=$!
+	wait_for 20 test -e /tmp/answered
+	kill -KILL "$server"
+	wait "$broker"
+}
+
 # left_behind WHAT HOW COMMAND...: the device and its memory stay until the keeper is gone.
 left_behind()
 {

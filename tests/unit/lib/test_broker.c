@@ -102,12 +102,29 @@ static void a_message_comes_with_its_file(void **state)
 	close(pair[1]);
 }
 
+static void a_file_that_nobody_asked_for_is_never_opened(void **state)
+{
+	struct broker_request request = {.magic = BROKER_MAGIC};
+	int pair[2], before;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	before = open_files();
+	assert_int_equal(broker_send(pair[1], &request, sizeof(request), STDERR_FILENO), 0);
+	assert_int_equal(broker_receive(pair[0], &request, sizeof(request), NULL), -EPROTO);
+	assert_int_equal(open_files(), before);
+	assert_int_equal(broker_send(pair[1], &request, sizeof(request), -1), 0);
+	assert_int_equal(broker_receive(pair[0], &request, sizeof(request), NULL), 0);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_comes_with_an_empty_message_is_closed),
 		cmocka_unit_test(a_file_that_comes_with_half_a_message_is_closed),
 		cmocka_unit_test(files_are_closed_that_are_more_than_one),
+		cmocka_unit_test(a_file_that_nobody_asked_for_is_never_opened),
 		cmocka_unit_test(a_message_comes_with_its_file),
 	};
 
