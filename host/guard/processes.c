@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <linux/kcmp.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,9 @@
 
 /* The process of the kernel that starts its threads, in the first namespace of processes. */
 #define KTHREADD 2
+
+/* Of an attempt to find a name; one fails while others change what is there. */
+#define KNOWN_TRIES 20
 
 struct search {
 	struct usrpci_host *host;
@@ -135,19 +139,60 @@ static void note_ring(const struct search *search)
 	snprintf(search->files->ring, sizeof(search->files->ring), "%s", search->pid);
 }
 
-/* Keeps a file that the process names so, if it is there and a device's. Returns 1: it is there. */
+/*
+ * Opens what a process names so. A server of files is not asked, which might not answer: the name
+ * of a file that is registered is known to the kernel, but where files are looked up with their
+ * server each time. Returns a descriptor, -EAGAIN for such a place, or another negative errno.
+ */
+static int open_known(const struct search *search, const char *name)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_CACHED | RESOLVE_IN_ROOT};
+	char path[64];
+	AUTO_CLOSE int root = -1;
+	int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%.11s/root", search->pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	for (int i = 0; i < KNOWN_TRIES; i++) {
+		fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Keeps a file that the process names so, if it is there and a device's. Returns 1: it is there,
+ * -EAGAIN: only its server could tell.
+ */
 static int judge_named(const struct search *search, const char *name)
 {
-	char path[PATH_SIZE];
+	AUTO_CLOSE int fd = open_known(search, name);
 	struct statx status;
 	int error;
 
-	snprintf(path, sizeof(path), "/proc/%s/root%.400s", search->pid, name);
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status))
-		return 0;
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status))
+		return fd == -EAGAIN ? fd : 0;
 	error = S_ISCHR(status.stx_mode) || S_ISBLK(status.stx_mode) ? keep(search, name, &status)
 								     : 0;
 	return error ?: 1;
+}
+
+/* Of files that were deleted, and of those of a server, most are data. */
+static int judge_path(const struct search *search, const char *path)
+{
+	static const struct statx registers = {0};
+	int found;
+
+	if (is_register(path))
+		return keep(search, path, &registers);
+	found = judge_named(search, path);
+	if ((!found && !strstr(path, " (deleted)")) || (found <= 0 && strstr(path, "/dev/")))
+		note_ring(search);
+	return found == -ENOMEM ? found : 0;
 }
 
 /*
@@ -162,20 +207,15 @@ static int judge_registered(void *data, const char *name)
 	char path[PATH_SIZE];
 	int found = 0;
 
-	if (name[0] == '/') {
-		found = judge_named(search, name);
-		/* Of files that were deleted, most are data. */
-		if (!found && (!strstr(name, " (deleted)") || strstr(name, "/dev/")))
-			note_ring(search);
-		return found < 0 ? found : 0;
-	}
+	if (name[0] == '/')
+		return judge_path(search, name);
 	if (!strncmp(name, "resource", strlen("resource")))
 		note_ring(search);
-	for (size_t i = 0; found >= 0 && i < ARRAY_SIZE(directories); i++) {
+	for (size_t i = 0; found != -ENOMEM && i < ARRAY_SIZE(directories); i++) {
 		snprintf(path, sizeof(path), "/dev/%s%.255s", directories[i], name);
 		found = strchr(name, '/') ? 0 : judge_named(search, path);
 	}
-	return found < 0 ? found : 0;
+	return found == -ENOMEM ? found : 0;
 }
 
 static int look_at_ring(struct search *search, const char *fd)

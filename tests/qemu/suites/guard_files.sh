@@ -51,6 +51,19 @@ open_as_another_name()
 	mknod "$scratch/node" "$kind" "$(stat -c '0x%t' "$file")" "$(stat -c '0x%T' "$file")"
 }
 
+# Who registers a file with an io_uring has a /dev of its own, whose server answers nothing.
+guard@asks-no-server-of-files()
+{
+	local server
+	modprobe fuse
+	rm -f /tmp/lend_fuse
+	"$USRPCI_BUILD/tests/qemu/lend_fuse" hide /dev &
+	server=$!
+	wait_for 10 test -e /tmp/lend_fuse
+	timeout -s KILL 30 usrpci -q -n bind --driver none "$sound"
+	kill -KILL "$server"
+}
+
 guard@a-mounted-partition-of-a-disk-with-several-paths()
 {
 	compgen -G "/sys/class/block/nvme*c*n1" >/dev/null || skip "the kernel has no NVMe multipath"
