@@ -29,6 +29,7 @@
 
 #define HEADER  ((size_t)sizeof(struct virtio_net_hdr_v1))
 #define BATCH   32
+#define DIRECT  2    /* buffers that are not worth a thread of the kernel's */
 #define STOCK   34   /* buffers that hold 64 KiB and the header */
 #define SPARE   1024 /* buffers of a queue that are in no ring of the card's */
 #define FULL_MS 1    /* how long it waits when the ring is full */
@@ -41,6 +42,8 @@ struct pump {
 	int tap;
 	struct vhost *vhost; /* NULL: each frame is read and written here */
 	bool vhost_takes;    /* frames of the TAP, which are read here otherwise */
+	bool direct;         /* frames for the TAP are written here for now */
+	bool woken;          /* it slept; no frame was taken since */
 	int beat;            /* -1: none, or another thread answers */
 	int ended;           /* an eventfd: readable when the threads are to end */
 	const volatile sig_atomic_t *end;
@@ -90,7 +93,7 @@ static void write_frame(struct pump *pump, struct virtio_net_hdr_v1 *header,
 static void give_frame(struct pump *pump, struct virtio_net_hdr_v1 *header,
 		       const struct usrpci_nic_frame *pieces, unsigned int n)
 {
-	if (pump->vhost)
+	if (pump->vhost && !pump->direct)
 		vhost_give(pump->vhost, header, pieces, n);
 	else
 		write_frame(pump, header, pieces, n);
@@ -151,7 +154,10 @@ static unsigned int give_frames(struct pump *pump, unsigned int n)
 	return first;
 }
 
-/* The beginning of a frame whose end has not come yet is kept. */
+/*
+ * The beginning of a frame whose end has not come yet is kept. A few buffers are written here: to
+ * wake vhost-net's thread would take longer.
+ */
 static bool receive(struct pump *pump)
 {
 	unsigned int n, given;
@@ -160,6 +166,7 @@ static bool receive(struct pump *pump)
 		return false;
 	n = usrpci_nic_receive(pump->nic, pump->queue, pump->in + pump->in_count, BATCH);
 	pump->in_count += n;
+	pump->direct = n <= DIRECT && pump->vhost && vhost_is_idle(pump->vhost);
 	given = give_frames(pump, pump->in_count);
 	pump->in_count -= given;
 	memmove(pump->in, pump->in + given, pump->in_count * sizeof(pump->in[0]));
@@ -311,12 +318,17 @@ static bool send_queued(struct pump *pump)
 	return pump->out_count == 0;
 }
 
-/* Fills the queue. Returns whether there may be more frames. */
+/*
+ * Fills the queue; after a sleep with one frame, for which somebody may wait. Returns whether there
+ * may be more.
+ */
 static bool take_frames(struct pump *pump)
 {
+	unsigned int most = pump->woken ? 1 : BATCH;
 	struct virtio_net_hdr_v1 *header;
 
-	while (pump->out_count < BATCH) {
+	pump->woken = false;
+	while (pump->out_count < most) {
 		struct usrpci_nic_frame *pieces = pump->out + pump->out_count;
 		unsigned int n;
 
@@ -390,6 +402,7 @@ static int wait_for_work(struct pump *pump, bool more)
 
 	if (pump->interrupted && !more)
 		return take_interrupt(pump);
+	pump->woken = !more;
 	if (poll(polls, 5, choose_wait(pump, more)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (polls[2].revents)

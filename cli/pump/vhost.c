@@ -211,6 +211,12 @@ static void reclaim(struct vhost *vhost)
 	}
 }
 
+bool vhost_is_idle(struct vhost *vhost)
+{
+	reclaim(vhost);
+	return vhost->rings[TO_TAP].free_count == SIZE;
+}
+
 bool vhost_has_room(struct vhost *vhost, unsigned int n)
 {
 	struct ring *ring = &vhost->rings[TO_TAP];

@@ -40,6 +40,9 @@ int vhost_event(const struct vhost *vhost);
 unsigned int vhost_take(struct vhost *vhost, struct usrpci_nic_frame *pieces,
 			struct virtio_net_hdr_v1 **header);
 
+/* Returns whether the TAP has all frames that it was given: another way to it overtakes none. */
+bool vhost_is_idle(struct vhost *vhost);
+
 /* Returns whether a frame of n pieces can be given; if not, an event announces that it can. */
 bool vhost_has_room(struct vhost *vhost, unsigned int n);
 

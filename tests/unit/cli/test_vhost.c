@@ -246,9 +246,11 @@ static void frames_go_to_the_tap(void **state)
 	for (unsigned int round = 0; round < 2000; round++) {
 		unsigned int pieces = offload ? 1 + round % USRPCI_NIC_PIECES_MAX : 1;
 
+		assert_true(vhost_is_idle(vhost));
 		assert_true(vhost_has_room(vhost, pieces + 1));
 		give(pieces);
 		assert_int_equal(vhost_publish(vhost), 0);
+		assert_false(vhost_is_idle(vhost));
 		assert_int_equal(take_given(), 100 * pieces);
 	}
 	vhost_stop(vhost);
