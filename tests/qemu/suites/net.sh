@@ -411,6 +411,56 @@ net@what-stands-on-an-interface-is-named()
 	leave $virtio
 }
 
+# switch ACTION INTERFACE: "add" makes Open vSwitch's datapath with one port, "del" ends it (<linux/openvswitch.h>, genetlink).
+switch()
+{
+	python3 - "$1" "$2" <<-'END'
+		import socket, struct, sys
+
+		def attribute(number, data):
+		    return struct.pack('=HH', 4 + len(data), number) + data + bytes(-len(data) % 4)
+
+		def ask(family, command, version, body):
+		    header = struct.pack('=IHHII', 20 + len(body), family, 5, 1, 0)
+		    netlink.send(header + struct.pack('=BBH', command, version, 0) + body)
+		    answer = netlink.recv(8192)
+		    if struct.unpack_from('=H', answer, 4)[0] == 2 and struct.unpack_from('=i', answer, 16)[0]:
+		        sys.exit(f'{family}: error {struct.unpack_from("=i", answer, 16)[0]}')
+		    return answer
+
+		def family(name):
+		    answer, at = ask(16, 3, 1, attribute(2, name + b'\0')), 20
+		    netlink.recv(8192)
+		    while True:
+		        size, number = struct.unpack_from('=HH', answer, at)
+		        if number == 1:
+		            return struct.unpack_from('=H', answer, at + 4)[0]
+		        at += (size + 3) & ~3
+
+		netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+		action, interface = sys.argv[1:]
+		nobody = attribute(5, struct.pack('=I', 0))
+		datapath = attribute(1, b'ovs-system\0')
+		if action == 'del':
+		    ask(family(b'ovs_datapath'), 2, 2, struct.pack('=I', 0) + datapath)
+		    sys.exit()
+		ask(family(b'ovs_datapath'), 1, 2, struct.pack('=I', 0) + datapath + attribute(2, struct.pack('=I', 0)))
+		port = attribute(2, struct.pack('=I', 1)) + attribute(3, interface.encode() + b'\0') + nobody
+		ask(family(b'ovs_vport'), 1, 1, struct.pack('=I', socket.if_nametoindex('ovs-system')) + port)
+	END
+}
+
+net@a-port-of-open-vswitch-is-refused()
+{
+	modprobe openvswitch || skip "the kernel has no Open vSwitch"
+	place $virtio
+	switch add "$nic"
+	expect_fail 5 "ovs-vsctl del-port $nic" usrpci net "$nic"
+	switch del "$nic"
+	ping_gateway "$nic"
+	leave $virtio
+}
+
 net@a-card-is-served-once()
 {
 	place $virtio
