@@ -112,6 +112,8 @@ static bool wait_for_all(struct lend *lend)
 		now = clock_ms();
 		if (now >= end)
 			return false;
+		if (pid > 0) /* the program can make its processes this one's children, clone(2) */
+			continue;
 		if (now >= look && all_have_ended(lend))
 			return true;
 		if (now >= look)

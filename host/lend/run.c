@@ -25,6 +25,8 @@
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
+#define OTHERS_AT_ONCE 64
+
 struct watch {
 	struct lend *lend;
 	int signals;
@@ -35,24 +37,46 @@ struct watch {
 	int wait_status;
 };
 
-static void reap(struct watch *watch)
+static void note_end(struct watch *watch, pid_t pid, int status)
 {
 	struct lend *lend = watch->lend;
-	int status;
-	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == lend->first)
-			lend->first = 0;
-		if (pid == lend->server) {
-			lend->server = 0;
-			watch->lost = status != 0;
-		}
-		if (pid != lend->program)
-			continue;
-		watch->ended = true;
-		watch->wait_status = status;
+	if (pid == lend->first)
+		lend->first = 0;
+	if (pid == lend->server) {
+		lend->server = 0;
+		watch->lost = status != 0;
 	}
+	if (pid != lend->program)
+		return;
+	watch->ended = true;
+	watch->wait_status = status;
+}
+
+/* Returns whether there was one that has ended. */
+static bool reap_one(struct watch *watch, pid_t which)
+{
+	int status;
+	pid_t pid = waitpid(which, &status, WNOHANG);
+
+	if (pid > 0)
+		note_end(watch, pid, status);
+	return pid > 0;
+}
+
+/*
+ * The program can make its processes this one's children, clone(2), and these may end sooner than
+ * they can be waited for: no more than a few come in between.
+ */
+static void reap(struct watch *watch)
+{
+	const pid_t known[] = {watch->lend->program, watch->lend->server, watch->lend->first};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i] > 0)
+			reap_one(watch, known[i]);
+	for (int i = 0; i < OTHERS_AT_ONCE && reap_one(watch, -1); i++)
+		;
 }
 
 static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};

@@ -103,6 +103,11 @@ lend_storm@ends-in-two-seconds-when-its-processes-double()
 	doubling 15 "$USRPCI_BUILD/tests/qemu/lend_storm" 0 1000
 }
 
+lend_storm@ends-in-two-seconds-when-its-processes-are-the-brokers-children()
+{
+	doubling 15 "$USRPCI_BUILD/tests/qemu/lend_storm" -1 1000
+}
+
 lend_storm@ends-in-two-seconds-with-a-killed-broker-when-its-processes-double()
 {
 	doubling 9 "$USRPCI_BUILD/tests/qemu/lend_storm" 0 1000
