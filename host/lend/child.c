@@ -113,6 +113,12 @@ static int limit_priority(void)
 	return limit(RLIMIT_RTPRIO, (rlim_t)sched_get_priority_max(SCHED_FIFO) - 1);
 }
 
+/* What processes share by keys goes with the program too. A kernel may have nothing of it. */
+static int share_nothing(void)
+{
+	return unshare(CLONE_NEWIPC) && errno != EINVAL ? -errno : 0;
+}
+
 /* A /proc of the program's own processes; it goes with the program. */
 static int hide_others(void)
 {
@@ -128,6 +134,7 @@ static int prepare(const struct lend *lend)
 	       limit_memory(lend) ?:
 	       limit_priority() ?:
 	       limit(RLIMIT_NPROC, PROCESSES_MAX) ?:
+	       share_nothing() ?:
 	       hide_others() ?:
 	       (lend->nodes ? lend_nodes_make(lend) : 0) ?:
 	       join_new_session() ?:

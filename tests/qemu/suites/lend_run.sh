@@ -511,6 +511,14 @@ lend_run@limits-processes()
 	(ulimit -u 100 && expect_output "^100$" lend "$edu" -- bash -c "ulimit -H -u")
 }
 
+# What System V's calls make outlives processes, and would keep memory.
+lend_run@leaves-no-shared-memory-behind()
+{
+	expect_output "^1$" lend "$edu" -- sh -c 'ipcmk -M 4096 >&2 && ipcmk -Q >&2 && ipcmk -S 1 >&2
+		grep -vc key /proc/sysvipc/shm' 2>&1
+	expect_same "$(cat /proc/sysvipc/{shm,msg,sem} | grep -v key)" ""
+}
+
 lend_run@limits-locked-memory()
 {
 	expect_output "^$(($(sed -n 's/MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 4))$" \
