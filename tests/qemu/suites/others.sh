@@ -40,7 +40,7 @@ ansible@the-role-prepares-a-host-and-once-is-enough()
 		            Driver=vfio-pci
 	END
 	export ANSIBLE_ROLES_PATH=$USRPCI_SOURCE/contrib/ansible/roles HOME=/root ANSIBLE_LOCAL_TEMP=/tmp/ansible \
-		ANSIBLE_REMOTE_TEMP=/tmp/ansible-remote
+		ANSIBLE_REMOTE_TEMP=/tmp/ansible-remote ANSIBLE_PIPELINING=1
 	ansible-playbook -i localhost, -c local "$scratch/play.yml" | tee "$scratch/first"
 	grep -Eq 'changed=[1-9].*failed=0' "$scratch/first"
 	expect_same "$(driver_of $edu)" vfio-pci
