@@ -217,6 +217,7 @@ vfio_host@a-virtual-function-is-opened-with-the-token-of-its-physical-function()
 	usrpci bind $function
 	expect_output 'only with the token that the program of 0000:02:00.0 gave' "$probe" <<<"open $function"
 	expect_output '^ok' env USRPCI_VF_TOKEN=$token "$probe" <<<"open $function"
+	expect_output '^ok' usrpci -q run --vf-token $token $function -- "$probe" <<<"open $function"
 	exec 7>&-
 	kill $owner
 	wait $owner || true
