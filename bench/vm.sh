@@ -65,6 +65,17 @@ clock_run()
 	done
 }
 
+# built PROGRAM...: says which program of bench/ is missing in $build, and fails then.
+built()
+{
+	local program
+	for program; do
+		[ -x "$build/bench/$program" ] && continue
+		echo "bench: $build/bench/$program is not built: meson compile -C $build bench" >&2
+		return 1
+	done
+}
+
 inside()
 {
 	local build=$1
@@ -80,6 +91,7 @@ inside()
 	clock dpdk-devbind list 1 : dpdk-devbind.py --status
 	clock dpdk-devbind bind 1 give_back dpdk-devbind.py --bind=uio_pci_generic "$nic"
 	clock usrpci bind 5 give_back usrpci -q bind "$nic"
+	built bench_now bench_usrpci bench_e1000_pages
 	clock_run "$build"
 	usrpci -q bind "$nic" >/dev/null
 	for ((round = 0; round < 5; round++)); do
@@ -92,6 +104,7 @@ inside()
 behind_iommu()
 {
 	local build=$1 group
+	built bench_vfio_map
 	"$build/cli/usrpci" -q bind 00:01.0 00:02.0 >/dev/null
 	group=$(basename "$(readlink /sys/bus/pci/devices/0000:00:02.0/iommu_group)")
 	for ((round = 0; round < 5; round++)); do
@@ -120,6 +133,7 @@ testpmd()
 frames()
 {
 	local build=$1
+	built bench_txonly
 	"$build/cli/usrpci" -q bind "$nic" "$virtio" >/dev/null
 	for ((round = 0; round < 7; round++)); do
 		"$build/bench/bench_txonly" e1000_txonly "$nic" | sed 's/^/usrpci /'
@@ -147,6 +161,7 @@ pair()
 instructions()
 {
 	local build=$1
+	built bench_vblk bench_pair
 	modprobe uio_pci_generic
 	"$build/cli/usrpci" -q bind --force 00:01.0 00:02.0 00:03.0 >/dev/null
 	"$build/bench/bench_vblk" 0000:00:03.0 | sed 's/^/usrpci /'
@@ -157,6 +172,7 @@ instructions()
 rate()
 {
 	local build=$1
+	built bench_pair
 	"$build/cli/usrpci" -q bind 0000:00:01.0 0000:00:02.0 >/dev/null
 	pair rate "$build" 0000:00:01.0 0000:00:02.0
 }
