@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "output.h"
@@ -204,7 +205,7 @@ static bool load_smartcols(void)
 
 struct table table_open(bool json, const char *name, const struct column *columns, size_t count)
 {
-	struct table table = {NULL, name, columns, count, json, false};
+	struct table table = {NULL, name, columns, count, json, false, false};
 
 	if (load_smartcols())
 		table.scols = smartcols.scols_new_table();
@@ -221,6 +222,7 @@ struct libscols_line *table_row(struct table *table, struct libscols_line *paren
 					     ? smartcols.scols_table_new_line(table->scols, parent)
 					     : NULL;
 
+	table->filled = true;
 	if (line)
 		smartcols.scols_line_set_userdata(line, table);
 	else
@@ -343,6 +345,8 @@ int table_print(struct table *table)
 	errno = 0;
 	if (table->scols && !table->incomplete)
 		error = print(table) ?: errno == ENOMEM ? -ENOMEM : 0;
+	if (!error && !table->filled && !table->json && isatty(STDOUT_FILENO))
+		print_message(MESSAGE_NOTE, NULL, "there is nothing to show", NULL);
 	if (!load_smartcols())
 		return failed("libsmartcols.so.1", "apt install libsmartcols1", "cannot load it");
 	table_free(table);

@@ -35,6 +35,7 @@ struct table {
 	size_t count;
 	bool json;
 	bool incomplete;
+	bool filled; /* it has a row */
 };
 
 struct table table_open(bool json, const char *name, const struct column *columns, size_t count);
