@@ -36,6 +36,8 @@ unsigned long rumpcomp_pci_virt_to_mach(void *va);
 /* Called by librump; these take the place of librumpuser's. */
 int rumpuser_malloc(size_t size, int align, void **memory);
 void rumpuser_free(void *memory, size_t size);
+#define RUMPUSER_PANIC (-1)
+_Noreturn void rumpuser_exit(int status);
 
 /* Called by librumpvfs for raw devices; these wrap librump's. */
 struct buf;

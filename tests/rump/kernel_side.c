@@ -532,6 +532,12 @@ static void case_finds_a_nic_at_rest(void)
 	CHECK(!(registers[0x100 / 4] & 2) && !(registers[0x400 / 4] & 2));
 }
 
+static void case_panics(void)
+{
+	printf("panic: a reason\n");
+	rumpuser_exit(RUMPUSER_PANIC);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -558,6 +564,7 @@ static const struct {
 	{"is-killed-while-a-nic-works", case_is_killed_while_a_nic_works},
 	{"finds-a-nic-at-rest", case_finds_a_nic_at_rest},
 	{"moves-data", case_moves_data},
+	{"panics", case_panics},
 };
 
 int main(int argc, char **argv)

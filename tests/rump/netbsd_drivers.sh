@@ -98,3 +98,26 @@ netbsd_drivers@auich()
 {
 	attaches 9 '^audio0 at auich0' dev_audio dev_audio_ac97 dev_pci_auich
 }
+
+# usb SLOT: NetBSD 7's own build of its USB component has no DMA (NUSB_DMA), and its kernel ends there, with these words.
+usb()
+{
+	attaches "$1" '^uhub0: [0-9]+ ports|^panic: .*ub_usedma == false' dev_usb dev_pci_usbhc
+}
+
+netbsd_drivers@ehci-attaches-or-says-that-it-was-built-without-dma()
+{
+	usb a
+}
+
+# slow
+netbsd_drivers@uhci-attaches-or-says-that-it-was-built-without-dma()
+{
+	usb b
+}
+
+# slow
+netbsd_drivers@ohci-attaches-or-says-that-it-was-built-without-dma()
+{
+	usb c
+}

@@ -151,6 +151,14 @@ rump@does-not-start-without-memory()
 	echo 32 >/proc/sys/vm/nr_hugepages
 }
 
+rump@says-why-it-panics-where-its-messages-go-to-a-file()
+{
+	local status=0
+	"$kernel_side" panics >"$scratch/said" || status=$?
+	expect_same "$status" 134
+	grep -x "panic: a reason" "$scratch/said"
+}
+
 rump@says-which-device-no-driver-takes-and-why()
 {
 	export USRPCI_RUMP=00:02.0,00:01.0
