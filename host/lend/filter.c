@@ -4,9 +4,10 @@
  * (seccomp_filter.rst of its documentation).
  *
  * Who shares root's terminal could type on it: TIOCSTI puts input where the shell that called
- * usrpci reads its next command, and TIOCLINUX pastes on a virtual console. The program keeps the
- * terminal, for its user's ^C and ^Z, and is refused these two, on each of the architecture's ways
- * to call ioctl(2).
+ * usrpci reads its next command, and TIOCLINUX pastes on a virtual console. With
+ * TIOCSETD nobody could read or write there any more, with TIOCEXCL nobody open it. The program
+ * keeps the terminal, for its user's ^C and ^Z, and is refused these, on each of the architecture's
+ * ways to call ioctl(2).
  *
  * Who answers the program gets what it needs for that: messages, the files of devices, DMA memory,
  * and a device's registers. No process, no signal, no mount, no socket to elsewhere, no code that
@@ -38,7 +39,7 @@
 #define PROTECTION   (offsetof(struct seccomp_data, args[2]) + REQUEST_HALF)
 /*
  * ioctl(2) of x86's other two tables; x32 marks its numbers with a bit. Where a number is another
- * call's, its second argument is neither of the two requests: the level of setsockopt(2).
+ * call's, its second argument is none of the requests: the level of setsockopt(2).
  */
 #define IOCTL_I386 54
 #define IOCTL_X32  514
@@ -125,9 +126,11 @@ int lend_filter_program(void)
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~X32_BIT),
 		EQUAL(SYS_ioctl, 2, 0),
 		EQUAL(IOCTL_I386, 1, 0),
-		EQUAL(IOCTL_X32, 0, 4),
+		EQUAL(IOCTL_X32, 0, 6),
 		LOAD(REQUEST),
-		EQUAL(TIOCSTI, 1, 0),
+		EQUAL(TIOCSTI, 3, 0),
+		EQUAL(TIOCEXCL, 2, 0),
+		EQUAL(TIOCSETD, 1, 0),
 		EQUAL(TIOCLINUX, 0, 1),
 		RETURN(SECCOMP_RET_ERRNO | EPERM),
 		RETURN(SECCOMP_RET_ALLOW),

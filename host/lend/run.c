@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "array.h"
@@ -280,6 +281,13 @@ static int watch_program(struct watch *watch)
 					       : WEXITSTATUS(watch->wait_status);
 }
 
+/* The program may have stopped what is written to the terminal, which no key would undo. */
+static void restart_terminal(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		tcflow(fd, TCOON);
+}
+
 int lend_run(struct lend *lend)
 {
 	struct watch watch = {.lend = lend};
@@ -300,6 +308,7 @@ int lend_run(struct lend *lend)
 		status = watch_program(&watch);
 	}
 	lend_end_all(lend);
+	restart_terminal();
 	if (watch.signals >= 0)
 		close(watch.signals);
 	return status;

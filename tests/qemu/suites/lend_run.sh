@@ -314,6 +314,19 @@ lend_run@keeps-the-program-from-typing-on-the-terminal()
 	expect_fail 1 "not permitted" script -qec "usrpci -q run $edu -- python3 -c \"$type\"" /dev/null
 }
 
+# By a line discipline that neither reads nor writes, by a lock, and by a stop that no key undoes.
+lend_run@keeps-the-program-from-closing-the-terminal-to-others()
+{
+	local discipline="fcntl.ioctl(0, 0x5423, b'\\x1b\\0\\0\\0')" lock="fcntl.ioctl(0, 0x540c)"
+	local stop="import termios; termios.tcflow(0, termios.TCOOFF)" close
+	for close in "$discipline" "$lock"; do
+		expect_output "still there" timeout 60 script -qec \
+			"usrpci -q run $edu -- python3 -c \"import fcntl; $close\" || echo still there" /dev/null
+	done
+	expect_output "still there" timeout 60 script -qec \
+		"usrpci -q run $edu -- python3 -c \"$stop\"; echo still there" /dev/null
+}
+
 # As a shell does it, which sees whether usrpci is stopped: a process of the program takes the terminal, and another
 # one reads from it, whose whole group the kernel then sends SIGTTIN.
 lend_run@is-not-stopped-by-the-program-with-the-terminals-help()
