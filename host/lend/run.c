@@ -36,6 +36,7 @@ struct watch {
 	bool asked; /* somebody has sent a signal that ends programs */
 	bool lost;  /* the process that serves has not ended by itself */
 	int wait_status;
+	int error; /* instead of this status */
 };
 
 static void note_end(struct watch *watch, pid_t pid, int status)
@@ -140,6 +141,7 @@ static int early_signal(void)
 {
 	sigset_t pending;
 
+	sigemptyset(&pending);
 	sigpending(&pending);
 	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
 		if (sigismember(&pending, ending[i]))
@@ -238,15 +240,20 @@ static int start(struct lend *lend)
 }
 
 /* The status of a process that has ended and that somebody traces, who alone can wait for it. */
-static int status_of_traced(const struct lend *lend)
+static int status_of_traced(const struct lend *lend, int *status)
 {
 	char text[1024];
-	const char *last;
+	const char *last = NULL;
+	ssize_t got = file_read(lend->host->ctx, text, sizeof(text), "/proc/%d/stat",
+				lend->program);
 
-	if (file_read(lend->host->ctx, text, sizeof(text), "/proc/%d/stat", lend->program) < 0)
-		return SIGKILL;
-	last = strrchr(text, ' ');
-	return last ? atoi(last) : SIGKILL;
+	if (got > 0)
+		last = strrchr(text, ' ');
+	if (!last)
+		return report(lend->host->ctx, got < 0 ? (int)got : -EIO, NULL, NULL,
+			      "it cannot be read how the program ended, which a process traces");
+	*status = atoi(last);
+	return 0;
 }
 
 static void wait_for_news(struct watch *watch)
@@ -262,7 +269,7 @@ static void wait_for_news(struct watch *watch)
 	if (!fds[1].revents || watch->ended)
 		return;
 	watch->ended = true;
-	watch->wait_status = status_of_traced(watch->lend);
+	watch->error = status_of_traced(watch->lend, &watch->wait_status);
 }
 
 static int watch_program(struct watch *watch)
@@ -276,6 +283,8 @@ static int watch_program(struct watch *watch)
 		return refuse(watch->lend->host->ctx, -EPIPE, NULL, NULL,
 			      "the process that answers the program was killed, so the program "
 			      "is ended");
+	if (watch->error)
+		return watch->error;
 	watch->lend->crashed = WIFSIGNALED(watch->wait_status) && !watch->asked;
 	return WIFSIGNALED(watch->wait_status) ? 128 + WTERMSIG(watch->wait_status)
 					       : WEXITSTATUS(watch->wait_status);
