@@ -27,6 +27,7 @@
 #include "log.h"
 
 #define OTHERS_AT_ONCE 64
+#define STREAMS        3 /* the standard ones */
 
 struct watch {
 	struct lend *lend;
@@ -290,21 +291,34 @@ static int watch_program(struct watch *watch)
 					       : WEXITSTATUS(watch->wait_status);
 }
 
-/* The program may have stopped what is written to the terminal, which no key would undo. */
-static void restart_terminal(void)
+static void read_streams(int *flags)
 {
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+	for (int fd = 0; fd < STREAMS; fd++)
+		flags[fd] = fcntl(fd, F_GETFL);
+}
+
+/*
+ * Who called usrpci has the same open files as the program, which may have made them non-blocking.
+ * What is written to the terminal it may have stopped, which no key would undo.
+ */
+static void put_streams_back(const int *flags)
+{
+	for (int fd = 0; fd < STREAMS; fd++) {
+		if (flags[fd] >= 0)
+			fcntl(fd, F_SETFL, flags[fd]);
 		tcflow(fd, TCOON);
+	}
 }
 
 int lend_run(struct lend *lend)
 {
 	struct watch watch = {.lend = lend};
-	int status = early_signal();
+	int status = early_signal(), flags[STREAMS];
 
 	lend->crashed = false;
 	if (status)
 		return 128 + status;
+	read_streams(flags);
 	watch.signals = open_signals();
 	status = watch.signals < 0 ? watch.signals : start(lend);
 	if (!status) {
@@ -317,7 +331,7 @@ int lend_run(struct lend *lend)
 		status = watch_program(&watch);
 	}
 	lend_end_all(lend);
-	restart_terminal();
+	put_streams_back(flags);
 	if (watch.signals >= 0)
 		close(watch.signals);
 	return status;

@@ -327,6 +327,14 @@ lend_run@keeps-the-program-from-closing-the-terminal-to-others()
 		"usrpci -q run $edu -- python3 -c \"$stop\"; echo still there" /dev/null
 }
 
+lend_run@leaves-the-standard-streams-as-they-were()
+{
+	mkfifo "$scratch/stream"
+	exec 8<>"$scratch/stream"
+	lend "$edu" -- python3 -c 'import os; [os.set_blocking(fd, False) for fd in (0, 1, 2)]' <&8 >&8 2>&8
+	expect_same "$(python3 -c 'import os; print(os.get_blocking(8))')" True
+}
+
 # As a shell does it, which sees whether usrpci is stopped: a process of the program takes the terminal, and another
 # one reads from it, whose whole group the kernel then sends SIGTTIN.
 lend_run@is-not-stopped-by-the-program-with-the-terminals-help()
