@@ -31,7 +31,7 @@ attaches()
 	done
 	[ -x "$RUMP_PREFIX/bin/rump_server" ] || skip "this rump kernel has no rump_server"
 	chmod a+x /root
-	mkdir -p -m 777 /run/sockets
+	install -d -m 777 /run/sockets
 	usrpci -q run --driver "$driver" --hugepages 8 --broker -u nobody "$device" -- \
 		env LD_PRELOAD=libusrpci-rump.so "$RUMP_PREFIX/bin/rump_server" -s -lrumpvfs -lrumpdev -lrumpdev_pci \
 		"${@/#/-lrump}" "unix://$socket" >"$scratch/said" 2>&1 &
