@@ -210,7 +210,7 @@ static unsigned int reap_ended(struct usrpci_nvme_queue *queue, struct usrpci_nv
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < queue->depth && n < budget; i++) {
+	for (unsigned int i = 0; queue->ended > 0 && n < budget; i++) {
 		struct nvme_slot *slot = &queue->slots[i];
 
 		if (!slot->error)
