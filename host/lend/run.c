@@ -291,34 +291,50 @@ static int watch_program(struct watch *watch)
 					       : WEXITSTATUS(watch->wait_status);
 }
 
-static void read_streams(int *flags)
+struct stream {
+	int flags;   /* or -1 */
+	pid_t group; /* the foreground of a terminal, or -1 */
+};
+
+static void read_streams(struct stream *streams)
 {
 	for (int fd = 0; fd < STREAMS; fd++)
-		flags[fd] = fcntl(fd, F_GETFL);
+		streams[fd] = (struct stream){fcntl(fd, F_GETFL), tcgetpgrp(fd)};
+}
+
+/* Nobody could read from a terminal whose foreground has ended with the program. */
+static void put_foreground_back(int fd, pid_t group)
+{
+	pid_t now = tcgetpgrp(fd);
+
+	if (group > 0 && now > 0 && kill(-now, 0) && errno == ESRCH)
+		tcsetpgrp(fd, group);
 }
 
 /*
  * Who called usrpci has the same open files as the program, which may have made them non-blocking.
  * What is written to the terminal it may have stopped, which no key would undo.
  */
-static void put_streams_back(const int *flags)
+static void put_streams_back(const struct stream *streams)
 {
 	for (int fd = 0; fd < STREAMS; fd++) {
-		if (flags[fd] >= 0)
-			fcntl(fd, F_SETFL, flags[fd]);
+		if (streams[fd].flags >= 0)
+			fcntl(fd, F_SETFL, streams[fd].flags);
 		tcflow(fd, TCOON);
+		put_foreground_back(fd, streams[fd].group);
 	}
 }
 
 int lend_run(struct lend *lend)
 {
 	struct watch watch = {.lend = lend};
-	int status = early_signal(), flags[STREAMS];
+	struct stream streams[STREAMS];
+	int status = early_signal();
 
 	lend->crashed = false;
 	if (status)
 		return 128 + status;
-	read_streams(flags);
+	read_streams(streams);
 	watch.signals = open_signals();
 	status = watch.signals < 0 ? watch.signals : start(lend);
 	if (!status) {
@@ -331,7 +347,7 @@ int lend_run(struct lend *lend)
 		status = watch_program(&watch);
 	}
 	lend_end_all(lend);
-	put_streams_back(flags);
+	put_streams_back(streams);
 	if (watch.signals >= 0)
 		close(watch.signals);
 	return status;

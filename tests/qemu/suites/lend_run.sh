@@ -314,17 +314,21 @@ lend_run@keeps-the-program-from-typing-on-the-terminal()
 	expect_fail 1 "not permitted" script -qec "usrpci -q run $edu -- python3 -c \"$type\"" /dev/null
 }
 
-# By a line discipline that neither reads nor writes, by a lock, and by a stop that no key undoes.
+# By a line discipline that neither reads nor writes, by a lock, by a stop that no key undoes, and as the foreground of the
+# terminal, which ends with the program.
 lend_run@keeps-the-program-from-closing-the-terminal-to-others()
 {
 	local discipline="fcntl.ioctl(0, 0x5423, b'\\x1b\\0\\0\\0')" lock="fcntl.ioctl(0, 0x540c)"
 	local stop="import termios; termios.tcflow(0, termios.TCOOFF)" close
+	local take="import os, signal; signal.signal(signal.SIGTTOU, signal.SIG_IGN); os.setpgid(0, 0); os.tcsetpgrp(0, os.getpid())"
 	for close in "$discipline" "$lock"; do
 		expect_output "still there" timeout 60 script -qec \
 			"usrpci -q run $edu -- python3 -c \"import fcntl; $close\" || echo still there" /dev/null
 	done
 	expect_output "still there" timeout 60 script -qec \
 		"usrpci -q run $edu -- python3 -c \"$stop\"; echo still there" /dev/null
+	echo "there too" | expect_output "read there too" timeout 60 script -qec \
+		"usrpci -q run $edu -- python3 -c \"$take\"; read -r line; echo read \$line" /dev/null
 }
 
 lend_run@leaves-the-standard-streams-as-they-were()
