@@ -80,19 +80,25 @@ static bool is_done(const struct target *target)
 }
 
 /* The kernel puts the register back for a driver, but not where there is none. */
-static void record_command(struct usrpci_host *host, const struct target *target,
-			   struct journal_record *record)
+static int record_command(struct usrpci_host *host, const struct target *target,
+			  struct journal_record *record)
 {
-	uint8_t command[2];
+	uint8_t command[2] = {0xff, 0xff};
+	ssize_t got;
 	AUTO_CLOSE int fd = target->before.driver[0]
-				    ? -1
+				    ? -ENOENT
 				    : file_open(host->ctx, O_RDONLY, PCI_DEVICES "/%s/config",
 						target->name);
 
-	if (fd < 0 || pread(fd, command, sizeof(command), PCI_COMMAND) != sizeof(command))
-		return;
+	if (fd == -ENOENT)
+		return 0;
+	got = fd < 0 ? fd : pread(fd, command, sizeof(command), PCI_COMMAND);
+	if (got < 0)
+		return report(host->ctx, fd < 0 ? fd : -errno, target->name, NULL,
+			      "its command register cannot be read, and so not be put back");
 	record->command = get_le16(command);
 	record->has_command = record->command != UINT16_MAX;
+	return 0;
 }
 
 int bind_record(struct usrpci_host *host, struct target *target)
@@ -121,7 +127,9 @@ int bind_record(struct usrpci_host *host, struct target *target)
 	record.provided_count = provided_list(host, &entry->addr, record.provided);
 	file_read_u64(host->ctx, &functions, PCI_DEVICES "/%s/sriov_numvfs", target->name);
 	record.functions = (unsigned int)functions;
-	record_command(host, target, &record);
+	error = record_command(host, target, &record);
+	if (error)
+		return error;
 	target->new_record = true;
 	return journal_write(host, &record);
 }
