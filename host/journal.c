@@ -100,8 +100,9 @@ static bool parse_provided(struct journal_record *record, const char *key, const
 	return true;
 }
 
-static bool parse_line(struct journal_record *record, const char *key, const char *value)
+static bool parse_line(void *data, const char *key, const char *value)
 {
+	struct journal_record *record = data;
 	struct usrpci_journal_entry *entry = &record->entry;
 	intmax_t when;
 
@@ -136,25 +137,6 @@ static bool parse_line(struct journal_record *record, const char *key, const cha
 	return true;
 }
 
-/* The last line tells a whole record from one that was cut. */
-static bool parse_record(struct journal_record *record, char *text)
-{
-	char *rest = text, *line = strsep(&rest, "\n"), *value;
-
-	if (strcmp(line, JOURNAL_MAGIC) != 0)
-		return false;
-	while ((line = strsep(&rest, "\n"))) {
-		if (!strcmp(line, "end"))
-			return record->entry.vendor != 0;
-		value = line + strcspn(line, " ");
-		if (*value)
-			*value++ = '\0';
-		if (!parse_line(record, line, value))
-			return false;
-	}
-	return false;
-}
-
 int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
 		 struct journal_record *record)
 {
@@ -168,7 +150,7 @@ int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
 	if (length < 0)
 		return report(host->ctx, length, name, NULL, "cannot read %s/%s", STATE_DIR, name);
 	*record = (struct journal_record){.entry.addr = *addr};
-	if (parse_record(record, text))
+	if (state_parse(text, JOURNAL_MAGIC, parse_line, record) && record->entry.vendor)
 		return 0;
 	return report(host->ctx, -EBADMSG, name + strlen("journal/"),
 		      "look at the file, put the device back by hand, remove the file",

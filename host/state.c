@@ -122,6 +122,25 @@ int state_write(struct usrpci_host *host, const char *name, const char *text)
 	return 0;
 }
 
+bool state_parse(char *text, const char *magic,
+		 bool (*take)(void *data, const char *key, const char *value), void *data)
+{
+	char *rest = text, *line = strsep(&rest, "\n"), *value;
+
+	if (strcmp(line, magic) != 0)
+		return false;
+	while ((line = strsep(&rest, "\n"))) {
+		if (!strcmp(line, "end"))
+			return true;
+		value = line + strcspn(line, " ");
+		if (*value)
+			*value++ = '\0';
+		if (!take(data, line, value))
+			return false;
+	}
+	return false;
+}
+
 int state_remove(struct usrpci_host *host, const char *name)
 {
 	char path[PATH_SIZE];

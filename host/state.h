@@ -16,6 +16,13 @@ struct usrpci_host;
 /* Replaces or creates /run/usrpci/NAME. Logs failures. Does nothing in a dry run. */
 int state_write(struct usrpci_host *host, const char *name, const char *text);
 
+/*
+ * Hands out what a record says, lines of "key value" behind the first one, which is "magic"; "text"
+ * is changed. Returns false if take() does, or when the last line, "end", is missing: it was cut.
+ */
+bool state_parse(char *text, const char *magic,
+		 bool (*take)(void *data, const char *key, const char *value), void *data);
+
 /* Removes /run/usrpci/NAME if it exists. Logs failures. Does nothing in a dry run. */
 int state_remove(struct usrpci_host *host, const char *name);
 

@@ -184,8 +184,10 @@ static bool parse_pages(struct confirm_record *record, const char *value)
 	       add_pages(record, count, page_size, node);
 }
 
-static bool parse_line(struct confirm_record *record, const char *key, const char *value)
+static bool parse_line(void *data, const char *key, const char *value)
 {
+	struct confirm_record *record = data;
+
 	if (!strcmp(key, "seconds"))
 		return sscanf(value, "%u", &record->seconds) == 1;
 	if (!strcmp(key, "since"))
@@ -200,24 +202,6 @@ static bool parse_line(struct confirm_record *record, const char *key, const cha
 	if (!strcmp(key, "message"))
 		return last_place(record) && net_place_parse_message(last_place(record), value);
 	return strcmp(key, "pages") || parse_pages(record, value);
-}
-
-static bool parse_record(struct confirm_record *record, char *text)
-{
-	char *rest = text, *line = strsep(&rest, "\n"), *value;
-
-	if (strcmp(line, MAGIC) != 0)
-		return false;
-	while ((line = strsep(&rest, "\n"))) {
-		if (!strcmp(line, "end"))
-			return true;
-		value = line + strcspn(line, " ");
-		if (*value)
-			*value++ = '\0';
-		if (!parse_line(record, line, value))
-			return false;
-	}
-	return false;
 }
 
 int confirm_read(struct usrpci_host *host, struct confirm_record *record)
@@ -235,7 +219,7 @@ int confirm_read(struct usrpci_host *host, struct confirm_record *record)
 	if (length < 0)
 		return report(host->ctx, length, NULL, NULL, "cannot read %s/%s", STATE_DIR,
 			      CONFIRM_RECORD);
-	if (parse_record(record, text))
+	if (state_parse(text, MAGIC, parse_line, record))
 		return 0;
 	confirm_free(record);
 	return refuse(host->ctx, -EBADMSG, NULL,
