@@ -58,3 +58,20 @@ pages_stay()
 {
 	echo never >/sys/kernel/mm/transparent_hugepage/enabled
 }
+
+# What the tables share. A measurement is a line of a file of $out.
+
+rate()
+{
+	sed -n 's/.*, \([0-9.]*\) Mbit.*/\1/p'
+}
+
+median()
+{
+	sort -g "$out/$1" | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
+}
+
+row()
+{
+	printf '%-36s %-26s %-26s %s\n' "$@"
+}
