@@ -79,30 +79,17 @@ struct left {
 	struct net_place place;
 };
 
-static bool parse_line(struct left *left, const char *line)
+static bool parse_line(void *data, const char *key, const char *value)
 {
-	if (!strncmp(line, "identity ", 9))
-		return sscanf(line + 9, "%" SCNu64, &left->identity) == 1;
-	if (!strncmp(line, "card ", 5))
-		return sscanf(line + 5, "%d %d", &left->card, &left->moved) == 2;
-	if (!strncmp(line, "net ", 4))
-		return net_place_parse(&left->place, line + 4);
-	return strncmp(line, "message ", 8) != 0 || net_place_parse_message(&left->place, line + 8);
-}
+	struct left *left = data;
 
-static bool parse(struct left *left, char *text)
-{
-	char *rest = text, *line = strsep(&rest, "\n");
-
-	if (strcmp(line, MAGIC) != 0)
-		return false;
-	while ((line = strsep(&rest, "\n"))) {
-		if (!strcmp(line, "end"))
-			return left->identity && left->card && left->place.name[0];
-		if (!parse_line(left, line))
-			return false;
-	}
-	return false;
+	if (!strcmp(key, "identity"))
+		return sscanf(value, "%" SCNu64, &left->identity) == 1;
+	if (!strcmp(key, "card"))
+		return sscanf(value, "%d %d", &left->card, &left->moved) == 2;
+	if (!strcmp(key, "net"))
+		return net_place_parse(&left->place, value);
+	return strcmp(key, "message") != 0 || net_place_parse_message(&left->place, value);
 }
 
 /* Returns 1 with the record, 0 if there is none, or a negative errno, logged. */
@@ -120,7 +107,8 @@ static int read_record(struct usrpci_host *host, const char *name, struct left *
 	length = file_read(host->ctx, text, RECORD_SIZE, STATE_DIR "/%s", name);
 	if (length < 0)
 		return report(host->ctx, length, NULL, NULL, "cannot read %s/%s", STATE_DIR, name);
-	if (parse(left, text))
+	if (state_parse(text, MAGIC, parse_line, left) && left->identity && left->card &&
+	    left->place.name[0])
 		return 1;
 	net_place_free(&left->place);
 	return refuse(host->ctx, -EBADMSG, NULL,
@@ -145,6 +133,20 @@ static int find_tap(struct usrpci_host *host, const struct left *left, char name
 		return found;
 	net_tap_name(left->card, name);
 	return net_is_tap(host, name);
+}
+
+bool net_left_tap(struct usrpci_host *host, const struct usrpci_addr *addr, char name[IF_NAMESIZE])
+{
+	char record[NAME];
+	struct left left;
+	bool found;
+
+	record_name(addr, record);
+	if (read_record(host, record, &left) <= 0)
+		return false;
+	found = find_tap(host, &left, name) > 0;
+	net_place_free(&left.place);
+	return found;
 }
 
 /* Deletes the TAP. Its addresses are the newer ones, so they are recorded before it goes. */

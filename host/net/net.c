@@ -375,12 +375,14 @@ int usrpci_host_net_stats(struct usrpci_host *host, const struct usrpci_addr *ad
 		{"tx_packets", &stats->tx_frames},  {"tx_bytes", &stats->tx_bytes},
 		{"rx_dropped", &stats->rx_dropped}, {"tx_dropped", &stats->tx_dropped},
 	};
-	char mark[NET_MARK_SIZE];
+	char mark[NET_MARK_SIZE], renamed[IF_NAMESIZE] = "";
 
 	memset(stats, 0, sizeof(*stats));
 	net_mark_name(addr, mark);
 	if (!state_is_held(host, mark, stats->name, sizeof(stats->name)))
 		return -ENOENT;
+	if (host_is_live(host) && net_left_tap(host, addr, renamed))
+		memcpy(stats->name, renamed, sizeof(stats->name));
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
 		int error = file_read_u64(host->ctx, counters[i].value,
 					  "/sys/class/net/%s/statistics/%s", stats->name,

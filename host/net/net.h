@@ -99,6 +99,9 @@ int net_left_write(struct usrpci_host *host, const struct usrpci_addr *addr, int
 		   const struct net_place *place, bool moved);
 int net_left_drop(struct usrpci_host *host, const struct usrpci_addr *addr);
 
+/* Stores what the TAP of a card is called now. Returns false if the record does not lead to one. */
+bool net_left_tap(struct usrpci_host *host, const struct usrpci_addr *addr, char name[IF_NAMESIZE]);
+
 /*
  * Where usrpci net was killed: deletes its TAP and puts the card's interface in its place again,
  * with the addresses and routes that the TAP had. A card that has no driver of the kernel yet is

@@ -487,6 +487,7 @@ net@what-is-changed-on-the-tap-is-changed-on-the-interface()
 	ip -6 address add fd00:79::1/64 dev $nic nodad
 	ip -6 route add fd00:80::/64 via fd00:79::2 dev $nic
 	ping_gateway $nic 3
+	usrpci ps | grep "^$virtio.* $nic  *[1-9][0-9]* *[1-9][0-9]*  *[1-9]"
 	shown >"$scratch/later"
 	end_net
 	[ "$(interface_of $virtio)" = $nic ]
