@@ -563,11 +563,12 @@ static void need_pages(struct physical *physical)
 
 static uint64_t physical_address(const struct physical *physical, const void *va)
 {
+	const uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t entry = 0;
 
-	assert_int_equal(pread(physical->pagemap, &entry, 8, (off_t)((uintptr_t)va / 4096 * 8)), 8);
+	assert_int_equal(pread(physical->pagemap, &entry, 8, (off_t)((uintptr_t)va / size * 8)), 8);
 	assert_true(entry >> 63);
-	return (entry & ((1ull << 55) - 1)) * 4096 + (uintptr_t)va % 4096;
+	return (entry & ((1ull << 55) - 1)) * size + (uintptr_t)va % size;
 }
 
 static void device_addresses_are_what_the_kernel_says(void **state)
