@@ -82,5 +82,7 @@ nvme_vfio@is-served-while-its-driver-dies()
 
 nvme_vfio@ends-with-an-error-when-the-disk-is-pulled-out()
 {
+	[ "$(uname -m)" = x86_64 ] ||
+		skip "an Arm kernel loses the event while vfio holds a group with the root port in it"
 	pull_out $plugged disk2
 }
