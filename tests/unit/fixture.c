@@ -175,8 +175,9 @@ static void add_config(struct fixture *fixture, const char *dir,
 static void add_resource_file(struct fixture *fixture, const char *dir, unsigned int index,
 			      const struct fixture_bar *bar)
 {
+	const uint64_t below_page = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 	char path[PATH_ROOM], full[PATH_ROOM];
-	uint64_t size = bar->flags & 0x100 ? bar->size : (bar->size + 4095) & ~4095ul;
+	uint64_t size = bar->flags & 0x100 ? bar->size : (bar->size + below_page) & ~below_page;
 
 	format_path(path, "%s/resource%u", dir, index);
 	fixture_text(fixture, path, "");
