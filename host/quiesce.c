@@ -252,6 +252,14 @@ int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)
 	return error;
 }
 
+/* Of a device that failed once, whether it is there all the same. */
+static bool answers(struct usrpci_dev *dev)
+{
+	uint16_t vendor;
+
+	return !usrpci_config_read16(dev, PCI_VENDOR_ID, &vendor) && vendor != UINT16_MAX;
+}
+
 int quiesce_put_command(struct usrpci_host *host, const struct usrpci_addr *addr, uint16_t command)
 {
 	char name[USRPCI_ADDR_STRLEN];
@@ -268,6 +276,8 @@ int quiesce_put_command(struct usrpci_host *host, const struct usrpci_addr *addr
 	if (!error)
 		error = apply_config(host, "leave it as it was without a driver", dev, PCI_COMMAND,
 				     (uint16_t)~command, command);
+	if (error == -ENODEV)
+		error = answers(dev) ? -EIO : 0;
 	usrpci_dev_close(dev);
-	return error == -ENODEV ? 0 : error;
+	return error;
 }
