@@ -94,7 +94,7 @@ int confirm_write(struct usrpci_host *host, const struct confirm_record *record)
 
 	if (out)
 		print_record(out, record);
-	if (!out || fclose(out))
+	if (!out || fclose(out) || !text)
 		return report(host->ctx, -ENOMEM, NULL, NULL,
 			      "cannot write down what --confirm brings back");
 	if (size >= CONFIRM_SIZE || has_long_message(record))

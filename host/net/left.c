@@ -54,7 +54,7 @@ int net_left_write(struct usrpci_host *host, const struct usrpci_addr *addr, int
 		net_place_print(out, place);
 		fputs("end\n", out);
 	}
-	if (!out || fclose(out))
+	if (!out || fclose(out) || !text)
 		return report(host->ctx, -ENOMEM, place->name, NULL,
 			      "cannot write down what it has to have again");
 	if (size >= RECORD_SIZE || !net_place_is_printable(place))
