@@ -382,11 +382,14 @@ static int close_queues(const struct change *change, unsigned int count)
 
 /*
  * Without IFF_NAPI: with it, Linux 6.1 merges frames that count as a socket's memory, and then
- * counts that down too far ("refcount_t: underflow").
+ * counts that down too far ("refcount_t: underflow"). The first queue must be that of a new device:
+ * a TAP of the same name that is there already is another's, and would be deleted at the end.
  */
 static int make_tap(const struct change *change)
 {
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	struct ifreq request = {
+		.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL),
+	};
 	unsigned int count;
 
 	if (change->queues > 1)
@@ -400,6 +403,7 @@ static int make_tap(const struct change *change)
 			return fd;
 		}
 		change->tap[count] = fd;
+		request.ifr_flags &= ~IFF_TUN_EXCL;
 	}
 	if (ioctl(change->tap[0], TUNSETPERSIST, 1)) {
 		int error = -errno;

@@ -315,6 +315,9 @@ static int serve_in_place(struct usrpci_host *host, const struct usrpci_net_opti
 	struct tap tap;
 	int status, error = make_tap(host, place, &tap);
 
+	if (error == -EBUSY)
+		return refuse(host->ctx, error, tap.name, "ip link show",
+			      "an interface of this name is in the way of the TAP device");
 	if (error)
 		return report(host->ctx, error, "/dev/net/tun", "modprobe tun",
 			      "cannot make a TAP device");

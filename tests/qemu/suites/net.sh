@@ -472,6 +472,21 @@ net@a-card-is-served-once()
 	leave $virtio
 }
 
+net@a-tap-of-another-is-left-alone()
+{
+	local another
+	modprobe tun
+	place $virtio
+	shown >"$scratch/before"
+	another=usrpci$(<"/sys/class/net/$nic/ifindex")
+	ip tuntap add mode tap "$another"
+	expect_fail 5 "$another: an interface of this name is in the way" timeout 20 usrpci net "$nic"
+	ip link del "$another"
+	shown | diff "$scratch/before" -
+	ping_gateway "$nic"
+	leave $virtio
+}
+
 # Other programs may do with the TAP what they did with the interface.
 net@what-is-changed-on-the-tap-is-changed-on-the-interface()
 {
