@@ -296,14 +296,23 @@ static void format_route(char text[TEXT_SIZE], const struct nlmsghdr *header, co
 {
 	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
 	const struct nlattr *gateway = find_attribute(header, sizeof(*message), RTA_GATEWAY);
-	char target[64], via[64] = "";
+	const struct nlattr *source = find_attribute(header, sizeof(*message), RTA_PREFSRC);
+	const struct nlattr *table = find_attribute(header, sizeof(*message), RTA_TABLE);
+	const struct nlattr *metric = find_attribute(header, sizeof(*message), RTA_PRIORITY);
+	char target[64], via[64] = "", src[64] = "", number[32] = "";
 
 	format_target(target, sizeof(target), message->rtm_family,
 		      find_attribute(header, sizeof(*message), RTA_DST), message->rtm_dst_len);
 	if (gateway)
 		inet_ntop(message->rtm_family, mnl_attr_get_payload(gateway), via, sizeof(via));
-	snprintf(text, TEXT_SIZE, "ip route replace %s%s%s dev %s table %u", target,
-		 gateway ? " via " : "", via, name, message->rtm_table);
+	if (source)
+		inet_ntop(message->rtm_family, mnl_attr_get_payload(source), src, sizeof(src));
+	if (metric)
+		snprintf(number, sizeof(number), " metric %u", mnl_attr_get_u32(metric));
+	snprintf(text, TEXT_SIZE, "ip route replace %s%s%s dev %s table %u%s%s%s", target,
+		 gateway ? " via " : "", via, name,
+		 table ? mnl_attr_get_u32(table) : message->rtm_table, source ? " src " : "", src,
+		 number);
 }
 
 /* Begins a request about one link; the caller adds attributes. */

@@ -101,7 +101,7 @@ static void furnish(const char *name)
 		"ip link set eth7 up; ip address add 10.1.0.2/24 dev eth7 label eth7:x;"
 		"ip address add 10.9.9.1/32 dev eth7; ip -6 address add fd00:77::1/64 dev eth7 nodad;"
 		"ip route add default via 10.1.0.1 dev eth7 metric 50;"
-		"ip route add 10.77.0.0/16 via 10.1.0.1 dev eth7 table 100 src 10.9.9.1;"
+		"ip route add 10.77.0.0/16 via 10.1.0.1 dev eth7 table 1000 src 10.9.9.1;"
 		"ip route add 10.78.0.0/16 nexthop via 10.1.0.1 dev eth7 nexthop via 10.1.0.3 dev eth7;"
 		"ip -6 route add fd00:88::/64 via fd00:77::2 dev eth7;"
 		"ip -6 route add fd00:99::/64 via fd00:77::3 dev eth7 expires 1000",
@@ -149,7 +149,8 @@ static void what_moves_is_shown_as_commands(void **state)
 		"ip address del 10.1.0.2/24 dev eth7\n",
 		"ip link set eth7 address 02:00:00:00:00:07 mtu 1400\n",
 		"ip address replace fd00:77::1/64 dev eth7\n",
-		"ip route replace default via 10.1.0.1 dev eth7 table 254\n",
+		"ip route replace default via 10.1.0.1 dev eth7 table 254 metric 50\n",
+		"ip route replace 10.77.0.0/16 via 10.1.0.1 dev eth7 table 1000 src 10.9.9.1\n",
 	};
 	struct bench *bench = *state;
 	char aside[IF_NAMESIZE];
