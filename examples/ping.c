@@ -199,8 +199,11 @@ static int resolve(struct ping *ping)
 			send_arp_request(ping);
 		error = wait_until(ping, ping->last_send + ARP_GAP_US);
 	}
-	if (!error && !ping->have_peer)
+	if (!error && !ping->have_peer) {
+		fprintf(stderr, "ping: nobody on the card's network answers ARP requests for %s\n",
+			ip_text(ping->peer.ip));
 		error = -EHOSTUNREACH;
+	}
 	return error;
 }
 

@@ -43,8 +43,9 @@ struct usrpci_host {
 	unsigned int settle_ms;   /* deadline for the kernel to do as told */
 	unsigned int kernel_ms;   /* deadline for a driver to let go of a device, or to take it */
 	char promised[NAME_SIZE]; /* in a dry run, the driver that was had last */
-	struct look *look;        /* what looks at several devices share, or NULL */
-	struct confirm *confirm;  /* what waits for confirmation (confirm/), or NULL */
+	const char *moved; /* in a dry run, the interface whose place would be another's, or NULL */
+	struct look *look; /* what looks at several devices share, or NULL */
+	struct confirm *confirm;     /* what waits for confirmation (confirm/), or NULL */
 	struct errand_runner runner; /* ends with state_unlock() */
 	int lock_fd;
 	unsigned int lock_depth;

@@ -391,6 +391,13 @@ static void log_use(struct usrpci_host *host, const struct target *target,
 	log_error(host->ctx, target->name, hint, "in use: %s", use->text);
 }
 
+/* A dry run finds in place what would have been moved before. */
+static bool would_have_moved(const struct usrpci_host *host, const struct usrpci_use *use)
+{
+	return host->moved && !strcmp(use->object, host->moved) &&
+	       (use->kind == USRPCI_USE_ADDRESS || use->kind == USRPCI_USE_ROUTE);
+}
+
 /*
  * A user of --force must see what it breaks, and what to end if the driver does not release the
  * device.
@@ -402,6 +409,8 @@ static int count_standing(struct usrpci_host *host, const struct target *target,
 	int standing = 0;
 
 	for (int i = 0; i < count; i++) {
+		if (would_have_moved(host, &uses[i]))
+			continue;
 		if (stands_in_the_way(target, &uses[i], along, force)) {
 			log_use(host, target, &uses[i], force);
 			standing++;

@@ -299,13 +299,15 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 	char aside[IF_NAMESIZE];
 	int status = net_place_leave(host, place, aside);
 
-	lend.bind.force |= host->options.dry_run; /* there the interface is still in place */
 	if (!status)
 		status = net_place_take(host, place, tap->name);
 	tap->moved = !status && !host->options.dry_run;
 	if (tap->moved)
 		status = net_left_write(host, &options->addr, tap->card, place, true);
-	return status ?: usrpci_host_lend(host, &lend);
+	host->moved = host->options.dry_run ? place->name : NULL;
+	status = status ?: usrpci_host_lend(host, &lend);
+	host->moved = NULL;
+	return status;
 }
 
 /* Serves the card, and gives it back. */

@@ -586,9 +586,11 @@ net@ctrl-c-twice-gives-back-once()
 net@a-dry-run-shows-the-move()
 {
 	place $virtio
-	usrpci -n net "$nic" | tee "$scratch/said"
+	usrpci -n net "$nic" 2>"$scratch/warnings" | tee "$scratch/said"
+	[ ! -s "$scratch/warnings" ]
 	grep -q 'ip tuntap add mode tap' "$scratch/said"
 	grep -q "ip address replace 10.0.2.15/24 dev $nic" "$scratch/said"
+	grep -q "ip route replace 10.77.0.0/16 via 10.0.2.2 dev $nic table 100 metric 7" "$scratch/said"
 	[ ! -e "/sys/class/net/$nic/tun_flags" ]
 	ping_gateway "$nic"
 	leave $virtio
