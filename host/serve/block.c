@@ -10,6 +10,7 @@
 #include <linux/nbd.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -35,6 +36,7 @@ static int try(struct usrpci_host *host, const struct nbd_export *export, int so
 	block->fd = open_node(host, block->name, O_RDONLY);
 	if (block->fd < 0)
 		return block->fd;
+	block->socket = socket;
 	block->has_socket = ioctl(block->fd, NBD_SET_SOCK, socket) == 0;
 	if (!block->has_socket)
 		error = -EBUSY;
@@ -101,21 +103,34 @@ void block_settle(struct usrpci_host *host, const struct block *block)
 		close(fd);
 }
 
+/*
+ * The kernel sends a request to disconnect, but leaves the connection open until the server closes
+ * it. Newer releases of nbdkit wait for the end of what the client sends before they do.
+ */
+static int disconnect(const struct block *block)
+{
+	if (ioctl(block->fd, NBD_DISCONNECT))
+		return -errno;
+	shutdown(block->socket, SHUT_WR);
+	return 0;
+}
+
 int block_detach(struct usrpci_host *host, const struct block *block)
 {
 	int fd = open_node(host, block->name, O_RDONLY | O_EXCL), error = 0;
 
 	if (fd < 0)
 		return fd;
-	if (fsync(fd) || ioctl(block->fd, NBD_DISCONNECT))
+	if (fsync(fd))
 		error = -errno;
+	error = error ?: disconnect(block);
 	close(fd);
 	return error;
 }
 
 void block_cut(struct block *block)
 {
-	ioctl(block->fd, NBD_DISCONNECT);
+	disconnect(block);
 }
 
 bool block_is_used(struct usrpci_host *host, const char *name)

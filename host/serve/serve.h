@@ -30,7 +30,8 @@ int nbd_handshake(int socket, int signals, struct nbd_export *export);
 struct block {
 	char name[NAME_SIZE]; /* "nbd0" */
 	int fd;
-	bool has_socket; /* the kernel has the connection */
+	int socket;      /* the connection, which the caller closes */
+	bool has_socket; /* the kernel has it */
 };
 
 /* Takes a free block device. Errors are logged. */
