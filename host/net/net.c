@@ -10,9 +10,11 @@
  */
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,6 +27,7 @@
 #include "log.h"
 
 #define APPEAR_MS   15000
+#define FILES_MIN   64
 #define QUEUES_MAX  8
 #define VHOST_FILE  "/dev/vhost-net"
 #define VHOST_CLASS "/sys/class/misc/vhost-net"
@@ -342,13 +345,28 @@ static int read_place(struct usrpci_host *host, const char *name, struct net_pla
 	return refuse(host->ctx, -EOPNOTSUPP, name, NULL, "it is no Ethernet interface");
 }
 
+/* Nobody may learn at the end that no file can be opened any more, when the interface is away. */
+static int check_limits(struct usrpci_host *host, const char *name)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return -errno;
+	if (limit.rlim_cur >= FILES_MIN)
+		return 0;
+	return refuse(
+		host->ctx, -EMFILE, name, "ulimit -n 1024",
+		"it is left alone: this process may open only %ju files, and %d may be needed",
+		(uintmax_t)limit.rlim_cur, FILES_MIN);
+}
+
 int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options)
 {
 	struct net_place place;
 	char name[IF_NAMESIZE];
 	int status, error, mark;
 
-	error = find_interface(host, &options->addr, 0, name);
+	error = find_interface(host, &options->addr, 0, name) ?: check_limits(host, name);
 	if (!error)
 		error = check_uses(host, &options->addr, name, options->bind.force);
 	if (!error)

@@ -456,7 +456,7 @@ struct usrpci_net_options {
  * Returns what usrpci_host_lend() does. Errors: those of usrpci_host_lend(); -ENODEV (the card has
  * no interface); -ENOTUNIQ (it has several); -EBUSY (something stands on the interface that cannot
  * move: a bridge, a bond, a VLAN, an XDP program, a packet socket; bind.force passes over it);
- * -EOPNOTSUPP (the interface is not Ethernet).
+ * -EOPNOTSUPP (the interface is not Ethernet); -EMFILE (RLIMIT_NOFILE is too low for a way back).
  */
 int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options);
 

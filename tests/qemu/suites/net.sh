@@ -478,6 +478,24 @@ net@a-card-is-served-once()
 	leave $virtio
 }
 
+net@few-descriptors-are-too-few()
+{
+	place $virtio
+	shown >"$scratch/before"
+	(
+		ulimit -n 63
+		expect_fail 1 "only 63 files, and 64" timeout 20 usrpci net "$nic"
+	)
+	(
+		ulimit -n 64
+		begin_net --restart
+		ping_gateway "$nic"
+		end_net
+	)
+	shown | diff "$scratch/before" -
+	leave $virtio
+}
+
 net@a-tap-of-another-is-left-alone()
 {
 	local another
