@@ -29,7 +29,7 @@
 #include "log.h"
 
 #define ROUTE_PASSES 4 /* how often routes are tried; a route may need another one first */
-#define TEXT_SIZE    192
+#define TEXT_SIZE    320
 #define MORE_SIZE    16 /* room behind a message for one more attribute */
 
 /* Asks for all objects of a type, and calls a function for each message of the answer. */
