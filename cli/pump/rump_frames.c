@@ -179,9 +179,10 @@ int frames_open(const char *interface, int to)
 	card = kernel.find(interface);
 	error = card ? kernel.make_promiscuous(card, 1) : 0;
 	leave();
-	usrpci_rump_after_interrupt(end_interrupt);
-	if (card && !error)
+	if (card && !error) {
+		usrpci_rump_after_interrupt(end_interrupt);
 		return 0;
+	}
 	fprintf(stderr, "usrpci: %s: %s\n", interface,
 		card ? "its driver cannot receive frames of other stations"
 		     : "the driver has not found its card");

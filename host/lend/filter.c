@@ -4,15 +4,14 @@
  * (seccomp_filter.rst of its documentation).
  *
  * Who shares root's terminal could type on it: TIOCSTI puts input where the shell that called
- * usrpci reads its next command, and TIOCLINUX pastes on a virtual console. With
- * TIOCSETD nobody could read or write there any more, with TIOCEXCL nobody open it. The program
- * keeps the terminal, for its user's ^C and ^Z, and is refused these, on each of the architecture's
- * ways to call ioctl(2).
+ * usrpci reads its next command, and TIOCLINUX pastes on a virtual console. With TIOCSETD nobody
+ * could read or write there any more, with TIOCEXCL nobody open it. The program keeps the terminal,
+ * for its user's ^C and ^Z, and is refused these, on each of the architecture's ways to call
+ * ioctl(2).
  *
  * Who answers the program gets what it needs for that: messages, the files of devices, DMA memory,
  * and a device's registers. No process, no signal, no mount, no socket to elsewhere, no code that
- * was not there when it began. confine.c says which files it
- * may open.
+ * was not there when it began. confine.c says which files it may open.
  */
 
 #include <endian.h>

@@ -39,24 +39,28 @@ static void what_is_written_arrives_and_can_be_read(void **state)
 	close(ends[1]);
 }
 
+/* An errand that fails with ENOSPC. The caller closes its file. */
+static struct errand write_to_full(void)
+{
+	return (struct errand){open("/dev/full", O_WRONLY | O_CLOEXEC), -1, "x", 1, 5000};
+}
+
 static void an_error_is_the_kernels(void **state)
 {
 	struct errand_runner runner = {0};
-	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	struct errand errand = {fd, -1, "x", 1, 5000};
+	struct errand errand = write_to_full();
 
 	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
 	errand.text = NULL;
 	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -EBADF);
-	close(fd);
+	close(errand.fd);
 	errand_end(&runner);
 }
 
 static void one_that_was_killed_is_replaced(void **state)
 {
 	struct errand_runner runner = {0};
-	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	struct errand errand = {fd, -1, "x", 1, 5000};
+	struct errand errand = write_to_full();
 	pid_t first;
 
 	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
@@ -65,7 +69,7 @@ static void one_that_was_killed_is_replaced(void **state)
 	waitid(P_PID, (id_t)first, NULL, WEXITED | WNOWAIT);
 	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
 	assert_int_not_equal(runner.pid, first);
-	close(fd);
+	close(errand.fd);
 	errand_end(&runner);
 }
 
@@ -89,8 +93,7 @@ static int run_in_a_child(struct errand_runner *runner, const struct errand *err
 static void a_child_has_one_of_its_own(void **state)
 {
 	struct errand_runner runner = {0};
-	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	struct errand errand = {fd, -1, "x", 1, 5000};
+	struct errand errand = write_to_full();
 	pid_t first;
 
 	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
@@ -98,15 +101,14 @@ static void a_child_has_one_of_its_own(void **state)
 	assert_int_equal(run_in_a_child(&runner, &errand), -ENOSPC);
 	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
 	assert_int_equal(runner.pid, first);
-	close(fd);
+	close(errand.fd);
 	errand_end(&runner);
 }
 
 static void one_ends_although_a_child_has_its_socket(void **state)
 {
 	struct errand_runner runner = {0};
-	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	struct errand errand = {fd, -1, "x", 1, 5000};
+	struct errand errand = write_to_full();
 	pid_t child;
 
 	assert_int_equal(errand_run(&runner, &errand, NULL, NULL), -ENOSPC);
@@ -118,7 +120,7 @@ static void one_ends_although_a_child_has_its_socket(void **state)
 	errand_end(&runner);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	close(fd);
+	close(errand.fd);
 }
 
 static int count_files(pid_t pid)
