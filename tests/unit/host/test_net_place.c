@@ -274,6 +274,7 @@ static void connected_mode_would_not_come_back(void **state)
 	struct bench *bench = *state;
 	void *made = NULL;
 	struct fixture *fixture;
+	struct usrpci_ctx *ctx;
 	struct usrpci_host *host;
 	struct net_place place;
 
@@ -281,7 +282,8 @@ static void connected_mode_would_not_come_back(void **state)
 	assert_int_equal(fixture_setup(&made), 0);
 	fixture = made;
 	fixture_text(fixture, "/sys/class/net/usrpci7001/mode", "connected\n");
-	assert_int_equal(usrpci_host_open(fixture_ctx(fixture), NULL, &host), 0);
+	ctx = fixture_ctx(fixture);
+	assert_int_equal(usrpci_host_open(ctx, NULL, &host), 0);
 	assert_int_equal(net_place_read(host, bench->first_name, &place), -EOPNOTSUPP);
 	assert_non_null(strstr(fixture->log, "echo datagram >/sys/class/net/usrpci7001/mode"));
 	fixture_text(fixture, "/sys/class/net/usrpci7001/mode", "datagram\n");
@@ -289,6 +291,7 @@ static void connected_mode_would_not_come_back(void **state)
 	assert_int_equal(net_place_read(host, bench->first_name, &place), 0);
 	net_place_free(&place);
 	usrpci_host_close(host);
+	usrpci_ctx_close(ctx);
 	fixture_teardown(&made);
 }
 
