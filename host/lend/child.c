@@ -150,6 +150,7 @@ static void run(struct lend *lend, int socket, int failure)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	error = lend_unspare(lend) ?: prepare(lend);
 	if (!error && fcntl(socket, F_SETFD, 0))
 		error = -errno;
