@@ -14,13 +14,33 @@ bool is_emulated(const char *name)
 	return !strncmp(name, "qemu:", strlen("qemu:"));
 }
 
+static bool had_name(struct cli *cli, const char *name, struct usrpci_addr *addr)
+{
+	return !open_host(cli) && !usrpci_host_journal_find(cli->host, name, addr);
+}
+
+int find_address(struct cli *cli, const char *name, struct usrpci_addr *addr)
+{
+	int errors = cli->errors, error = open_context(cli);
+
+	if (error)
+		return error;
+	hold_messages();
+	error = usrpci_dev_find(cli->ctx, name, addr);
+	if (error == -ENODEV && had_name(cli, name, addr)) {
+		forget_held_messages();
+		cli->errors = errors;
+		return 0;
+	}
+	print_held_messages();
+	return error;
+}
+
 int find_device(struct cli *cli, const char *name, struct usrpci_dev_info *info)
 {
 	struct usrpci_addr addr;
 
-	return open_context(cli) ?:
-	       usrpci_dev_find(cli->ctx, name, &addr) ?:
-	       usrpci_dev_lookup(cli->ctx, &addr, info);
+	return find_address(cli, name, &addr) ?: usrpci_dev_lookup(cli->ctx, &addr, info);
 }
 
 bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci_dev_info *info)
@@ -39,7 +59,15 @@ bool device_state(struct cli *cli, const struct usrpci_addr *addr, struct usrpci
 
 int inspect_device(struct cli *cli, const char *name, struct usrpci_dev **dev)
 {
-	return open_context(cli) ?: usrpci_dev_inspect(cli->ctx, name, dev);
+	char full[USRPCI_ADDR_STRLEN];
+	struct usrpci_addr addr;
+	int error = open_context(cli);
+
+	/* An address, ids and an emulated device have a colon, and names have none. */
+	if (error || strchr(name, ':'))
+		return error ?: usrpci_dev_inspect(cli->ctx, name, dev);
+	return find_address(cli, name, &addr)
+		       ?: usrpci_dev_inspect(cli->ctx, usrpci_addr_format(&addr, full), dev);
 }
 
 const char *kernel_driver(const struct usrpci_dev_info *info)
@@ -109,6 +137,7 @@ void json_bars(struct json *json, struct usrpci_dev *dev)
 	json_close(json, ']');
 }
 
+/* A place that names several functions: a slot, "01:00", or a bus, "01:". */
 struct place {
 	unsigned int domain, bus, slot;
 	bool whole_bus;
@@ -158,6 +187,13 @@ static int find_at(struct cli *cli, const char *name, const struct place *place,
 		return status_of(count);
 	return named->count ? STATUS_DONE
 			    : failed(name, "usrpci list shows the devices", "no device is there");
+}
+
+bool is_slot(const char *name)
+{
+	struct place place;
+
+	return !is_emulated(name) && parse_place(name, &place) && !place.whole_bus;
 }
 
 int named_find(struct cli *cli, const char *name, struct named *named)

@@ -7,7 +7,13 @@
 
 bool is_emulated(const char *name);
 
-/* Looks up a device of the host by any of its names. */
+/*
+ * Finds a device of the host by any of its names. One that usrpci took has no interface or disk any
+ * more, and is found by those that it had, unless another device has that name now.
+ */
+int find_address(struct cli *cli, const char *name, struct usrpci_addr *addr);
+
+/* Finds it and looks it up. */
 int find_device(struct cli *cli, const char *name, struct usrpci_dev_info *info);
 
 /* The devices of the host that an operand names: one, or all of a slot or a bus. */
@@ -20,6 +26,9 @@ struct named {
  * Finds them. "01:00" is a slot, with all its functions, and "01:" a bus, as lspci(8) has them.
  * Returns STATUS_DONE, or how the command ends, and then there are none.
  */
+/* Whether a name is that of a slot. */
+bool is_slot(const char *name);
+
 int named_find(struct cli *cli, const char *name, struct named *named);
 const struct usrpci_dev_info *named_info(const struct named *named, int index);
 void named_free(struct named *named);

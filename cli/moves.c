@@ -53,18 +53,31 @@ void moves_free(struct moves *moves)
 	free(moves->addrs);
 }
 
+/* A bus is left out: its bridges have devices behind them that nobody has named. */
+static int find_operand(struct cli *cli, const char *operand, struct named *named)
+{
+	int error;
+
+	if (is_slot(operand))
+		return named_find(cli, operand, named);
+	*named = (struct named){0};
+	error = find_device(cli, operand, &named->one);
+	named->count = !error;
+	return status_of(error);
+}
+
 int moves_find(struct cli *cli, struct moves *moves)
 {
 	int status = STATUS_DONE;
 
 	for (int i = 0; !status && i < cli->argc; i++) {
-		struct usrpci_dev_info info;
-		int error = find_device(cli, cli->argv[i], &info);
+		struct named named;
 
-		if (error)
-			return status_of(error);
-		if (!named_before(cli, &info.addr))
-			status = moves_add(moves, &info);
+		status = find_operand(cli, cli->argv[i], &named);
+		for (int j = 0; !status && j < named.count; j++)
+			if (!named_before(cli, &named_info(&named, j)->addr))
+				status = moves_add(moves, named_info(&named, j));
+		named_free(&named);
 	}
 	return status;
 }

@@ -276,6 +276,15 @@ static bool had(const struct journal_record *record, const char *name)
 	return false;
 }
 
+/* Another device that was plugged into its place has never had these names. */
+static bool is_replaced(struct usrpci_host *host, const struct journal_record *record)
+{
+	uint64_t now;
+
+	return record->identity && !journal_identity(host, &record->entry.addr, &now) && now &&
+	       now != record->identity;
+}
+
 int usrpci_host_journal_find(struct usrpci_host *host, const char *name, struct usrpci_addr *addr)
 {
 	const char *plain = strncmp(name, "/dev/", 5) ? name : name + 5;
@@ -283,7 +292,7 @@ int usrpci_host_journal_find(struct usrpci_host *host, const char *name, struct 
 	int count = read_all(host, &records), found = 0;
 
 	for (int i = 0; i < count; i++) {
-		if (!had(&records[i], plain))
+		if (!had(&records[i], plain) || is_replaced(host, &records[i]))
 			continue;
 		*addr = records[i].entry.addr;
 		found++;

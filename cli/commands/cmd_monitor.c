@@ -129,10 +129,10 @@ static int find_wanted(struct watch *watch)
 
 	for (int i = 0; i < cli->argc; i++) {
 		struct usrpci_addr addr;
-		int error = open_context(cli);
+		int error = 0;
 
-		if (!error && usrpci_addr_parse(cli->argv[i], &addr))
-			error = usrpci_dev_find(cli->ctx, cli->argv[i], &addr);
+		if (usrpci_addr_parse(cli->argv[i], &addr))
+			error = find_address(cli, cli->argv[i], &addr);
 		if (error)
 			return status_of(error);
 		named_before(cli, &addr);

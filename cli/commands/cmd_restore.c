@@ -103,38 +103,37 @@ static int leave(struct cli *cli, const struct usrpci_addr *addr, struct moves *
 	return moves_add(moves, &info);
 }
 
-/*
- * Without its driver a device has no interface or disk: it is then found by those that it had. A
- * device that is gone can always be named by its address.
- */
-static int find(struct cli *cli, const char *name, struct usrpci_addr *addr)
+static int restore_at(struct cli *cli, const struct usrpci_addr *addr, struct moves *moves)
 {
-	int errors = cli->errors, error;
-
-	if (!usrpci_addr_parse(name, addr))
-		return 0;
-	hold_messages();
-	error = usrpci_dev_find(cli->ctx, name, addr);
-	if (error == -ENODEV && !usrpci_host_journal_find(cli->host, name, addr)) {
-		forget_held_messages();
-		cli->errors = errors;
-		return 0;
-	}
-	print_held_messages();
-	return error;
+	if (named_before(cli, addr))
+		return STATUS_DONE;
+	return is_recorded(cli, addr) ? restore(cli, addr, true, moves) : leave(cli, addr, moves);
 }
 
+static int restore_slot(struct cli *cli, const char *name, struct moves *moves)
+{
+	struct named named;
+	int status = named_find(cli, name, &named), last;
+
+	for (int i = 0; i < named.count; i++) {
+		last = restore_at(cli, &named_info(&named, i)->addr, moves);
+		status = status == STATUS_LEFT || !last ? status : last;
+	}
+	named_free(&named);
+	return status;
+}
+
+/* A device that is gone can always be named by its address. */
 static int restore_named(struct cli *cli, const char *name, struct moves *moves)
 {
 	struct usrpci_addr addr;
-	int error = find(cli, name, &addr);
+	int error = 0;
 
-	if (error)
-		return status_of(error);
-	if (named_before(cli, &addr))
-		return STATUS_DONE;
-	return is_recorded(cli, &addr) ? restore(cli, &addr, true, moves)
-				       : leave(cli, &addr, moves);
+	if (is_slot(name))
+		return restore_slot(cli, name, moves);
+	if (usrpci_addr_parse(name, &addr))
+		error = find_address(cli, name, &addr);
+	return error ? status_of(error) : restore_at(cli, &addr, moves);
 }
 
 static int run(struct cli *cli, bool all, struct moves *moves)

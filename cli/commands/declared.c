@@ -8,6 +8,7 @@
 
 #include "commands/declared.h"
 #include "confirm.h"
+#include "device.h"
 
 int declared_options(struct cli *cli, struct declared *declared)
 {
@@ -41,10 +42,8 @@ int declared_options(struct cli *cli, struct declared *declared)
 int declared_apply(struct cli *cli, struct declared *declared)
 {
 	struct usrpci_addr addr;
-	int error = open_context(cli);
+	int error = declared->device ? find_address(cli, declared->device, &addr) : 0;
 
-	if (!error && declared->device)
-		error = usrpci_dev_find(cli->ctx, declared->device, &addr);
 	if (error)
 		return status_of(error);
 	if (open_host_for_changes(cli))

@@ -214,7 +214,7 @@ int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **
 
 /**
  * Finds the device that had an interface or a disk of this name, "eth1" or "/dev/nvme0n1", when
- * usrpci took it.
+ * usrpci took it. It may be gone; another device that is in its place now is not meant.
  *
  * Errors: -ENOENT (none had it, nothing is logged); -ENOTUNIQ (several had it, which may be after
  * another took its name); -ENOMEM; -EACCES.

@@ -173,6 +173,24 @@ static void a_device_is_found_by_what_it_provided(void **state)
 	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), -ENOTUNIQ);
 }
 
+static void a_device_in_anothers_place_is_not_found_by_its_names(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record nic = sample(ADDR);
+	struct usrpci_addr found;
+
+	strcpy(nic.provided[0].name, "eth1");
+	nic.provided_count = 1;
+	nic.identity = 1;
+	assert_int_equal(journal_write(kernel->host, &nic), 0);
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), 0);
+	fixture_add(kernel->fixture, &(struct fixture_device){.addr = ADDR});
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), -ENOENT);
+	assert_int_equal(journal_identity(kernel->host, &nic.entry.addr, &nic.identity), 0);
+	assert_int_equal(journal_write(kernel->host, &nic), 0);
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), 0);
+}
+
 static void a_node_is_found_in_another_devices_record(void **state)
 {
 	struct kernel *kernel = *state;
@@ -276,6 +294,7 @@ int main(void)
 		TEST(unknown_keys_and_files_are_skipped),
 		TEST(what_a_killed_writer_left_is_overwritten),
 		TEST(a_device_is_found_by_what_it_provided),
+		TEST(a_device_in_anothers_place_is_not_found_by_its_names),
 		TEST(a_node_is_found_in_another_devices_record),
 		TEST(a_pipe_in_place_of_a_record_keeps_nobody_waiting),
 		TEST(a_device_of_which_nothing_is_found_out_is_not_another),
