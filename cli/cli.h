@@ -10,10 +10,9 @@
 #include <usrpci/host.h>
 #include <usrpci/usrpci.h>
 
+#include "array.h"
 #include "message.h"
 #include "output.h"
-
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Options without a letter have keys from here on. */
 enum { OPTION_LONG = 256 };

@@ -5,7 +5,6 @@
  */
 
 #include <ctype.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "library.h"
 #include "output.h"
 #include "smartcols.h"
 
@@ -172,34 +172,23 @@ void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t
 	put("\"");
 }
 
-#define FUNCTION_NAME(name) #name,
-#define FUNCTION(name)      typeof(name) *name;
-
-static const char *const smartcols_names[] = {LIBRARY_SMARTCOLS(FUNCTION_NAME)};
+static const char *const smartcols_names[] = {LIBRARY_SMARTCOLS(LIBRARY_NAME)};
 
 /*
  * libsmartcols takes as long to load as most commands without a table run, so it is loaded with the
  * first table.
  */
 static struct {
-	LIBRARY_SMARTCOLS(FUNCTION)
+	LIBRARY_SMARTCOLS(LIBRARY_MEMBER)
 } smartcols;
 
 static bool load_smartcols(void)
 {
 	static bool loaded;
-	void *library = NULL, *function;
 
 	if (!loaded)
-		library = dlopen(LIBRARY_DIR "/libsmartcols.so.1", RTLD_LAZY)
-				  ?: dlopen("libsmartcols.so.1", RTLD_LAZY);
-	for (size_t i = 0; library && i < ARRAY_SIZE(smartcols_names); i++) {
-		function = dlsym(library, smartcols_names[i]);
-		loaded = function != NULL;
-		if (!loaded)
-			return false;
-		memcpy((void **)&smartcols + i, &function, sizeof(function));
-	}
+		loaded = library_load(LIBRARY_DIR "/libsmartcols.so.1", "libsmartcols.so.1",
+				      smartcols_names, ARRAY_SIZE(smartcols_names), &smartcols);
 	return loaded;
 }
 

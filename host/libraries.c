@@ -3,38 +3,24 @@
  * Loads libkmod, libmount and libudev at run time, see libraries.h.
  */
 
-#include <dlfcn.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "array.h"
 #include "libraries.h"
-
-#define LIBRARY_NAME(name) #name,
+#include "library.h"
 
 static const char *const kmod_names[] = {LIBRARY_KMOD(LIBRARY_NAME)};
 static const char *const mount_names[] = {LIBRARY_MOUNT(LIBRARY_NAME)};
 static const char *const udev_names[] = {LIBRARY_UDEV(LIBRARY_NAME)};
 
-/*
- * The structures are arrays of pointers to functions, in the order of the names. path is where the
- * library was when this was built, and file is its name alone, by which it is found elsewhere.
- */
 static void *load(const char *path, const char *file, const char *const *names, size_t count)
 {
-	void *library = dlopen(path, RTLD_LAZY) ?: dlopen(file, RTLD_LAZY);
-	void **functions = library ? calloc(count, sizeof(*functions)) : NULL;
+	void **functions = calloc(count, sizeof(*functions));
 
-	for (size_t i = 0; functions && i < count; i++) {
-		void *function = dlsym(library, names[i]);
-
-		if (!function) {
-			free(functions);
-			return NULL;
-		}
-		memcpy(&functions[i], &function, sizeof(function));
-	}
-	return functions;
+	if (functions && library_load(path, file, names, count, functions))
+		return functions;
+	free(functions);
+	return NULL;
 }
 
 struct library_kmod *library_load_kmod(void)

@@ -12,6 +12,8 @@
 #include <libmount.h>
 #include <libudev.h>
 
+#include "library.h"
+
 /* The functions that are used, one on each line. */
 /* clang-format off */
 #define LIBRARY_KMOD(each) \
@@ -62,8 +64,6 @@
 
 /* clang-format on */
 
-#define LIBRARY_MEMBER(name) typeof(name) *name;
-
 /* Their functions, under their own names. */
 struct library_kmod {
 	LIBRARY_KMOD(LIBRARY_MEMBER)
@@ -76,8 +76,6 @@ struct library_mount {
 struct library_udev {
 	LIBRARY_UDEV(LIBRARY_MEMBER)
 };
-
-#undef LIBRARY_MEMBER
 
 /*
  * Load a library. The caller frees the functions with free(3); the library stays, as others do.

@@ -50,7 +50,7 @@ code_of()
 may_include()
 {
 	case $1:$2 in
-	util:util | lib:lib | lib:util | host:host | host:util | cli:cli) ;;
+	util:util | lib:lib | lib:util | host:host | host:util | cli:cli | cli:util) ;;
 	drivers:drivers | examples:examples | examples:drivers | rump:rump) ;;
 	bench:bench | bench:drivers) ;;
 	*) return 1 ;;
