@@ -22,13 +22,13 @@ struct named {
 	int count;
 };
 
+/* Whether a name is that of a slot. */
+bool is_slot(const char *name);
+
 /*
  * Finds them. "01:00" is a slot, with all its functions, and "01:" a bus, as lspci(8) has them.
  * Returns STATUS_DONE, or how the command ends, and then there are none.
  */
-/* Whether a name is that of a slot. */
-bool is_slot(const char *name);
-
 int named_find(struct cli *cli, const char *name, struct named *named);
 const struct usrpci_dev_info *named_info(const struct named *named, int index);
 void named_free(struct named *named);
