@@ -124,7 +124,9 @@ int bind_record(struct usrpci_host *host, struct target *target)
 	strcpy(entry->driver, target->before.driver);
 	strcpy(entry->driver_override, target->before.driver_override);
 	driver_module(host, entry->driver, record.module);
-	record.provided_count = provided_list(host, &entry->addr, record.provided);
+	record.provided_count = provided_keep(host, &entry->addr, record.provided);
+	if (record.provided_count < 0)
+		return record.provided_count;
 	file_read_u64(host->ctx, &functions, PCI_DEVICES "/%s/sriov_numvfs", target->name);
 	record.functions = (unsigned int)functions;
 	error = record_command(host, target, &record);

@@ -401,6 +401,24 @@ bind@an-interface-comes-back-under-its-name-and-up()
 	ip link set lan0 name "$eth"
 }
 
+# The settings of a card that an administrator has given to it, and whether it was up.
+bind@an-interface-comes-back-with-its-mac-address-and-its-mtu()
+{
+	local eth mac before state
+	eth=$(interface_of $nic)
+	mac=$(cat "/sys/class/net/$eth/address")
+	for state in up down; do
+		ip link set "$eth" address 52:54:00:aa:bb:cc mtu 1400 "$state"
+		before=$(ip -o link show "$eth" | grep -o "mtu [0-9]*\|ether [0-9a-f:]*\|[<,]UP[,>]")
+		usrpci bind 00:01.0
+		expect_output "ip link set $eth address 52:54:00:aa:bb:cc mtu 1400" usrpci -n restore "$eth"
+		usrpci restore "$eth"
+		expect_same "$(ip -o link show "$eth" | grep -o "mtu [0-9]*\|ether [0-9a-f:]*\|[<,]UP[,>]")" \
+			"$before"
+	done
+	ip link set "$eth" address "$mac" mtu 1500
+}
+
 # The kernel has chosen its driver anew by then: what was before a rescan means nothing.
 bind@a-record-is-not-of-a-device-that-was-found-anew()
 {
