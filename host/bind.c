@@ -205,6 +205,19 @@ static int take(struct usrpci_host *host, const struct plan *plan, struct target
 	return error;
 }
 
+static int show_undo(struct usrpci_host *host, const struct plan *plan)
+{
+	int error = 0;
+
+	for (size_t i = plan->targets.count; !error && i > 0; i--) {
+		struct target *target = &plan->targets.list[i - 1];
+
+		if (strcmp(target->now.driver, target->before.driver))
+			error = restore_show(host, target);
+	}
+	return error;
+}
+
 static int take_all(struct usrpci_host *host, const struct plan *plan)
 {
 	size_t taken = 0;
@@ -212,6 +225,8 @@ static int take_all(struct usrpci_host *host, const struct plan *plan)
 
 	while (!error && taken < plan->targets.count)
 		error = take(host, plan, &plan->targets.list[taken++]);
+	if (!error && host->options.dry_run && host->options.undo)
+		return show_undo(host, plan);
 	if (!error)
 		return 0;
 	while (taken > 0)

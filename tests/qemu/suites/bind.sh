@@ -419,6 +419,22 @@ bind@an-interface-comes-back-with-its-mac-address-and-its-mtu()
 	ip link set "$eth" address "$mac" mtu 1500
 }
 
+bind@the-script-of-a-dry-run-says-how-it-is-undone()
+{
+	local before eth script
+	eth=$(interface_of $nic)
+	ip link set "$eth" mtu 1400 up
+	before="$(state_of $nic) $(cat "/sys/class/net/$eth/mtu")"
+	script=$(usrpci -n bind "$eth")
+	sh -e <<<"$script"
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+	sed -n 's/^#   //p' <<<"$script" >undo
+	sh -e undo
+	expect_same "$(state_of $nic) $(cat "/sys/class/net/$eth/mtu")" "$before"
+	ip link show "$eth" | grep -q '[<,]UP[,>]'
+	ip link set "$eth" mtu 1500 down
+}
+
 # The kernel has chosen its driver anew by then: what was before a rescan means nothing.
 bind@a-record-is-not-of-a-device-that-was-found-anew()
 {
