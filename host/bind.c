@@ -184,9 +184,11 @@ static int move(struct usrpci_host *host, const struct plan *plan, struct target
 	if (target->info.iommu_group >= 0)
 		return report(host->ctx, error, target->name, "dmesg | tail", "%s did not take it",
 			      target->wanted);
-	log_info(host->ctx, target->name, "no IOMMU translates for it: it goes to uio_pci_generic");
 	error = driver_fall_back(host, &target->info, plan->options->force, target->wanted);
-	return error ?: target_move(host, target, target->wanted);
+	if (error)
+		return error;
+	log_info(host->ctx, target->name, "no IOMMU translates for it: it goes to uio_pci_generic");
+	return target_move(host, target, target->wanted);
 }
 
 static int take(struct usrpci_host *host, const struct plan *plan, struct target *target)

@@ -118,6 +118,22 @@ int driver_load(struct usrpci_host *host, char driver[NAME_SIZE], const char *mo
 	return error;
 }
 
+/* Its addresses would be those of the function that has the place. */
+static int check_place(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		       const char *name)
+{
+	char neighbour[USRPCI_ADDR_STRLEN], hint[128];
+
+	if (!group_is_full(host, info, neighbour))
+		return 0;
+	snprintf(hint, sizeof(hint), "use %s, or a slot that is not behind a bridge to PCI",
+		 neighbour);
+	return refuse(host->ctx, -EOPNOTSUPP, name, hint,
+		      "an IOMMU stands before it, and the kernel cannot put it there beside %s, "
+		      "which is behind the same bridge",
+		      neighbour);
+}
+
 static int uio_can_work(struct usrpci_host *host, const struct usrpci_dev_info *info,
 			const char *name, bool force)
 {
@@ -147,6 +163,8 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 	int error = uio_can_work(host, info, name, force);
 	char type[NAME_SIZE];
 
+	if (!error && !force && !group_may_come(host, info))
+		error = check_place(host, info, name);
 	if (error)
 		return error;
 	if (group_may_come(host, info))
@@ -165,9 +183,13 @@ static int suits_vfio(struct usrpci_host *host, const struct usrpci_dev_info *in
 		      const char *name)
 {
 	char text[200], cure[200], hint[256];
+	int error;
 
 	if (group_translates(host, info) || group_noiommu(host) || group_may_come(host, info))
 		return 0;
+	error = check_place(host, info, name);
+	if (error)
+		return error;
 	iommu_absence(host, text, cure);
 	snprintf(hint, sizeof(hint), "%s; or use --driver uio_pci_generic", cure);
 	return refuse(host->ctx, -EOPNOTSUPP, name, hint,
@@ -178,12 +200,13 @@ int driver_fall_back(struct usrpci_host *host, const struct usrpci_dev_info *inf
 		     char driver[NAME_SIZE])
 {
 	char name[USRPCI_ADDR_STRLEN];
-	int error;
+	int error = 0;
 
 	usrpci_addr_format(&info->addr, name);
 	strcpy(driver, "uio_pci_generic");
-	error = uio_can_work(host, info, name, force);
-	return error ? error : driver_load(host, driver, NULL);
+	if (!force)
+		error = check_place(host, info, name);
+	return error ?: uio_can_work(host, info, name, force) ?: driver_load(host, driver, NULL);
 }
 
 int driver_suits(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info,

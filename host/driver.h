@@ -47,7 +47,8 @@ int driver_fall_back(struct usrpci_host *host, const struct usrpci_dev_info *inf
 
 /*
  * Whether a driver can work with a device: 0, or an error, logged: -EOPNOTSUPP (no interrupt pin
- * for uio_pci_generic unless force, no IOMMU for vfio-pci); -EPERM (the kernel is locked down).
+ * for uio_pci_generic unless force, no IOMMU for vfio-pci, an IOMMU that has no place for it);
+ * -EPERM (the kernel is locked down).
  */
 int driver_suits(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info,
 		 bool force);

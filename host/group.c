@@ -85,3 +85,33 @@ int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info
 			found++;
 	return *members ? found : -ENOMEM;
 }
+
+/* Behind a bridge from PCIe to PCI, the functions of a bus have one identifier. */
+static void name_neighbour(struct usrpci_host *host, const struct usrpci_dev_info *info, int group,
+			   char name[USRPCI_ADDR_STRLEN])
+{
+	struct usrpci_dev_info above = {.iommu_group = group};
+	AUTO_FREE struct usrpci_dev_info *members = NULL;
+	int count = group_endpoints(host, &above, &members);
+
+	strcpy(name, "others");
+	for (int i = 0; i < count; i++)
+		if (members[i].addr.domain == info->addr.domain &&
+		    members[i].addr.bus == info->addr.bus)
+			usrpci_addr_format(&members[i].addr, name);
+}
+
+bool group_is_full(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		   char neighbour[USRPCI_ADDR_STRLEN])
+{
+	char name[USRPCI_ADDR_STRLEN], group[NAME_SIZE];
+
+	usrpci_addr_format(&info->addr, name);
+	if (info->iommu_group >= 0 ||
+	    file_link_name(host->ctx, group, sizeof(group), PCI_DEVICES "/%s/../iommu_group", name))
+		return false;
+	if (group_is_noiommu(host->ctx, atoi(group)))
+		return false;
+	name_neighbour(host, info, atoi(group), neighbour);
+	return true;
+}

@@ -26,6 +26,15 @@ bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *in
  */
 bool group_may_come(struct usrpci_host *host, const struct usrpci_dev_info *info);
 
+/*
+ * Whether an IOMMU stands before the device, but the kernel could not put the device there: the
+ * bridge above has a group. Arm's kernels take one function behind a bridge from PCIe to PCI;
+ * neighbour gets its address, or "others". Of a device that no driver was tried on, ask
+ * group_may_come().
+ */
+bool group_is_full(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		   char neighbour[USRPCI_ADDR_STRLEN]);
+
 /* Returns whether vfio was told to work without an IOMMU: devices then reach all memory. */
 bool group_noiommu(struct usrpci_host *host);
 

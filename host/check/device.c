@@ -75,13 +75,18 @@ static void check_uses(struct usrpci_host *host, const struct usrpci_dev_info *i
 static void check_translation(struct usrpci_host *host, const struct usrpci_dev_info *info,
 			      const char *name, struct findings *findings)
 {
-	char type[NAME_SIZE], cure[80];
+	char type[NAME_SIZE], cure[80], neighbour[USRPCI_ADDR_STRLEN];
 
 	if (group_may_come(host, info))
 		finding_add(findings, USRPCI_CHECK_NOTE, "iommu", NULL,
 			    "whether an IOMMU translates for %s shows when a driver has it: "
 			    "usrpci bind tries vfio-pci first",
 			    name);
+	else if (group_is_full(host, info, neighbour))
+		finding_add(findings, USRPCI_CHECK_MISSING, "iommu", "none: use another slot",
+			    "an IOMMU stands before %s, which the kernel cannot put there beside "
+			    "%s behind the same bridge: its DMA would fault",
+			    name, neighbour);
 	if (!group_translates(host, info))
 		return;
 	group_type(host, info->iommu_group, type);

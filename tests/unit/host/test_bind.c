@@ -170,6 +170,68 @@ static void a_device_that_no_group_comes_for_goes_to_uio(void **state)
 						  "goes to uio_pci_generic\n");
 }
 
+#define BRIDGE "0000:01:00.0"
+#define FIRST  "0000:02:01.0"
+#define SECOND "0000:02:02.0"
+
+/* An SMMU before a bridge from PCIe to PCI, whose first function has been given to vfio-pci. */
+static void add_old_bus(struct kernel *kernel, const char *driver)
+{
+	const struct fixture_device bridge = {.addr = BRIDGE,
+					      .vendor = 0x8086,
+					      .class_code = 0x060400,
+					      .header_type = 1,
+					      .iommu_group = "7"},
+				    first = {.addr = FIRST,
+					     .vendor = 0x8086,
+					     .class_code = 0x020000,
+					     .irq_pin = 1,
+					     .driver = "vfio-pci",
+					     .parent = BRIDGE,
+					     .iommu_group = "7"},
+				    second = {.addr = SECOND,
+					      .vendor = 0x8086,
+					      .class_code = 0x020000,
+					      .irq_pin = 1,
+					      .driver = driver,
+					      .parent = BRIDGE};
+
+	kernel_driver(kernel, "vfio-pci");
+	fixture_mkdir(kernel->fixture, "/sys/class/iommu/smmu3.0x9050000");
+	fixture_add_bindable(kernel->fixture, &bridge);
+	fixture_add_bindable(kernel->fixture, &first);
+	fixture_add_bindable(kernel->fixture, &second);
+	kernel->unwilling = "vfio-pci";
+}
+
+static void a_device_that_the_iommu_has_no_place_for_stays_as_it_is(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_old_bus(kernel, NULL);
+	assert_int_equal(bind_to(kernel, SECOND, NULL), -EIO);
+	assert_driver(kernel, SECOND, "");
+	assert_override(kernel, SECOND, "");
+	assert_logged(kernel->fixture, "cannot put it there beside " FIRST);
+	assert_null(strstr(kernel->fixture->log, "goes to uio_pci_generic"));
+	assert_int_equal(journal_count(kernel), 0);
+}
+
+static void a_kernels_driver_shows_that_the_iommu_has_no_place(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.force = true};
+	struct usrpci_addr addr = address(SECOND);
+
+	add_old_bus(kernel, "e1000");
+	assert_int_equal(bind_to(kernel, SECOND, NULL), -EOPNOTSUPP);
+	assert_int_equal(bind_to(kernel, SECOND, "vfio-pci"), -EOPNOTSUPP);
+	assert_int_equal(bind_to(kernel, SECOND, "uio_pci_generic"), -EOPNOTSUPP);
+	assert_driver(kernel, SECOND, "e1000");
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+	assert_driver(kernel, SECOND, "uio_pci_generic");
+}
+
 static void uio_is_warned_of_where_a_group_may_come(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1187,76 +1249,78 @@ static void a_lock_that_was_removed_is_no_lock(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, kernel_teardown)
 
+static const struct CMUnitTest tests[] = {
+	TEST(bind_moves_a_device_and_keeps_the_override),
+	TEST(bind_takes_a_device_without_a_driver),
+	TEST(a_device_without_a_group_beside_intels_iommu_has_none),
+	TEST(a_group_that_comes_with_the_driver_is_waited_for),
+	TEST(a_device_whose_group_may_come_can_be_given_to_vfio),
+	TEST(a_device_that_no_group_comes_for_goes_to_uio),
+	TEST(a_device_that_the_iommu_has_no_place_for_stays_as_it_is),
+	TEST(a_kernels_driver_shows_that_the_iommu_has_no_place),
+	TEST(uio_is_warned_of_where_a_group_may_come),
+	TEST(bind_twice_changes_nothing),
+	TEST(a_dry_run_shows_the_same_and_changes_nothing),
+	TEST(restore_gives_back_to_the_driver_that_was_recorded),
+	TEST(a_dry_run_refuses_what_cannot_be_written),
+	TEST(a_dry_run_of_restore_shows_the_same_and_writes_no_register),
+	TEST(restore_brings_back_no_driver),
+	TEST(restore_brings_back_an_override),
+	TEST(restore_brings_back_a_driver_that_does_not_match),
+	TEST(the_first_record_outlives_later_binds),
+	TEST(bind_to_nothing_keeps_every_driver_away),
+	TEST(whichever_write_fails_the_device_is_rolled_back),
+	TEST(a_driver_that_refuses_leads_to_a_rollback),
+	TEST(a_driver_that_takes_it_instead_is_noticed),
+	TEST(a_failed_rollback_keeps_the_record),
+	TEST(a_driver_that_does_not_answer_keeps_its_device_and_no_other),
+	TEST(a_probe_that_does_not_return_is_left_to_itself_too),
+	TEST(restore_of_a_device_that_is_gone_drops_its_record),
+	TEST(a_device_that_cannot_be_looked_for_keeps_its_record),
+	TEST(another_device_in_its_place_is_not_restored),
+	TEST(a_twin_that_was_plugged_into_its_place_is_not_restored),
+	TEST(a_driver_comes_back_whose_module_is_called_otherwise),
+	TEST(nothing_is_changed_for_a_driver_that_is_forbidden),
+	TEST(the_variant_that_was_made_for_a_device_is_the_default),
+	TEST(a_driver_of_vfio_that_has_the_device_stays),
+	TEST(a_driver_with_a_blank_in_its_name_is_like_any_other),
+	TEST(vfio_that_is_built_in_needs_no_modules),
+	TEST(a_device_that_was_on_vfio_goes_back_to_it),
+	TEST(virtual_functions_come_back_with_their_driver),
+	TEST(a_device_on_the_list_of_vfio_is_told_so),
+	TEST(a_device_that_does_not_suit_is_told_its_uses_too),
+	TEST(a_driver_that_lets_go_again_keeps_the_record),
+	TEST(an_interface_gets_its_name_back_and_is_taken_up),
+	TEST(a_disk_that_does_not_come_back_is_missed),
+	TEST(without_a_record_nothing_is_touched),
+	TEST(an_unknown_driver_changes_nothing),
+	TEST(a_device_without_a_pin_is_refused_for_uio),
+	TEST(a_locked_down_kernel_is_no_place_for_uio),
+	TEST(a_bridge_is_refused_even_by_force),
+	TEST(vfio_needs_an_iommu),
+	TEST(vfio_without_an_iommu_is_taken_at_its_word),
+	TEST(vfio_is_the_default_behind_an_iommu_and_strangers_are_named),
+	TEST(a_whole_group_goes_together_and_comes_back_one_by_one),
+	TEST(ehci_leaves_its_driver_before_its_companions),
+	TEST(a_kernel_that_cannot_be_told_which_driver_to_take_is_left_alone),
+	TEST(an_isa_bridge_of_the_group_is_released_and_restored),
+	TEST(an_isa_bridge_whose_watchdog_is_fed_is_not_released),
+	TEST(a_group_is_rolled_back_as_a_whole),
+	TEST(several_devices_are_taken_all_or_none),
+	TEST(a_device_that_was_held_goes_back_to_the_driver_of_the_call),
+	TEST(one_that_is_refused_keeps_the_others_from_being_touched),
+	TEST(members_of_a_group_that_are_named_together_are_no_strangers),
+	TEST(a_user_gets_the_group_and_the_node_is_put_back),
+	TEST(a_user_is_for_vfio_alone),
+	TEST(a_hint_names_force_once),
+	TEST(a_device_in_use_is_refused_unless_forced),
+	TEST(a_program_on_vfio_is_not_torn_off_even_by_force),
+	TEST(a_lent_device_comes_back_though_its_record_is_gone),
+	TEST(a_lock_that_was_removed_is_no_lock),
+	TEST(a_second_tool_waits_and_is_told_who_is_at_work),
+};
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(bind_moves_a_device_and_keeps_the_override),
-		TEST(bind_takes_a_device_without_a_driver),
-		TEST(a_device_without_a_group_beside_intels_iommu_has_none),
-		TEST(a_group_that_comes_with_the_driver_is_waited_for),
-		TEST(a_device_whose_group_may_come_can_be_given_to_vfio),
-		TEST(a_device_that_no_group_comes_for_goes_to_uio),
-		TEST(uio_is_warned_of_where_a_group_may_come),
-		TEST(bind_twice_changes_nothing),
-		TEST(a_dry_run_shows_the_same_and_changes_nothing),
-		TEST(restore_gives_back_to_the_driver_that_was_recorded),
-		TEST(a_dry_run_refuses_what_cannot_be_written),
-		TEST(a_dry_run_of_restore_shows_the_same_and_writes_no_register),
-		TEST(restore_brings_back_no_driver),
-		TEST(restore_brings_back_an_override),
-		TEST(restore_brings_back_a_driver_that_does_not_match),
-		TEST(the_first_record_outlives_later_binds),
-		TEST(bind_to_nothing_keeps_every_driver_away),
-		TEST(whichever_write_fails_the_device_is_rolled_back),
-		TEST(a_driver_that_refuses_leads_to_a_rollback),
-		TEST(a_driver_that_takes_it_instead_is_noticed),
-		TEST(a_failed_rollback_keeps_the_record),
-		TEST(a_driver_that_does_not_answer_keeps_its_device_and_no_other),
-		TEST(a_probe_that_does_not_return_is_left_to_itself_too),
-		TEST(restore_of_a_device_that_is_gone_drops_its_record),
-		TEST(a_device_that_cannot_be_looked_for_keeps_its_record),
-		TEST(another_device_in_its_place_is_not_restored),
-		TEST(a_twin_that_was_plugged_into_its_place_is_not_restored),
-		TEST(a_driver_comes_back_whose_module_is_called_otherwise),
-		TEST(nothing_is_changed_for_a_driver_that_is_forbidden),
-		TEST(the_variant_that_was_made_for_a_device_is_the_default),
-		TEST(a_driver_of_vfio_that_has_the_device_stays),
-		TEST(a_driver_with_a_blank_in_its_name_is_like_any_other),
-		TEST(vfio_that_is_built_in_needs_no_modules),
-		TEST(a_device_that_was_on_vfio_goes_back_to_it),
-		TEST(virtual_functions_come_back_with_their_driver),
-		TEST(a_device_on_the_list_of_vfio_is_told_so),
-		TEST(a_device_that_does_not_suit_is_told_its_uses_too),
-		TEST(a_driver_that_lets_go_again_keeps_the_record),
-		TEST(an_interface_gets_its_name_back_and_is_taken_up),
-		TEST(a_disk_that_does_not_come_back_is_missed),
-		TEST(without_a_record_nothing_is_touched),
-		TEST(an_unknown_driver_changes_nothing),
-		TEST(a_device_without_a_pin_is_refused_for_uio),
-		TEST(a_locked_down_kernel_is_no_place_for_uio),
-		TEST(a_bridge_is_refused_even_by_force),
-		TEST(vfio_needs_an_iommu),
-		TEST(vfio_without_an_iommu_is_taken_at_its_word),
-		TEST(vfio_is_the_default_behind_an_iommu_and_strangers_are_named),
-		TEST(a_whole_group_goes_together_and_comes_back_one_by_one),
-		TEST(ehci_leaves_its_driver_before_its_companions),
-		TEST(a_kernel_that_cannot_be_told_which_driver_to_take_is_left_alone),
-		TEST(an_isa_bridge_of_the_group_is_released_and_restored),
-		TEST(an_isa_bridge_whose_watchdog_is_fed_is_not_released),
-		TEST(a_group_is_rolled_back_as_a_whole),
-		TEST(several_devices_are_taken_all_or_none),
-		TEST(a_device_that_was_held_goes_back_to_the_driver_of_the_call),
-		TEST(one_that_is_refused_keeps_the_others_from_being_touched),
-		TEST(members_of_a_group_that_are_named_together_are_no_strangers),
-		TEST(a_user_gets_the_group_and_the_node_is_put_back),
-		TEST(a_user_is_for_vfio_alone),
-		TEST(a_hint_names_force_once),
-		TEST(a_device_in_use_is_refused_unless_forced),
-		TEST(a_program_on_vfio_is_not_torn_off_even_by_force),
-		TEST(a_lent_device_comes_back_though_its_record_is_gone),
-		TEST(a_lock_that_was_removed_is_no_lock),
-		TEST(a_second_tool_waits_and_is_told_who_is_at_work),
-	};
-
 	return cmocka_run_group_tests_name("bind", tests, NULL, NULL);
 }

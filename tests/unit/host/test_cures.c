@@ -324,6 +324,23 @@ static void card_of_an_arm_machine(struct kernel *kernel)
 	fixture_mkdir(kernel->fixture, "/sys/class/iommu/smmu3.0x9050000");
 }
 
+#define BRIDGE "0000:00:03.0"
+
+static void card_without_a_place(struct kernel *kernel)
+{
+	const struct fixture_device bridge = {
+		.addr = BRIDGE, .class_code = 0x060400, .header_type = 1, .iommu_group = "7"};
+	const struct fixture_device card = {.addr = CARD,
+					    .class_code = 0x020000,
+					    .irq_pin = 1,
+					    .driver = "uio_pci_generic",
+					    .parent = BRIDGE};
+
+	with_iommu(kernel);
+	fixture_add_bindable(kernel->fixture, &bridge);
+	fixture_add_bindable(kernel->fixture, &card);
+}
+
 /* What the finding then says of vfio alone is no obstacle, and has no cure. */
 static void enable_iommu(struct kernel *kernel)
 {
@@ -389,6 +406,10 @@ static const struct row findings[] = {
 	 "whether an IOMMU translates for " CARD " shows when a driver has it: usrpci bind "
 	 "tries vfio-pci first",
 	 "", card_of_an_arm_machine},
+	{"iommu",
+	 "an IOMMU stands before " CARD ", which the kernel cannot put there beside others behind "
+	 "the same bridge: its DMA would fault",
+	 "none: ", card_without_a_place},
 	{"node", " does not exist", "mount -t devtmpfs", vfio_card, mount_dev},
 	{"node", " cannot be opened by this user", "usrpci bind --user", close_node, give_node},
 	{"node",
