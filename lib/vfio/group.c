@@ -27,12 +27,20 @@
 
 #define CLASS_ISA_BRIDGE 0x0601
 
-/* Whether vfio hands out no group with this device in it. Bridges of PCI don't count. */
+/* A driver of slots that are hot-plugged, by which the kernel has the group for itself. */
+static bool is_held_bridge(const struct usrpci_dev_info *info)
+{
+	return info->header_type == PCI_HEADER_TYPE_BRIDGE && !strcmp(info->driver, "shpchp");
+}
+
+/* Whether vfio hands out no group with this device in it. Other bridges of PCI don't count. */
 static bool is_stranger(const struct usrpci_dev_info *info, int group)
 {
-	return info->iommu_group == group && info->header_type == PCI_HEADER_TYPE_NORMAL &&
-	       (info->driver_kind == USRPCI_DRIVER_KERNEL ||
-		info->driver_kind == USRPCI_DRIVER_UIO);
+	if (info->iommu_group != group)
+		return false;
+	return is_held_bridge(info) || (info->header_type == PCI_HEADER_TYPE_NORMAL &&
+					(info->driver_kind == USRPCI_DRIVER_KERNEL ||
+					 info->driver_kind == USRPCI_DRIVER_UIO));
 }
 
 struct strangers {
@@ -51,8 +59,8 @@ static void add_stranger(struct strangers *strangers, const struct usrpci_dev_in
 		strangers->used += (size_t)snprintf(strangers->text + strangers->used, room,
 						    "%s%s (%s)", strangers->used ? ", " : "", addr,
 						    info->driver);
-	/* An ISA bridge is never bound to vfio-pci, as the machine needs what is behind it. */
-	if (info->class_code >> 8 == CLASS_ISA_BRIDGE)
+	/* Bridges are never bound to vfio-pci, as the machine needs what is behind them. */
+	if (info->class_code >> 8 == CLASS_ISA_BRIDGE || is_held_bridge(info))
 		snprintf(strangers->hint, sizeof(strangers->hint),
 			 "echo %s > /sys/bus/pci/drivers/%s/unbind, then usrpci bind --whole-group",
 			 addr, info->driver);

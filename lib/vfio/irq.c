@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "vfio/vfio.h"
 
 #define LOG_SUBJECT "vfio"
@@ -81,6 +82,31 @@ static int make_fds(struct vfio_vectors *vectors, unsigned int count)
 	return 0;
 }
 
+static bool is_behind_smmu(const struct usrpci_ctx *ctx)
+{
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(ctx, &names, "/sys/class/iommu");
+
+	return count > 0 && !strncmp(names[0], "smmu", strlen("smmu"));
+}
+
+/*
+ * An SMMU confines message interrupts too. Those of the port, by which the kernel hears of errors
+ * and of unplugging, are lost while its group is a program's.
+ */
+static void warn_of_silent_port(struct usrpci_dev *dev)
+{
+	char group[16];
+
+	if (file_link_name(dev->ctx, group, sizeof(group), PCI_DEVICES "/%s/../iommu_group",
+			   dev->name) ||
+	    atoi(group) != dev->info.iommu_group || !is_behind_smmu(dev->ctx))
+		return;
+	log_warning(dev->ctx, dev->name, NULL,
+		    "the port above it is in its IOMMU group: on Arm the kernel hears of no error "
+		    "and no unplugging while a program has the group");
+}
+
 /* Some kernels leave a device silent about its errors until its driver wants to hear of them. */
 static int report_errors(struct usrpci_dev *dev)
 {
@@ -102,6 +128,8 @@ int vfio_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned 
 			      error == -EMFILE ? "ulimit -n raises the limit" : NULL,
 			      "cannot create descriptors for %u interrupts", count);
 	result = set_triggers(dev, type, 0, count, vectors->fds);
+	if (result == 0 && type >= USRPCI_IRQ_ERROR)
+		warn_of_silent_port(dev);
 	if (result == 0)
 		return type == USRPCI_IRQ_ERROR ? report_errors(dev) : 0;
 	free_fds(vectors);

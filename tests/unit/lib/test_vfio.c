@@ -357,7 +357,30 @@ static void drivers_that_keep_vfio_from_a_group_are_named(void **state)
 	usrpci_ctx_close(ctx);
 }
 
-/* The command never binds such a bridge, so it has to lose its driver by hand. */
+/* The command never binds such bridges, so they have to lose their driver by hand. */
+static void a_bridge_that_a_driver_of_slots_holds_is_to_be_unbound(void **state)
+{
+	const struct fixture_device slots = {.addr = "0000:00:1c.1",
+					     .class_code = 0x060400,
+					     .header_type = 1,
+					     .driver = "shpchp",
+					     .iommu_group = "9"},
+				    port = {.addr = "0000:00:1c.2",
+					    .class_code = 0x060400,
+					    .header_type = 1,
+					    .driver = "pcieport",
+					    .iommu_group = "9"};
+	struct usrpci_ctx *ctx = fixture_ctx(*state);
+	struct usrpci_dev dev = {.ctx = ctx, .name = "0000:01:00.0", .info.iommu_group = 9};
+
+	fixture_add(*state, &port);
+	assert_false(vfio_group_has_strangers(&dev));
+	fixture_add(*state, &slots);
+	assert_true(vfio_group_has_strangers(&dev));
+	assert_logged(*state, "echo 0000:00:1c.1 > /sys/bus/pci/drivers/shpchp/unbind");
+	usrpci_ctx_close(ctx);
+}
+
 static void an_isa_bridge_in_the_group_is_to_be_unbound(void **state)
 {
 	struct usrpci_ctx *ctx = fixture_ctx(*state);
@@ -629,6 +652,43 @@ static void the_vectors_that_the_machine_has_left_are_told(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+static int accepts(unsigned long request, void *set)
+{
+	(void)set;
+	assert_int_equal(request, VFIO_DEVICE_SET_IRQS);
+	return 0;
+}
+
+static void enable_event(struct usrpci_dev *dev)
+{
+	assert_int_equal(vfio_irq_enable(dev, USRPCI_IRQ_REQUEST, 1), 0);
+	assert_int_equal(vfio_irq_disable(dev, USRPCI_IRQ_REQUEST), 0);
+}
+
+static void events_that_an_smmu_swallows_are_told(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct fixture_device port = {.addr = "0000:00:01.0", .iommu_group = "9"},
+				    nic = {.addr = "0000:01:00.0",
+					   .iommu_group = "9",
+					   .parent = "0000:00:01.0"};
+	struct usrpci_ctx *ctx = fixture_ctx(fixture);
+	struct vfio_device vfio = {.fd = 5};
+	struct usrpci_dev dev = {
+		.ctx = ctx, .name = "0000:01:00.0", .backend = &vfio, .info.iommu_group = 9};
+
+	fixture_add(fixture, &port);
+	fixture_add(fixture, &nic);
+	answer = accepts;
+	enable_event(&dev);
+	assert_string_equal(fixture->log, "");
+	fixture_mkdir(fixture, "/sys/class/iommu/smmu3.0x9050000");
+	enable_event(&dev);
+	assert_logged(fixture, "the kernel hears of no error and no unplugging");
+	answer = NULL;
+	usrpci_ctx_close(ctx);
+}
+
 static void capabilities_are_found_in_their_chain(void **state)
 {
 	struct description info = {{0}};
@@ -677,6 +737,7 @@ int main(void)
 		cmocka_unit_test(capabilities_are_found_in_their_chain),
 		ON_HOST(drivers_that_keep_vfio_from_a_group_are_named),
 		ON_HOST(an_isa_bridge_in_the_group_is_to_be_unbound),
+		ON_HOST(a_bridge_that_a_driver_of_slots_holds_is_to_be_unbound),
 		ON_HOST(a_virtual_function_is_opened_with_its_token),
 		ON_HOST(iommufd_is_told_the_token_of_the_context),
 		ON_HOST(a_token_goes_by_the_group_where_that_may_be_opened),
@@ -685,6 +746,7 @@ int main(void)
 		ON_HOST(an_iommu_that_remaps_no_interrupts_wants_consent),
 		ON_HOST(a_bus_reset_names_functions_of_wide_domains),
 		ON_HOST(the_vectors_that_the_machine_has_left_are_told),
+		ON_HOST(events_that_an_smmu_swallows_are_told),
 		ON_HOST(a_kernel_with_iommufd_alone_is_used_through_it),
 		cmocka_unit_test(a_chain_that_makes_no_sense_ends),
 	};
