@@ -10,6 +10,7 @@
 
 #include "file.h"
 #include "host.h"
+#include "leased.h"
 #include "ring.h"
 
 #define TRIES 20
@@ -37,17 +38,34 @@ static int read_files(FILE *info, int (*judge)(void *data, const char *name), vo
 	return error ?: known && (!count || listed) ? 0 : -EAGAIN;
 }
 
+/* Where its owner has taken a lease on it, it is opened by its whole name. */
+static int open_info(int fds, const char *path)
+{
+	int fd = openat(fds, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char link[32], full[PATH_SIZE];
+	ssize_t length;
+
+	if (fd >= 0 || errno != EWOULDBLOCK)
+		return fd < 0 ? -errno : fd;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fds);
+	length = readlink(link, full, sizeof(full) - 80);
+	if (length < 6 || memcmp(full, "/proc/", 6))
+		return -EAGAIN;
+	snprintf(full + length, sizeof(full) - (size_t)length, "/%s", path);
+	return leased_open(full);
+}
+
 /* A ring that was closed meanwhile has no files. */
 static int try_read(int fds, const char *path, int (*judge)(void *data, const char *name),
 		    void *data)
 {
-	int fd = openat(fds, path, O_RDONLY | O_CLOEXEC), error;
+	int fd = open_info(fds, path), error;
 	FILE *info = fd < 0 ? NULL : fdopen(fd, "r");
 
 	if (!info) {
 		if (fd >= 0)
 			close(fd);
-		return fd < 0 ? 0 : -EAGAIN;
+		return fd < 0 && fd != -EAGAIN ? 0 : -EAGAIN;
 	}
 	error = read_files(info, judge, data);
 	fclose(info);

@@ -16,6 +16,7 @@
 
 #include "base.h"
 #include "file.h"
+#include "leased.h"
 #include "unread.h"
 
 /* A hundred thousand mounts, which is the kernel's limit, have less. */
@@ -52,8 +53,11 @@ int path_format(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *
 
 static int open_path(const char *path, int flags)
 {
-	int fd = open(path, flags | O_CLOEXEC);
+	bool may_be_leased = (flags & O_ACCMODE) == O_RDONLY && !strncmp(path, "/proc/", 6);
+	int fd = open(path, flags | O_CLOEXEC | (may_be_leased ? O_NONBLOCK : 0));
 
+	if (fd < 0 && errno == EWOULDBLOCK && may_be_leased)
+		return leased_open(path);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -77,6 +81,26 @@ int file_open(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
 	if (fd == -ENOENT)
 		fd = open_path(path, flags);
 	return fd < 0 ? note_unread(ctx, path, fd) : fd;
+}
+
+FILE *file_stream(const struct usrpci_ctx *ctx, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	FILE *stream = NULL;
+	int error, fd = -1;
+
+	FORMAT_PATH(path, error);
+	if (!error)
+		fd = open_path(path, O_RDONLY);
+	if (fd >= 0)
+		stream = fdopen(fd, "r");
+	if (stream)
+		return stream;
+	error = error ? error : fd < 0 ? fd : -errno;
+	if (fd >= 0)
+		close(fd);
+	errno = -note_unread(ctx, path, error);
+	return NULL;
 }
 
 int file_open_regular(const struct usrpci_ctx *ctx, int flags, const char *format, ...)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -73,6 +74,10 @@ __attribute__((format(printf, 2, 3))) int file_check_lines(const struct usrpci_c
 /* Opens a file: returns a descriptor (O_CLOEXEC) or a negative errno. */
 __attribute__((format(printf, 3, 4))) int file_open(const struct usrpci_ctx *ctx, int flags,
 						    const char *format, ...);
+
+/* Opens a file for reading line by line; NULL, and errno, when that fails. */
+__attribute__((format(printf, 2, 3))) FILE *file_stream(const struct usrpci_ctx *ctx,
+							const char *format, ...);
 
 /*
  * Reads a whole small file into text, cut to size - 1 and terminated, white space at its end

@@ -15,7 +15,7 @@
 static bool hides(int error)
 {
 	return error == -EIO || error == -ENOMEM || error == -EMFILE || error == -ENFILE ||
-	       error == -EINTR;
+	       error == -EINTR || error == -EAGAIN;
 }
 
 int note_unread(const struct usrpci_ctx *ctx, const char *path, int error)

@@ -40,14 +40,11 @@ static const struct leaf *disk_of(const struct guard *guard, dev_t number)
 static const struct leaf *find_mount(const struct guard *guard, const char *pid)
 {
 	unsigned int major_number, minor_number;
-	char path[64];
-	FILE *mounts;
+	FILE *mounts = file_stream(guard->host->ctx, "/proc/%s/mountinfo", pid);
 	const struct leaf *disk = NULL;
 	AUTO_FREE char *line = NULL;
 	size_t size = 0;
 
-	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
-	mounts = fopen(path, "re");
 	while (mounts && !disk && getline(&line, &size, mounts) > 0)
 		if (sscanf(line, "%*d %*d %u:%u", &major_number, &minor_number) == 2)
 			disk = disk_of(guard, makedev(major_number, minor_number));

@@ -639,14 +639,12 @@ static int visit_directory(struct elsewhere *elsewhere, struct namespaces *names
 /* "36 35 0:4 net:[4026532177] /srv/ns rw shared:1 - nsfs nsfs rw": a name that stands anywhere. */
 static int visit_mounts(struct elsewhere *elsewhere, struct namespaces *namespaces, const char *pid)
 {
-	char file[64], path[PATH_SIZE], name[PATH_SIZE - 64];
-	FILE *mounts;
+	FILE *mounts = file_stream(elsewhere->host->ctx, "/proc/%s/mountinfo", pid);
+	char path[PATH_SIZE], name[PATH_SIZE - 64];
 	AUTO_FREE char *line = NULL;
 	size_t size = 0;
 	int error = 0;
 
-	snprintf(file, sizeof(file), "/proc/%s/mountinfo", pid);
-	mounts = fopen(file, "re");
 	while (mounts && !error && getline(&line, &size, mounts) > 0) {
 		if (sscanf(line, "%*d %*d %*s net:[%*u] %447s", name) != 1)
 			continue;

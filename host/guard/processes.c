@@ -357,14 +357,13 @@ static int look_at_mapping(const struct search *search, char *line)
  */
 static bool look_at_mappings(const struct search *search, const char *thread, int *error)
 {
-	int fd = file_open(search->host->ctx, O_RDONLY, "/proc/%s/maps", thread);
-	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+	FILE *maps = file_stream(search->host->ctx, "/proc/%s/maps", thread);
 	AUTO_FREE char *line = NULL;
 	bool any = false;
 	size_t size = 0;
 
 	if (!maps)
-		note_hidden(search, fd < 0 ? -fd : errno);
+		note_hidden(search, errno);
 	while (maps && !*error && getline(&line, &size, maps) > 0) {
 		any = true;
 		*error = look_at_mapping(search, line);
@@ -373,8 +372,6 @@ static bool look_at_mappings(const struct search *search, const char *thread, in
 		note_hidden(search, errno);
 	if (maps)
 		fclose(maps);
-	else if (fd >= 0)
-		close(fd);
 	return any;
 }
 

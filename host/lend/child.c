@@ -119,13 +119,23 @@ static int share_nothing(void)
 	return unshare(CLONE_NEWIPC) && errno != EINVAL ? -errno : 0;
 }
 
-/* A /proc of the program's own processes; it goes with the program. */
+/* What is mounted here shows what the program has of a namespace, and goes with it. */
+static int mount_own(const char *type, const char *path)
+{
+	return mount(type, path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) ? -errno : 0;
+}
+
+/* Its own processes and message queues. A host may have no place for queues. */
 static int hide_others(void)
 {
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) ||
-	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+	int error;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
 		return -errno;
-	return 0;
+	error = mount_own("mqueue", "/dev/mqueue");
+	if (error && error != -ENOENT && error != -ENODEV)
+		return error;
+	return mount_own("proc", "/proc");
 }
 
 static int prepare(const struct lend *lend)

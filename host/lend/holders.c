@@ -214,16 +214,11 @@ static void search_open(struct search *search, const char *pid, const char *thre
  */
 static bool search_mapped(struct search *search, const char *pid, const char *thread)
 {
-	char path[PATH_SIZE], *line = NULL;
+	FILE *maps = file_stream(search->host->ctx, "/proc/%s/task/%s/maps", pid, thread);
+	AUTO_FREE char *line = NULL;
 	bool any = false;
 	size_t size = 0;
-	FILE *maps;
 
-	if (path_format(search->host->ctx, path, "/proc/%s/task/%s/maps", pid, thread))
-		return false;
-	maps = fopen(path, "re");
-	if (!maps)
-		note_unread(search->host->ctx, path, -errno);
 	while (maps && !search->holder[0] && getline(&line, &size, maps) > 0) {
 		unsigned int major, minor;
 		const struct identity *file;
@@ -238,9 +233,8 @@ static bool search_mapped(struct search *search, const char *pid, const char *th
 		if (file)
 			found(search, pid, "mapped", file->path);
 	}
-	free(line);
 	if (maps && ferror(maps))
-		note_unread(search->host->ctx, path, -errno);
+		note_unread(search->host->ctx, "/proc", -errno);
 	if (maps)
 		fclose(maps);
 	return any;

@@ -151,6 +151,20 @@ int file_open_regular(const struct usrpci_ctx *ctx, int flags, const char *forma
 	return error ?: open_file(path);
 }
 
+FILE *file_stream(const struct usrpci_ctx *ctx, const char *format, ...)
+{
+	const struct fake_file *file;
+	char path[PATH_SIZE];
+	int error;
+
+	FORMAT_PATH(path, error);
+	file = error ? NULL : find(path);
+	if (file && !file->link && file->size)
+		return fmemopen((void *)file->bytes, file->size, "r");
+	errno = error ? -error : ENOENT;
+	return NULL;
+}
+
 int file_check_lines(const struct usrpci_ctx *ctx, const char *format, ...)
 {
 	const struct fake_file *file;

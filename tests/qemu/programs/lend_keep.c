@@ -14,11 +14,12 @@
  *        lend_keep pass GROUP DEVICE	... a device's own descriptor, under vfio
  *        lend_keep own GROUP DEVICE	... which it has opened by itself, without the broker
  *        lend_keep open GROUP DEVICE	the program: opens a device by itself and keeps it
+ *        lend_keep lease		any process: keeps what /proc says of it to itself
  *        lend_keep trace NAME 0|1	traces the process of this name, which cannot be waited for
  *					then; 1: and keeps it before its end
  *
  * /tmp/lend_open exists once the program has opened its device. /tmp/lend_keep exists once the
- * older process listens or traces, and is gone once it has what it keeps.
+ * older process listens, traces or has leases, and is gone once it has what it keeps.
  */
 
 #include <dirent.h>
@@ -28,6 +29,7 @@
 #include <linux/vfio.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,15 +78,26 @@ static int hold_mapped(int fd)
 	return close(fd);
 }
 
+/* Whoever opens the file then waits until this process gives it free, which it does not. */
+static int lease(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	signal(SIGIO, SIG_IGN);
+	return fd < 0 ? -1 : fcntl(fd, F_SETLEASE, F_WRLCK);
+}
+
 static int hold_in_ring(int fd, bool open)
 {
 	struct io_uring_params params = {0};
+	char path[64];
 	int ring = (int)syscall(SYS_io_uring_setup, 4, &params);
 
 	if (ring < 0 || syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, &fd, 1) ||
 	    mmap(NULL, 4096, PROT_READ, MAP_SHARED, ring, IORING_OFF_SQ_RING) == MAP_FAILED)
 		return -1;
-	return close(fd) || (!open && close(ring)) ? -1 : 0;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/fdinfo/%d", getpid(), ring);
+	return lease(path) || close(fd) || (!open && close(ring)) ? -1 : 0;
 }
 
 /* Returns 0, or -1. */
@@ -246,8 +259,28 @@ static int trace(const char *name, const char *before_end)
 	return 1;
 }
 
+static int keep_leases(void)
+{
+	static const char *const files[] = {"maps", "mountinfo", "stat", "status", "comm"};
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
+		if (lease(path))
+			return 1;
+		snprintf(path, sizeof(path), "/proc/self/task/%d/%s", getpid(), files[i]);
+		if (lease(path))
+			return 1;
+	}
+	close(open(READY, O_CREAT | O_WRONLY, 0666));
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "lease"))
+		return keep_leases();
 	if (argc == 4 && !strcmp(argv[1], "trace"))
 		return trace(argv[2], argv[3]);
 	if (argc == 4 && !strcmp(argv[1], "open"))

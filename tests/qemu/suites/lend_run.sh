@@ -120,6 +120,23 @@ lend_run@works-whatever-others-lock()
 	usrpci -q restore "$edu"
 }
 
+# What /proc says of a process is its user's, who can keep others waiting for it.
+lend_run@works-whatever-others-lease()
+{
+	local time keeper
+	time=$(</proc/sys/fs/lease-break-time)
+	echo 100000 >/proc/sys/fs/lease-break-time
+	rm -f /tmp/lend_keep
+	setpriv --reuid nobody --regid nogroup --clear-groups "$keep" lease &
+	keeper=$!
+	wait_for 20 test -e /tmp/lend_keep
+	timeout -s KILL 200 usrpci -q run "$edu" -- true
+	timeout -s KILL 200 usrpci -q bind "$nic"
+	timeout -s KILL 200 usrpci -q restore --all
+	end_keeper
+	echo "$time" >/proc/sys/fs/lease-break-time
+}
+
 lend_run@does-not-give-the-program-other-devices()
 {
 	expect_fail 1 "." usrpci -q run "$edu" -- "$examples/ping" -c 1 "$nic"
@@ -542,6 +559,15 @@ lend_run@leaves-no-shared-memory-behind()
 	expect_output "^1$" lend "$edu" -- sh -c 'ipcmk -M 4096 >&2 && ipcmk -Q >&2 && ipcmk -S 1 >&2
 		grep -vc key /proc/sysvipc/shm' 2>&1
 	expect_same "$(cat /proc/sysvipc/{shm,msg,sem} | grep -v key)" ""
+}
+
+lend_run@leaves-no-message-queues-behind()
+{
+	mkdir -p /dev/mqueue
+	mount -t mqueue none /dev/mqueue
+	lend "$edu" -- sh -c ': >/dev/mqueue/left && ls /dev/mqueue' | grep -x left
+	expect_same "$(ls /dev/mqueue)" ""
+	umount /dev/mqueue
 }
 
 lend_run@limits-locked-memory()

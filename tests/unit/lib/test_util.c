@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -199,6 +200,31 @@ static void what_cannot_be_read_is_remembered(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+/* Whoever may mount a file system reads it, others are told of it at once. */
+static void a_file_of_a_process_is_read_whatever_lease_it_has(void **state)
+{
+	int lease = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	struct usrpci_ctx *ctx;
+	char line[80] = "";
+	FILE *maps;
+
+	(void)state;
+	signal(SIGIO, SIG_IGN);
+	if (fcntl(lease, F_SETLEASE, F_WRLCK))
+		skip();
+	assert_int_equal(usrpci_ctx_open(NULL, &ctx), 0);
+	maps = file_stream(ctx, "/proc/%d/maps", getpid());
+	if (maps) {
+		assert_non_null(fgets(line, sizeof(line), maps));
+		fclose(maps);
+	} else {
+		assert_int_equal(errno, EAGAIN);
+		assert_int_equal(unread_count(ctx), 1);
+	}
+	usrpci_ctx_close(ctx);
+	close(lease);
+}
+
 static void a_file_is_opened_to_read_and_write(void **state)
 {
 	struct usrpci_ctx *ctx = fixture_ctx(*state);
@@ -235,6 +261,7 @@ int main(void)
 		TEST(a_group_without_an_iommu_is_known_by_its_name),
 		TEST(a_list_is_null_after_an_error),
 		TEST(what_cannot_be_read_is_remembered),
+		cmocka_unit_test(a_file_of_a_process_is_read_whatever_lease_it_has),
 		TEST(a_file_is_opened_to_read_and_write),
 	};
 
