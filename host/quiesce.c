@@ -17,6 +17,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
 #include <string.h>
@@ -24,6 +25,8 @@
 #include <usrpci/config.h>
 #include <usrpci/mmio.h>
 
+#include "bytes.h"
+#include "file.h"
 #include "quiesce.h"
 
 #define LOG_SUBJECT "quiesce"
@@ -220,11 +223,30 @@ static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev, bool pa
 	return disabled && !idle ? 0 : reset(host, dev) ?: idle;
 }
 
+/*
+ * A device that is gone needs nothing more, and one of which a file could not be read once looks
+ * like it: it is looked at again.
+ */
+static int unless_gone(struct usrpci_host *host, const char *name, int error)
+{
+	uint8_t vendor[2];
+	AUTO_CLOSE int config = -1;
+	int now;
+
+	if (error != -ENODEV)
+		return error;
+	config = file_open_regular(host->ctx, O_RDONLY, PCI_DEVICES "/%s/config", name);
+	now = config < 0 ? config : pread_exact(config, vendor, sizeof(vendor), PCI_VENDOR_ID);
+	if (!now)
+		return get_le16(vendor) == UINT16_MAX ? 0 : -EIO;
+	return now == -ENOENT || now == -ENODEV ? 0 : -EIO;
+}
+
 static int stop(struct usrpci_host *host, struct usrpci_dev *dev, bool pause)
 {
-	int error = try_to_stop(host, dev, pause);
+	int error = unless_gone(host, usrpci_dev_name(dev), try_to_stop(host, dev, pause));
 
-	if (!error || error == -ENODEV)
+	if (!error)
 		return 0;
 	return report(host->ctx, error, usrpci_dev_name(dev), NULL, "it does not stop");
 }
@@ -246,18 +268,10 @@ int quiesce(struct usrpci_host *host, const struct usrpci_addr *addr)
 	int error = usrpci_dev_inspect(host->ctx, usrpci_addr_format(addr, name), &dev);
 
 	if (error)
-		return error == -ENODEV ? 0 : error;
+		return unless_gone(host, name, error);
 	error = quiesce_open(host, dev);
 	usrpci_dev_close(dev);
 	return error;
-}
-
-/* Of a device that failed once, whether it is there all the same. */
-static bool answers(struct usrpci_dev *dev)
-{
-	uint16_t vendor;
-
-	return !usrpci_config_read16(dev, PCI_VENDOR_ID, &vendor) && vendor != UINT16_MAX;
 }
 
 int quiesce_put_command(struct usrpci_host *host, const struct usrpci_addr *addr, uint16_t command)
@@ -268,7 +282,7 @@ int quiesce_put_command(struct usrpci_host *host, const struct usrpci_addr *addr
 	int error = usrpci_dev_inspect(host->ctx, usrpci_addr_format(addr, name), &dev);
 
 	if (error)
-		return error == -ENODEV ? 0 : error;
+		return unless_gone(host, name, error);
 	error = usrpci_config_read16(dev, PCI_STATUS, &status);
 	if (status & PCI_STATUS_INTERRUPT)
 		command |= PCI_COMMAND_INTX_DISABLE;
@@ -276,8 +290,6 @@ int quiesce_put_command(struct usrpci_host *host, const struct usrpci_addr *addr
 	if (!error)
 		error = apply_config(host, "leave it as it was without a driver", dev, PCI_COMMAND,
 				     (uint16_t)~command, command);
-	if (error == -ENODEV)
-		error = answers(dev) ? -EIO : 0;
 	usrpci_dev_close(dev);
-	return error;
+	return unless_gone(host, name, error);
 }

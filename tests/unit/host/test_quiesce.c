@@ -8,8 +8,12 @@
 #include <string.h>
 
 #include "fake/fake.h"
+#include "file.h"
 #include "fixture.h"
+#include "kernel.h"
 #include "quiesce.h"
+
+#define NIC "0000:03:00.0"
 
 #define CC   0x14
 #define CSTS 0x1c
@@ -261,6 +265,29 @@ static void a_pause_resets_the_function_of_one_that_does_not_answer(void **state
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+/* Address 0 of a process, which cannot be read, stands for a file that cannot be read this time. */
+static void a_device_of_which_a_file_cannot_be_read_is_not_gone(void **state)
+{
+	static const struct fixture_device nic = {.addr = NIC, .vendor = 0x8086, .device = 0x100e};
+	struct fixture *fixture = *state;
+	struct usrpci_addr addr = address(NIC);
+	struct usrpci_host *host;
+	struct usrpci_ctx *ctx;
+
+	fixture_add(fixture, &nic);
+	fixture_remove(fixture, PCI_DEVICES "/" NIC "/resource");
+	fixture_link(fixture, PCI_DEVICES "/" NIC "/resource", "/proc/self/mem");
+	ctx = fixture_ctx(fixture);
+	assert_int_equal(usrpci_host_open(ctx, NULL, &host), 0);
+	assert_int_equal(quiesce(host, &addr), -EIO);
+	assert_int_equal(quiesce_put_command(host, &addr, 0x103), -EIO);
+	fixture_remove(fixture, PCI_DEVICES "/" NIC);
+	assert_int_equal(quiesce(host, &addr), 0);
+	assert_int_equal(quiesce_put_command(host, &addr, 0x103), 0);
+	usrpci_host_close(host);
+	usrpci_ctx_close(ctx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +295,7 @@ int main(void)
 		TEST(a_controller_that_is_disabled_is_left_alone),
 		TEST(a_controller_that_was_told_before_is_left_alone),
 		TEST(a_controller_that_is_gone_is_left_alone),
+		TEST(a_device_of_which_a_file_cannot_be_read_is_not_gone),
 		TEST(another_device_is_left_alone),
 		TEST(one_that_does_not_shut_down_is_stopped_with_a_warning),
 		TEST(a_pause_disables_a_controller_and_needs_no_reset),
