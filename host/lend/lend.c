@@ -287,9 +287,11 @@ static int remove_notes(struct lend *lend)
  */
 static int finish(struct lend *lend, bool started)
 {
-	int error = started ? stop_all(lend) : 0;
+	int error = lend->count ? lend_nodes_close(lend->host, lend->devices[0].name) : 0,
+	    stopped = started ? stop_all(lend) : 0;
 
 	lend_files_close(lend);
+	error = error ? error : stopped;
 	if (!error && started)
 		error = lend->outlived ? -EBUSY : wait_all_unheld(lend);
 	if (!error)
@@ -330,7 +332,9 @@ static int prepare(struct lend *lend)
 		error = lend_nodes_choose(lend);
 	if (!error)
 		error = find_user_and_memory(lend);
-	return error || lend->host->options.dry_run ? error : lend_files_open(lend);
+	if (error || lend->host->options.dry_run)
+		return error;
+	return lend_files_open(lend) ?: lend_nodes_open(lend);
 }
 
 /*

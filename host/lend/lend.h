@@ -163,8 +163,17 @@ int lend_id_is_taken(struct usrpci_host *host, unsigned int id, bool *taken);
  */
 int lend_nodes_choose(struct lend *lend);
 
+/* Makes the nodes, where the program is to have them; errors are logged. */
+int lend_nodes_open(struct lend *lend);
+
 /*
- * In the program's process, which is still root's and has mounts of its own: makes the nodes.
+ * Takes the nodes of a broker, named by its first device, from the program's user, if there are
+ * any: nobody can open one any more. Errors are logged.
+ */
+int lend_nodes_close(struct usrpci_host *host, const char *device);
+
+/*
+ * In the program's process, which is still root's and has mounts of its own: shows it the nodes.
  * Returns 0 or a negative errno.
  */
 int lend_nodes_make(const struct lend *lend);

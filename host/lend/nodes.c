@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Programs that open vfio's files by themselves, as QEMU and DPDK do. They get their own /dev/vfio,
- * with the nodes of the devices that are lent to them, which they may open. It exists only in the
- * program's mount namespace and ends with it. On the host the nodes still belong to root, so nobody
- * else can open them, not even the same user, and nothing has to be put back.
+ * with the nodes of the devices that are lent to them, which they may open. On the host the nodes
+ * still belong to root, so nobody else can open them, not even the same user.
+ *
+ * The program's nodes lie below /run/usrpci, and outlive the broker. At the end they become root's:
+ * another process of the same user may have kept one without opening it (open(2), O_PATH), by the
+ * program's help or through /proc, and could open it when the device is somebody else's.
  *
  * The broker still answers requests, because such a program may start another one that uses
  * libusrpci.
@@ -20,16 +23,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apply.h"
+#include "file.h"
 #include "lend/lend.h"
+#include "state.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
 #define NODES     "/dev/vfio"
 #define IOMMU     "/dev/iommu"
-#define IOMMU_OWN NODES "/iommu"
+#define IOMMU_OWN "/iommu"
 #define HUGEPAGES "/dev/hugepages"
 #define NODES_MAX LEND_FILES_MAX
+#define OWN       STATE_DIR "/nodes-%s"
+#define FLAGS     (MS_NOSUID | MS_NOEXEC)
 
 struct node {
 	const char *path;
@@ -112,7 +120,7 @@ static bool is_listed(const struct node *nodes, int count, dev_t number)
 	return false;
 }
 
-/* Lists the nodes that exist, before the mount covers the directory. Several devices share some. */
+/* Lists the nodes that exist. Several devices share some. */
 static int list_nodes(const struct lend *lend, struct node nodes[NODES_MAX])
 {
 	struct stat status;
@@ -128,15 +136,92 @@ static int list_nodes(const struct lend *lend, struct node nodes[NODES_MAX])
 	return count;
 }
 
-static int make_node(const struct lend *lend, const struct node *node)
+/* Where a node lies in the program's own directory: that of iommufd elsewhere than on the host. */
+static const char *name_of(const struct node *node)
 {
-	bool iommu = !strcmp(node->path, IOMMU);
-	const char *path = iommu ? IOMMU_OWN : node->path;
+	return strcmp(node->path, IOMMU) ? node->path + strlen(NODES) : IOMMU_OWN;
+}
 
-	if (mknod(path, S_IFCHR | 0600, node->number) ||
-	    chown(path, lend->user.uid, lend->user.gid))
+static int make_node(const struct lend *lend, const char *directory, const struct node *node)
+{
+	char path[PATH_SIZE];
+	int length = snprintf(path, sizeof(path), "%s%s", directory, name_of(node));
+
+	if (length < 0 || (size_t)length >= sizeof(path))
+		return -ENAMETOOLONG;
+	return mknod(path, S_IFCHR | 0600, node->number) ||
+			       chown(path, lend->user.uid, lend->user.gid)
+		       ? -errno
+		       : 0;
+}
+
+static int make_directory(const char *directory)
+{
+	char devices[PATH_SIZE];
+	int length = snprintf(devices, sizeof(devices), "%s/devices", directory);
+
+	if (length < 0 || (size_t)length >= sizeof(devices))
+		return -ENAMETOOLONG;
+	if (mkdir(directory, 0700) && errno != EEXIST)
 		return -errno;
-	return iommu && mount(path, IOMMU, NULL, MS_BIND, NULL) ? -errno : 0;
+	return mount("none", directory, "tmpfs", FLAGS, "mode=0755,size=64k") ||
+			       mkdir(devices, 0755)
+		       ? -errno
+		       : 0;
+}
+
+/* What a killed broker may have left there is taken back first. */
+int lend_nodes_open(struct lend *lend)
+{
+	struct node nodes[NODES_MAX];
+	char directory[PATH_SIZE];
+	int count, error;
+
+	if (!lend->nodes)
+		return 0;
+	error = lend_nodes_close(lend->host, lend->devices[0].name) ?:
+		path_format(lend->host->ctx, directory, OWN, lend->devices[0].name) ?:
+		make_directory(directory);
+	count = error ? 0 : list_nodes(lend, nodes);
+	for (int i = 0; !error && i < count; i++)
+		error = make_node(lend, directory, &nodes[i]);
+	return error ? report(lend->host->ctx, error, lend->devices[0].name, NULL,
+			      "cannot make the program's " NODES)
+		     : 0;
+}
+
+static int take_back(struct usrpci_host *host, const char *directory)
+{
+	AUTO_FREE char **names = NULL;
+	char path[PATH_SIZE];
+	int count = dir_list(host->ctx, &names, "%s", directory), first = 0;
+
+	for (int i = 0; i < count; i++) {
+		int error = -ENAMETOOLONG,
+		    length = snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+
+		if (length > 0 && (size_t)length < sizeof(path))
+			error = apply_owner(host, "take the node from who has kept it", path, 0, 0);
+		first = first ? first : error;
+	}
+	return count < 0 && count != -ENOENT ? count : first;
+}
+
+int lend_nodes_close(struct usrpci_host *host, const char *device)
+{
+	char directory[64], devices[80];
+	int error;
+
+	snprintf(directory, sizeof(directory), OWN, device);
+	snprintf(devices, sizeof(devices), "%s/devices", directory);
+	error = file_find(host->ctx, "%s", directory);
+	if (error > 0)
+		error = take_back(host, directory) ?:
+			take_back(host, devices) ?:
+			apply_unmount(host, "remove the program's " NODES, directory);
+	return error ? report(host->ctx, error, directory, "usrpci restore --all tries again",
+			      "cannot take the nodes there from the program's user")
+		     : 0;
 }
 
 /* A program that takes huge pages itself gets those that were reserved, and no others. */
@@ -151,18 +236,22 @@ static int mount_hugepages(const struct lend *lend)
 	return mount("none", HUGEPAGES, "hugetlbfs", MS_NOSUID | MS_NODEV, options) ? -errno : 0;
 }
 
+/* It can neither make other nodes there nor give these to somebody else. */
+static int mount_own(const char *directory)
+{
+	if (mount(directory, NODES, NULL, MS_BIND, NULL) ||
+	    mount(NULL, NODES, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | FLAGS, NULL))
+		return -errno;
+	return !access(NODES IOMMU_OWN, F_OK) && mount(NODES IOMMU_OWN, IOMMU, NULL, MS_BIND, NULL)
+		       ? -errno
+		       : 0;
+}
+
 int lend_nodes_make(const struct lend *lend)
 {
-	const unsigned long flags = MS_NOSUID | MS_NOEXEC;
-	struct node nodes[NODES_MAX];
-	int count = list_nodes(lend, nodes), error = 0;
+	char directory[PATH_SIZE];
 
-	if (mount("none", NODES, "tmpfs", flags, "mode=0755,size=64k") ||
-	    mkdir(NODES "/devices", 0755))
-		return -errno;
-	for (int i = 0; !error && i < count; i++)
-		error = make_node(lend, &nodes[i]);
-	if (!error && mount(NULL, NODES, NULL, MS_REMOUNT | MS_RDONLY | flags, NULL))
-		error = -errno;
-	return error ? error : mount_hugepages(lend);
+	return path_format(lend->host->ctx, directory, OWN, lend->devices[0].name) ?:
+	       mount_own(directory) ?:
+	       mount_hugepages(lend);
 }

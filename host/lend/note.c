@@ -474,11 +474,11 @@ static bool is_idle(struct usrpci_host *host, const struct note *note)
  */
 static int stop_abandoned(struct usrpci_host *host, const struct note *note)
 {
-	int error = 0;
+	int error = lend_nodes_close(host, note->first);
 
 	if (note->is_back)
-		return 0;
-	if (!host->options.dry_run && !is_idle(host, note))
+		return error;
+	if (!error && !host->options.dry_run && !is_idle(host, note))
 		error = lend_stop(host, &note->addr, &note->config);
 	return error ?: lend_wait_unheld(host, &note->addr);
 }

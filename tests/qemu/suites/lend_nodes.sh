@@ -38,6 +38,52 @@ lend_nodes@lets-a-program-without-rights-open-its-device-and-nobody-else()
 	expect_same "$(driver_of "$edu")" ""
 }
 
+# An older process of the same user has had a look at the program's nodes, and keeps them until told to open one. Sets
+# broker and keeper.
+keep_nodes()
+{
+	rm -f /tmp/kept /tmp/later
+	usrpci -q run -u nobody "$edu" -- sleep 1000 &
+	broker=$!
+	wait_for 20 is_running sleep
+	setpriv --reuid nobody --regid nogroup --clear-groups bash -c "exec 5</proc/$(pids_of sleep)/root/dev/vfio
+		: >/tmp/kept; until [ -e /tmp/later ]; do sleep 0.1; done
+		exec '$keep' open /proc/self/fd/5/${group##*/} $edu" 2>"$scratch/kept" &
+	keeper=$!
+	wait_for 20 test -e /tmp/kept
+}
+
+# opens_no_kept_node: though the device is with vfio again, and nobody has it.
+opens_no_kept_node()
+{
+	usrpci -q bind "$edu"
+	: >/tmp/later
+	wait "$keeper" && fail "it was opened"
+	grep -q "Permission denied" "$scratch/kept"
+	usrpci -q restore "$edu"
+	rm /tmp/kept /tmp/later
+}
+
+lend_nodes@opens-to-nobody-afterwards()
+{
+	local broker keeper
+	keep_nodes
+	kill -TERM "$broker"
+	wait "$broker" || true
+	opens_no_kept_node
+}
+
+lend_nodes@opens-to-nobody-after-a-killed-broker()
+{
+	local broker keeper
+	keep_nodes
+	kill -KILL "$broker"
+	wait "$broker" || true
+	wait_for 10 no_process sleep
+	usrpci -q restore --all
+	opens_no_kept_node
+}
+
 lend_nodes@shows-a-program-no-other-nodes()
 {
 	usrpci -q bind "$nic"
