@@ -315,6 +315,8 @@ void state_unlock(struct usrpci_host *host)
 	errand_end(&host->runner);
 	if (host->options.dry_run)
 		return;
+	/* A process that this one has just started may still have the file as well. */
+	flock(host->lock_fd, LOCK_UN);
 	close(host->lock_fd);
 	host->lock_fd = -1;
 }

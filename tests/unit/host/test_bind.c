@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -1247,6 +1249,28 @@ static void a_lock_that_was_removed_is_no_lock(void **state)
 	usrpci_host_close(first.host);
 }
 
+/* As one that waits for a confirmation, which closes what it does not need a little later. */
+static void a_lock_is_not_kept_by_a_process_that_was_started(void **state)
+{
+	struct kernel *kernel = *state, first = *kernel;
+	pid_t started;
+
+	kernel->host = NULL;
+	kernel_host(kernel, false);
+	assert_int_equal(state_lock(first.host), 0);
+	started = fork();
+	if (started == 0) {
+		pause();
+		_exit(0);
+	}
+	state_unlock(first.host);
+	assert_int_equal(state_lock(kernel->host), 0);
+	state_unlock(kernel->host);
+	kill(started, SIGKILL);
+	waitpid(started, NULL, 0);
+	usrpci_host_close(first.host);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, kernel_teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -1260,6 +1284,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_kernels_driver_shows_that_the_iommu_has_no_place),
 	TEST(uio_is_warned_of_where_a_group_may_come),
 	TEST(bind_twice_changes_nothing),
+	TEST(a_lock_is_not_kept_by_a_process_that_was_started),
 	TEST(a_dry_run_shows_the_same_and_changes_nothing),
 	TEST(restore_gives_back_to_the_driver_that_was_recorded),
 	TEST(a_dry_run_refuses_what_cannot_be_written),
