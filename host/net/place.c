@@ -240,7 +240,7 @@ static int check_mode(struct usrpci_host *host, const char *name)
 		      "it is in connected mode, in which it would not come back");
 }
 
-int net_place_read_link(const char *name, struct net_place *place)
+int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place)
 {
 	struct link_search search = {.place = place, .name = name};
 	int error;
@@ -249,18 +249,9 @@ int net_place_read_link(const char *name, struct net_place *place)
 	snprintf(place->name, sizeof(place->name), "%s", name);
 	error = dump(RTM_GETLINK, parse_link, &search);
 	if (!error && !search.found)
-		return -ENODEV;
-	return error ?: search.is_kept ? 0 : -EOPNOTSUPP;
-}
-
-int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place)
-{
-	int error = net_place_read_link(name, place);
-
-	if (error == -ENODEV)
-		return refuse(host->ctx, error, name, NULL, "there is no such interface");
-	if (error == -EOPNOTSUPP)
-		return refuse(host->ctx, error, name, NULL,
+		return refuse(host->ctx, -ENODEV, name, NULL, "there is no such interface");
+	if (!error && !search.is_kept)
+		return refuse(host->ctx, -EOPNOTSUPP, name, NULL,
 			      "it is neither an Ethernet nor an InfiniBand interface");
 	if (!error && place->mac_length == INFINIBAND_ALEN && check_mode(host, name))
 		return -EOPNOTSUPP;
@@ -301,27 +292,91 @@ static void format_address(char text[TEXT_SIZE], const char *verb, const struct 
 	snprintf(text, TEXT_SIZE, "ip address %s %s dev %s", verb, target, name);
 }
 
-static void format_route(char text[TEXT_SIZE], const struct nlmsghdr *header, const char *name)
+/* A gateway of an IPv4 route can have an IPv6 address (RTA_VIA). */
+static void print_gateway(FILE *out, int family, const struct nlattr *gateway)
+{
+	char address[INET6_ADDRSTRLEN] = "";
+	const struct rtvia *via;
+
+	if (!gateway)
+		return;
+	if (mnl_attr_get_type(gateway) == RTA_GATEWAY) {
+		inet_ntop(family, mnl_attr_get_payload(gateway), address, sizeof(address));
+		fprintf(out, " via %s", address);
+		return;
+	}
+	via = mnl_attr_get_payload(gateway);
+	inet_ntop(via->rtvia_family, via->rtvia_addr, address, sizeof(address));
+	fprintf(out, " via %s %s", via->rtvia_family == AF_INET6 ? "inet6" : "inet", address);
+}
+
+static const struct nlattr *gateway_of(const struct nlmsghdr *header)
+{
+	return find_attribute(header, sizeof(struct rtmsg), RTA_GATEWAY)
+		       ?: find_attribute(header, sizeof(struct rtmsg), RTA_VIA);
+}
+
+static const struct nlattr *gateway_of_hop(const struct rtnexthop *hop)
+{
+	const char *end = (const char *)hop + hop->rtnh_len;
+	const struct nlattr *attribute = (const struct nlattr *)RTNH_DATA(hop);
+
+	while (mnl_attr_ok(attribute, (int)(end - (const char *)attribute))) {
+		uint16_t type = mnl_attr_get_type(attribute);
+
+		if (type == RTA_GATEWAY || type == RTA_VIA)
+			return attribute;
+		attribute = mnl_attr_next(attribute);
+	}
+	return NULL;
+}
+
+/* Hops by other interfaces keep theirs. A dry run has none yet that takes the place. */
+static void print_hops(FILE *out, const struct nlmsghdr *header, const char *name, int index)
+{
+	const struct nlattr *hops = find_attribute(header, sizeof(struct rtmsg), RTA_MULTIPATH);
+	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
+	struct rtnexthop *hop = hops ? mnl_attr_get_payload(hops) : NULL;
+	int left = hops ? mnl_attr_get_payload_len(hops) : 0;
+
+	for (; hop && RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
+		char other[IF_NAMESIZE];
+		bool ours = hop->rtnh_ifindex == index ||
+			    !if_indextoname((unsigned int)hop->rtnh_ifindex, other);
+
+		fputs(" nexthop", out);
+		print_gateway(out, message->rtm_family, gateway_of_hop(hop));
+		fprintf(out, " dev %s weight %u%s", ours ? name : other, hop->rtnh_hops + 1,
+			hop->rtnh_flags & RTNH_F_ONLINK ? " onlink" : "");
+	}
+}
+
+static void print_route(FILE *out, const struct nlmsghdr *header, const char *name, int index)
 {
 	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
-	const struct nlattr *gateway = find_attribute(header, sizeof(*message), RTA_GATEWAY);
 	const struct nlattr *source = find_attribute(header, sizeof(*message), RTA_PREFSRC);
 	const struct nlattr *table = find_attribute(header, sizeof(*message), RTA_TABLE);
 	const struct nlattr *metric = find_attribute(header, sizeof(*message), RTA_PRIORITY);
-	char target[64], via[64] = "", src[64] = "", number[32] = "";
+	const struct nlattr *expires = find_attribute(header, sizeof(*message), RTA_EXPIRES);
+	char target[64], src[INET6_ADDRSTRLEN];
 
 	format_target(target, sizeof(target), message->rtm_family,
 		      find_attribute(header, sizeof(*message), RTA_DST), message->rtm_dst_len);
-	if (gateway)
-		inet_ntop(message->rtm_family, mnl_attr_get_payload(gateway), via, sizeof(via));
-	if (source)
-		inet_ntop(message->rtm_family, mnl_attr_get_payload(source), src, sizeof(src));
+	fprintf(out, "ip%s route replace %s", message->rtm_family == AF_INET6 ? " -6" : "", target);
+	if (!find_attribute(header, sizeof(*message), RTA_MULTIPATH)) {
+		print_gateway(out, message->rtm_family, gateway_of(header));
+		fprintf(out, " dev %s%s", name,
+			message->rtm_flags & RTNH_F_ONLINK ? " onlink" : "");
+	}
+	fprintf(out, " table %u", table ? mnl_attr_get_u32(table) : message->rtm_table);
+	if (source &&
+	    inet_ntop(message->rtm_family, mnl_attr_get_payload(source), src, sizeof(src)))
+		fprintf(out, " src %s", src);
 	if (metric)
-		snprintf(number, sizeof(number), " metric %u", mnl_attr_get_u32(metric));
-	snprintf(text, TEXT_SIZE, "ip route replace %s%s%s dev %s table %u%s%s%s", target,
-		 gateway ? " via " : "", via, name,
-		 table ? mnl_attr_get_u32(table) : message->rtm_table, source ? " src " : "", src,
-		 number);
+		fprintf(out, " metric %u", mnl_attr_get_u32(metric));
+	if (expires)
+		fprintf(out, " expires %u", mnl_attr_get_u32(expires));
+	print_hops(out, header, name, index);
 }
 
 /* Begins a request about one link; the caller adds attributes. */
@@ -425,12 +480,18 @@ static int give_addresses(struct usrpci_host *host, const struct net_place *plac
 	return first;
 }
 
-static int give_route(struct usrpci_host *host, struct nlmsghdr *message, const char *name)
+static int give_route(struct usrpci_host *host, struct nlmsghdr *message, const char *name,
+		      int index)
 {
-	char text[TEXT_SIZE];
+	AUTO_FREE char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
 
+	if (out)
+		print_route(out, message, name, index);
+	if (!out || fclose(out) || !text)
+		return -ENOMEM;
 	message->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
-	format_route(text, message, name);
 	return apply_netlink(host, "it moves", text, message);
 }
 
@@ -449,7 +510,7 @@ static int give_routes(struct usrpci_host *host, const struct net_place *place, 
 			if (message->nlmsg_type != RTM_NEWROUTE || given[i])
 				continue;
 			route_leads(message, place->index, index);
-			failed = give_route(host, message, place->name);
+			failed = give_route(host, message, place->name, index);
 			given[i] = !failed;
 			error = first_of(error, failed);
 		}
@@ -466,7 +527,7 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 
 	if (!index && !host->options.dry_run)
 		return report(host->ctx, -ENODEV, name, NULL, "the interface is not there");
-	first = set_up(host, "while it changes, the interface is down", name, index, false);
+	first = set_up(host, "an interface that is up keeps its name", name, index, false);
 	if (strcmp(name, place->name))
 		first = first_of(first, apply_rename(host, "its new place", name, place->name));
 	if (first)

@@ -102,7 +102,9 @@ static void furnish(const char *name)
 		"ip address add 10.9.9.1/32 dev eth7; ip -6 address add fd00:77::1/64 dev eth7 nodad;"
 		"ip route add default via 10.1.0.1 dev eth7 metric 50;"
 		"ip route add 10.77.0.0/16 via 10.1.0.1 dev eth7 table 1000 src 10.9.9.1;"
-		"ip route add 10.78.0.0/16 nexthop via 10.1.0.1 dev eth7 nexthop via 10.1.0.3 dev eth7;"
+		"ip route add 10.78.0.0/16 nexthop via 10.1.0.1 dev eth7 nexthop via 10.1.0.3 dev eth7 weight 2;"
+		"ip route add 10.79.0.0/16 via inet6 fd00:77::4 dev eth7;"
+		"ip route add 10.80.0.0/16 via 192.0.2.1 dev eth7 onlink;"
 		"ip -6 route add fd00:88::/64 via fd00:77::2 dev eth7;"
 		"ip -6 route add fd00:99::/64 via fd00:77::3 dev eth7 expires 1000",
 		name);
@@ -141,6 +143,22 @@ static void a_place_moves_and_comes_back(void **state)
 	net_place_free(&place);
 }
 
+/* Runs the commands that were shown and begin like this. */
+static void run_shown(struct bench *bench, const char *like)
+{
+	char changes[sizeof(bench->changes)], *rest = NULL, *line;
+	unsigned int count = 0;
+
+	strcpy(changes, bench->changes);
+	for (line = strtok_r(changes, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (strncmp(line, like, strlen(like)) != 0)
+			continue;
+		run(line);
+		count++;
+	}
+	assert_true(count > 0);
+}
+
 static void what_moves_is_shown_as_commands(void **state)
 {
 	static const char *const shown[] = {
@@ -151,9 +169,14 @@ static void what_moves_is_shown_as_commands(void **state)
 		"ip address replace fd00:77::1/64 dev eth7\n",
 		"ip route replace default via 10.1.0.1 dev eth7 table 254 metric 50\n",
 		"ip route replace 10.77.0.0/16 via 10.1.0.1 dev eth7 table 1000 src 10.9.9.1\n",
+		"ip route replace 10.78.0.0/16 table 254 nexthop via 10.1.0.1 dev eth7 weight 1 "
+		"nexthop via 10.1.0.3 dev eth7 weight 2\n",
+		"ip route replace 10.79.0.0/16 via inet6 fd00:77::4 dev eth7 table 254\n",
+		"ip route replace 10.80.0.0/16 via 192.0.2.1 dev eth7 onlink table 254\n",
+		"ip -6 route replace fd00:88::/64 via fd00:77::2 dev eth7 table 254 metric 1024\n",
 	};
 	struct bench *bench = *state;
-	char aside[IF_NAMESIZE];
+	char aside[IF_NAMESIZE], before[4096], after[4096];
 	struct net_place place;
 
 	furnish(bench->first_name);
@@ -162,6 +185,11 @@ static void what_moves_is_shown_as_commands(void **state)
 	assert_int_equal(net_place_take(bench->host, &place, bench->second_name), 0);
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		assert_non_null(strstr(bench->changes, shown[i]));
+	look("eth7", before);
+	run_shown(bench, "ip route ");
+	run_shown(bench, "ip -6 route ");
+	look("eth7", after);
+	assert_string_equal(before, after);
 	net_place_free(&place);
 }
 
