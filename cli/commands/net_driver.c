@@ -102,16 +102,17 @@ static int take_queues(struct pump_options *pump)
 static int run_rump_kernel(const char *driver, const char *name, const struct pump_options *pump)
 {
 	char numbers[PUMP_QUEUES_MAX + 1][12], path[PROGRAM_PATH];
-	const char *argv[PUMP_QUEUES_MAX + 5] = {path, driver, name};
+	const char *argv[PUMP_QUEUES_MAX + 6] = {path, driver, name};
 
 	for (unsigned int i = 0; i <= pump->count; i++) {
 		int file = i == 0 ? pump->beat : pump->taps[i - 1];
 
 		snprintf(numbers[i], sizeof(numbers[i]), "%d", file);
-		argv[3 + i] = numbers[i];
+		argv[i == 0 ? 3 : 4 + i] = numbers[i];
 		if (file >= 0)
 			fcntl(file, F_SETFD, 0);
 	}
+	argv[4] = pump->goes_on ? "1" : "0";
 	if (!program_of_ours("usrpci-rump-net", path))
 		execv(path, (char *const *)argv);
 	failed(path, NULL, "cannot be started: %s", strerror(errno));
@@ -168,6 +169,7 @@ static int start_driver(struct watch *watch)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		close(pair[0]);
 		watch->pump.beat = pair[1];
+		watch->pump.goes_on = watch->ended_ms > 0;
 		error = drive(watch->name, watch->rump, &watch->pump);
 		if (error == -ESHUTDOWN || error == -EMSGSIZE)
 			exit(EXIT_IN_VAIN);

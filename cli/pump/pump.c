@@ -528,18 +528,23 @@ static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pu
 	return error;
 }
 
-/* The interface can have had a longer one under its kernel driver. */
-static int check_mtu(const char *name, const struct usrpci_nic_info *info, int tap)
+/*
+ * The interface can have had a longer one under its kernel driver, and then it stays there. A TAP
+ * that serves already can have got one since.
+ */
+static int check_mtu(const char *name, const struct usrpci_nic_info *info,
+		     const struct pump_options *options)
 {
-	unsigned int mtu = tap_mtu(tap);
+	unsigned int mtu = tap_mtu(options->taps[0]);
 
 	if (info->offload || mtu == 0 || mtu + ETH_HLEN <= info->frame_max)
 		return 0;
 	fprintf(stderr,
 		"usrpci: %s: the interface's MTU is %u, and its driver can send no frame of more "
-		"than %u bytes: lower it to %u\n",
-		name, mtu, info->frame_max, info->mtu);
-	return -EMSGSIZE;
+		"than %u bytes%s: lower it to %u\n",
+		name, mtu, info->frame_max, options->goes_on ? ", so longer ones are lost" : "",
+		info->mtu);
+	return options->goes_on ? 0 : -EMSGSIZE;
 }
 
 /* Without a vector for each queue, and one more, a card has one queue: its buffers are enough. */
@@ -570,7 +575,7 @@ int pump_run(struct usrpci_dev *dev, const struct pump_options *options)
 			fprintf(stderr, "usrpci: %s: %s\n", usrpci_dev_name(dev), why);
 		return error;
 	}
-	error = check_mtu(usrpci_dev_name(dev), usrpci_nic_info(nic), options->taps[0])
+	error = check_mtu(usrpci_dev_name(dev), usrpci_nic_info(nic), options)
 			?: start(dev, nic, options);
 	if (error == -ESHUTDOWN)
 		fprintf(stderr, "usrpci: %s: its TAP device was deleted\n", usrpci_dev_name(dev));

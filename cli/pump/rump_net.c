@@ -71,7 +71,8 @@ static struct {
 static struct {
 	char name[16]; /* "wm0" */
 	int tap;
-	int control; /* a socket of the rump kernel's, for ioctl */
+	bool goes_on; /* as struct pump_options has it */
+	int control;  /* a socket of the rump kernel's, for ioctl */
 } card;
 
 static int find_symbols(void)
@@ -105,9 +106,9 @@ static int set_mtu(void)
 	fill_name(request.name);
 	if (request.number <= ETH_DATA_LEN || !sys.control(card.control, SIOCSIFMTU_N, &request))
 		return 0;
-	fprintf(stderr, "usrpci: %s: NetBSD's driver does not take the interface's MTU of %u\n",
-		card.name, tap_mtu(card.tap));
-	return -EMSGSIZE;
+	fprintf(stderr, "usrpci: %s: NetBSD's driver does not take the interface's MTU of %u%s\n",
+		card.name, tap_mtu(card.tap), card.goes_on ? ", so longer frames are lost" : "");
+	return card.goes_on ? 0 : -EMSGSIZE;
 }
 
 static int bring_up(void)
@@ -256,17 +257,18 @@ int main(int argc, char **argv)
 {
 	int signals = block_signals(), error;
 
-	if (argc < 5) {
+	if (argc < 6) {
 		fprintf(stderr, "usrpci-rump-net is called by usrpci net --rump\n");
 		return 2;
 	}
 	prctl(PR_SET_NAME, "usrpci-driver");
 	snprintf(card.name, sizeof(card.name), "%.14s0", argv[1]);
-	card.tap = atoi(argv[4]);
+	card.goes_on = atoi(argv[4]);
+	card.tap = atoi(argv[5]);
 	error = start(argv[1], argv[2]);
 	if (error)
 		return error == -ENOENT || error == -EMSGSIZE ? EXIT_IN_VAIN : EXIT_FAILURE;
-	prepare_taps(argv + 4, argc - 4);
+	prepare_taps(argv + 5, argc - 5);
 	error = start_thread(transmit) ?: start_thread(watch_link) ?: serve(signals, atoi(argv[3]));
 	_exit(error ? EXIT_FAILURE : EXIT_SUCCESS);
 }
