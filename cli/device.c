@@ -27,7 +27,8 @@ int find_address(struct cli *cli, const char *name, struct usrpci_addr *addr)
 		return error;
 	hold_messages();
 	error = usrpci_dev_find(cli->ctx, name, addr);
-	if (error == -ENODEV && had_name(cli, name, addr)) {
+	/* A TAP device in the place of a card's interface belongs to no device by itself. */
+	if ((error == -ENODEV || error == -ENOTSUP) && had_name(cli, name, addr)) {
 		forget_held_messages();
 		cli->errors = errors;
 		return 0;

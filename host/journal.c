@@ -14,6 +14,7 @@
 
 #include "file.h"
 #include "journal.h"
+#include "net/net.h"
 #include "state.h"
 
 #define LOG_SUBJECT "journal"
@@ -21,27 +22,14 @@
 
 #define JOURNAL_MAGIC "usrpci-journal 1"
 
-/* Longest text of a record: some names, addresses, a path, and numbers. */
-#define RECORD_SIZE 4096
+/* Longest text of a record: some names, a path, and numbers. */
+#define RECORD_SIZE 2048
 
 static void record_name(char name[64], const struct usrpci_addr *addr)
 {
 	char text[USRPCI_ADDR_STRLEN];
 
 	snprintf(name, 64, "journal/%s", usrpci_addr_format(addr, text));
-}
-
-static size_t format_provided(char *text, size_t size, const struct provided *one)
-{
-	char link[NET_LINK_TEXT] = "";
-
-	if (one->place.mac_length)
-		net_place_print_link(link, &one->place);
-	return (size_t)snprintf(text, size, "%s %s\n%s",
-				!one->is_interface ? "disk"
-				: one->up          ? "interface-up"
-						   : "interface",
-				one->name, link);
 }
 
 static void format_record(char text[RECORD_SIZE], const struct journal_record *record)
@@ -56,8 +44,15 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 			      "\nwhen %jd\ndriver %s\ndriver_override %s\nmodule %s\n",
 			      entry->vendor, entry->device, record->identity, (intmax_t)entry->when,
 			      entry->driver, entry->driver_override, record->module);
-	for (int i = 0; i < record->provided_count; i++)
-		at += format_provided(text + at, RECORD_SIZE - at, &record->provided[i]);
+	for (int i = 0; i < record->provided_count; i++) {
+		const struct provided *one = &record->provided[i];
+
+		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "%s %s\n",
+				       !one->is_interface ? "disk"
+				       : one->up          ? "interface-up"
+							  : "interface",
+				       one->name);
+	}
 	if (record->functions)
 		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "functions %u\n",
 				       record->functions);
@@ -106,18 +101,6 @@ static bool parse_provided(struct journal_record *record, const char *key, const
 	return true;
 }
 
-/* It stands below the interface. */
-static bool parse_link(struct journal_record *record, const char *value)
-{
-	struct provided *one;
-
-	if (!record->provided_count)
-		return false;
-	one = &record->provided[record->provided_count - 1];
-	return one->is_interface && !one->place.mac_length && net_place_parse(&one->place, value) &&
-	       !strcmp(one->place.name, one->name);
-}
-
 static bool parse_line(void *data, const char *key, const char *value)
 {
 	struct journal_record *record = data;
@@ -142,8 +125,6 @@ static bool parse_line(void *data, const char *key, const char *value)
 		return sscanf(value, "%" SCNu64, &record->identity) == 1;
 	if (!strcmp(key, "interface") || !strcmp(key, "interface-up") || !strcmp(key, "disk"))
 		return parse_provided(record, key, value);
-	if (!strcmp(key, "net"))
-		return parse_link(record, value);
 	if (!strcmp(key, "functions"))
 		return sscanf(value, "%u", &record->functions) == 1;
 	if (!strcmp(key, "functions-changed"))
@@ -309,8 +290,13 @@ int usrpci_host_journal_find(struct usrpci_host *host, const char *name, struct 
 {
 	const char *plain = strncmp(name, "/dev/", 5) ? name : name + 5;
 	AUTO_FREE struct journal_record *records = NULL;
-	int count = read_all(host, &records), found = 0;
+	int count, found = 0;
 
+	if (!net_left_find(host, plain, addr))
+		return 0;
+	if (file_exists(host->ctx, "/sys/class/net/%s", plain))
+		return -ENOENT; /* the name is another interface's now */
+	count = read_all(host, &records);
 	for (int i = 0; i < count; i++) {
 		if (!had(&records[i], plain) || is_replaced(host, &records[i]))
 			continue;

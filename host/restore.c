@@ -99,20 +99,6 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 	       journal_drop(host, &target->info.addr);
 }
 
-int restore_show(struct usrpci_host *host, struct target *target)
-{
-	struct provided provided[PROVIDED_MAX];
-	int count = provided_keep(host, &target->info.addr, provided), error;
-
-	host->undoes = true;
-	error = target_put_back(host, target, &target->before);
-	if (!error && count > 0)
-		error = provided_wait(host, &target->info.addr, target->before.driver, provided,
-				      count);
-	host->undoes = false;
-	return count < 0 ? count : error;
-}
-
 /* If the driver cannot be loaded, the device is neither stopped nor loses its functions. */
 static int load_former_driver(struct usrpci_host *host, const struct target *target,
 			      const struct journal_record *record)
@@ -252,7 +238,7 @@ int restore_lent(struct usrpci_host *host, const struct usrpci_addr *addr, const
 
 int usrpci_host_restore(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
-	int error = serve_end(host, addr);
+	int error = serve_end(host, addr) ?: net_end(host, addr);
 
 	/* The process that served the device has given it back. */
 	if (error < 0 || (error && !journal_has(host, addr)))

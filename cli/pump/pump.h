@@ -16,7 +16,7 @@ struct pump_options {
 	 */
 	int beat;
 	const volatile sig_atomic_t *end; /* set by a signal to end it */
-	bool goes_on; /* frames have flowed by another driver: one that is too long does not end it */
+	bool goes_on; /* frames have flowed already: an MTU that is too long does not end it */
 };
 
 /*

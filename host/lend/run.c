@@ -27,15 +27,17 @@
 #include "log.h"
 
 #define OTHERS_AT_ONCE 64
-#define STREAMS        3 /* the standard ones */
+#define STREAMS        3   /* the standard ones */
+#define POLL_MS        100 /* between two looks at the clock */
 
 struct watch {
 	struct lend *lend;
 	int signals;
 	int program; /* its process: readable when it has ended; -1: it cannot be had */
 	bool ended;
-	bool asked; /* somebody has sent a signal that ends programs */
-	bool lost;  /* the process that serves has not ended by itself */
+	bool asked;        /* somebody has sent a signal that ends programs */
+	bool lost;         /* the process that serves has not ended by itself */
+	uint64_t deadline; /* on clock_ms(), when it is killed; 0: none yet */
 	int wait_status;
 	int error; /* instead of this status */
 };
@@ -100,8 +102,11 @@ static void pass_signal(struct watch *watch)
 
 	if (read(watch->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (is_ending((int)info.ssi_signo))
+	if (is_ending((int)info.ssi_signo) && !watch->asked) {
 		watch->asked = true;
+		if (watch->lend->options->end_ms)
+			watch->deadline = clock_ms() + watch->lend->options->end_ms;
+	}
 	if (info.ssi_signo == SIGCHLD)
 		reap(watch);
 	else if (info.ssi_code <= 0 || info.ssi_signo == SIGHUP)
@@ -261,7 +266,7 @@ static void wait_for_news(struct watch *watch)
 {
 	struct pollfd fds[] = {{watch->signals, POLLIN, 0}, {watch->program, POLLIN, 0}};
 
-	if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+	if (poll(fds, ARRAY_SIZE(fds), watch->deadline ? POLL_MS : -1) < 0)
 		return;
 	if (fds[0].revents)
 		pass_signal(watch);
@@ -273,13 +278,24 @@ static void wait_for_news(struct watch *watch)
 	watch->error = status_of_traced(watch->lend, &watch->wait_status);
 }
 
+static bool is_overdue(const struct watch *watch)
+{
+	return !watch->ended && watch->deadline && clock_ms() >= watch->deadline;
+}
+
 static int watch_program(struct watch *watch)
 {
 	watch->program = (int)syscall(SYS_pidfd_open, watch->lend->program, 0);
-	while (!watch->ended && !watch->lost)
+	while (!watch->ended && !watch->lost && !is_overdue(watch))
 		wait_for_news(watch);
 	if (watch->program >= 0)
 		close(watch->program);
+	if (is_overdue(watch)) {
+		log_warning(watch->lend->host->ctx, NULL, NULL,
+			    "the program has not ended %u ms after the signal: it is killed",
+			    watch->lend->options->end_ms);
+		return 0;
+	}
 	if (!watch->ended)
 		return refuse(watch->lend->host->ctx, -EPIPE, NULL, NULL,
 			      "the process that answers the program was killed, so the program "

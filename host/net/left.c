@@ -149,6 +149,23 @@ bool net_left_tap(struct usrpci_host *host, const struct usrpci_addr *addr, char
 	return found;
 }
 
+int net_left_find(struct usrpci_host *host, const char *name, struct usrpci_addr *addr)
+{
+	AUTO_FREE char **names = NULL;
+	int count = 0;
+
+	if (host_is_live(host))
+		count = dir_list(host->ctx, &names, STATE_DIR "/" PLACES);
+	for (int i = 0; i < count; i++) {
+		char tap[IF_NAMESIZE];
+
+		if (!usrpci_addr_parse(names[i], addr) && net_left_tap(host, addr, tap) &&
+		    !strcmp(tap, name))
+			return 0;
+	}
+	return -ENOENT;
+}
+
 /* Deletes the TAP. Its addresses are the newer ones, so they are recorded before it goes. */
 static int end_tap(struct usrpci_host *host, const struct usrpci_addr *addr, struct left *left)
 {

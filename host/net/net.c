@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,11 @@
 #include "log.h"
 
 #define APPEAR_MS   15000
+#define DRIVER_MS   5000 /* in which the driver ends after a signal */
+#define END_MS      60000
 #define FILES_MIN   64
 #define QUEUES_MAX  8
+#define MARK_TEXT   32
 #define VHOST_FILE  "/dev/vhost-net"
 #define VHOST_CLASS "/sys/class/misc/vhost-net"
 
@@ -245,24 +249,59 @@ void net_mark_name(const struct usrpci_addr *addr, char name[NET_MARK_SIZE])
 
 /*
  * The place is recorded for whoever comes after a kill. Until then a locked file tells other
- * processes that the card is served, and as which interface.
+ * processes that the card is served, by which process, and as which interface.
  */
 static int leave_mark(struct usrpci_host *host, const struct usrpci_addr *addr,
 		      const struct net_place *place, int *mark)
 {
-	char name[NET_MARK_SIZE];
+	char name[NET_MARK_SIZE], text[MARK_TEXT];
 	int error;
 
 	net_mark_name(addr, name);
 	error = state_hold(host, name, mark);
 	if (error)
 		return error;
+	snprintf(text, sizeof(text), "%d %s", (int)getpid(), place->name);
 	if (*mark >= 0)
-		pwrite_exact(*mark, place->name, strlen(place->name), 0);
+		pwrite_exact(*mark, text, strlen(text), 0);
 	error = net_left_write(host, addr, place->index, place, false);
 	if (error)
 		state_let_go(host, name, *mark, NULL);
 	return error;
+}
+
+/* Returns the process that serves a card, and stores the interface's first name; 0: none does. */
+static pid_t find_server(struct usrpci_host *host, const struct usrpci_addr *addr,
+			 char name[IF_NAMESIZE])
+{
+	char mark[NET_MARK_SIZE], text[MARK_TEXT];
+	int pid = 0;
+
+	net_mark_name(addr, mark);
+	if (!state_is_held(host, mark, text, sizeof(text)) ||
+	    sscanf(text, "%d %15s", &pid, name) != 2 || pid <= 1)
+		return 0;
+	return pid;
+}
+
+/* A process that is stopped ends when it goes on. */
+int net_end(struct usrpci_host *host, const struct usrpci_addr *addr)
+{
+	uint64_t deadline = clock_ms() + END_MS;
+	char name[IF_NAMESIZE];
+	pid_t pid = find_server(host, addr, name);
+
+	if (!pid || host->options.dry_run)
+		return 0;
+	if (kill(pid, SIGTERM) || kill(pid, SIGCONT))
+		return report(host->ctx, -errno, name, NULL, "cannot end its server (pid %d)", pid);
+	while (find_server(host, addr, name) == pid) {
+		if (clock_ms() >= deadline)
+			return refuse(host->ctx, -EBUSY, name, NULL,
+				      "its server (pid %d) does not end", pid);
+		sleep_ms(20);
+	}
+	return 1;
 }
 
 static void take_mark(struct usrpci_host *host, const struct usrpci_addr *addr, int mark)
@@ -297,6 +336,7 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 		.hugepages = options->hugepages,
 		.argv = options->argv,
 		.input = tap->port,
+		.end_ms = DRIVER_MS,
 		.file = find_vhost(host),
 	};
 	char aside[IF_NAMESIZE];
@@ -398,11 +438,10 @@ int usrpci_host_net_stats(struct usrpci_host *host, const struct usrpci_addr *ad
 		{"tx_packets", &stats->tx_frames},  {"tx_bytes", &stats->tx_bytes},
 		{"rx_dropped", &stats->rx_dropped}, {"tx_dropped", &stats->tx_dropped},
 	};
-	char mark[NET_MARK_SIZE], renamed[IF_NAMESIZE] = "";
+	char renamed[IF_NAMESIZE] = "";
 
 	memset(stats, 0, sizeof(*stats));
-	net_mark_name(addr, mark);
-	if (!state_is_held(host, mark, stats->name, sizeof(stats->name)))
+	if (!find_server(host, addr, stats->name))
 		return -ENOENT;
 	if (host_is_live(host) && net_left_tap(host, addr, renamed))
 		memcpy(stats->name, renamed, sizeof(stats->name));

@@ -40,9 +40,6 @@ struct net_place {
  * rtnetlink(7).
  */
 int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place);
-
-/* Reads it without its addresses and routes. The same errors, which are not logged. */
-int net_place_read_link(const char *name, struct net_place *place);
 void net_place_free(struct net_place *place);
 
 /*
@@ -83,14 +80,7 @@ int net_delete_tap(struct usrpci_host *host, const char *name);
 #define NET_MAC_TEXT (3 * NET_MAC_MAX)
 const char *net_mac_format(const struct net_place *place, char text[NET_MAC_TEXT]);
 
-/*
- * Writes a line "net ..." for the place without its addresses and routes. Returns the length of the
- * line.
- */
-#define NET_LINK_TEXT (NET_MAC_TEXT + 64)
-int net_place_print_link(char text[NET_LINK_TEXT], const struct net_place *place);
-
-/* Writes that line, and lines "message ...". */
+/* Lines "net ..." and "message ...". */
 void net_place_print(FILE *out, const struct net_place *place);
 
 /* Whether all of it could be read back: a message has a greatest length. */
@@ -112,6 +102,9 @@ int net_left_drop(struct usrpci_host *host, const struct usrpci_addr *addr);
 /* Stores what the TAP of a card is called now. Returns false if the record does not lead to one. */
 bool net_left_tap(struct usrpci_host *host, const struct usrpci_addr *addr, char name[IF_NAMESIZE]);
 
+/* Finds the card whose TAP is called so now. Returns 0 or -ENOENT. */
+int net_left_find(struct usrpci_host *host, const char *name, struct usrpci_addr *addr);
+
 /*
  * Where usrpci net was killed: deletes its TAP and puts the card's interface in its place again,
  * with the addresses and routes that the TAP had. A card that has no driver of the kernel yet is
@@ -125,6 +118,12 @@ int net_left_recover_all(struct usrpci_host *host);
 
 /* The name of the TAP until it takes the place; "card" as in net_left_write(). */
 void net_tap_name(int card, char name[IF_NAMESIZE]);
+
+/*
+ * Ends the service of a card, if there is one, and waits until the card was given back. Returns 1
+ * if there was one, else 0. Errors, logged: -EBUSY (it does not end).
+ */
+int net_end(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /* The file that is locked for as long as usrpci net serves a card. */
 #define NET_MARK_SIZE 64

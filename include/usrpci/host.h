@@ -54,12 +54,6 @@ struct usrpci_host_options {
 	 * of another host wait for it, these functions change nothing: -EALREADY.
 	 */
 	unsigned int confirm_s;
-	/**
-	 * In a dry run of usrpci_host_bind(), sees the changes that would undo those which were
-	 * shown. Who makes these by itself needs them, since nothing is recorded for restore. NULL:
-	 * they are not found out. It gets change_data too.
-	 */
-	usrpci_host_change_fn *undo;
 };
 
 /**
@@ -173,7 +167,8 @@ int usrpci_host_bind(struct usrpci_host *host, const struct usrpci_addr *addrs, 
  * until its driver has set it up, and forgets it: its disks and interfaces are there again, and the
  * interfaces have the names that they had and are up if they were. It has the virtual functions
  * that it had. Addresses and routes are not brought back. If something has not come back after
- * 15 s, the message names it (-EUCLEAN), and the next call does not wait for it again.
+ * 15 s, the message names it (-EUCLEAN), and the next call does not wait for it again. If
+ * usrpci_host_serve() or usrpci_host_net() of another process has the device, that ends first.
  *
  * Errors: -ENOENT (usrpci never touched it, which is logged as a failure if a driver for userspace
  * has it; or its driver's module is not there any more); -ENODEV (it is gone, or another device is
@@ -220,7 +215,12 @@ int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **
 
 /**
  * Finds the device that had an interface or a disk of this name, "eth1" or "/dev/nvme0n1", when
+<<<<<<< HEAD
  * usrpci took it. It may be gone; another device that is in its place now is not meant.
+=======
+ * usrpci took it, or the card for which usrpci_host_net() has put a TAP device of this name in the
+ * place of its interface.
+>>>>>>> cceea91 (wip)
  *
  * Errors: -ENOENT (none had it, nothing is logged); -ENOTUNIQ (several had it, which may be after
  * another took its name); -ENOMEM; -EACCES.
@@ -390,15 +390,18 @@ struct usrpci_lend_options {
 	bool keep;         /**< leave the devices with the driver that they were lent through */
 	char *const *argv; /**< the program and its arguments, ends with NULL */
 	int input; /**< a descriptor that the program has as its standard input; 0: the caller's */
-	const char *file; /**< a file of /dev that the program may open as often as it wants, by
+	const char *file;    /**< a file of /dev that the program may open as often as it wants, by
 				usrpci_ctx_open_file(); NULL: none */
+	unsigned int end_ms; /**< how long it may go on after SIGHUP, SIGINT, SIGQUIT or SIGTERM
+				before it is killed; 0: as long as it wants */
 };
 
 /**
  * Takes devices, runs a program that may use them and nothing else of the hardware, and when it has
  * ended in any way stops them, frees their memory, and puts the host back as it was. The program,
  * and whoever it starts, has no capability; its devices open by usrpci_dev_open() as if it were
- * root. Signals sent to the caller are passed on to it meanwhile.
+ * root. Signals sent to the caller are passed on to it meanwhile. When it is killed because it did
+ * not end in end_ms, that is a warning, and its exit status counts as 0.
  *
  * A program that a signal has ended, which was not sent through the caller, has crashed: its
  * devices are stopped and reset before it is started again.

@@ -315,12 +315,38 @@ net@an-e1000-moves-too()
 	shown | tee "$scratch/before"
 	begin_net --restart
 	ping_gateway "$nic"
+	# The next driver cannot send that, and serves nevertheless.
+	ip link set dev "$nic" mtu 4000
 	kill -KILL "$(pids_of usrpci-driver)"
 	ping_gateway "$nic" 5
+	grep -q "the interface's MTU is 4000, .* longer ones are lost: lower it to 1500" "$scratch/net"
+	ip link set dev "$nic" mtu 1400
 	end_net
 	[ "$(driver_of $intel)" = e1000 ]
 	shown | diff "$scratch/before" -
 	ping_gateway "$nic"
+	leave $intel
+}
+
+# slow
+# For the long run too: a card that is slow to hear again is not seen by the driver's message.
+net@an-e1000-hears-soon-after-a-kill()
+{
+	local kills=${USRPCI_KILLS:-3} longest
+	place $intel
+	begin_net --restart
+	ping_gateway "$nic"
+	ping -n -D -i 0.02 -w $((kills + 2)) 10.0.2.2 >"$scratch/pings" &
+	for ((; kills > 0; kills--)); do
+		sleep 1
+		kill -KILL "$(pids_of usrpci-driver)"
+	done
+	wait $!
+	longest=$(awk -F '[][]' '/bytes from/ { gap = $2 - last; if (last && gap > most) most = gap; last = $2 }
+		END { printf "%d", most * 1000 }' "$scratch/pings")
+	note "a ping after a kill was answered after $longest ms at most"
+	[ -z "${USRPCI_KILLS:-}" ] || [ "$longest" -le 150 ]
+	end_net
 	leave $intel
 }
 
@@ -493,6 +519,45 @@ net@few-descriptors-are-too-few()
 		end_net
 	)
 	shown | diff "$scratch/before" -
+	leave $virtio
+}
+
+net@restore-ends-the-service-of-an-interface()
+{
+	place $virtio
+	shown >"$scratch/before"
+	begin_net --restart
+	usrpci restore "$nic"
+	[ "$(driver_of $virtio)" = virtio-pci ]
+	wait "$net"
+	shown | diff "$scratch/before" -
+	ping_gateway "$nic"
+	expect_fail 1 'lo: it does not belong to a PCI device' usrpci restore lo
+	echo 16 >/proc/sys/vm/nr_hugepages
+	leave $virtio
+}
+
+# slow
+net@processes-that-are-stopped-end-nevertheless()
+{
+	place $virtio
+	shown >"$scratch/before"
+	begin_net --restart
+	kill -STOP "$(awk '{ print $4 }' "/proc/$(pids_of usrpci-driver)/stat")"
+	end_net
+	grep -q 'has not ended 5000 ms after the signal: it is killed' "$scratch/net"
+	shown | diff "$scratch/before" -
+	begin_net --restart
+	kill -STOP "$(pids_of usrpci-serve)"
+	end_net
+	shown | diff "$scratch/before" -
+	begin_net --restart
+	kill -STOP "$net"
+	usrpci restore $virtio
+	wait "$net"
+	shown | diff "$scratch/before" -
+	ping_gateway "$nic"
+	echo 16 >/proc/sys/vm/nr_hugepages
 	leave $virtio
 }
 

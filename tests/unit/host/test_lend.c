@@ -272,7 +272,7 @@ static void an_interface_is_counted_while_it_is_served(void **state)
 
 	assert_int_equal(usrpci_host_net_stats(kernel->host, &addr, &stats), -ENOENT);
 	assert_int_equal(state_hold(kernel->host, "net/" ADDR, &mark), 0);
-	assert_int_equal(pwrite(mark, "eth7", 4, 0), 4);
+	assert_int_equal(pwrite(mark, "4711 eth7", 9, 0), 9);
 	assert_int_equal(usrpci_host_net_stats(kernel->host, &addr, &stats), -ENOENT);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++, number[0]++) {
 		snprintf(path, sizeof(path), "/sys/class/net/eth7/statistics/%s", files[i]);
