@@ -35,6 +35,11 @@ struct command {
 	int (*run)(struct cli *cli);       /* returns an enum status */
 };
 
+/* A change that undoes another. */
+struct undo {
+	char why[256], command[1024];
+};
+
 struct cli {
 	const struct command *const *commands; /* ends with NULL */
 	const struct command *command;
@@ -63,6 +68,10 @@ struct cli {
 	int recovered;       /* how many devices open_host_for_changes() took back */
 	char why[128];       /* reason of the change that was printed last */
 	struct json changes; /* the changes that a dry run shows */
+	bool shows_undo;     /* ... and those that undo them */
+	struct undo *undo;   /* these, until the others are printed */
+	size_t undo_count;
+	bool undo_lost; /* memory was short */
 
 	struct usrpci_addr *named; /* see named_before() */
 	size_t named_count;

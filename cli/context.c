@@ -50,24 +50,59 @@ static void begin_changes(struct cli *cli)
 	json_open(&cli->changes, "changes", '[');
 }
 
-void close_context(struct cli *cli)
-{
-	if (cli->changes.depth) {
-		json_close(&cli->changes, ']');
-		json_close(&cli->changes, '}');
-	}
-	usrpci_host_close(cli->host);
-	usrpci_ctx_close(cli->ctx);
-	free(cli->named);
-}
-
-static void print_change_json(struct cli *cli, const struct usrpci_host_change *change)
+static void print_change_json(struct cli *cli, const char *why, const char *command)
 {
 	begin_changes(cli);
 	json_open(&cli->changes, NULL, '{');
-	json_text(&cli->changes, "why", change->why);
-	json_text(&cli->changes, "command", change->command);
+	json_text(&cli->changes, "why", why);
+	json_text(&cli->changes, "command", command);
 	json_close(&cli->changes, '}');
+}
+
+/* Who runs the script gets no record of how the devices were. */
+static void print_undo(const struct cli *cli)
+{
+	if (cli->undo_count)
+		printf("# This script leaves no record for usrpci restore. What undoes it:\n");
+	for (size_t i = 0; i < cli->undo_count; i++)
+		printf("#   %s\n", cli->undo[i].command);
+}
+
+static void end_changes(struct cli *cli)
+{
+	json_close(&cli->changes, ']');
+	if (cli->shows_undo) {
+		json_open(&cli->changes, "undo", '[');
+		for (size_t i = 0; i < cli->undo_count; i++)
+			print_change_json(cli, cli->undo[i].why, cli->undo[i].command);
+		json_close(&cli->changes, ']');
+	}
+	json_close(&cli->changes, '}');
+}
+
+void close_context(struct cli *cli)
+{
+	if (cli->changes.depth)
+		end_changes(cli);
+	else
+		print_undo(cli);
+	usrpci_host_close(cli->host);
+	usrpci_ctx_close(cli->ctx);
+	free(cli->named);
+	free(cli->undo);
+}
+
+static void keep_undo(void *data, const struct usrpci_host_change *change)
+{
+	struct cli *cli = data;
+	struct undo *longer = array_grow(cli->undo, cli->undo_count, 1, sizeof(*longer));
+
+	cli->undo_lost |= !longer;
+	if (!longer)
+		return;
+	cli->undo = longer;
+	snprintf(longer[cli->undo_count].why, sizeof(longer->why), "%s", change->why);
+	snprintf(longer[cli->undo_count++].command, sizeof(longer->command), "%s", change->command);
 }
 
 static void print_line(const struct cli *cli, const char *prefix, const char *text)
@@ -84,7 +119,7 @@ static void print_change(void *data, const struct usrpci_host_change *change)
 	struct cli *cli = data;
 	cli->change_count++;
 	if (cli->dry_run && cli->json) {
-		print_change_json(cli, change);
+		print_change_json(cli, change->why, change->command);
 		return;
 	}
 	if (cli->quiet && !cli->dry_run)
@@ -113,6 +148,7 @@ int open_host(struct cli *cli)
 		.dry_run = cli->dry_run,
 		.change = print_change,
 		.change_data = cli,
+		.undo = cli->shows_undo ? keep_undo : NULL,
 		.confirm_s = (unsigned int)cli->confirm_s,
 	};
 	int error = open_context(cli);

@@ -111,16 +111,16 @@ static void format_command(char *line, size_t size, const struct change *change)
 static int apply(struct usrpci_host *host, const struct change *change)
 {
 	const struct usrpci_host_options *options = &host->options;
+	usrpci_host_change_fn *show = host->undoes ? options->undo : options->change;
 	char command[COMMAND_SIZE], why[WHY_SIZE];
 
-	if (options->change) {
+	if (show) {
 		format_command(command, sizeof(command), change);
 		make_printable(command);
 		snprintf(why, sizeof(why), "%s", change->why);
 		make_printable(why);
-		options->change(
-			options->change_data,
-			&(struct usrpci_host_change){command, change->path, change->value, why});
+		show(options->change_data,
+		     &(struct usrpci_host_change){command, change->path, change->value, why});
 	}
 	return options->dry_run ? 0 : host->kernel->perform(host, change);
 }

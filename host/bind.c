@@ -124,7 +124,9 @@ int bind_record(struct usrpci_host *host, struct target *target)
 	strcpy(entry->driver, target->before.driver);
 	strcpy(entry->driver_override, target->before.driver_override);
 	driver_module(host, entry->driver, record.module);
-	record.provided_count = provided_list(host, &entry->addr, record.provided);
+	record.provided_count = provided_keep(host, &entry->addr, record.provided);
+	if (record.provided_count < 0)
+		return record.provided_count;
 	file_read_u64(host->ctx, &functions, PCI_DEVICES "/%s/sriov_numvfs", target->name);
 	record.functions = (unsigned int)functions;
 	error = record_command(host, target, &record);
@@ -205,6 +207,19 @@ static int take(struct usrpci_host *host, const struct plan *plan, struct target
 	return error;
 }
 
+static int show_undo(struct usrpci_host *host, const struct plan *plan)
+{
+	int error = 0;
+
+	for (size_t i = plan->targets.count; !error && i > 0; i--) {
+		struct target *target = &plan->targets.list[i - 1];
+
+		if (strcmp(target->now.driver, target->before.driver))
+			error = restore_show(host, target);
+	}
+	return error;
+}
+
 static int take_all(struct usrpci_host *host, const struct plan *plan)
 {
 	size_t taken = 0;
@@ -212,6 +227,8 @@ static int take_all(struct usrpci_host *host, const struct plan *plan)
 
 	while (!error && taken < plan->targets.count)
 		error = take(host, plan, &plan->targets.list[taken++]);
+	if (!error && host->options.dry_run && host->options.undo)
+		return show_undo(host, plan);
 	if (!error)
 		return 0;
 	while (taken > 0)

@@ -39,6 +39,7 @@ struct usrpci_host {
 	const struct host_kernel *kernel;
 	unsigned int lock_ms;     /* deadline for another tool to finish */
 	bool waits_for_lock;      /* longer than that, and without an end */
+	bool undoes;              /* in a dry run, the changes undo what was shown */
 	bool lends;               /* devices that are lent are its own to move */
 	unsigned int settle_ms;   /* deadline for the kernel to do as told */
 	unsigned int kernel_ms;   /* deadline for a driver to let go of a device, or to take it */

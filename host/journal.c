@@ -22,14 +22,27 @@
 
 #define JOURNAL_MAGIC "usrpci-journal 1"
 
-/* Longest text of a record: some names, a path, and numbers. */
-#define RECORD_SIZE 2048
+/* Longest text of a record: some names, addresses, a path, and numbers. */
+#define RECORD_SIZE 4096
 
 static void record_name(char name[64], const struct usrpci_addr *addr)
 {
 	char text[USRPCI_ADDR_STRLEN];
 
 	snprintf(name, 64, "journal/%s", usrpci_addr_format(addr, text));
+}
+
+static size_t format_provided(char *text, size_t size, const struct provided *one)
+{
+	char link[NET_LINK_TEXT] = "";
+
+	if (one->place.mac_length)
+		net_place_print_link(link, &one->place);
+	return (size_t)snprintf(text, size, "%s %s\n%s",
+				!one->is_interface ? "disk"
+				: one->up          ? "interface-up"
+						   : "interface",
+				one->name, link);
 }
 
 static void format_record(char text[RECORD_SIZE], const struct journal_record *record)
@@ -44,15 +57,8 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 			      "\nwhen %jd\ndriver %s\ndriver_override %s\nmodule %s\n",
 			      entry->vendor, entry->device, record->identity, (intmax_t)entry->when,
 			      entry->driver, entry->driver_override, record->module);
-	for (int i = 0; i < record->provided_count; i++) {
-		const struct provided *one = &record->provided[i];
-
-		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "%s %s\n",
-				       !one->is_interface ? "disk"
-				       : one->up          ? "interface-up"
-							  : "interface",
-				       one->name);
-	}
+	for (int i = 0; i < record->provided_count; i++)
+		at += format_provided(text + at, RECORD_SIZE - at, &record->provided[i]);
 	if (record->functions)
 		at += (size_t)snprintf(text + at, RECORD_SIZE - at, "functions %u\n",
 				       record->functions);
@@ -101,6 +107,18 @@ static bool parse_provided(struct journal_record *record, const char *key, const
 	return true;
 }
 
+/* It stands below the interface. */
+static bool parse_link(struct journal_record *record, const char *value)
+{
+	struct provided *one;
+
+	if (!record->provided_count)
+		return false;
+	one = &record->provided[record->provided_count - 1];
+	return one->is_interface && !one->place.mac_length && net_place_parse(&one->place, value) &&
+	       !strcmp(one->place.name, one->name);
+}
+
 static bool parse_line(void *data, const char *key, const char *value)
 {
 	struct journal_record *record = data;
@@ -125,6 +143,8 @@ static bool parse_line(void *data, const char *key, const char *value)
 		return sscanf(value, "%" SCNu64, &record->identity) == 1;
 	if (!strcmp(key, "interface") || !strcmp(key, "interface-up") || !strcmp(key, "disk"))
 		return parse_provided(record, key, value);
+	if (!strcmp(key, "net"))
+		return parse_link(record, value);
 	if (!strcmp(key, "functions"))
 		return sscanf(value, "%u", &record->functions) == 1;
 	if (!strcmp(key, "functions-changed"))

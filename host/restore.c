@@ -99,6 +99,20 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 	       journal_drop(host, &target->info.addr);
 }
 
+int restore_show(struct usrpci_host *host, struct target *target)
+{
+	struct provided provided[PROVIDED_MAX];
+	int count = provided_keep(host, &target->info.addr, provided), error;
+
+	host->undoes = true;
+	error = target_put_back(host, target, &target->before);
+	if (!error && count > 0)
+		error = provided_wait(host, &target->info.addr, target->before.driver, provided,
+				      count);
+	host->undoes = false;
+	return count < 0 ? count : error;
+}
+
 /* If the driver cannot be loaded, the device is neither stopped nor loses its functions. */
 static int load_former_driver(struct usrpci_host *host, const struct target *target,
 			      const struct journal_record *record)

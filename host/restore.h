@@ -12,6 +12,12 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 		   bool forget);
 
 /*
+ * In a dry run, shows what would put a device back to what it was before it was moved. Returns 0 or
+ * a negative errno, logged.
+ */
+int restore_show(struct usrpci_host *host, struct target *target);
+
+/*
  * Puts a device, which has been stopped, back as it was before it was lent: with the driver of
  * before if it was usrpci's then, else as the journal says. One that is gone needs nothing.
  * Errors are logged.

@@ -49,7 +49,7 @@ static int bind_devices(struct cli *cli, const struct moves *moves,
 	do
 		error = usrpci_host_bind(cli->host, moves->addrs, (size_t)moves->count, options);
 	while (wait_and_try_again(cli, error));
-	return status_of_change(error);
+	return error || !cli->undo_lost ? status_of_change(error) : out_of_memory();
 }
 
 static int cmd_bind(struct cli *cli)
@@ -62,6 +62,7 @@ static int cmd_bind(struct cli *cli)
 		return cli->stopped;
 	if (cli->argc == 0)
 		return usage_error(cli, NULL, "no device is named");
+	cli->shows_undo = cli->dry_run;
 	if (open_host_for_changes(cli))
 		return STATUS_FAILED;
 	status = moves_find(cli, &moves) ?: bind_devices(cli, &moves, &options);

@@ -40,6 +40,9 @@ struct net_place {
  * rtnetlink(7).
  */
 int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place);
+
+/* Reads it without its addresses and routes. The same errors, which are not logged. */
+int net_place_read_link(const char *name, struct net_place *place);
 void net_place_free(struct net_place *place);
 
 /*
@@ -80,7 +83,14 @@ int net_delete_tap(struct usrpci_host *host, const char *name);
 #define NET_MAC_TEXT (3 * NET_MAC_MAX)
 const char *net_mac_format(const struct net_place *place, char text[NET_MAC_TEXT]);
 
-/* Lines "net ..." and "message ...". */
+/*
+ * Writes a line "net ..." for the place without its addresses and routes. Returns the length of the
+ * line.
+ */
+#define NET_LINK_TEXT (NET_MAC_TEXT + 64)
+int net_place_print_link(char text[NET_LINK_TEXT], const struct net_place *place);
+
+/* Writes that line, and lines "message ...". */
 void net_place_print(FILE *out, const struct net_place *place);
 
 /* Whether all of it could be read back: a message has a greatest length. */

@@ -240,7 +240,7 @@ static int check_mode(struct usrpci_host *host, const char *name)
 		      "it is in connected mode, in which it would not come back");
 }
 
-int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place)
+int net_place_read_link(const char *name, struct net_place *place)
 {
 	struct link_search search = {.place = place, .name = name};
 	int error;
@@ -249,9 +249,18 @@ int net_place_read(struct usrpci_host *host, const char *name, struct net_place 
 	snprintf(place->name, sizeof(place->name), "%s", name);
 	error = dump(RTM_GETLINK, parse_link, &search);
 	if (!error && !search.found)
-		return refuse(host->ctx, -ENODEV, name, NULL, "there is no such interface");
-	if (!error && !search.is_kept)
-		return refuse(host->ctx, -EOPNOTSUPP, name, NULL,
+		return -ENODEV;
+	return error ?: search.is_kept ? 0 : -EOPNOTSUPP;
+}
+
+int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place)
+{
+	int error = net_place_read_link(name, place);
+
+	if (error == -ENODEV)
+		return refuse(host->ctx, error, name, NULL, "there is no such interface");
+	if (error == -EOPNOTSUPP)
+		return refuse(host->ctx, error, name, NULL,
 			      "it is neither an Ethernet nor an InfiniBand interface");
 	if (!error && place->mac_length == INFINIBAND_ALEN && check_mode(host, name))
 		return -EOPNOTSUPP;
@@ -527,7 +536,7 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 
 	if (!index && !host->options.dry_run)
 		return report(host->ctx, -ENODEV, name, NULL, "the interface is not there");
-	first = set_up(host, "an interface that is up keeps its name", name, index, false);
+	first = set_up(host, "while it changes, the interface is down", name, index, false);
 	if (strcmp(name, place->name))
 		first = first_of(first, apply_rename(host, "its new place", name, place->name));
 	if (first)

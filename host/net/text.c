@@ -35,12 +35,20 @@ const char *net_mac_format(const struct net_place *place, char text[NET_MAC_TEXT
 	return text;
 }
 
-void net_place_print(FILE *out, const struct net_place *place)
+int net_place_print_link(char text[NET_LINK_TEXT], const struct net_place *place)
 {
 	char mac[NET_MAC_TEXT];
 
-	fprintf(out, "net %s %d %s %u %d\n", place->name, place->index, net_mac_format(place, mac),
-		place->mtu, place->up);
+	return snprintf(text, NET_LINK_TEXT, "net %s %d %s %u %d\n", place->name, place->index,
+			net_mac_format(place, mac), place->mtu, place->up);
+}
+
+void net_place_print(FILE *out, const struct net_place *place)
+{
+	char link[NET_LINK_TEXT];
+
+	net_place_print_link(link, place);
+	fputs(link, out);
 	for (size_t i = 0; i < place->count; i++)
 		print_message(out, place->messages[i]);
 }

@@ -54,6 +54,7 @@ int provided_list(struct usrpci_host *host, const struct usrpci_addr *addr,
 
 		if (usrpci_addr_compare(&all[i].addr, addr))
 			continue;
+		*next = (struct provided){0};
 		strcpy(next->name, all[i].name);
 		next->is_interface = is_interface(host, next->name);
 		next->up = next->is_interface && is_up(host, next->name);
@@ -61,6 +62,31 @@ int provided_list(struct usrpci_host *host, const struct usrpci_addr *addr,
 	}
 	look_release(host, all);
 	return found;
+}
+
+static int keep_link(struct usrpci_host *host, struct provided *one)
+{
+	int error;
+
+	if (!one->is_interface || file_exists(host->ctx, "/sys/class/net/%s/master", one->name))
+		return 0;
+	error = net_place_read_link(one->name, &one->place);
+	if (one->place.mac_length != ETH_ALEN)
+		one->place.mac_length = 0;
+	if (!error || error == -ENODEV || error == -EOPNOTSUPP)
+		return 0;
+	return report(host->ctx, error, one->name, NULL, "its MAC address and MTU cannot be read");
+}
+
+int provided_keep(struct usrpci_host *host, const struct usrpci_addr *addr,
+		  struct provided list[PROVIDED_MAX])
+{
+	int count = provided_list(host, addr, list), error = 0;
+
+	/* The interfaces of a host that is made of files are not this machine's. */
+	for (int i = 0; !error && host_is_live(host) && i < count; i++)
+		error = keep_link(host, &list[i]);
+	return error ?: count;
 }
 
 static int count_kind(const struct provided *list, int count, bool interfaces)
@@ -183,6 +209,34 @@ static int take_up(struct usrpci_host *host, const char *name)
 	return error ? report(host->ctx, error, name, NULL, "cannot bring the interface up") : 0;
 }
 
+/* Whether an interface has another MAC address or MTU now, which a dry run cannot know. */
+static bool link_differs(struct usrpci_host *host, const struct provided *was)
+{
+	struct net_place now;
+
+	if (!was->place.mac_length)
+		return false;
+	if (host->options.dry_run)
+		return true;
+	return !net_place_read_link(was->name, &now) &&
+	       (now.mtu != was->place.mtu || now.mac_length != was->place.mac_length ||
+		memcmp(now.mac, was->place.mac, now.mac_length));
+}
+
+/* Another interface may have its name. */
+static int put_interface_back(struct usrpci_host *host, struct provided_of *of,
+			      const struct provided *was)
+{
+	struct net_place place = was->place;
+	int error = rename_back(host, of, was->name);
+
+	if (error || (!host->options.dry_run && !has_name(of->now, of->now_count, was->name)))
+		return error;
+	if (link_differs(host, was))
+		return net_place_take(host, &place, was->name);
+	return was->up && !is_up(host, was->name) ? take_up(host, was->name) : 0;
+}
+
 int provided_wait(struct usrpci_host *host, const struct usrpci_addr *addr, const char *driver,
 		  const struct provided *was, int count)
 {
@@ -192,12 +246,8 @@ int provided_wait(struct usrpci_host *host, const struct usrpci_addr *addr, cons
 	usrpci_addr_format(addr, of.name);
 	if (!host->options.dry_run)
 		error = wait_for_all(host, &of, driver);
-	for (int i = 0; !error && i < count; i++) {
-		if (!was[i].is_interface)
-			continue;
-		error = rename_back(host, &of, was[i].name);
-		if (!error && was[i].up && !is_up(host, was[i].name))
-			error = take_up(host, was[i].name);
-	}
+	for (int i = 0; !error && i < count; i++)
+		if (was[i].is_interface)
+			error = put_interface_back(host, &of, &was[i]);
 	return error;
 }

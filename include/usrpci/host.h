@@ -54,6 +54,12 @@ struct usrpci_host_options {
 	 * of another host wait for it, these functions change nothing: -EALREADY.
 	 */
 	unsigned int confirm_s;
+	/**
+	 * In a dry run of usrpci_host_bind(), sees the changes that would undo those which were
+	 * shown. Who makes these by itself needs them, since nothing is recorded for restore. NULL:
+	 * they are not found out. It gets change_data too.
+	 */
+	usrpci_host_change_fn *undo;
 };
 
 /**

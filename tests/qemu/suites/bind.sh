@@ -401,6 +401,40 @@ bind@an-interface-comes-back-under-its-name-and-up()
 	ip link set lan0 name "$eth"
 }
 
+# The settings of a card that an administrator has given to it, and whether it was up.
+bind@an-interface-comes-back-with-its-mac-address-and-its-mtu()
+{
+	local eth mac before state
+	eth=$(interface_of $nic)
+	mac=$(cat "/sys/class/net/$eth/address")
+	for state in up down; do
+		ip link set "$eth" address 52:54:00:aa:bb:cc mtu 1400 "$state"
+		before=$(ip -o link show "$eth" | grep -o "mtu [0-9]*\|ether [0-9a-f:]*\|[<,]UP[,>]")
+		usrpci bind 00:01.0
+		expect_output "ip link set $eth address 52:54:00:aa:bb:cc mtu 1400" usrpci -n restore "$eth"
+		usrpci restore "$eth"
+		expect_same "$(ip -o link show "$eth" | grep -o "mtu [0-9]*\|ether [0-9a-f:]*\|[<,]UP[,>]")" \
+			"$before"
+	done
+	ip link set "$eth" address "$mac" mtu 1500
+}
+
+bind@the-script-of-a-dry-run-says-how-it-is-undone()
+{
+	local before eth script
+	eth=$(interface_of $nic)
+	ip link set "$eth" mtu 1400 up
+	before="$(state_of $nic) $(cat "/sys/class/net/$eth/mtu")"
+	script=$(usrpci -n bind "$eth")
+	sh -e <<<"$script"
+	[ "$(driver_of $nic)" = uio_pci_generic ]
+	sed -n 's/^#   //p' <<<"$script" >undo
+	sh -e undo
+	expect_same "$(state_of $nic) $(cat "/sys/class/net/$eth/mtu")" "$before"
+	ip link show "$eth" | grep -q '[<,]UP[,>]'
+	ip link set "$eth" mtu 1500 down
+}
+
 # The kernel has chosen its driver anew by then: what was before a rescan means nothing.
 bind@a-record-is-not-of-a-device-that-was-found-anew()
 {

@@ -49,6 +49,34 @@ static void a_record_comes_back_as_it_was_written(void **state)
 	assert_int_equal(read.node.mode, 0600);
 }
 
+static void the_settings_of_an_interface_come_back(void **state)
+{
+	static const uint8_t mac[] = {0x52, 0x54, 0, 0xaa, 0xbb, 0xcc};
+	struct kernel *kernel = *state;
+	struct journal_record written = sample(ADDR), read;
+
+	written.provided_count = PROVIDED_MAX;
+	for (int i = 0; i < PROVIDED_MAX; i++) {
+		struct provided *one = &written.provided[i];
+
+		snprintf(one->name, sizeof(one->name), "longest-name-%02d", i % 100);
+		one->is_interface = i > 0;
+		if (!one->is_interface || i == PROVIDED_MAX - 1)
+			continue;
+		one->place = (struct net_place){.index = 4000000, .mac_length = 6, .mtu = 9000};
+		strcpy(one->place.name, one->name);
+		memcpy(one->place.mac, mac, sizeof(mac));
+	}
+	assert_int_equal(journal_write(kernel->host, &written), 0);
+	assert_int_equal(journal_read(kernel->host, &written.entry.addr, &read), 0);
+	assert_int_equal(read.provided_count, PROVIDED_MAX);
+	assert_int_equal(read.provided[1].place.mtu, 9000);
+	assert_int_equal(read.provided[14].place.mac_length, 6);
+	assert_memory_equal(read.provided[14].place.mac, mac, sizeof(mac));
+	assert_int_equal(read.provided[15].place.mac_length, 0);
+	assert_string_equal(read.node.path, written.node.path);
+}
+
 static void records_are_dropped_one_by_one(void **state)
 {
 	struct kernel *kernel = *state;
@@ -87,6 +115,9 @@ static void a_damaged_record_is_reported_and_the_others_are_kept(void **state)
 		"\n",
 		"usrpci-journal 1\n",
 		"usrpci-journal 2\nid 8086:100e\nend\n",
+		"usrpci-journal 1\nid 8086:100e\nnet eth1 2 52:54:00:aa:bb:cc 1500 1\nend\n",
+		"usrpci-journal 1\nid 8086:100e\ninterface eth1\nnet eth2 2 52:54:00:aa:bb:cc 1500 1\nend\n",
+		"usrpci-journal 1\nid 8086:100e\ndisk eth1\nnet eth1 2 52:54:00:aa:bb:cc 1500 1\nend\n",
 		"usrpci-journal 1\nid 8086:100e\ndriver e1000\n",
 		"usrpci-journal 1\nid\ndriver e1000\nend\n",
 		"usrpci-journal 1\nid 8086\ndriver e1000\nend\n",
@@ -292,6 +323,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_record_comes_back_as_it_was_written),
 		TEST(a_name_with_a_blank_and_a_mode_of_access_are_read_back),
+		TEST(the_settings_of_an_interface_come_back),
 		TEST(records_are_dropped_one_by_one),
 		TEST(a_damaged_record_is_reported_and_the_others_are_kept),
 		TEST(unknown_keys_and_files_are_skipped),
