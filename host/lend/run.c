@@ -310,12 +310,16 @@ static int watch_program(struct watch *watch)
 struct stream {
 	int flags;   /* or -1 */
 	pid_t group; /* the foreground of a terminal, or -1 */
+	struct termios settings;
+	bool has_settings;
 };
 
 static void read_streams(struct stream *streams)
 {
-	for (int fd = 0; fd < STREAMS; fd++)
+	for (int fd = 0; fd < STREAMS; fd++) {
 		streams[fd] = (struct stream){fcntl(fd, F_GETFL), tcgetpgrp(fd)};
+		streams[fd].has_settings = !tcgetattr(fd, &streams[fd].settings);
+	}
 }
 
 /* Nobody could read from a terminal whose foreground has ended with the program. */
@@ -325,6 +329,13 @@ static void put_foreground_back(int fd, pid_t group)
 
 	if (group > 0 && now > 0 && kill(-now, 0) && errno == ESRCH)
 		tcsetpgrp(fd, group);
+}
+
+/* In the background the terminal is another program's. */
+static void put_settings_back(int fd, const struct stream *stream)
+{
+	if (stream->has_settings && tcgetpgrp(fd) == getpgrp())
+		tcsetattr(fd, TCSANOW, &stream->settings);
 }
 
 /*
@@ -338,6 +349,7 @@ static void put_streams_back(const struct stream *streams)
 			fcntl(fd, F_SETFL, streams[fd].flags);
 		tcflow(fd, TCOON);
 		put_foreground_back(fd, streams[fd].group);
+		put_settings_back(fd, &streams[fd]);
 	}
 }
 

@@ -344,6 +344,7 @@ lend_run@keeps-the-program-from-closing-the-terminal-to-others()
 	done
 	expect_output "still there" timeout 60 script -qec \
 		"usrpci -q run $edu -- python3 -c \"$stop\"; echo still there" /dev/null
+	expect_output " echo " timeout 60 script -qec "usrpci -q run $edu -- stty raw -echo; stty -a" /dev/null
 	echo "there too" | expect_output "read there too" timeout 60 script -qec \
 		"usrpci -q run $edu -- python3 -c \"$take\"; read -r line; echo read \$line" /dev/null
 }
