@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,13 +30,15 @@
 #define LOG_SUBJECT "lend"
 #include "log.h"
 
-#define NODES     "/dev/vfio"
-#define IOMMU     "/dev/iommu"
-#define IOMMU_OWN "/iommu"
-#define HUGEPAGES "/dev/hugepages"
-#define NODES_MAX LEND_FILES_MAX
-#define OWN       STATE_DIR "/nodes-%s"
-#define FLAGS     (MS_NOSUID | MS_NOEXEC)
+#define NODES       "/dev/vfio"
+#define IOMMU       "/dev/iommu"
+#define IOMMU_OWN   "/iommu"
+#define HUGEPAGES   "/dev/hugepages"
+#define SIGN_SIZE   16
+#define PROGRAM_MAX (256u << 20)
+#define NODES_MAX   LEND_FILES_MAX
+#define OWN         STATE_DIR "/nodes-%s"
+#define FLAGS       (MS_NOSUID | MS_NOEXEC)
 
 struct node {
 	const char *path;
@@ -63,30 +64,41 @@ static int open_program(const char *program)
 	return fd;
 }
 
+static bool has_sign(const char *bytes, size_t length)
+{
+	static const char *const signs[] = {"libusrpci.so", "USRPCI_BROKER"};
+	bool found = false;
+
+	for (int i = 0; i < 2; i++)
+		found = found || memmem(bytes, length, signs[i], strlen(signs[i]));
+	return found;
+}
+
 /*
  * A program that is linked to the library contains its file name; one that includes the library
- * contains the name of the variable.
+ * contains the name of the variable. It is read and not mapped, as its owner may change it now.
  */
 static bool is_of_libusrpci(const char *program)
 {
-	static const char *const signs[] = {"libusrpci.so", "USRPCI_BROKER"};
-	int fd = open_program(program);
+	AUTO_CLOSE int fd = open_program(program);
+	char bytes[SIGN_SIZE + 65536];
+	size_t before = 0, total = 0;
 	struct stat status;
 	bool found = false;
-	void *bytes;
+	ssize_t got;
 
-	if (fd < 0 || fstat(fd, &status) || !S_ISREG(status.st_mode) || !status.st_size) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0 || fstat(fd, &status) || !S_ISREG(status.st_mode))
 		return false;
+	while (!found && total < PROGRAM_MAX &&
+	       (got = read(fd, bytes + before, sizeof(bytes) - before)) > 0) {
+		size_t length = before + (size_t)got;
+
+		found = has_sign(bytes, length);
+		/* A sign may begin in what was read and end in what follows. */
+		before = length < SIGN_SIZE ? length : SIGN_SIZE;
+		memmove(bytes, bytes + length - before, before);
+		total += (size_t)got;
 	}
-	bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (bytes == MAP_FAILED)
-		return false;
-	for (int i = 0; i < 2; i++)
-		found = found || memmem(bytes, (size_t)status.st_size, signs[i], strlen(signs[i]));
-	munmap(bytes, (size_t)status.st_size);
 	return found;
 }
 

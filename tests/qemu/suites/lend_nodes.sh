@@ -142,6 +142,19 @@ lend_nodes@says-and-lets-choose-which-way()
 		usrpci -q run --nodes --driver uio_pci_generic "$edu" -- true
 }
 
+# Of a file with a hole on a full file system, a mapping has nothing there: it is as if its owner had just cut it off.
+lend_nodes@looks-at-a-program-that-its-owner-changes()
+{
+	mkdir /tmp/full
+	mount -t tmpfs -o size=64k none /tmp/full
+	printf '#!/bin/sh\nexit 7\n' >/tmp/full/program
+	truncate -s 1M /tmp/full/program
+	chmod 755 /tmp/full/program
+	dd if=/dev/zero of=/tmp/full/rest 2>/dev/null || true
+	expect_fail 7 "" usrpci -q run "$edu" -- /tmp/full/program
+	umount /tmp/full
+}
+
 lend_nodes@gives-huge-pages-to-a-program-that-takes-them-by-itself()
 {
 	# shellcheck disable=SC2016
