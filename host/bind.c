@@ -101,16 +101,31 @@ static int record_command(struct usrpci_host *host, const struct target *target,
 	return 0;
 }
 
+/* What a device without a driver has in its register, this time. The first record has more. */
+static int record_again(struct usrpci_host *host, const struct target *target,
+			struct journal_record *record)
+{
+	int error;
+
+	if (!record->entry.driver[0] || target->before.driver[0])
+		return 0;
+	error = record_command(host, target, record);
+	return error ?: journal_write(host, record);
+}
+
 int bind_record(struct usrpci_host *host, struct target *target)
 {
 	struct journal_record record = {0};
 	struct usrpci_journal_entry *entry = &record.entry;
 	int error = journal_read(host, &target->info.addr, &record);
 	uint64_t functions = 0;
-	int same = error ? 0 : journal_is_of(host, &record, &target->info);
+	int same;
 
+	if (host->options.dry_run)
+		return error == -ENOENT ? 0 : error;
+	same = error ? 0 : journal_is_of(host, &record, &target->info);
 	if (same)
-		return same < 0 ? same : 0;
+		return same < 0 ? same : record_again(host, target, &record);
 	if (error && error != -ENOENT)
 		return error;
 	record = (struct journal_record){0};
@@ -201,6 +216,8 @@ static int take(struct usrpci_host *host, const struct plan *plan, struct target
 	if (!error && !is_done(target)) {
 		target_stop(host, target);
 		error = move(host, plan, target);
+		if (!error && !target->wanted[0])
+			error = restore_command(host, target);
 	}
 	if (!error && gives_node(plan))
 		error = vfio_node_give(host, &target->info, plan->uid, plan->gid);

@@ -23,8 +23,8 @@ struct journal_record {
 	bool functions_changed; /* their number was changed while its driver stayed */
 	bool functions_probe;   /* ... and drivers, which took new ones, were kept from them */
 	struct journal_node node;
-	uint16_t command; /* the command register of a device that had no driver ... */
-	bool has_command; /* ... if it could be read */
+	uint16_t command; /* the command register when the device last had no driver ... */
+	bool has_command; /* ... if it had none before, and the register could be read */
 };
 
 /*

@@ -75,6 +75,14 @@ static int put_command(struct usrpci_host *host, const struct target *target, co
 		     : 0;
 }
 
+int restore_command(struct usrpci_host *host, const struct target *target)
+{
+	struct journal_record record = {0};
+	int error = journal_read(host, &target->info.addr, &record);
+
+	return error == -ENOENT ? 0 : error ?: put_command(host, target, "", &record);
+}
+
 int restore_target(struct usrpci_host *host, struct target *target, const struct binding *was,
 		   bool forget)
 {
@@ -92,11 +100,11 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 	if (!error && moves && forget)
 		error = wait_until_usable(host, target, to.driver, &record)
 				?: restore_functions(host, target, &record);
+	if (!error)
+		error = put_command(host, target, to.driver, &record);
 	if (error || !forget)
 		return error;
-	return put_command(host, target, to.driver, &record) ?:
-	       vfio_node_return(host, &record) ?:
-	       journal_drop(host, &target->info.addr);
+	return vfio_node_return(host, &record) ?: journal_drop(host, &target->info.addr);
 }
 
 int restore_show(struct usrpci_host *host, struct target *target)

@@ -18,6 +18,12 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 int restore_show(struct usrpci_host *host, struct target *target);
 
 /*
+ * Puts back the command register of a device that has no driver now, where it is known what the
+ * register was when it had none before. Returns 0 or a negative errno, logged.
+ */
+int restore_command(struct usrpci_host *host, const struct target *target);
+
+/*
  * Puts a device, which has been stopped, back as it was before it was lent: with the driver of
  * before if it was usrpci's then, else as the journal says. One that is gone needs nothing.
  * Errors are logged.

@@ -363,6 +363,23 @@ static void restore_brings_back_no_driver(void **state)
 	assert_int_equal(command_after(kernel, NIC, 0, 0), masked | PCI_COMMAND_MEMORY);
 }
 
+/* usrpci itself has left the device without a driver, and its first record knows of another one. */
+static void a_device_that_had_a_driver_first_gets_its_register_back_too(void **state)
+{
+	struct kernel *kernel = *state;
+	uint8_t registers[2];
+
+	assert_int_equal(bind_to(kernel, NIC, ""), 0);
+	put_le16(registers, PCI_COMMAND_IO);
+	fixture_config(kernel->fixture, NIC, PCI_COMMAND, registers, sizeof(registers));
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_int_equal(bind_to(kernel, NIC, ""), 0);
+	fixture_config_read(kernel->fixture, NIC, PCI_COMMAND, registers, sizeof(registers));
+	assert_int_equal(get_le16(registers), PCI_COMMAND_IO);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
 static void restore_brings_back_an_override(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1290,6 +1307,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_dry_run_refuses_what_cannot_be_written),
 	TEST(a_dry_run_of_restore_shows_the_same_and_writes_no_register),
 	TEST(restore_brings_back_no_driver),
+	TEST(a_device_that_had_a_driver_first_gets_its_register_back_too),
 	TEST(restore_brings_back_an_override),
 	TEST(restore_brings_back_a_driver_that_does_not_match),
 	TEST(the_first_record_outlives_later_binds),
