@@ -59,7 +59,7 @@ void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE])
 	for (i = 0; i < ARRAY_SIZE(known); i++)
 		if (!strcmp(driver, known[i][0]))
 			strcpy(driver, known[i][1]);
-	if (is_registered(host, driver))
+	if (!strcmp(host->promised, driver) || is_registered(host, driver))
 		return;
 	for (i = 0; driver[i]; i++)
 		other[i] = driver[i] == '-' ? '_' : driver[i] == '_' ? '-' : driver[i];
@@ -70,7 +70,7 @@ void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE])
 
 int driver_exists(struct usrpci_host *host, const char *driver)
 {
-	if (!driver[0] || is_registered(host, driver))
+	if (!driver[0] || !strcmp(host->promised, driver) || is_registered(host, driver))
 		return 0;
 	return module_state(host, driver) == MODULE_MISSING ? module_missing(host, driver) : 0;
 }

@@ -12,6 +12,7 @@
 
 #include "declare/declare.h"
 #include "file.h"
+#include "guard/look.h"
 #include "journal.h"
 #include "state.h"
 
@@ -119,8 +120,6 @@ static bool has_serial(const struct host_view *view, const struct declared_devic
 static const char *disagrees(const struct host_view *view, const struct declared_device *device,
 			     const struct usrpci_dev_info *info)
 {
-	if (device->has_addr && usrpci_addr_compare(&device->addr, &info->addr))
-		return "its address";
 	if (device->has_id && (device->vendor != info->vendor || device->device != info->device))
 		return "its vendor and device id";
 	if (device->mac[0] && !has_mac(view, device, info))
@@ -157,22 +156,37 @@ static int not_the_one(const struct host_view *view, const struct declared_devic
 		      device->place.file, device->place.line, what);
 }
 
+/* Of many devices, the one at the address is found at once. */
+static const struct usrpci_dev_info *candidates(const struct host_view *view,
+						const struct declared_device *device, int *count)
+{
+	const struct usrpci_dev_info *info;
+
+	*count = view->count;
+	if (!device->has_addr)
+		return view->infos;
+	info = look_at(view->infos, view->count, &device->addr);
+	*count = info != NULL;
+	return info;
+}
+
 static int find_one(const struct host_view *view, struct declared_device *device)
 {
-	const struct usrpci_dev_info *found = NULL;
+	const struct usrpci_dev_info *found = NULL, *infos;
 	bool meant = false;
 	char object[160];
-	int matches = 0;
+	int matches = 0, count;
 
 	if (device->found || device->refused)
 		return 0;
 	device->refused = true;
 	snprintf(object, sizeof(object), "%s:%u", device->place.file, device->place.line);
-	for (int i = 0; i < view->count; i++) {
-		const struct usrpci_dev_info *info = &view->infos[i];
+	infos = candidates(view, device, &count);
+	for (int i = 0; i < count; i++) {
+		const struct usrpci_dev_info *info = &infos[i];
 		const char *what = disagrees(view, device, info);
 
-		if (what && device->has_addr && !usrpci_addr_compare(&device->addr, &info->addr))
+		if (what && device->has_addr)
 			return not_the_one(view, device, info, what);
 		if (!what) {
 			found = info;

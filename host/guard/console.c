@@ -122,10 +122,16 @@ static bool is_console(const struct leaf *leaf, const char *active)
 	       (!strncmp(active, "hvc", 3) || strstr(active, " hvc"));
 }
 
-static int guard_line(struct guard *guard, const struct leaf *leaf, const char *active)
+static int guard_line(struct guard *guard, const struct leaf *leaf)
 {
 	const char *name = leaf_is(leaf, "tty") ? leaf->name : "hvc0";
+	char active[256];
 
+	if (!leaf_is(leaf, "tty") && !leaf_is(leaf, "virtio"))
+		return 0;
+	if (file_read(guard->host->ctx, active, sizeof(active), "/sys/class/tty/console/active") <
+	    0)
+		active[0] = '\0';
 	if (!is_console(leaf, active))
 		return 0;
 	return use_add(guard, leaf, USRPCI_USE_CONSOLE, name, "%s is the kernel's console", name);
@@ -133,17 +139,13 @@ static int guard_line(struct guard *guard, const struct leaf *leaf, const char *
 
 int guard_console(struct guard *guard)
 {
-	char active[256];
 	int error = 0;
 
-	if (file_read(guard->host->ctx, active, sizeof(active), "/sys/class/tty/console/active") <
-	    0)
-		active[0] = '\0';
 	for (size_t i = 0; !error && i < guard->tree.count; i++) {
 		const struct leaf *leaf = &guard->tree.leaves[i];
 
 		error = leaf_is(leaf, "pci") ? guard_displays(guard, leaf)
-					     : guard_line(guard, leaf, active);
+					     : guard_line(guard, leaf);
 	}
 	return error;
 }

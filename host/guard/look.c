@@ -32,16 +32,24 @@ static int compare_devices(const void *one, const void *other)
 	return usrpci_addr_compare(&a->addr, &b->addr);
 }
 
+const struct usrpci_dev_info *look_at(const struct usrpci_dev_info *devices, int count,
+				      const struct usrpci_addr *addr)
+{
+	const struct usrpci_dev_info wanted = {.addr = *addr};
+
+	return count > 0 ? bsearch(&wanted, devices, (size_t)count, sizeof(wanted), compare_devices)
+			 : NULL;
+}
+
 /* Of a device that sleeps the list does not know all, because it was not woken for it. */
 int look_device(struct usrpci_host *host, const struct usrpci_addr *addr,
 		struct usrpci_dev_info *info)
 {
-	const struct usrpci_dev_info wanted = {.addr = *addr}, *known = NULL;
+	const struct usrpci_dev_info *known = NULL;
 	const struct look *look = host->look;
 
-	if (look && look->device_count > 0)
-		known = bsearch(&wanted, look->devices, (size_t)look->device_count, sizeof(wanted),
-				compare_devices);
+	if (look)
+		known = look_at(look->devices, look->device_count, addr);
 	if (!known || known->irq < 0)
 		return usrpci_dev_lookup(host->ctx, addr, info);
 	*info = *known;

@@ -28,6 +28,10 @@ struct look {
 bool look_begin(struct usrpci_host *host, struct look *look);
 void look_end(struct usrpci_host *host, struct look *look);
 
+/* Finds a device in a list of usrpci_dev_list(), or returns NULL. */
+const struct usrpci_dev_info *look_at(const struct usrpci_dev_info *devices, int count,
+				      const struct usrpci_addr *addr);
+
 /* As usrpci_dev_lookup(). */
 int look_device(struct usrpci_host *host, const struct usrpci_addr *addr,
 		struct usrpci_dev_info *info);
