@@ -123,6 +123,9 @@ static int cmd_net(struct cli *cli)
 	if (is_served(cli, cli->argv[0]))
 		return STATUS_BUSY;
 	status = moves_find(cli, &moves);
+	if (!status && moves.count != 1)
+		status = usage_error(cli, NULL, "the slot has %d functions: name one interface",
+				     moves.count);
 	if (!status) {
 		options.addr = moves.addrs[0];
 		status = serve(cli, &options, rump, restart);
