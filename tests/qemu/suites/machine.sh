@@ -4,7 +4,7 @@
 # The test machine itself: is it what the other suites take it for?
 #
 # vm: --nic e1000 --device edu --disk nvme --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
-# vm: --disk virtio-blk-pci,size=16M
+# vm: --disk virtio-blk-pci,size=16M --disk nvme,size=16M
 # vm: --append "hugepages=8"
 
 machine@runs-debians-kernel-over-this-hosts-files()
@@ -31,7 +31,8 @@ machine@loads-the-kernels-own-drivers()
 	[ "$(driver_of 0000:01:00.0)" = e1000e ]
 	[ -z "$(driver_of 0000:00:02.0)" ]
 	expect_same "$(lsblk -n -b -o NAME,SIZE)" "vda     16777216
-nvme0n1 67108864"
+nvme0n1 67108864
+nvme1n1 16777216"
 }
 
 machine@pings-the-gateway-by-the-kernels-e1000()
