@@ -77,7 +77,8 @@ static void format_record(char text[RECORD_SIZE], const struct journal_record *r
 
 static bool copy_name(char *name, size_t size, const char *value)
 {
-	return strlen(value) < size && !strpbrk(value, "/\t") && strcpy(name, value);
+	return strlen(value) < size && value[0] != '.' && !strpbrk(value, "/\t") &&
+	       strcpy(name, value);
 }
 
 /* A record may be forged, so it may name only the node of a group, and no mode above 0666. */

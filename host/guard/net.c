@@ -198,6 +198,25 @@ static int add_item(struct guard *guard, const struct leaf *leaf, const struct n
 	}
 }
 
+/* The sockets of Soft RoCE are bound to no interface; its RDMA device tells which one carries it. */
+static int guard_rdma(struct guard *guard, const struct leaf *leaf, const char *interface)
+{
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(guard->host->ctx, &names, "/sys/class/infiniband"), error = 0;
+	char parent[NAME_SIZE];
+
+	for (int i = 0; !error && i < count; i++) {
+		if (file_read(guard->host->ctx, parent, sizeof(parent),
+			      "/sys/class/infiniband/%s/parent", names[i]) <= 0 ||
+		    strcmp(parent, interface) != 0)
+			continue;
+		error = use_add(guard, leaf, USRPCI_USE_FRAMES, interface,
+				"%s carries frames of the RDMA device %s", interface, names[i])
+				?: use_cure(guard, "rdma link delete %s", names[i]);
+	}
+	return error;
+}
+
 static int guard_interface(struct guard *guard, const struct leaf *leaf, const char *interface,
 			   const struct net_table *table, unsigned int depth)
 {
@@ -206,7 +225,9 @@ static int guard_interface(struct guard *guard, const struct leaf *leaf, const c
 	for (int i = 0; !error && i < table->count; i++)
 		if (!strcmp(table->items[i].interface, interface))
 			error = add_item(guard, leaf, &table->items[i], table, depth);
-	return error ?: guard_uppers(guard, leaf, interface, table, depth);
+	return error ?:
+		guard_rdma(guard, leaf, interface) ?:
+		guard_uppers(guard, leaf, interface, table, depth);
 }
 
 /*

@@ -884,6 +884,18 @@ static void netconsole_is_a_use_of_the_interface_that_it_names(void **state)
 	free(items);
 }
 
+static void an_rdma_device_on_an_interface_is_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, "/sys/class/infiniband/mlx5_0");
+	fixture_text(kernel->fixture, "/sys/class/infiniband/rxe0/parent", "eth1\n");
+	assert_int_equal(count_uses(kernel, NIC), 0);
+	fixture_text(kernel->fixture, "/sys/class/infiniband/rxe0/parent", "eth0\n");
+	assert_use(kernel, NIC, USRPCI_USE_FRAMES, "eth0 carries frames of the RDMA device rxe0");
+	assert_string_equal(found[0].cure, "rdma link delete rxe0");
+}
+
 static void a_tunnel_through_an_interface_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1217,6 +1229,7 @@ int main(void)
 		TEST(a_socket_that_is_bound_to_an_interface_is_a_use),
 		TEST(what_may_be_of_any_interface_is_a_use_of_each),
 		TEST(netconsole_is_a_use_of_the_interface_that_it_names),
+		TEST(an_rdma_device_on_an_interface_is_a_use),
 		TEST(a_tunnel_through_an_interface_is_a_use),
 		TEST(an_interface_that_netlink_does_not_know_is_elsewhere),
 		TEST(the_cure_of_an_upper_interface_lets_it_go),

@@ -122,6 +122,7 @@ static void a_damaged_record_is_reported_and_the_others_are_kept(void **state)
 		"usrpci-journal 1\nid\ndriver e1000\nend\n",
 		"usrpci-journal 1\nid 8086\ndriver e1000\nend\n",
 		"usrpci-journal 1\nid 8086:100e\ndriver ../../../etc\nend\n",
+		"usrpci-journal 1\nid 8086:100e\ndriver ..\nend\n",
 		"usrpci-journal 1\nid 8086:100e\nnode /etc/passwd 0 0 777\nend\n",
 		"usrpci-journal 1\nid 8086:100e\n"
 		"node /dev/vfio/../../etc/shadow 1000 1000 666\nend\n",
