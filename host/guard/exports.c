@@ -103,14 +103,16 @@ static int guard_backing_path(struct guard *guard, const char *name, const char 
 /* The path is that of the program that opened the file, if there at all; the number is true. */
 static int guard_loop(struct guard *guard, const char *name, const char *unused)
 {
-	char cure[96];
+	char cure[2 * NAME_SIZE + 64];
 	struct loop_info64 info;
 	bool asked = false;
 
 	if (strncmp(name, "loop", 4) != 0 ||
 	    !file_exists(guard->host->ctx, "/sys/class/block/%s/loop", name))
 		return 0;
-	snprintf(cure, sizeof(cure), "losetup -d /dev/%s", name);
+	/* Of a loop device in use, losetup -d succeeds and waits for its last user. */
+	snprintf(cure, sizeof(cure), "losetup -d /dev/%s # once lsblk /dev/%s shows nothing on it",
+		 name, name);
 	if (host_is_live(guard->host)) {
 		AUTO_CLOSE int fd = file_open(guard->host->ctx, O_RDONLY | O_NONBLOCK, "/dev/%s",
 					      name);

@@ -667,7 +667,8 @@ static void a_disk_that_the_kernel_gives_on_is_in_use(void **state)
 	assert_int_equal(count_uses(kernel, DISK), 0);
 	fixture_text(kernel->fixture, "/sys/class/block/loop3/loop/backing_file", "/dev/nvme0n1\n");
 	assert_use(kernel, DISK, USRPCI_USE_EXPORT, "nvme0n1 is exported by loop3");
-	assert_string_equal(found[0].cure, "losetup -d /dev/loop3");
+	assert_string_equal(found[0].cure,
+			    "losetup -d /dev/loop3 # once lsblk /dev/loop3 shows nothing on it");
 }
 
 /* losetup in a chroot, or by a file that was made for it: the path leads nowhere. */
@@ -681,7 +682,9 @@ static void a_loop_device_whose_file_is_not_there_may_have_the_disk(void **state
 		fixture_text(kernel->fixture, "/sys/class/block/loop3/loop/backing_file", paths[i]);
 		assert_use(kernel, DISK, USRPCI_USE_UNKNOWN,
 			   "it cannot be seen which disk loop3 has");
-		assert_string_equal(found[0].cure, "losetup -d /dev/loop3");
+		assert_string_equal(
+			found[0].cure,
+			"losetup -d /dev/loop3 # once lsblk /dev/loop3 shows nothing on it");
 		assert_int_equal(count_uses(kernel, NIC), 0);
 	}
 }
