@@ -139,7 +139,8 @@ void check_hardware(struct usrpci_host *host, const struct usrpci_dev_info *info
 		check_answer(&hardware);
 		return;
 	}
-	check_interrupt(&hardware);
+	if (!is_bridge(info))
+		check_interrupt(&hardware);
 	if (read_config(&hardware))
 		check_bars(&hardware);
 }
