@@ -21,6 +21,7 @@
 #include "driver.h"
 #include "file.h"
 #include "group.h"
+#include "guard/hold.h"
 #include "guard/look.h"
 #include "journal.h"
 #include "lend/lend.h"
@@ -43,6 +44,11 @@ struct plan {
 	gid_t gid;
 };
 
+static const struct targets *along(const struct plan *plan, const struct target *target)
+{
+	return usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_VFIO ? &plan->targets : NULL;
+}
+
 static int check_target(struct usrpci_host *host, const struct plan *plan,
 			const struct target *target)
 {
@@ -61,10 +67,7 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 	 * The uses are reported in any case, because a user who reads about --force must know what
 	 * it breaks.
 	 */
-	in_use = target_is_free(
-		host, target,
-		usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_VFIO ? &plan->targets : NULL,
-		force);
+	in_use = target_is_free(host, target, along(plan, target), force);
 	/* Whoever waits until it is free must learn that it is in use, whatever else is wrong. */
 	return in_use == -EBUSY ? in_use : error ?: in_use;
 }
@@ -190,7 +193,7 @@ static int move(struct usrpci_host *host, const struct plan *plan, struct target
 	bool was_try = target->tentative;
 
 	target->tentative = false;
-	if (target->stuck || target->info.iommu_group >= 0 || (error && !was_try))
+	if (target->stuck || target->used || target->info.iommu_group >= 0 || (error && !was_try))
 		return error;
 	if (look_again(host, target))
 		return error;
@@ -206,19 +209,45 @@ static int move(struct usrpci_host *host, const struct plan *plan, struct target
 	return target_move(host, target, target->wanted);
 }
 
-static int take(struct usrpci_host *host, const struct plan *plan, struct target *target)
+/*
+ * Loading a module, or moving the targets before this one, took a while, and somebody may use it
+ * now. From here on nobody can begin to, or that is noticed.
+ */
+static int look_again_and_hold(struct usrpci_host *host, const struct plan *plan,
+			       struct target *target, struct hold *hold)
 {
-	int error;
-
-	if (is_done(target) && !gives_node(plan))
+	if (is_done(target) || plan->options->force || host->options.dry_run || !host_is_live(host))
 		return 0;
-	error = confirm_note(host, &target->info.addr) ?: bind_record(host, target);
+	target->hold = hold;
+	return target_keep_free(host, target, along(plan, target));
+}
+
+static int take_and_hold(struct usrpci_host *host, const struct plan *plan, struct target *target,
+			 struct hold *hold)
+{
+	int error = look_again_and_hold(host, plan, target, hold)
+			    ?: confirm_note(host, &target->info.addr)
+			    ?: bind_record(host, target);
+
 	if (!error && !is_done(target)) {
 		target_stop(host, target);
 		error = move(host, plan, target);
 		if (!error && !target->wanted[0])
 			error = restore_command(host, target);
 	}
+	return error;
+}
+
+static int take(struct usrpci_host *host, const struct plan *plan, struct target *target)
+{
+	struct hold hold = {0};
+	int error;
+
+	if (is_done(target) && !gives_node(plan))
+		return 0;
+	error = take_and_hold(host, plan, target, &hold);
+	hold_end(&hold);
+	target->hold = NULL;
 	if (!error && gives_node(plan))
 		error = vfio_node_give(host, &target->info, plan->uid, plan->gid);
 	return error;
@@ -253,7 +282,7 @@ static int take_all(struct usrpci_host *host, const struct plan *plan)
 	if (left)
 		return left;
 	return error == -EACCES || error == -EPERM || error == -EROFS || error == -EBADMSG ||
-			       error == -EALREADY
+			       error == -EALREADY || error == -EBUSY
 		       ? error
 		       : -EIO;
 }

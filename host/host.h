@@ -28,6 +28,7 @@ struct confirm;
 struct kmod_ctx;
 struct library_kmod;
 struct look;
+struct hold;
 struct udev;
 struct names;
 struct udev_hwdb;
@@ -46,6 +47,7 @@ struct usrpci_host {
 	char promised[NAME_SIZE]; /* in a dry run, the driver that was had last */
 	const char *moved; /* in a dry run, the interface whose place would be another's, or NULL */
 	struct look *look; /* what looks at several devices share, or NULL */
+	struct hold *hold; /* keeps what the guard finds free (guard/hold.h), or NULL */
 	struct confirm *confirm;     /* what waits for confirmation (confirm/), or NULL */
 	struct errand_runner runner; /* ends with state_unlock() */
 	int lock_fd;

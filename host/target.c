@@ -18,6 +18,7 @@
 #include "wait/errand.h"
 #include "file.h"
 #include "guard/guard.h"
+#include "guard/hold.h"
 #include "quiesce.h"
 #include "state.h"
 #include "target.h"
@@ -28,6 +29,8 @@
 
 /* What driver_override names while no driver may have the device. */
 #define NO_DRIVER "none"
+
+#define LOOKS_MAX 8
 
 static int read_driver(struct usrpci_host *host, struct target *target)
 {
@@ -238,6 +241,36 @@ static int write_address(struct usrpci_host *host, struct target *target, const 
 	return -EUCLEAN;
 }
 
+/*
+ * Looks once more, as often as something came to its interfaces since it was looked at. Where that
+ * has no end, it is used.
+ */
+static int check_free(struct usrpci_host *host, struct target *target)
+{
+	char text[128], cure[128];
+	int error = 0;
+
+	for (int i = 0; !error && target->hold && hold_news(target->hold, text, cure); i++)
+		error = i < LOOKS_MAX ? target_keep_free(host, target, NULL)
+				      : refuse(host->ctx, -EBUSY, target->name, cure,
+					       "in use: %s, and more comes all the time", text);
+	target->used = error != 0;
+	return error;
+}
+
+/* The driver has let go, and what came to its interfaces in the last moment went with them. */
+static int check_lost(struct usrpci_host *host, struct target *target)
+{
+	char text[128], cure[128];
+
+	if (!target->hold || hold_news(target->hold, text, cure) <= 0)
+		return 0;
+	target->used = true;
+	return refuse(host->ctx, -EBUSY, target->name, cure,
+		      "in use: %s since a moment ago; it is given back to %s, without that", text,
+		      target->before.driver);
+}
+
 static int unbind(struct usrpci_host *host, struct target *target)
 {
 	char why[96], old[NAME_SIZE], path[PATH_SIZE];
@@ -248,13 +281,16 @@ static int unbind(struct usrpci_host *host, struct target *target)
 	strcpy(old, target->now.driver);
 	snprintf(why, sizeof(why), "take %s from %s", target->name, old);
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind", target->name);
+	error = check_free(host, target);
+	if (error)
+		return error;
 	error = write_address(host, target, why, path);
 	if (error == -EUCLEAN)
 		return error;
 	if (error)
 		return refused(host, target, error, "take it from its driver", "driver/unbind");
 	if (settle(host, target, "", host->settle_ms))
-		return 0;
+		return check_lost(host, target);
 	return report(host->ctx, -EIO, target->name, "dmesg | tail", "%s does not release it", old);
 }
 
@@ -325,6 +361,8 @@ int target_move(struct usrpci_host *host, struct target *target, const char *dri
 
 	if (!error && strcmp(target->now.driver, driver) != 0) {
 		error = unbind(host, target);
+		if (target->hold)
+			hold_end(target->hold);
 		if (!error && driver[0])
 			error = probe(host, target, driver);
 	}
@@ -436,4 +474,15 @@ int target_is_free(struct usrpci_host *host, const struct target *target,
 	if (error && (!force || is_vfio))
 		return error;
 	return is_vfio ? vfio_node_is_free(host, &target->info) : 0;
+}
+
+int target_keep_free(struct usrpci_host *host, const struct target *target,
+		     const struct targets *along)
+{
+	int error;
+
+	host->hold = target->hold;
+	error = target_is_free(host, target, along, false);
+	host->hold = NULL;
+	return error;
 }

@@ -25,6 +25,8 @@ struct target {
 	bool returns;           /* restore gives it back, which has no force */
 	bool new_record;        /* bind.c: the journal's record of it is this call's */
 	bool has_override;      /* driver_override was read too */
+	bool used;              /* somebody began to use it before its driver let go */
+	struct hold *hold;      /* what keeps it free until then, or NULL */
 };
 
 /* Devices that move together. */
@@ -77,3 +79,7 @@ int target_put_back(struct usrpci_host *host, struct target *target, const struc
  */
 int target_is_free(struct usrpci_host *host, const struct target *target,
 		   const struct targets *along, bool force);
+
+/* The same without force, and what is free stays so until hold_end(target->hold). */
+int target_keep_free(struct usrpci_host *host, const struct target *target,
+		     const struct targets *along);

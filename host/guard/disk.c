@@ -16,6 +16,7 @@
 
 #include "file.h"
 #include "guard/guard.h"
+#include "guard/hold.h"
 #include "libraries.h"
 
 /* LVM on crypt on md on partitions is five; a hostile /sys may be a circle. */
@@ -284,14 +285,23 @@ static bool is_file_of(int fd, const struct leaf *disk)
 
 /*
  * A file that is missing, or of another disk as in a container's /dev, says nothing of this disk.
+ * Partitions cannot be opened exclusively while the whole disk is, and are not used then.
  */
 static int guard_exclusive(struct guard *guard, const struct leaf *disk)
 {
+	struct hold *hold = guard->host->hold;
 	char name[NAME_SIZE];
-	int fd = file_open(guard->host->ctx, O_RDONLY | O_EXCL | O_NONBLOCK, "/dev/%s",
-			   file_name(disk->name, name));
-	bool is_free = fd == -ENOMEDIUM || is_file_of(fd, disk);
+	bool is_free;
+	int fd;
 
+	if (hold && (hold_has(hold, disk->number) ||
+		     file_exists(guard->host->ctx, "%s/partition", disk->path)))
+		return 0;
+	fd = file_open(guard->host->ctx, O_RDONLY | O_EXCL | O_NONBLOCK, "/dev/%s",
+		       file_name(disk->name, name));
+	is_free = fd == -ENOMEDIUM || is_file_of(fd, disk);
+	if (hold && fd >= 0 && is_free)
+		return hold_keep(hold, fd);
 	if (fd >= 0)
 		close(fd);
 	if (fd == -EBUSY)
@@ -306,7 +316,10 @@ static int guard_exclusive(struct guard *guard, const struct leaf *disk)
 			   disk->name, name);
 }
 
-/* A whole disk cannot be opened exclusively while a part of it is in use: ask only when none is. */
+/*
+ * A whole disk cannot be opened exclusively while a part of it is in use: ask only when none is.
+ * What the kernel exports it may have begun with before that, and a loop device does not mind.
+ */
 static int guard_all(struct guard *guard)
 {
 	struct disk_tables tables = {.guard = guard};
@@ -322,6 +335,8 @@ static int guard_all(struct guard *guard)
 	for (size_t i = 0; !error && host_is_live(guard->host) && i < tree->count; i++)
 		if (leaf_is(&tree->leaves[i], "block") && guard->count == before)
 			error = guard_exclusive(guard, &tree->leaves[i]);
+	if (!error && guard->host->hold && guard->count == before)
+		error = guard_exports(guard);
 	if (tables.mounts)
 		tables.lib->mnt_unref_table(tables.mounts);
 	if (tables.swaps)

@@ -15,6 +15,7 @@
 
 #include "file.h"
 #include "guard/guard.h"
+#include "guard/hold.h"
 #include "kernel.h"
 #include "guard/look.h"
 
@@ -339,6 +340,17 @@ static int add_of_all(struct guard *guard, const struct net_item *item)
 	}
 }
 
+/* The host is heard before it is looked at, so that nothing is missed. */
+static int listen_to_all(struct guard *guard)
+{
+	int error = 0;
+
+	for (size_t i = 0; guard->host->hold && !error && i < guard->tree.count; i++)
+		if (leaf_is(&guard->tree.leaves[i], "net") && guard->tree.leaves[i].name[0])
+			error = hold_listen(guard->host, guard->host->hold, &guard->tree.leaves[i]);
+	return error;
+}
+
 int guard_network(struct guard *guard)
 {
 	struct usrpci_host *host = guard->host;
@@ -348,6 +360,10 @@ int guard_network(struct guard *guard)
 
 	if (!has_interface(&guard->tree))
 		return 0;
+	error = listen_to_all(guard);
+	if (error)
+		return use_unknown(guard, error, "run as root on the host itself",
+				   "what comes to its interface cannot be heard");
 	table.count = look_net(host, &table.items);
 	if (table.count < 0)
 		return use_unknown(guard, table.count, cure_unread(host, table.count),

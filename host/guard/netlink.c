@@ -91,6 +91,16 @@ static bool has_address(const struct nlattr *attribute, int family)
 	return attribute && mnl_attr_get_payload_len(attribute) >= (family == AF_INET ? 4 : 16);
 }
 
+/* Returns interface, or NULL when there is no such one. */
+static const char *name_of(const struct net_list *list, unsigned int index,
+			   char interface[IF_NAMESIZE])
+{
+	for (size_t i = 0; i < list->known_count; i++)
+		if (list->known[i].index == index)
+			return strcpy(interface, list->known[i].name);
+	return if_indextoname(index, interface);
+}
+
 static int parse_address(const struct nlmsghdr *header, void *list)
 {
 	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
@@ -103,7 +113,7 @@ static int parse_address(const struct nlmsghdr *header, void *list)
 	address = found.of[IFA_LOCAL] ? found.of[IFA_LOCAL] : found.of[IFA_ADDRESS];
 	if (!has_address(address, message->ifa_family) ||
 	    is_link_local(message->ifa_family, mnl_attr_get_payload(address)) ||
-	    !if_indextoname(message->ifa_index, interface))
+	    !name_of(list, message->ifa_index, interface))
 		return MNL_CB_OK;
 	return result_of(net_add_target(list, interface, NET_ADDRESS, message->ifa_family,
 					mnl_attr_get_payload(address), message->ifa_prefixlen));
@@ -119,7 +129,7 @@ static int add_route(struct net_list *list, const struct rtmsg *message,
 	char interface[IF_NAMESIZE];
 
 	if (is_link_local(message->rtm_family, target) ||
-	    is_multicast(message->rtm_family, target) || !if_indextoname(index, interface))
+	    is_multicast(message->rtm_family, target) || !name_of(list, index, interface))
 		return 0;
 	return net_add_target(list, interface, NET_ROUTE, message->rtm_family, target,
 			      message->rtm_dst_len);
@@ -175,7 +185,7 @@ static int add_lower(struct net_list *list, const struct attributes *found, cons
 	char interface[IF_NAMESIZE];
 
 	if (found->of[IFLA_LINK_NETNSID] ||
-	    !if_indextoname(number_of(found->of[IFLA_LINK]), interface))
+	    !name_of(list, number_of(found->of[IFLA_LINK]), interface))
 		return 0;
 	return net_add(list, interface, NET_UPPER, "%s", upper);
 }
@@ -388,6 +398,67 @@ int netlink_read(struct net_list *list)
 		dump_queues(socket, list) ?: dump_actions(socket, list);
 	mnl_socket_close(socket);
 	return error;
+}
+
+struct mnl_socket *netlink_listen(void)
+{
+	static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+				     RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
+	struct mnl_socket *socket = netlink_open();
+
+	for (size_t i = 0; socket && i < ARRAY_SIZE(groups); i++) {
+		int group = groups[i];
+
+		if (mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group))) {
+			mnl_socket_close(socket);
+			socket = NULL;
+		}
+	}
+	return socket;
+}
+
+static int parse_master(const struct nlmsghdr *header, void *list)
+{
+	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
+	char interface[IF_NAMESIZE], master[IF_NAMESIZE];
+	struct attributes found = {0};
+	int error = 0;
+
+	mnl_attr_parse(header, sizeof(*message), keep_attribute, &found);
+	if (name_of(list, (unsigned int)message->ifi_index, interface) &&
+	    name_of(list, number_of(found.of[IFLA_MASTER]), master))
+		error = net_add(list, interface, NET_UPPER, "%s", master);
+	if (!error && name_of(list, (unsigned int)message->ifi_index, interface))
+		error = add_lower(list, &found, interface);
+	return result_of(error);
+}
+
+static int parse_event(const struct nlmsghdr *header, void *list)
+{
+	switch (header->nlmsg_type) {
+	case RTM_NEWADDR:
+		return parse_address(header, list);
+	case RTM_NEWROUTE:
+		return parse_route(header, list);
+	case RTM_NEWLINK:
+		return parse_master(header, list);
+	default:
+		return MNL_CB_OK;
+	}
+}
+
+int netlink_read_events(struct mnl_socket *socket, struct net_list *list)
+{
+	char buffer[32768];
+	ssize_t size;
+
+	while ((size = recv(mnl_socket_get_fd(socket), buffer, sizeof(buffer), MSG_DONTWAIT)) > 0) {
+		if (!are_whole(buffer, (size_t)size))
+			return -EPROTO;
+		if (mnl_cb_run(buffer, (size_t)size, 0, 0, parse_event, list) < 0)
+			return -errno;
+	}
+	return size < 0 && errno != EAGAIN ? -errno : 0;
 }
 
 /* Sockets. */

@@ -43,9 +43,17 @@ struct net_item {
 	char text[64];
 };
 
+/* An interface, by its number. */
+struct net_name {
+	unsigned int index;
+	char name[IF_NAMESIZE];
+};
+
 struct net_list {
 	struct net_item *items;
 	size_t count;
+	const struct net_name *known; /* interfaces that may be gone by now */
+	size_t known_count;
 };
 
 /* Adds an item. Returns 0 or -ENOMEM. */
@@ -72,6 +80,16 @@ struct mnl_socket;
  * and sets errno on failure; the caller closes it.
  */
 struct mnl_socket *netlink_open(void);
+
+/* The same, and the socket is told when addresses, routes and interfaces change. */
+struct mnl_socket *netlink_listen(void);
+
+/*
+ * Adds the addresses and routes that came since the last call, and what interfaces became a part of
+ * (NET_UPPER of the part, whose text is the upper one). Does not wait. Returns 0 or a negative
+ * errno; -ENOBUFS: something came that is not known.
+ */
+int netlink_read_events(struct mnl_socket *socket, struct net_list *list);
 
 /* The parts of it: from rtnetlink(7), sockets (sockets.c) and from sock_diag(7). */
 int netlink_read(struct net_list *list);

@@ -21,6 +21,7 @@
 
 #include "file.h"
 #include "guard/guard.h"
+#include "guard/hold.h"
 #include "guard/processes.h"
 #include "guard/look.h"
 #include "lend/lend.h"
@@ -191,6 +192,13 @@ static int add_process(struct guard *guard, const struct leaf *leaf, const struc
 	return error ?: use_cure(guard, "kill %s # or end %s as it is meant to be", pid, command);
 }
 
+/* This program has the disks open that it holds for as long as it takes the device. */
+static bool is_held(const struct guard *guard, const struct open_file *file)
+{
+	return guard->host->hold && file->type == S_IFBLK && atoi(file->pid) == getpid() &&
+	       hold_has(guard->host->hold, file->number);
+}
+
 /* One file a process is enough to name it. */
 static int add_processes(struct guard *guard, const struct open_files *files)
 {
@@ -200,6 +208,8 @@ static int add_processes(struct guard *guard, const struct open_files *files)
 	for (size_t i = 0; !error && i < files->count; i++) {
 		const struct open_file *file = &files->list[i];
 
+		if (is_held(guard, file))
+			continue;
 		for (size_t leaf = 0; leaf < guard->tree.count && strcmp(named, file->pid) != 0;
 		     leaf++) {
 			if (!is_file_of(guard, &guard->tree.leaves[leaf], file))

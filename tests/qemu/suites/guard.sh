@@ -375,6 +375,87 @@ guard@a-mounted-disk()
 	wait_for 10 test -b "/dev/$disk"
 }
 
+# while_bind COMMAND ADDR: a bind, whose driver's module is loaded by COMMAND and then modprobe(8): what was
+# free when usrpci looked first is in use then.
+while_bind()
+{
+	modprobe -r vfio_pci uio_pci_generic || true
+	printf 'install uio_pci_generic %s; modprobe --ignore-install uio_pci_generic\n' \
+		"$1" >/etc/modprobe.d/guard.conf
+	usrpci bind "$2" >"$scratch/log" 2>&1 || status=$?
+	rm /etc/modprobe.d/guard.conf
+	cat "$scratch/log"
+}
+
+# before_unbind COMMAND ADDR: a bind, and COMMAND runs when all looks are done and the driver is to let go.
+before_unbind()
+{
+	BEFORE_UNBIND=$1 LD_PRELOAD=$USRPCI_BUILD/tests/qemu/before_unbind.so \
+		usrpci bind "$2" >"$scratch/log" 2>&1 || status=$?
+	cat "$scratch/log"
+}
+
+guard@a-disk-that-is-mounted-while-the-module-loads()
+{
+	local status=0
+	mkfs.ext2 -q "/dev/$disk"
+	while_bind "mount /dev/$disk /mnt" $nvme
+	grep -q "in use: $disk is mounted on /mnt" "$scratch/log"
+	[ $status = 5 ]
+	[ "$(driver_of $nvme)" = nvme ]
+	touch /mnt/file
+	umount /mnt
+	usrpci bind $nvme
+	usrpci restore $nvme
+	wait_for 10 test -b "/dev/$disk"
+}
+
+# The kernel refuses the mount then, and the bind goes on.
+guard@a-disk-that-is-to-be-mounted-when-its-driver-lets-go()
+{
+	local status=0
+	mkfs.ext2 -q "/dev/$disk"
+	before_unbind "mount /dev/$disk /mnt 2>$scratch/mount" $nvme
+	[ $status = 0 ]
+	grep -qi 'busy' "$scratch/mount"
+	[ "$(driver_of $nvme)" = uio_pci_generic ]
+	! grep " /mnt " /proc/mounts
+	usrpci restore $nvme
+	wait_for 10 test -b "/dev/$disk"
+}
+
+guard@a-partition-that-is-to-be-mounted-when-its-driver-lets-go()
+{
+	local status=0
+	add_partition "$virtio_disk"
+	wait_for 5 test -b "/dev/${virtio_disk}1"
+	mkfs.ext2 -q "/dev/${virtio_disk}1"
+	before_unbind "mount /dev/${virtio_disk}1 /mnt 2>$scratch/mount" $vda
+	[ $status = 0 ]
+	grep -qi 'busy' "$scratch/mount"
+	! grep " /mnt " /proc/mounts
+	usrpci restore $vda
+	wait_for 10 test -b "/dev/$virtio_disk"
+}
+
+# Nobody can keep an address away; the loss is told, and the interface is there again.
+guard@a-nic-that-gets-an-address-when-its-driver-lets-go()
+{
+	local status=0
+	while_bind "ip address add 192.0.2.1/24 dev $eth" $nic
+	[ $status = 5 ]
+	grep -q "in use: $eth carries 192.0.2.1/24" "$scratch/log"
+	[ "$(driver_of $nic)" = e1000 ]
+	ip address flush dev "$eth"
+	status=0
+	before_unbind "ip address add 192.0.2.1/24 dev $eth" $nic
+	[ $status = 5 ]
+	grep -q "in use: $eth carries 192.0.2.1/24 since a moment ago; it is given back to e1000, without that" "$scratch/log"
+	[ "$(driver_of $nic)" = e1000 ]
+	[ -z "$(ls /run/usrpci/journal)" ]
+	ip address add 192.0.2.1/24 dev "$(interface_of $nic)"
+}
+
 guard@a-mounted-partition-of-a-virtio-disk()
 {
 	add_partition "$virtio_disk"

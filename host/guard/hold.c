@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Holds a device that is taken from its driver, see hold.h. Nobody can mount a partition, or swap to
+ * it, while the whole disk is open exclusively: the kernel's bd_may_claim(). That does not keep a
+ * driver from letting go of it. For interfaces there is no such thing, but what comes to them can be
+ * told with certainty, also when it was too late.
+ */
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "array.h"
+#include "file.h"
+#include "guard/hold.h"
+#include "guard/netlink.h"
+
+int hold_keep(struct hold *hold, int fd)
+{
+	int *disks = array_grow(hold->disks, hold->disk_count, 1, sizeof(*disks));
+
+	if (!disks) {
+		close(fd);
+		return -ENOMEM;
+	}
+	hold->disks = disks;
+	disks[hold->disk_count++] = fd;
+	return 0;
+}
+
+bool hold_has(const struct hold *hold, dev_t number)
+{
+	struct stat status;
+
+	for (size_t i = 0; i < hold->disk_count; i++)
+		if (!fstat(hold->disks[i], &status) && status.st_rdev == number)
+			return true;
+	return false;
+}
+
+int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *leaf)
+{
+	struct net_name *interfaces;
+	uint64_t index;
+	int error = file_read_u64(host->ctx, &index, "%s/ifindex", leaf->path);
+
+	for (size_t i = 0; !error && i < hold->interface_count; i++)
+		if (hold->interfaces[i].index == index)
+			return 0;
+	if (!error && !hold->events)
+		hold->events = netlink_listen();
+	if (error || !hold->events)
+		return error ?: -errno;
+	interfaces = array_grow(hold->interfaces, hold->interface_count, 1, sizeof(*interfaces));
+	if (!interfaces)
+		return -ENOMEM;
+	hold->interfaces = interfaces;
+	interfaces[hold->interface_count].index = (unsigned int)index;
+	snprintf(interfaces[hold->interface_count++].name, IF_NAMESIZE, "%.15s", leaf->name);
+	return 0;
+}
+
+static bool is_held(const struct hold *hold, const struct net_item *item)
+{
+	for (size_t i = 0; i < hold->interface_count; i++)
+		if (!strcmp(hold->interfaces[i].name, item->interface))
+			return true;
+	return false;
+}
+
+static void describe(const struct net_item *item, char text[128], char cure[128])
+{
+	const char *name = item->interface;
+
+	switch (item->kind) {
+	case NET_ADDRESS:
+		snprintf(text, 128, "%s carries %s", name, item->text);
+		snprintf(cure, 128, "ip address add %s dev %s", item->text, name);
+		break;
+	case NET_ROUTE:
+		snprintf(text, 128, "%s carries the route to %s", name, item->text);
+		snprintf(cure, 128, "ip route add %s dev %s", item->text, name);
+		break;
+	default:
+		snprintf(text, 128, "%s is part of %s", name, item->text);
+		snprintf(cure, 128, "make %s a part of %s again", name, item->text);
+	}
+}
+
+int hold_news(struct hold *hold, char text[128], char cure[128])
+{
+	struct net_list list = {.known = hold->interfaces, .known_count = hold->interface_count};
+	int error = hold->events ? netlink_read_events(hold->events, &list) : 0;
+
+	for (size_t i = 0; !error && i < list.count; i++) {
+		if (!is_held(hold, &list.items[i]))
+			continue;
+		describe(&list.items[i], text, cure);
+		error = 1;
+	}
+	free(list.items);
+	return error;
+}
+
+void hold_end(struct hold *hold)
+{
+	while (hold->disk_count > 0)
+		close(hold->disks[--hold->disk_count]);
+	free(hold->disks);
+	free(hold->interfaces);
+	if (hold->events)
+		mnl_socket_close(hold->events);
+	*hold = (struct hold){0};
+}

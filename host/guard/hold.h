@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/*
+ * What was free when the guard looked must be free when the driver lets go. Until then the disks of
+ * the device are open exclusively, so that the kernel refuses to mount them; and the kernel tells
+ * what comes to its interfaces.
+ */
+
+#include <sys/types.h>
+
+#include "guard/tree.h"
+#include "host.h"
+
+struct mnl_socket;
+
+/* All zero: nothing is held. */
+struct hold {
+	int *disks;
+	size_t disk_count;
+	struct mnl_socket *events;
+	struct net_name *interfaces;
+	size_t interface_count;
+};
+
+/* Keeps a disk open, whose file fd becomes the hold's. Returns 0 or -ENOMEM. */
+int hold_keep(struct hold *hold, int fd);
+bool hold_has(const struct hold *hold, dev_t number);
+
+/* Hears from now on what comes to an interface. Returns 0 or a negative errno. */
+int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *leaf);
+
+/*
+ * Writes what came first to one of the interfaces since the last call: "eth0 carries 192.0.2.1/24",
+ * and the command that brings it there. Returns 1, 0 when nothing came, or a negative errno.
+ */
+int hold_news(struct hold *hold, char text[128], char cure[128]);
+
+void hold_end(struct hold *hold);
