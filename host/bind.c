@@ -29,6 +29,7 @@
 #include "restore.h"
 #include "target.h"
 #include "vfio_node.h"
+#include "wait/provided.h"
 #include "state.h"
 
 #define LOG_SUBJECT "bind"
@@ -234,6 +235,8 @@ static int take_and_hold(struct usrpci_host *host, const struct plan *plan, stru
 		error = move(host, plan, target);
 		if (!error && !target->wanted[0])
 			error = restore_command(host, target);
+		if (!error && usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_KERNEL)
+			error = provided_wait(host, &target->info.addr, target->wanted, NULL, 0);
 	}
 	return error;
 }

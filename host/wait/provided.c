@@ -172,6 +172,16 @@ static int wait_for_all(struct usrpci_host *host, struct provided_of *of, const 
 	return -EUCLEAN;
 }
 
+static int count_lost_disks(const struct provided_of *of)
+{
+	int count = 0;
+
+	for (int i = 0; i < of->was_count; i++)
+		count += !of->was[i].is_interface &&
+			 !has_name(of->now, of->now_count, of->was[i].name);
+	return count;
+}
+
 /* Returns an interface of the device that has a name which none of it had before, or NULL. */
 static struct provided *find_renamed(struct provided_of *of)
 {
@@ -237,6 +247,17 @@ static int put_interface_back(struct usrpci_host *host, struct provided_of *of,
 	return was->up && !is_up(host, was->name) ? take_up(host, was->name) : 0;
 }
 
+/* The kernel numbers disks as they come, and gives no other names afterwards. */
+static void tell_of_disks(struct usrpci_host *host, const struct provided_of *of)
+{
+	for (int i = 0; i < of->now_count; i++)
+		if (!of->now[i].is_interface &&
+		    !has_name(of->was, of->was_count, of->now[i].name) && count_lost_disks(of))
+			log_warning(host->ctx, of->name,
+				    "ls -l /dev/disk/by-id # those names stay the same",
+				    "its disk has another name than before: %s", of->now[i].name);
+}
+
 int provided_wait(struct usrpci_host *host, const struct usrpci_addr *addr, const char *driver,
 		  const struct provided *was, int count)
 {
@@ -246,6 +267,8 @@ int provided_wait(struct usrpci_host *host, const struct usrpci_addr *addr, cons
 	usrpci_addr_format(addr, of.name);
 	if (!host->options.dry_run)
 		error = wait_for_all(host, &of, driver);
+	if (!error)
+		tell_of_disks(host, &of);
 	for (int i = 0; !error && i < count; i++)
 		if (was[i].is_interface)
 			error = put_interface_back(host, &of, &was[i]);

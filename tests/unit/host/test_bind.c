@@ -750,6 +750,12 @@ static void a_driver_that_lets_go_again_keeps_the_record(void **state)
 {
 	struct kernel *kernel = *state;
 
+	kernel->fickle = "nvme";
+	fixture_mkdir(kernel->fixture, PCI_DRIVERS "/nvme");
+	assert_int_equal(bind_to(kernel, NIC, "nvme"), -EIO);
+	assert_logged(kernel->fixture, "nvme took it and released it again");
+	assert_driver(kernel, NIC, "e1000");
+	assert_int_equal(journal_count(kernel), 0);
 	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
 	kernel->fickle = "e1000";
 	assert_int_equal(restore(kernel, NIC), -EIO);
@@ -803,6 +809,22 @@ static void a_disk_that_does_not_come_back_is_missed(void **state)
 	assert_int_equal(journal_count(kernel), 1);
 	assert_int_equal(restore(kernel, NIC), 0);
 	assert_int_equal(journal_count(kernel), 0);
+}
+
+static void a_disk_that_comes_back_under_another_name_is_told(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/block/sda");
+	fixture_link(kernel->fixture, "/sys/class/block/sda",
+		     "../../bus/pci/devices/" NIC "/block/sda");
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	fixture_remove(kernel->fixture, "/sys/class/block/sda");
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/block/sdb");
+	fixture_link(kernel->fixture, "/sys/class/block/sdb",
+		     "../../bus/pci/devices/" NIC "/block/sdb");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_logged(kernel->fixture, "its disk has another name than before: sdb");
 }
 
 static void without_a_record_nothing_is_touched(void **state)
@@ -1335,6 +1357,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_driver_that_lets_go_again_keeps_the_record),
 	TEST(an_interface_gets_its_name_back_and_is_taken_up),
 	TEST(a_disk_that_does_not_come_back_is_missed),
+	TEST(a_disk_that_comes_back_under_another_name_is_told),
 	TEST(without_a_record_nothing_is_touched),
 	TEST(an_unknown_driver_changes_nothing),
 	TEST(a_device_without_a_pin_is_refused_for_uio),
