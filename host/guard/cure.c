@@ -16,7 +16,7 @@ static const struct {
 	[USRPCI_USE_ADDRESS] = {"ip address flush dev ", "", true},
 	[USRPCI_USE_ROUTE] = {"ip link set dev ", " down", true},
 	[USRPCI_USE_UPPER] = {"ip link set dev ", " nomaster", true},
-	[USRPCI_USE_MOUNT] = {"umount -A /dev/", "", true},
+	[USRPCI_USE_MOUNT] = {"findmnt -S /dev/", " # then umount its places", true},
 	[USRPCI_USE_SWAP] = {"swapoff /dev/", "", true},
 	[USRPCI_USE_HOLDER] = {"stop what lsblk shows above /dev/", "", true},
 	[USRPCI_USE_DISPLAY] = {"usrpci bind --force ", " # if nobody looks at it", true},

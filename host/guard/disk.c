@@ -17,6 +17,7 @@
 #include "file.h"
 #include "guard/guard.h"
 #include "guard/hold.h"
+#include "guard/loop.h"
 #include "libraries.h"
 
 /* LVM on crypt on md on partitions is five; a hostile /sys may be a circle. */
@@ -27,6 +28,9 @@ struct disk_tables {
 	struct library_mount *lib;
 	struct libmnt_table *mounts;
 	struct libmnt_table *swaps;
+	struct loop *loops;
+	int loop_count;
+	struct tree *above; /* what is on the disks, and is no leaf of the function's tree */
 };
 
 /* The name of a disk's file: in sysfs a "!" stands for the "/" of cciss/c0d0. */
@@ -140,15 +144,16 @@ static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs,
 	       is_name(disk->name, tables->lib->mnt_fs_get_source(fs));
 }
 
+/* By its place: umount -A takes the file system from all places that it has, the root's too. */
 static int add_mount(const struct disk_tables *tables, const struct leaf *disk, const char *target)
 {
+	const char *quote = target[strcspn(target, " \t\n\\$&;*?'\"()<>|`#~[]{}!")] ? "'" : "";
 	int error = use_add(tables->guard, disk, USRPCI_USE_MOUNT, disk->name,
 			    "%s is mounted on %s", disk->name, target);
 
-	if (!error && !strcmp(target, "/"))
-		return use_cure(tables->guard, "choose another device: the root file system is on "
-					       "this one");
-	return error;
+	return error
+		       ?: use_cure(tables->guard, "umount %s%s%s", quote, target, quote)
+		       ?: cure_busy(tables->guard, disk);
 }
 
 /* A mount is in the tables of both mount namespaces, and is one use. */
@@ -220,6 +225,32 @@ static int guard_btrfs(const struct disk_tables *tables, const struct leaf *disk
 static int guard_disk(const struct disk_tables *tables, const struct leaf *disk,
 		      unsigned int depth);
 
+/* What is on top is told first, because it has to end first. */
+static int guard_above(const struct disk_tables *tables, const struct leaf *above,
+		       unsigned int depth)
+{
+	int error = tree_add(tables->above, above->path, above->name, "block", above->function,
+			     above->number);
+
+	return error ?: guard_disk(tables, above, depth + 1);
+}
+
+/* The programs that made a mapping know more of it than dmsetup(8), and forget it with it. */
+static int cure_mapper(struct guard *guard, const char *holder, const char *quote,
+		       const char *title)
+{
+	char uuid[16];
+
+	if (file_read(guard->host->ctx, uuid, sizeof(uuid), "/sys/class/block/%s/dm/uuid", holder) <
+	    0)
+		uuid[0] = '\0';
+	if (!strncmp(uuid, "CRYPT-", 6))
+		return use_cure(guard, "cryptsetup close %s%s%s", quote, title, quote);
+	if (!strncmp(uuid, "mpath-", 6))
+		return use_cure(guard, "multipath -f %s%s%s", quote, title, quote);
+	return use_cure(guard, "dmsetup remove %s%s%s # LVM: vgchange -a n", quote, title, quote);
+}
+
 static int add_holder(const struct disk_tables *tables, const struct leaf *disk, const char *holder)
 {
 	struct guard *guard = tables->guard;
@@ -235,8 +266,7 @@ static int add_holder(const struct disk_tables *tables, const struct leaf *disk,
 	/* The kernel's names have "\x20" for a blank, which a shell would take apart. */
 	quote = strchr(title, '\\') || strchr(title, ' ') ? "'" : "";
 	if (!error && title[0])
-		return use_cure(guard, "dmsetup remove %s%s%s # LVM: vgchange -a n", quote, title,
-				quote);
+		return cure_mapper(guard, holder, quote, title);
 	if (!error && file_exists(guard->host->ctx, "/sys/class/block/%s/md", holder))
 		return use_cure(guard, "mdadm --stop /dev/%s", holder);
 	return error;
@@ -260,7 +290,30 @@ static int guard_holders(const struct disk_tables *tables, const struct leaf *di
 		snprintf(above.name, sizeof(above.name), "%s", names[i]);
 		snprintf(above.path, sizeof(above.path), "/sys/class/block/%s", names[i]);
 		above.number = leaf_number(tables->guard->host, above.path);
-		error = add_holder(tables, disk, names[i]) ?: guard_disk(tables, &above, depth + 1);
+		error = guard_above(tables, &above, depth) ?: add_holder(tables, disk, names[i]);
+	}
+	return error;
+}
+
+static int guard_loops(const struct disk_tables *tables, const struct leaf *disk,
+		       unsigned int depth)
+{
+	struct guard *guard = tables->guard;
+	struct leaf above = *disk;
+	int error = 0;
+
+	for (int i = 0; !error && i < tables->loop_count; i++) {
+		const struct loop *loop = &tables->loops[i];
+
+		if (!loop_is_on(guard, loop, disk))
+			continue;
+		strcpy(above.name, loop->name);
+		snprintf(above.path, sizeof(above.path), "/sys/class/block/%s", loop->name);
+		above.number = leaf_number(guard->host, above.path);
+		error = guard_above(tables, &above, depth)
+				?: use_add(guard, disk, USRPCI_USE_EXPORT, disk->name,
+					   "%s is exported by %s", disk->name, loop->name)
+				?: cure_loop(guard, loop);
 	}
 	return error;
 }
@@ -272,7 +325,9 @@ static int guard_disk(const struct disk_tables *tables, const struct leaf *disk,
 
 	if (!error && tables->guard->count == before)
 		error = guard_btrfs(tables, disk);
-	return error || depth == DEPTH_MAX ? error : guard_holders(tables, disk, depth);
+	return error || depth == DEPTH_MAX ? error
+					   : guard_holders(tables, disk, depth)
+						     ?: guard_loops(tables, disk, depth);
 }
 
 static bool is_file_of(int fd, const struct leaf *disk)
@@ -316,27 +371,87 @@ static int guard_exclusive(struct guard *guard, const struct leaf *disk)
 			   disk->name, name);
 }
 
+/* Nothing on the disks of the root file system can be ended, whatever mounts they have besides. */
+static int cure_root(struct guard *guard, size_t from)
+{
+	static const char root[] = " is mounted on /";
+	bool has_root = false;
+
+	for (size_t i = from; i < guard->count; i++) {
+		const char *at = strstr(guard->uses[i].text, root);
+
+		has_root |= at && !strcmp(at, root);
+	}
+	for (size_t i = from; has_root && i < guard->count; i++)
+		snprintf(guard->uses[i].cure, sizeof(guard->uses[i].cure), "%s",
+			 "choose another device: the root file system is on this one");
+	return 0;
+}
+
+/* What is above joins the tree, so that a program that has it open is found, too. */
+static int join(struct guard *guard, const struct tree *above)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && i < above->count; i++) {
+		const struct leaf *leaf = &above->leaves[i];
+
+		error = tree_add(&guard->tree, leaf->path, leaf->name, leaf->class_name,
+				 leaf->function, leaf->number);
+	}
+	return error;
+}
+
+static int guard_stacks(struct disk_tables *tables)
+{
+	struct guard *guard = tables->guard;
+	struct tree above = {0};
+	int error = 0;
+
+	tables->above = &above;
+	tables->loop_count = loops_read(guard, &tables->loops);
+	if (tables->loop_count < 0)
+		error = tables->loop_count;
+	for (size_t i = 0; !error && i < guard->tree.count; i++)
+		if (leaf_is(&guard->tree.leaves[i], "block"))
+			error = guard_disk(tables, &guard->tree.leaves[i], 0);
+	if (!error)
+		error = join(guard, &above);
+	for (int i = 0; !error && i < tables->loop_count; i++)
+		error = guard_unseen_loop(guard, &tables->loops[i]);
+	free(tables->loops);
+	free(above.leaves);
+	return error ?: guard_exports(guard);
+}
+
 /*
  * A whole disk cannot be opened exclusively while a part of it is in use: ask only when none is.
- * What the kernel exports it may have begun with before that, and a loop device does not mind.
+ * A loop device, or what exports the disk, may have begun with it before that.
  */
+static int guard_free(struct disk_tables *tables)
+{
+	struct guard *guard = tables->guard;
+	size_t before = guard->count;
+	int error = 0;
+
+	for (size_t i = 0; !error && i < guard->tree.count; i++)
+		if (leaf_is(&guard->tree.leaves[i], "block") && guard->count == before)
+			error = guard_exclusive(guard, &guard->tree.leaves[i]);
+	if (!error && guard->host->hold && guard->count == before)
+		error = guard_stacks(tables);
+	return error;
+}
+
 static int guard_all(struct guard *guard)
 {
 	struct disk_tables tables = {.guard = guard};
-	const struct tree *tree = &guard->tree;
 	size_t before = guard->count;
 	int error = read_tables(&tables);
 
-	for (size_t i = 0; !error && tables.swaps && i < tree->count; i++)
-		if (leaf_is(&tree->leaves[i], "block"))
-			error = guard_disk(&tables, &tree->leaves[i], 0);
-	if (!error)
-		error = guard_exports(guard);
-	for (size_t i = 0; !error && host_is_live(guard->host) && i < tree->count; i++)
-		if (leaf_is(&tree->leaves[i], "block") && guard->count == before)
-			error = guard_exclusive(guard, &tree->leaves[i]);
-	if (!error && guard->host->hold && guard->count == before)
-		error = guard_exports(guard);
+	if (!error && tables.swaps)
+		error = guard_stacks(&tables) ?: cure_root(guard, before);
+	if (!error && host_is_live(guard->host) && guard->count == before)
+		error = guard_free(&tables);
 	if (tables.mounts)
 		tables.lib->mnt_unref_table(tables.mounts);
 	if (tables.swaps)

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guard's part for disks that the kernel itself gives on, without a mount, a holder or an open
- * file: loop devices, NVMe over fabrics (nvmet), SCSI targets (LIO). See the kernel's
+ * file: NVMe over fabrics (nvmet), SCSI targets (LIO). See the kernel's
  * drivers/nvme/target/configfs.c and Documentation/target/.
  */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/sysmacros.h>
 
 #include "file.h"
 #include "guard/guard.h"
@@ -47,80 +43,6 @@ static int add_export(struct guard *guard, const char *file, const char *what, c
 	if (file_read(guard->host->ctx, path, sizeof(path), "%s", file) <= 0)
 		return 0;
 	return add_path(guard, path, what, cure);
-}
-
-/* The numbers of the kernel's huge_encode_dev(). */
-static dev_t decode_number(uint64_t number)
-{
-	return makedev(number >> 8 & 0xfff, (number & 0xff) | (number >> 12 & 0xfff00));
-}
-
-static int add_number(struct guard *guard, dev_t number, const char *what, const char *cure)
-{
-	int error = 0;
-
-	for (size_t i = 0; !error && number && i < guard->tree.count; i++) {
-		const struct leaf *leaf = &guard->tree.leaves[i];
-
-		if (leaf_is(leaf, "block") && leaf->number == number)
-			error = use_add(guard, leaf, USRPCI_USE_EXPORT, leaf->name,
-					"%s is exported by %s", leaf->name, what)
-					?: use_cure(guard, "%s", cure);
-	}
-	return error;
-}
-
-/*
- * Whether a loop device's file may be a disk's that this program cannot look up: it was deleted, or
- * stands in the /dev of a container.
- */
-static bool may_be_disk(struct usrpci_host *host, const char *path)
-{
-	return strstr(path, " (deleted)") ||
-	       (strstr(path, "/dev/") && !file_exists(host->ctx, "%s", path));
-}
-
-/* Where the device cannot be asked, there is the path, as some other program knows it. */
-static int guard_backing_path(struct guard *guard, const char *name, const char *cure)
-{
-	const struct tree *tree = &guard->tree;
-	char path[PATH_SIZE];
-	int before = (int)guard->count, error;
-
-	if (file_read(guard->host->ctx, path, sizeof(path), "/sys/class/block/%s/loop/backing_file",
-		      name) <= 0)
-		return 0;
-	error = add_path(guard, path, name, cure);
-	if (error || (int)guard->count > before || !may_be_disk(guard->host, path))
-		return error;
-	for (size_t i = 0; i < tree->count; i++)
-		if (leaf_is(&tree->leaves[i], "block"))
-			return use_unknown(guard, 0, cure, "it cannot be seen which disk %s has",
-					   name);
-	return 0;
-}
-
-/* The path is that of the program that opened the file, if there at all; the number is true. */
-static int guard_loop(struct guard *guard, const char *name, const char *unused)
-{
-	char cure[2 * NAME_SIZE + 64];
-	struct loop_info64 info;
-	bool asked = false;
-
-	if (strncmp(name, "loop", 4) != 0 ||
-	    !file_exists(guard->host->ctx, "/sys/class/block/%s/loop", name))
-		return 0;
-	/* Of a loop device in use, losetup -d succeeds and waits for its last user. */
-	snprintf(cure, sizeof(cure), "losetup -d /dev/%s # once lsblk /dev/%s shows nothing on it",
-		 name, name);
-	if (host_is_live(guard->host)) {
-		AUTO_CLOSE int fd = file_open(guard->host->ctx, O_RDONLY | O_NONBLOCK, "/dev/%s",
-					      name);
-
-		asked = fd >= 0 && !ioctl(fd, LOOP_GET_STATUS64, &info);
-	}
-	return asked ? add_number(guard, decode_number(info.lo_rdevice), name, cure)
-		     : guard_backing_path(guard, name, cure);
 }
 
 static int guard_nvmet(struct guard *guard, const char *name, const char *directory)
@@ -204,7 +126,6 @@ static int guard_target(struct guard *guard, const char *module, const char *dir
 
 int guard_exports(struct guard *guard)
 {
-	return each_entry(guard, "/sys/class/block", guard_loop) ?:
-	       guard_target(guard, "nvmet", NVMET, guard_subsystem) ?:
-	       guard_target(guard, "target_core_mod", LIO, guard_backstore);
+	return guard_target(guard, "nvmet", NVMET, guard_subsystem)
+		       ?: guard_target(guard, "target_core_mod", LIO, guard_backstore);
 }

@@ -69,5 +69,11 @@ int guard_look(struct usrpci_host *host, const struct usrpci_dev_info *info, boo
  */
 int cure_held(struct guard *guard);
 
+/*
+ * Adds to the cure of the use that was added last, a mount of this disk, which program has files on
+ * it and must end first. Returns 0.
+ */
+int cure_busy(struct guard *guard, const struct leaf *disk);
+
 /* Whether a path of a disk's file, as the kernel or a program knows it, leads to this disk. */
 bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path);

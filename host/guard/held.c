@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "array.h"
 #include "file.h"
@@ -21,14 +22,19 @@
 
 struct search {
 	struct guard *guard;
+	const struct leaf *only; /* no other is looked for; NULL: any disk of the device */
 	const struct leaf *disk; /* what is found */
 	bool mounted;
 	char pid[12];
 };
 
 /* The disk or partition of the device that has this number; NULL: another device's. */
-static const struct leaf *disk_of(const struct guard *guard, dev_t number)
+static const struct leaf *disk_of(const struct search *search, dev_t number)
 {
+	const struct guard *guard = search->guard;
+
+	if (search->only)
+		return number == search->only->number ? search->only : NULL;
 	for (size_t i = 0; i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "block") && number &&
 		    guard->tree.leaves[i].number == number)
@@ -37,47 +43,48 @@ static const struct leaf *disk_of(const struct guard *guard, dev_t number)
 }
 
 /* "36 35 259:1 / /mnt rw,noatime - ext4 /dev/nvme0n1p1 rw" */
-static const struct leaf *find_mount(const struct guard *guard, const char *pid)
+static const struct leaf *find_mount(const struct search *search, const char *pid)
 {
 	unsigned int major_number, minor_number;
-	FILE *mounts = file_stream(guard->host->ctx, "/proc/%s/mountinfo", pid);
+	FILE *mounts = file_stream(search->guard->host->ctx, "/proc/%s/mountinfo", pid);
 	const struct leaf *disk = NULL;
 	AUTO_FREE char *line = NULL;
 	size_t size = 0;
 
 	while (mounts && !disk && getline(&line, &size, mounts) > 0)
 		if (sscanf(line, "%*d %*d %u:%u", &major_number, &minor_number) == 2)
-			disk = disk_of(guard, makedev(major_number, minor_number));
+			disk = disk_of(search, makedev(major_number, minor_number));
 	if (mounts)
 		fclose(mounts);
 	return disk;
 }
 
 /* A server of files that is gone is not waited for. */
-static const struct leaf *disk_below(const struct guard *guard, int directory, const char *name)
+static const struct leaf *disk_below(const struct search *search, int directory, const char *name)
 {
 	struct statx status;
 
 	if (statx(directory, name, AT_STATX_DONT_SYNC, STATX_TYPE, &status))
 		return NULL;
-	return disk_of(guard, makedev(status.stx_dev_major, status.stx_dev_minor));
+	return disk_of(search, makedev(status.stx_dev_major, status.stx_dev_minor));
 }
 
-static const struct leaf *find_file(const struct guard *guard, const char *pid)
+static const struct leaf *find_file(const struct search *search, const char *pid)
 {
 	static const char *const links[] = {"cwd", "root", "exe"};
 	const struct leaf *disk = NULL;
 	AUTO_FREE char **files = NULL;
-	AUTO_CLOSE int process = file_open(guard->host->ctx, O_RDONLY | O_DIRECTORY, "/proc/%s",
-					   pid);
-	int count = process < 0 ? 0 : dir_list(guard->host->ctx, &files, "/proc/%s/fd", pid);
+	AUTO_CLOSE int process = file_open(search->guard->host->ctx, O_RDONLY | O_DIRECTORY,
+					   "/proc/%s", pid);
+	int count = process < 0 ? 0
+				: dir_list(search->guard->host->ctx, &files, "/proc/%s/fd", pid);
 	char name[NAME_SIZE + 4];
 
 	for (size_t i = 0; !disk && process >= 0 && i < ARRAY_SIZE(links); i++)
-		disk = disk_below(guard, process, links[i]);
+		disk = disk_below(search, process, links[i]);
 	for (int i = 0; !disk && i < count; i++) {
 		snprintf(name, sizeof(name), "fd/%s", files[i]);
-		disk = disk_below(guard, process, name);
+		disk = disk_below(search, process, name);
 	}
 	return disk;
 }
@@ -86,9 +93,9 @@ static int look_at_process(void *data, const char *pid)
 {
 	struct search *search = data;
 
-	search->disk = find_mount(search->guard, pid);
+	search->disk = find_mount(search, pid);
 	search->mounted = search->disk != NULL;
-	search->disk = search->disk ?: find_file(search->guard, pid);
+	search->disk = search->disk ?: find_file(search, pid);
 	snprintf(search->pid, sizeof(search->pid), "%s", pid);
 	return search->disk != NULL;
 }
@@ -104,6 +111,29 @@ static void list_numbers(const struct tree *tree, char *text, size_t size)
 			length += (size_t)sprintf(text + length, "%s%u:%u", length ? "|" : "",
 						  major(tree->leaves[i].number),
 						  minor(tree->leaves[i].number));
+}
+
+static int look_at_files(void *data, const char *pid)
+{
+	struct search *search = data;
+	if (atoi(pid) == getpid() || !find_file(search, pid))
+		return 0;
+	snprintf(search->pid, sizeof(search->pid), "%s", pid);
+	return 1;
+}
+
+int cure_busy(struct guard *guard, const struct leaf *disk)
+{
+	struct search search = {.guard = guard, .only = disk};
+	char command[NAME_SIZE], cure[sizeof(guard->uses->cure)];
+
+	if (!disk->number || !host_is_live(guard->host) ||
+	    host_each_process(guard->host, look_at_files, &search) != 1)
+		return 0;
+	host_process_name(guard->host, search.pid, command, sizeof(command));
+	snprintf(cure, sizeof(cure), "%s", guard->uses[guard->count - 1].cure);
+	return use_cure(guard, "%s # once %s (pid %s) ends, which has files on it", cure, command,
+			search.pid);
 }
 
 int cure_held(struct guard *guard)

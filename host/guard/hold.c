@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Holds a device that is taken from its driver, see hold.h. Nobody can mount a partition, or swap to
- * it, while the whole disk is open exclusively: the kernel's bd_may_claim(). That does not keep a
- * driver from letting go of it. For interfaces there is no such thing, but what comes to them can be
- * told with certainty, also when it was too late.
+ * Holds a device that is taken from its driver, see hold.h. Nobody can mount a partition, or swap
+ * to it, while the whole disk is open exclusively: the kernel's bd_may_claim(). That does not keep
+ * a driver from letting go of it. For interfaces there is no such thing, but what comes to them can
+ * be told with certainty, also when it was too late.
  */
 
 #include <errno.h>

@@ -5,6 +5,7 @@
  * engine. And the notes: what is worth knowing of a device that nobody is kept from taking.
  */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
@@ -240,6 +241,42 @@ static int note_listeners(struct guard *guard, const struct leaf *leaf)
 	return error;
 }
 
+/*
+ * Finds a group of an interface that somebody joined in /proc/net/igmp: "2 eth0 : 1 V3" and then,
+ * indented, "FB0000E0 1 0:00000000 0" for each. The kernel itself joins that of all hosts.
+ */
+static bool find_group(const char *table, const char *interface, struct in_addr *group)
+{
+	const char *line = table;
+	char name[IF_NAMESIZE];
+	bool is_its = false;
+
+	while (line) {
+		if (line[0] != '\t')
+			is_its = sscanf(line, "%*d %15s", name) == 1 && !strcmp(name, interface);
+		else if (is_its && sscanf(line, " %8x", &group->s_addr) == 1 &&
+			 group->s_addr != htonl(INADDR_ALLHOSTS_GROUP))
+			return true;
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return false;
+}
+
+/* It is no reason to refuse: a member without an address on the interface gets frames, no more. */
+static int note_group(struct guard *guard, const struct leaf *leaf)
+{
+	char table[16384], text[INET_ADDRSTRLEN];
+	struct in_addr group;
+
+	if (file_read(guard->host->ctx, table, sizeof(table), "/proc/net/igmp") <= 0 ||
+	    !find_group(table, leaf->name, &group))
+		return 0;
+	return use_add(guard, leaf, USRPCI_USE_FRAMES, leaf->name,
+		       "a program joined the multicast group %s on %s",
+		       inet_ntop(AF_INET, &group, text, sizeof(text)), leaf->name);
+}
+
 int guard_notes(struct guard *guard)
 {
 	int error = 0;
@@ -250,7 +287,8 @@ int guard_notes(struct guard *guard)
 		if (leaf_is(leaf, "input"))
 			error = note_keyboard(guard, leaf);
 		else if (leaf_is(leaf, "net") && leaf->name[0])
-			error = note_carrier(guard, leaf) ?: note_listeners(guard, leaf);
+			error = note_carrier(guard, leaf)
+					?: note_listeners(guard, leaf) ?: note_group(guard, leaf);
 	}
 	return error;
 }

@@ -111,6 +111,8 @@ static const char *taker_of(const struct net_item *item, char text[TAKER_SIZE])
 		return text;
 	case NET_PPPOE:
 		return "a PPPoE session";
+	case NET_LLC:
+		return "an LLC socket";
 	case NET_PKTGEN:
 		return "pktgen";
 	case NET_NETCONSOLE:
@@ -144,6 +146,8 @@ static int cure_frames(struct guard *guard, const struct net_item *item)
 				name);
 	case NET_PROTOCOL:
 		return use_cure(guard, "end what takes them; /proc/net/ptype names its module");
+	case NET_LLC:
+		return use_cure(guard, "end the program whose socket is in /proc/net/llc/socket");
 	case NET_PKTGEN:
 		return use_cure(guard, "modprobe -r pktgen");
 	case NET_NETCONSOLE:
@@ -199,7 +203,7 @@ static int add_item(struct guard *guard, const struct leaf *leaf, const struct n
 	}
 }
 
-/* The sockets of Soft RoCE are bound to no interface; its RDMA device tells which one carries it. */
+/* The sockets of Soft RoCE are bound to no interface; its RDMA device tells which carries it. */
 static int guard_rdma(struct guard *guard, const struct leaf *leaf, const char *interface)
 {
 	AUTO_FREE char **names = NULL;
@@ -257,13 +261,44 @@ static bool is_elsewhere(struct guard *guard, const struct leaf *leaf,
 	return has_links;
 }
 
+/* The interface is one of the function, or of the device of virtio that is the function's. */
+static const char *find_away(const struct guard *guard, const struct leaf *leaf,
+			     const struct net_table *table)
+{
+	for (int i = 0; i < table->count; i++) {
+		for (size_t owner = 0; owner < guard->tree.count; owner++) {
+			const struct leaf *device = &guard->tree.leaves[owner];
+
+			if (table->items[i].kind == NET_AWAY &&
+			    device->function == leaf->function && !leaf_is(device, "net") &&
+			    !strcmp(device->name, table->items[i].interface))
+				return table->items[i].text;
+		}
+	}
+	return NULL;
+}
+
+/* A namespace with a name may be in use without a process in it. */
+static int add_away(struct guard *guard, const struct leaf *leaf, const struct net_table *table)
+{
+	static const char names[] = "/run/netns/";
+	const char *function = tree_function(&guard->tree, leaf);
+	const char *where = find_away(guard, leaf, table),
+		   *at = where ? strstr(where, names) : NULL;
+	int error = use_add(guard, leaf, USRPCI_USE_NAMESPACE, function,
+			    "%s has an interface in another network namespace%s%s", function,
+			    where ? ": " : "", where ? where : "");
+
+	if (error || !at)
+		return error;
+	return use_cure(guard, "ip -n %s link set %.*s netns 1", at + strlen(names),
+			(int)strcspn(where, " "), where);
+}
+
 static int guard_leaf(struct guard *guard, const struct leaf *leaf, const struct net_table *table)
 {
-	const char *function = tree_function(&guard->tree, leaf);
-
 	if (!leaf->name[0])
-		return use_add(guard, leaf, USRPCI_USE_NAMESPACE, function,
-			       "%s has an interface in another network namespace", function);
+		return add_away(guard, leaf, table);
 	if (is_elsewhere(guard, leaf, table))
 		return use_add(guard, leaf, USRPCI_USE_NAMESPACE, leaf->name,
 			       "%s is in another network namespace than this program", leaf->name)

@@ -544,8 +544,9 @@ int netlink_read_xdp(struct net_list *list)
 struct elsewhere {
 	struct usrpci_host *host;
 	struct net_list *list;
-	int own, other; /* files of network namespaces */
-	int own_id;     /* what the other calls ours */
+	int own, other;   /* files of network namespaces */
+	int own_id;       /* what the other calls ours; -1: nothing there is on ours */
+	const char *path; /* of the other */
 	int error;
 };
 
@@ -578,21 +579,35 @@ static uint32_t lower_of(const struct attributes *link)
 	return number_of(data.of[IFLA_VXLAN_LINK]);
 }
 
-/* Finds interfaces of another namespace whose lower interface is in this one. */
-static int parse_upper(const struct nlmsghdr *header, void *data)
+static const char *text_of(const struct nlattr *attribute)
+{
+	return attribute && !mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING)
+		       ? mnl_attr_get_str(attribute)
+		       : NULL;
+}
+
+/*
+ * Finds interfaces of another namespace whose lower interface is in this one, and those of devices,
+ * for which the kernel says so since Linux 5.14.
+ */
+static int parse_other(const struct nlmsghdr *header, void *data)
 {
 	struct elsewhere *elsewhere = data;
 	struct attributes found = {0};
 	char interface[IF_NAMESIZE];
+	const char *name, *device;
 
 	mnl_attr_parse(header, sizeof(struct ifinfomsg), keep_attribute, &found);
-	if (!found.of[IFLA_LINK_NETNSID] || !found.of[IFLA_IFNAME] ||
+	name = text_of(found.of[IFLA_IFNAME]);
+	device = text_of(found.of[IFLA_PARENT_DEV_NAME]);
+	if (name && device)
+		return result_of(net_add(elsewhere->list, device, NET_AWAY, "%s in %s", name,
+					 elsewhere->path));
+	if (!name || elsewhere->own_id < 0 || !found.of[IFLA_LINK_NETNSID] ||
 	    (int)number_of(found.of[IFLA_LINK_NETNSID]) != elsewhere->own_id ||
-	    mnl_attr_validate(found.of[IFLA_IFNAME], MNL_TYPE_NUL_STRING) ||
 	    !if_indextoname(lower_of(&found), interface))
 		return MNL_CB_OK;
-	return result_of(net_add(elsewhere->list, interface, NET_ELSEWHERE, "%s",
-				 mnl_attr_get_str(found.of[IFLA_IFNAME])));
+	return result_of(net_add(elsewhere->list, interface, NET_ELSEWHERE, "%s", name));
 }
 
 static int read_elsewhere(struct elsewhere *elsewhere, struct mnl_socket *socket)
@@ -604,9 +619,7 @@ static int read_elsewhere(struct elsewhere *elsewhere, struct mnl_socket *socket
 	elsewhere->own_id = -1;
 	mnl_attr_put_u32(request, NETNSA_FD, (uint32_t)elsewhere->own);
 	error = ask(socket, request, parse_own_id, elsewhere);
-	if (error || elsewhere->own_id < 0)
-		return error;
-	return dump_links(socket, parse_upper, elsewhere);
+	return error ?: dump_links(socket, parse_other, elsewhere);
 }
 
 /* A thread can go to another namespace alone, and needs no way back. */
@@ -682,6 +695,7 @@ static int visit_path(struct elsewhere *elsewhere, struct namespaces *namespaces
 	elsewhere->other = open_namespace(elsewhere->host, namespaces, path);
 	if (elsewhere->other < 0)
 		return 0;
+	elsewhere->path = path;
 	error = visit_namespace(elsewhere);
 	close(elsewhere->other);
 	return error;
@@ -755,10 +769,11 @@ int netlink_read_namespaces(struct usrpci_host *host, struct net_list *list)
 		return errno == ENOENT ? 0 : -errno;
 	if (!fstat(elsewhere.own, &own))
 		is_known(&namespaces, own.st_ino);
-	error = look_files(host, &own_files, &files) ?:
-		visit_files(&elsewhere, &namespaces, files) ?:
-		visit_directory(&elsewhere, &namespaces, "/run/netns") ?:
+	/* A name says more than a process that is in it. */
+	error = visit_directory(&elsewhere, &namespaces, "/run/netns") ?:
 		visit_directory(&elsewhere, &namespaces, "/run/docker/netns") ?:
+		look_files(host, &own_files, &files) ?:
+		visit_files(&elsewhere, &namespaces, files) ?:
 		visit_mounts(&elsewhere, &namespaces, "self") ?:
 		visit_mounts(&elsewhere, &namespaces, "1");
 	open_files_free(&own_files);

@@ -26,9 +26,13 @@ enum net_kind {
 	NET_MIRRED,   /* an action of tc that sends frames on */
 	NET_PROTOCOL, /* text: the function of the kernel that gets them */
 	NET_PPPOE,
+	NET_LLC,
 	NET_PKTGEN,
 	NET_NETCONSOLE,
 	NET_ELSEWHERE, /* text: the interface above, which is in another network namespace */
+
+	/* Of a device, whose name stands in the place of the interface's. */
+	NET_AWAY, /* text: its interface in another network namespace, "eth0 in /run/netns/a" */
 
 	/* Of no interface. */
 	NET_ALL,               /* a packet socket takes frames of all of them */

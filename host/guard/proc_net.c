@@ -130,6 +130,24 @@ static int parse_pppoe(struct usrpci_host *host, struct net_list *list, const ch
 	return net_add(list, interface, NET_PPPOE, "%s", "");
 }
 
+/* /proc/net/llc/socket: type, multicast, address of the interface "@" its service access point, ... */
+static int parse_llc(struct usrpci_host *host, struct net_list *list, const char *line)
+{
+	char wanted[18], address[48];
+	AUTO_FREE char **names = NULL;
+	int count, error = 0;
+
+	if (sscanf(line, "%*2x %*2x %17[0-9a-f:]@", wanted) != 1)
+		return 0;
+	count = dir_list(host->ctx, &names, "/sys/class/net");
+	for (int i = 0; !error && i < count; i++)
+		if (file_read(host->ctx, address, sizeof(address), "/sys/class/net/%s/address",
+			      names[i]) > 0 &&
+		    !strcmp(address, wanted))
+			error = net_add(list, names[i], NET_LLC, "%s", "");
+	return count == -ENOMEM ? count : error;
+}
+
 /*
  * /proc/net/ptype: "88ca eth0     tipc_l2_rcv_msg [tipc]", who in the kernel takes frames of a type.
  * Protocols of all interfaces name none; packet sockets are in a table of their own.
@@ -208,6 +226,7 @@ static int read_all(struct usrpci_host *host, struct net_list *list)
 {
 	int error = read_table(host, list, "/proc/net/packet", parse_packet)
 			    ?: read_table(host, list, "/proc/net/pppoe", parse_pppoe)
+			    ?: read_table(host, list, "/proc/net/llc/socket", parse_llc)
 			    ?: read_table(host, list, "/proc/net/ptype", parse_taker)
 			    ?: read_generator(host, list)
 			    ?: read_netconsole(host, list);

@@ -256,7 +256,11 @@ static int greet(const struct spawn *spawn, struct qemu_process *process)
 		return 0;
 	}
 	if (error != -ENODEV)
-		return report(spawn->model->ctx, error, spawn->model->object, NULL,
+		return report(spawn->model->ctx, error, spawn->model->object,
+			      error == -ETIMEDOUT
+				      ? "it may wait for the other end of a -chardev or -netdev, "
+					"as ivshmem-doorbell does for its server"
+				      : NULL,
 			      "%s does not answer after its start", spawn->argv[0]);
 	reap(process);
 	qemu_message(process, text, sizeof(text));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Preloaded to usrpci: runs the command in BEFORE_UNBIND when all is looked at and the kernel is about
- * to be told that a driver lets go of its device.
+ * Preloaded to usrpci: runs the command in BEFORE_UNBIND when all is looked at and the kernel is
+ * about to be told that a driver lets go of its device.
  */
 
 #include <stdio.h>

@@ -138,7 +138,8 @@ guard@a-nic-in-a-containers-network-namespace()
 {
 	ip netns add usrpci
 	ip link set "$eth" netns usrpci
-	refused $nic e1000 "$nic has an interface in another network namespace"
+	refused $nic e1000 "$nic has an interface in another network namespace: $eth in /run/netns/usrpci"
+	expect_fail 3 "cure: ip -n usrpci link set $eth netns 1" usrpci check $nic
 	ip -n usrpci link set "$eth" netns 1
 	usrpci bind $nic
 }
@@ -147,7 +148,7 @@ guard@a-virtio-nic-in-a-containers-network-namespace()
 {
 	ip netns add usrpci
 	ip link set "$virtio_eth" netns usrpci
-	refused $virtio virtio-pci "$virtio has an interface in another network namespace"
+	refused $virtio virtio-pci "$virtio has an interface in another network namespace: $virtio_eth in /run/netns/usrpci"
 	ip -n usrpci link set "$virtio_eth" netns 1
 }
 
@@ -364,6 +365,29 @@ guard@a-disk-below-a-loop-device()
 	wait_for 10 test -b "/dev/$disk"
 }
 
+# The cures are in the order in which they can be followed, and name who keeps a file system busy.
+guard@a-file-system-on-a-loop-device-on-a-disk()
+{
+	modprobe loop max_loop=1 || skip "the kernel has no loop devices"
+	wait_for 5 test -b /dev/loop0
+	losetup /dev/loop0 "/dev/$disk"
+	mkfs.ext2 -q /dev/loop0
+	mount /dev/loop0 /mnt
+	(cd /mnt && exec sleep 100) &
+	wait_for 10 test "/proc/$!/cwd" -ef /mnt
+	refused $nvme nvme "loop0 is mounted on /mnt"
+	refused $nvme nvme "$disk is exported by loop0"
+	expect_fail 3 "cure: umount /mnt # once sleep \(pid $!\) ends, which has files on it" usrpci check $nvme
+	! umount /mnt
+	kill $!
+	wait $! || true
+	expect_fail 3 "cure: umount /mnt$" usrpci check $nvme
+	sed -n 's/.*cure: //p' <<<"$output" | grep -E '^(umount|losetup)' >"$scratch/cures"
+	[ "$(wc -l <"$scratch/cures")" = 2 ]
+	bash -e "$scratch/cures"
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+}
+
 guard@a-mounted-disk()
 {
 	mkfs.ext2 -q "/dev/$disk"
@@ -435,7 +459,9 @@ guard@a-partition-that-is-to-be-mounted-when-its-driver-lets-go()
 	grep -qi 'busy' "$scratch/mount"
 	! grep " /mnt " /proc/mounts
 	usrpci restore $vda
-	wait_for 10 test -b "/dev/$virtio_disk"
+	wait_for 10 test -b "/dev/${virtio_disk}1"
+	partx -d "/dev/$virtio_disk"
+	dd if=/dev/zero of="/dev/$virtio_disk" bs=512 count=1
 }
 
 # Nobody can keep an address away; the loss is told, and the interface is there again.
@@ -542,7 +568,10 @@ guard@a-disk-that-device-mapper-holds()
 	mkfs.ext2 -q /dev/dm-0 1024
 	mount /dev/dm-0 /mnt
 	refused $nvme nvme "dm-[0-9]+ is mounted on /mnt"
-	umount /mnt
+	expect_fail 3 "cure: umount /mnt$" usrpci check $nvme
+	sed -n 's/.*cure: //p' <<<"$output" | grep -E '^(umount|dmsetup)' >"$scratch/cures"
+	bash -e "$scratch/cures"
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
 }
 
 guard@a-disk-that-a-program-has-open()

@@ -75,8 +75,8 @@ guard@a-mounted-partition-of-a-disk-with-several-paths()
 	refused $path "${disk}p1 is mounted on /mnt"
 	expect_output "$disk" usrpci list -o if --no-headings $nvme
 	expect_fail 1 "it has 2 paths: $nvme, $path" usrpci show "$disk"
-	expect_fail 3 "umount -A /dev/${disk}p1" usrpci check $nvme
-	umount -A "/dev/${disk}p1"
+	expect_fail 3 "cure: umount /mnt$" usrpci check $nvme
+	umount /mnt
 	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
 }
 

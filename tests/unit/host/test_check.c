@@ -524,8 +524,19 @@ static void what_is_worth_knowing_is_a_note(void **state)
 	assert_finding("use", "nobody uses " VF, USRPCI_CHECK_OK, "");
 	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/eth0/carrier", "1\n");
 	fixture_mkdir(kernel->fixture, "/sys/class/net/eth0");
+	fixture_text(kernel->fixture, "/proc/net/igmp",
+		     "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
+		     "1\tlo        :     1      V3\n\t\t\t\t010101EF     1 0:00000000\t\t0\n"
+		     "2\teth0      :     2      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n");
 	check(kernel, NIC);
 	assert_finding("use", "eth0 is up and has a carrier", USRPCI_CHECK_NOTE, "");
+	for (int i = 0; i < found_count; i++)
+		assert_null(strstr(found[i].text, "multicast"));
+	fixture_text(kernel->fixture, "/proc/net/igmp",
+		     "2\teth0      :     2      V3\n\t\t\t\tFB0000E0     1 0:00000000\t\t0\n");
+	check(kernel, NIC);
+	assert_finding("use", "a program joined the multicast group 224.0.0.251 on eth0",
+		       USRPCI_CHECK_NOTE, "");
 }
 
 static void what_cannot_be_found_out_is_never_nobody(void **state)

@@ -698,7 +698,7 @@ static const struct row uses[] = {
 	    leave_network),
 	USE(USRPCI_USE_UPPER, "eth0 is part of br0", "ip link set dev eth0 nomaster", in_bridge,
 	    leave_bridge),
-	USE(USRPCI_USE_MOUNT, "nvme0n1 is mounted on /srv", "umount -A /dev/nvme0n1", mount_disk,
+	USE(USRPCI_USE_MOUNT, "nvme0n1 is mounted on /srv", "umount /srv", mount_disk,
 	    unmount_disk),
 	USE(USRPCI_USE_SWAP, "nvme0n1 is swap space", "swapoff /dev/nvme0n1", swap_on_disk,
 	    swap_off),

@@ -375,12 +375,54 @@ static void a_holder_and_what_is_mounted_above_it_are_found(void **state)
 	fixture_text(kernel->fixture, "/proc/self/mountinfo",
 		     "30 1 253:0 / / rw - ext4 /dev/mapper/vg-root rw\n");
 	assert_int_equal(count_uses(kernel, DISK), 2);
-	assert_int_equal(found[0].kind, USRPCI_USE_HOLDER);
-	assert_string_equal(found[0].text, "nvme0n1 is held by dm-0 (vg-root)");
-	assert_string_equal(found[1].text, "dm-0 is mounted on /");
+	assert_string_equal(found[0].text, "dm-0 is mounted on /");
+	assert_int_equal(found[1].kind, USRPCI_USE_HOLDER);
+	assert_string_equal(found[1].text, "nvme0n1 is held by dm-0 (vg-root)");
 	fixture_text(kernel->fixture, "/sys/class/block/dm-0/dm/name", "odd\\x20name\n");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "30 1 253:0 / /a\\040b rw - ext4 /dev/mapper/vg-root rw\n");
 	count_uses(kernel, DISK);
-	assert_string_equal(found[0].cure, "dmsetup remove 'odd\\x20name' # LVM: vgchange -a n");
+	assert_string_equal(found[0].cure, "umount '/a b'");
+	assert_string_equal(found[1].cure, "dmsetup remove 'odd\\x20name' # LVM: vgchange -a n");
+	fixture_text(kernel->fixture, "/sys/class/block/dm-0/dm/uuid", "CRYPT-LUKS2-1234\n");
+	count_uses(kernel, DISK);
+	assert_string_equal(found[1].cure, "cryptsetup close 'odd\\x20name'");
+}
+
+/* What is on top ends first; a program that has it open uses the disk, too. */
+static void a_stack_of_loop_devices_and_mappings_is_walked_to_its_top(void **state)
+{
+	static const char *const texts[] = {
+		"dm-0 is mounted on /srv", "loop3 is held by dm-0 (name)",
+		"nvme0n1 is exported by loop3", "pid 9 (?) has /dev/dm-0 open"};
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/class/block/loop3/loop/backing_file", "/dev/nvme0n1\n");
+	fixture_mkdir(kernel->fixture, "/sys/class/block/loop3/holders/dm-0");
+	fixture_text(kernel->fixture, "/sys/class/block/dm-0/dm/name", "name\n");
+	fixture_text(kernel->fixture, "/sys/class/block/dm-0/dev", "253:0\n");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "30 1 253:0 / /srv rw - ext4 /dev/mapper/name rw\n");
+	fixture_link(kernel->fixture, "/proc/9/fd/5", "/dev/dm-0");
+	assert_int_equal(count_uses(kernel, DISK), ARRAY_SIZE(texts));
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_string_equal(found[i].text, texts[i]);
+}
+
+/* umount -A of one would take the root along. */
+static void nothing_on_the_disk_of_the_root_can_be_ended(void **state)
+{
+	static const char cure[] = "choose another device: the root file system is on this one";
+	struct kernel *kernel = *state;
+
+	add_member(kernel, "block", "nvme0n1p2", "pci0000:00/" DISK "/nvme/nvme0/nvme0n1");
+	fixture_text(kernel->fixture, "/sys/class/block/nvme0n1p2/dev", "259:2\n");
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "30 1 259:2 / / rw - ext4 /dev/root rw\n"
+		     "31 30 259:2 /home /home rw - ext4 /dev/root rw\n");
+	assert_int_equal(count_uses(kernel, DISK), 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(found[i].cure, cure);
 }
 
 static void the_head_of_a_multipath_disk_is_found(void **state)
@@ -1119,6 +1161,25 @@ static void what_only_a_ring_or_a_descriptor_keeps_is_seen(void **state)
 	waitpid(child, NULL, 0);
 }
 
+/* The table has the address of the interface; one without a carries frames of none. */
+static void a_socket_of_llc_is_known_by_its_address(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item *items;
+
+	fixture_text(kernel->fixture, "/proc/net/route", "");
+	fixture_text(kernel->fixture, "/sys/class/net/eth0/address", "52:54:00:12:34:56\n");
+	fixture_text(
+		kernel->fixture, "/proc/net/llc/socket",
+		"SKt Mc local_mac_sap     remote_mac_sap       tx_queue rx_queue st uid link\n"
+		" 2   0 52:54:00:12:34:56@42 00:00:00:00:00:00@00        0        0  0    0    0\n"
+		" 2   0 00:00:00:00:00:00@44 00:00:00:00:00:00@00        0        0  0    0    0\n");
+	assert_int_equal(net_read(kernel->host, &items), 1);
+	assert_int_equal(items[0].kind, NET_LLC);
+	assert_string_equal(items[0].interface, "eth0");
+	free(items);
+}
+
 /*
  * Without netlink, as for any directory that stands for a host, the tables of /proc/net are read.
  */
@@ -1200,6 +1261,8 @@ int main(void)
 		TEST(swap_space_is_in_use),
 		TEST(the_heading_of_the_table_of_swap_space_is_none_of_it),
 		TEST(a_holder_and_what_is_mounted_above_it_are_found),
+		TEST(a_stack_of_loop_devices_and_mappings_is_walked_to_its_top),
+		TEST(nothing_on_the_disk_of_the_root_can_be_ended),
 		TEST(the_head_of_a_multipath_disk_is_found),
 		TEST(mounts_that_cannot_be_read_count_as_in_use),
 		TEST(a_line_of_mounts_that_is_not_understood_counts_as_in_use),
@@ -1239,6 +1302,7 @@ int main(void)
 		TEST(an_isa_bridge_with_a_driver_is_a_stranger_too),
 		TEST(what_is_below_but_cannot_be_walked_counts_as_in_use),
 		TEST(strangers_in_the_group_are_named_bridges_are_not),
+		TEST(a_socket_of_llc_is_known_by_its_address),
 		TEST(proc_net_is_read_for_a_host_of_files),
 	};
 

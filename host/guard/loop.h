@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/* Loop devices, which hold a disk without a trace at the disk itself. */
+
+#include "guard/guard.h"
+
+struct loop {
+	char name[NAME_SIZE];
+	bool asked;           /* the device told the number, which is true */
+	dev_t number;         /* of the disk that is its file; 0: none is */
+	char path[PATH_SIZE]; /* of its file, as some other program knows it; "": not known */
+};
+
+/* Reads all that have a file. Returns the count or -ENOMEM; the list is the caller's. */
+int loops_read(struct guard *guard, struct loop **loops);
+
+bool loop_is_on(const struct guard *guard, const struct loop *loop, const struct leaf *disk);
+
+/* Adds a use for a loop device of which it cannot be seen whether it is on one of the disks. */
+int guard_unseen_loop(struct guard *guard, const struct loop *loop);
+
+/* Replaces the cure of the use that was added last by what ends a loop device. Returns 0. */
+int cure_loop(struct guard *guard, const struct loop *loop);
