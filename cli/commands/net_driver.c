@@ -151,6 +151,7 @@ struct watch {
 	pid_t driver;
 	int beat;
 	bool flows, asked, dark;
+	bool moved; /* this driver has reported a frame */
 	unsigned int failures;
 	uint64_t ended_ms; /* when the last driver had ended; 0: this is the first one */
 };
@@ -177,7 +178,7 @@ static int start_driver(struct watch *watch)
 	}
 	close(pair[1]);
 	watch->beat = pair[0];
-	watch->flows = watch->asked = false;
+	watch->flows = watch->asked = watch->moved = false;
 	return watch->driver < 0 ? -EAGAIN : 0;
 }
 
@@ -195,13 +196,16 @@ static void take_beat(struct watch *watch)
 
 	if (read(watch->beat, &byte, 1) != 1)
 		return;
+	if (byte == PUMP_FRAME) {
+		watch->moved = true;
+		return;
+	}
 	if (!watch->flows && watch->ended_ms)
 		fprintf(stderr, "usrpci: %s: frames flow again after %u ms\n", watch->name,
 			(unsigned int)(now_ms() - watch->ended_ms));
 	watch->asked = false;
 	watch->flows = true;
 	watch->dark = false;
-	watch->failures = 0;
 }
 
 /* A driver that has not answered the last question hangs. */
@@ -272,8 +276,7 @@ static bool follows(struct watch *watch, int status)
 		return false;
 	if (watch->flows)
 		watch->ended_ms = now_ms();
-	else
-		watch->failures++;
+	watch->failures = watch->moved ? 0 : watch->failures + 1;
 	if (watch->failures >= FAILURES) {
 		fprintf(stderr, "usrpci: %s: the driver failed %d times in a row\n", watch->name,
 			FAILURES);
@@ -282,7 +285,7 @@ static bool follows(struct watch *watch, int status)
 	fprintf(stderr, "usrpci: %s: the driver %s %d: the next one follows\n", watch->name,
 		WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	if (watch->failures > 0)
+	if (watch->failures > 1)
 		usleep(RETRY_US << watch->failures);
 	return true;
 }

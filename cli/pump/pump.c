@@ -45,6 +45,7 @@ struct pump {
 	bool direct;         /* frames for the TAP are written here for now */
 	bool woken;          /* it slept; no frame was taken since */
 	int beat;            /* -1: none, or another thread answers */
+	int report;          /* where a first frame is reported; -1: nowhere, or it was */
 	int ended;           /* an eventfd: readable when the threads are to end */
 	const volatile sig_atomic_t *end;
 	bool interrupted; /* by the card; not taken yet */
@@ -154,6 +155,16 @@ static unsigned int give_frames(struct pump *pump, unsigned int n)
 	return first;
 }
 
+/* Each thread does so once. */
+static void report_frame(struct pump *pump)
+{
+	const char frame = PUMP_FRAME;
+
+	if (pump->report >= 0)
+		(void)!write(pump->report, &frame, 1);
+	pump->report = -1;
+}
+
 /*
  * The beginning of a frame whose end has not come yet is kept. A few buffers are written here: to
  * wake vhost-net's thread would take longer.
@@ -165,6 +176,8 @@ static bool receive(struct pump *pump)
 	if (pump->vhost && !vhost_has_room(pump->vhost, 2 * (BATCH + USRPCI_NIC_PIECES_MAX)))
 		return false;
 	n = usrpci_nic_receive(pump->nic, pump->queue, pump->in + pump->in_count, BATCH);
+	if (n > 0)
+		report_frame(pump);
 	pump->in_count += n;
 	pump->direct = n <= DIRECT && pump->vhost && vhost_is_idle(pump->vhost);
 	given = give_frames(pump, pump->in_count);
@@ -313,6 +326,8 @@ static bool send_queued(struct pump *pump)
 {
 	unsigned int sent = usrpci_nic_transmit(pump->nic, pump->queue, pump->out, pump->out_count);
 
+	if (sent > 0)
+		report_frame(pump);
 	pump->out_count -= sent;
 	memmove(pump->out, pump->out + sent, pump->out_count * sizeof(pump->out[0]));
 	return pump->out_count == 0;
@@ -510,6 +525,7 @@ static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pu
 			.queue = i,
 			.tap = options->taps[i],
 			.beat = i == 0 ? options->beat : -1,
+			.report = options->beat,
 			.ended = ended,
 			.end = options->end,
 		};

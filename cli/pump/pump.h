@@ -8,11 +8,14 @@
 
 #define PUMP_QUEUES_MAX 16
 
+/* The byte on the beat by which a driver reports its first frame. Others are 0. */
+#define PUMP_FRAME 1
+
 struct pump_options {
 	int taps[PUMP_QUEUES_MAX]; /* the queues of a TAP device */
 	unsigned int count;
 	/*
-	 * A socket: each byte is answered by one; a first one reports that frames flow. -1: none
+	 * A socket: each byte is answered by one; a first one reports that it serves. -1: none
 	 */
 	int beat;
 	const volatile sig_atomic_t *end; /* set by a signal to end it */

@@ -24,6 +24,7 @@
 
 #include <usrpci/rump.h>
 
+#include "pump/pump.h"
 #include "pump/rump_frames.h"
 #include "pump/tap.h"
 
@@ -71,6 +72,7 @@ static struct {
 static struct {
 	char name[16]; /* "wm0" */
 	int tap;
+	int report;   /* where a first frame is reported; -1: nowhere, or it was */
 	bool goes_on; /* as struct pump_options has it */
 	int control;  /* a socket of the rump kernel's, for ioctl */
 } card;
@@ -148,7 +150,19 @@ static void end_in_vain(void)
 	exit(EXIT_IN_VAIN);
 }
 
-/* Each thread that calls the kernel often is one of its threads. */
+static void report_frame(void)
+{
+	const char frame = PUMP_FRAME;
+
+	if (card.report >= 0)
+		(void)!write(card.report, &frame, 1);
+	card.report = -1;
+}
+
+/*
+ * Each thread that calls the kernel often is one of its threads. A frame of the TAP is reported,
+ * and one of the card is not: on a wire that is used there are both.
+ */
 static void *transmit(void *arg)
 {
 	static struct {
@@ -162,9 +176,10 @@ static void *transmit(void *arg)
 	for (;;) {
 		ssize_t size = read(card.tap, &frame, sizeof(frame));
 
-		if (size > (ssize_t)sizeof(frame.header))
+		if (size > (ssize_t)sizeof(frame.header)) {
 			frames_send(&frame.header, frame.data, (size_t)size - sizeof(frame.header));
-		else if (poll(&polled, 1, -1) > 0 && polled.revents & POLLERR)
+			report_frame();
+		} else if (poll(&polled, 1, -1) > 0 && polled.revents & POLLERR)
 			end_in_vain();
 	}
 	return NULL;
@@ -263,6 +278,7 @@ int main(int argc, char **argv)
 	}
 	prctl(PR_SET_NAME, "usrpci-driver");
 	snprintf(card.name, sizeof(card.name), "%.14s0", argv[1]);
+	card.report = atoi(argv[3]);
 	card.goes_on = atoi(argv[4]);
 	card.tap = atoi(argv[5]);
 	error = start(argv[1], argv[2]);

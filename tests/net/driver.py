@@ -6,6 +6,9 @@ The driver is killed, and stopped so that it does not answer: each time another 
 gateway of QEMU's user network answers pings through it. Another card has two queues, and leads to a
 TAP device in another namespace: bytes go both ways, in frames that are longer than the MTU. Prints
 TAP.
+
+driver.py failures: no frame comes or goes, and each driver is killed: ten are enough. It takes half
+a minute, in which others are waited for.
 """
 import fcntl
 import os
@@ -20,6 +23,7 @@ TUNSETIFF, TUNSETVNETHDRSZ = 0x400454ca, 0x400454d8
 TAP, NO_PI, VNET_HDR, MULTI_QUEUE = 0x2, 0x1000, 0x4000, 0x100
 ETH_P_ALL = 3
 DEVICE = 'qemu:virtio-net-pci,netdev=n0 -netdev user,id=n0'
+SILENT = 'qemu:virtio-net-pci,netdev=n0 -netdev hubport,id=n0,hubid=0'
 QUEUES = ('qemu:virtio-net-pci,netdev=n0,mq=on,vectors=6 '
           '-netdev tap,id=n0,ifname=wire0,queues=2,script=no,downscript=no')
 TRANSFER = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../qemu/programs/transfer.py')
@@ -175,18 +179,32 @@ def refuses_too_many_queues(usrpci):
     return driver.returncode == 1 and b'Protocol error' in driver.stderr
 
 
-def main():
-    if os.environ.get('USRPCI_INSIDE') != 'yes':
-        os.environ['USRPCI_INSIDE'] = 'yes'
-        command = ['unshare', '-rn', sys.executable, os.path.abspath(__file__)]
-        probe = subprocess.run(command[:2] + ['true'], capture_output=True, check=False)
-        if probe.returncode or not os.access('/dev/net/tun', os.W_OK):
-            skip('no network namespace with TAP devices can be had here')
-        if subprocess.run(['which', 'qemu-system-x86_64'], capture_output=True, check=False).returncode:
-            skip('QEMU is not installed; make check installs it')
-        os.execvp(command[0], command)
+def kills_until_it_ends(usrpci):
+    """Kills each driver once it serves. Returns how many times, and what was said."""
+    kills, said = 0, []
+    with subprocess.Popen([usrpci, 'net-driver', '--restart', SILENT], stdin=open_queue(b'tap0'),
+                          stderr=subprocess.PIPE, text=True) as parent:
+        time.sleep(5)  # the first driver does not say when it serves
+        os.kill(child_of(parent.pid), signal.SIGKILL)
+        for line in parent.stderr:
+            said.append(line)
+            if 'frames flow again' in line and kills < 20:
+                kills += 1
+                os.kill(child_of(parent.pid), signal.SIGKILL)
+            elif 'frames flow again' in line:
+                parent.terminate()
+    return kills + 1, ''.join(said)
+
+
+def try_failures(usrpci):
+    kills, said = kills_until_it_ends(usrpci)
+    print(said, file=sys.stderr)
+    return [('drivers that die without a frame between them are ten at most', kills == 10 and
+             'the driver failed 10 times in a row' in said)]
+
+
+def try_drivers(usrpci):
     tap = make_tap()
-    usrpci = os.path.join(os.environ['USRPCI_BUILD'], 'cli', 'usrpci')
     with subprocess.Popen([usrpci, 'net-driver', '--restart', DEVICE], stdin=tap,
                           stderr=subprocess.DEVNULL) as parent:
         results = [
@@ -198,6 +216,21 @@ def main():
         results.append(('it ends when it is told to', parent.wait(30) == 0))
     results += try_queues(usrpci)
     results.append(('queues that arrive cut off are refused', refuses_too_many_queues(usrpci)))
+    return results
+
+
+def main():
+    if os.environ.get('USRPCI_INSIDE') != 'yes':
+        os.environ['USRPCI_INSIDE'] = 'yes'
+        command = ['unshare', '-rn', sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
+        probe = subprocess.run(command[:2] + ['true'], capture_output=True, check=False)
+        if probe.returncode or not os.access('/dev/net/tun', os.W_OK):
+            skip('no network namespace with TAP devices can be had here')
+        if subprocess.run(['which', 'qemu-system-x86_64'], capture_output=True, check=False).returncode:
+            skip('QEMU is not installed; make check installs it')
+        os.execvp(command[0], command)
+    usrpci = os.path.join(os.environ['USRPCI_BUILD'], 'cli', 'usrpci')
+    results = try_failures(usrpci) if sys.argv[1:2] == ['failures'] else try_drivers(usrpci)
     print(f'1..{len(results)}')
     for number, (name, good) in enumerate(results, 1):
         print(f'{"ok" if good else "not ok"} {number} - {name}')
