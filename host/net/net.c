@@ -33,6 +33,8 @@
 #define FILES_MIN   64
 #define QUEUES_MAX  8
 #define MARK_TEXT   32
+#define TUN_FILE    "/dev/net/tun"
+#define TUN_CLASS   "/sys/class/misc/tun"
 #define VHOST_FILE  "/dev/vhost-net"
 #define VHOST_CLASS "/sys/class/misc/vhost-net"
 
@@ -83,6 +85,18 @@ static int open_port(struct tap *tap)
 	else
 		tap->port = pair[1];
 	return error;
+}
+
+/* Containers often have a kernel that can, and no file for it or none that they may open. */
+static const char *tun_cure(struct usrpci_host *host, int error)
+{
+	if (!file_exists(host->ctx, TUN_CLASS))
+		return "modprobe tun";
+	if (error == -ENOENT)
+		return "mkdir -p /dev/net; mknod " TUN_FILE " c 10 200";
+	if (error == -ENOTTY || error == -EISDIR || error == -ENXIO)
+		return "rm -r " TUN_FILE "; mknod " TUN_FILE " c 10 200";
+	return "ls -l " TUN_FILE " # a container has to be allowed to use it";
 }
 
 /* The card may have fewer queues; the driver then leaves the others of the TAP. */
@@ -364,7 +378,7 @@ static int serve_in_place(struct usrpci_host *host, const struct usrpci_net_opti
 		return refuse(host->ctx, error, tap.name, "ip link show",
 			      "an interface of this name is in the way of the TAP device");
 	if (error)
-		return report(host->ctx, error, "/dev/net/tun", "modprobe tun",
+		return report(host->ctx, error, TUN_FILE, tun_cure(host, error),
 			      "cannot make a TAP device");
 	status = serve(host, options, place, &tap);
 	if (tap.port > 0)
@@ -413,7 +427,7 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 		error = read_place(host, name, &place);
 	if (error)
 		return error;
-	if (!file_exists(host->ctx, "/sys/class/misc/tun"))
+	if (!file_exists(host->ctx, TUN_CLASS))
 		apply_module(host, "TAP devices are its", "tun");
 	status = leave_mark(host, &options->addr, &place, &mark);
 	if (!status) {

@@ -576,6 +576,49 @@ net@a-tap-of-another-is-left-alone()
 	leave $virtio
 }
 
+net@a-tap-that-cannot-be-made-is-said-with-its-cure()
+{
+	modprobe tun
+	place $virtio
+	shown >"$scratch/before"
+	mv /dev/net/tun "$scratch/tun"
+	expect_fail 1 'mknod /dev/net/tun c 10 200' timeout 20 usrpci net "$nic"
+	touch /dev/net/tun
+	expect_fail 1 'rm -r /dev/net/tun; mknod' timeout 20 usrpci net "$nic"
+	rm -r /dev/net/tun
+	mknod /dev/net/tun c 10 200
+	shown | diff "$scratch/before" -
+	begin_net
+	ping_gateway "$nic"
+	end_net
+	leave $virtio
+}
+
+# The TAP is the only way out, as in a session over it.
+net@changes-that-wait-for-confirmation-go-back-beside-it()
+{
+	local other
+	place $virtio
+	ip route replace default via 10.0.2.2 dev "$nic"
+	other=$(driver_of $kernels)
+	begin_net --restart
+	expect_fail 5 "$virtio: it is lent" usrpci bind --confirm 2 --force $virtio
+	usrpci bind --confirm 2 $kernels
+	[ "$(driver_of $kernels)" = uio_pci_generic ]
+	ping_gateway "$nic"
+	wait_for 20 has_interface $kernels
+	[ "$(driver_of $kernels)" = "$other" ]
+	usrpci bind --confirm 5 $kernels
+	usrpci confirm
+	ping_gateway "$nic"
+	usrpci restore $kernels
+	ip route show default | grep -q "via 10.0.2.2 dev $nic"
+	end_net
+	ip route show default | grep -q "via 10.0.2.2 dev $nic"
+	ping_gateway "$nic"
+	leave $virtio
+}
+
 # Other programs may do with the TAP what they did with the interface.
 net@what-is-changed-on-the-tap-is-changed-on-the-interface()
 {
