@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <usrpci/rump.h>
+
 #include "hypercall.h"
 
 #define CHECK(condition)                                                                          \
@@ -364,6 +366,35 @@ static void case_delivers_interrupts(void)
 	CHECK(interrupt_count == 100);
 }
 
+static unsigned int end_count;
+
+/* It is called in the rump kernel, when the handlers have returned. */
+static void note_end(void)
+{
+	CHECK(scheduled && interrupt_count == 1);
+	end_count++;
+	sem_post(&interrupted);
+}
+
+static void interrupt_once(void)
+{
+	interrupting[0x60 / 4] = 1;
+	wait_for_interrupt();
+}
+
+static void case_tells_when_handlers_are_done(void)
+{
+	usrpci_rump_after_interrupt(note_end);
+	establish_edu(find(EDU), edu_interrupt);
+	interrupt_once();
+	wait_for_interrupt();
+	CHECK(end_count == 1);
+	usrpci_rump_after_interrupt(NULL);
+	interrupt_once();
+	interrupt_once();
+	CHECK(interrupt_count == 3 && end_count == 1);
+}
+
 /* What a driver reads in its handler has the bit that masks the interrupt; it may write it back. */
 static void case_keeps_interrupts_enabled(void)
 {
@@ -552,6 +583,7 @@ static const struct {
 	{"survives-exhaustion", case_survives_exhaustion},
 	{"refuses-other-memory", driver_that_loads_its_stack},
 	{"delivers-interrupts", case_delivers_interrupts},
+	{"tells-when-handlers-are-done", case_tells_when_handlers_are_done},
 	{"keeps-interrupts-enabled", case_keeps_interrupts_enabled},
 	{"holds-a-device", case_holds_a_device},
 	{"has-no-driver", case_has_no_driver},

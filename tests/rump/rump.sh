@@ -112,6 +112,11 @@ rump@delivers-interrupts-to-a-kernel-thread()
 	"$kernel_side" delivers-interrupts
 }
 
+rump@tells-when-the-handlers-of-an-interrupt-are-done()
+{
+	"$kernel_side" tells-when-handlers-are-done
+}
+
 rump@keeps-interrupts-when-a-driver-writes-back-that-they-are-masked()
 {
 	"$kernel_side" keeps-interrupts-enabled
