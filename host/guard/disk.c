@@ -371,23 +371,6 @@ static int guard_exclusive(struct guard *guard, const struct leaf *disk)
 			   disk->name, name);
 }
 
-/* Nothing on the disks of the root file system can be ended, whatever mounts they have besides. */
-static int cure_root(struct guard *guard, size_t from)
-{
-	static const char root[] = " is mounted on /";
-	bool has_root = false;
-
-	for (size_t i = from; i < guard->count; i++) {
-		const char *at = strstr(guard->uses[i].text, root);
-
-		has_root |= at && !strcmp(at, root);
-	}
-	for (size_t i = from; has_root && i < guard->count; i++)
-		snprintf(guard->uses[i].cure, sizeof(guard->uses[i].cure), "%s",
-			 "choose another device: the root file system is on this one");
-	return 0;
-}
-
 /* What is above joins the tree, so that a program that has it open is found, too. */
 static int join(struct guard *guard, const struct tree *above)
 {
@@ -449,7 +432,7 @@ static int guard_all(struct guard *guard)
 	int error = read_tables(&tables);
 
 	if (!error && tables.swaps)
-		error = guard_stacks(&tables) ?: cure_root(guard, before);
+		error = guard_stacks(&tables);
 	if (!error && host_is_live(guard->host) && guard->count == before)
 		error = guard_free(&tables);
 	if (tables.mounts)

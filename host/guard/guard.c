@@ -164,7 +164,8 @@ static int guard_group(struct guard *guard)
 	struct usrpci_dev_info *members;
 	int count, error = 0;
 
-	if (!group_translates(guard->host, guard->info))
+	/* A bridge is never taken, with its group or alone. */
+	if (is_bridge(guard->info) || !group_translates(guard->host, guard->info))
 		return 0;
 	count = group_endpoints(guard->host, guard->info, &members);
 	if (count < 0)
@@ -175,6 +176,22 @@ static int guard_group(struct guard *guard)
 			error = add_stranger(guard, &members[i]);
 	free(members);
 	return error;
+}
+
+/* A device with the root file system cannot be had, whatever else of it can be ended. */
+static void cure_root(struct guard *guard)
+{
+	static const char root[] = " is mounted on /";
+	bool has_root = false;
+
+	for (size_t i = 0; i < guard->count; i++) {
+		const char *at = strstr(guard->uses[i].text, root);
+
+		has_root |= guard->uses[i].kind == USRPCI_USE_MOUNT && at && !strcmp(at, root);
+	}
+	for (size_t i = 0; has_root && i < guard->count; i++)
+		snprintf(guard->uses[i].cure, sizeof(guard->uses[i].cure), "%s",
+			 "choose another device: the root file system is on this one");
 }
 
 static int look(struct guard *guard)
@@ -192,6 +209,7 @@ static int look(struct guard *guard)
 				    "the devices below it cannot be read");
 	for (size_t i = 0; !error && i < ARRAY_SIZE(parts); i++)
 		error = parts[i](guard);
+	cure_root(guard);
 	return error;
 }
 
