@@ -5,6 +5,8 @@
  * The opened host, and the few things that its files share.
  */
 
+#include <sys/resource.h>
+
 #include <usrpci/host.h>
 
 #include "apply.h"
@@ -50,6 +52,7 @@ struct usrpci_host {
 	struct hold *hold; /* keeps what the guard finds free (guard/hold.h), or NULL */
 	struct confirm *confirm;     /* what waits for confirmation (confirm/), or NULL */
 	struct errand_runner runner; /* ends with state_unlock() */
+	struct rlimit files_before; /* of open files, where it was raised; rlim_max 0: it was not */
 	int lock_fd;
 	unsigned int lock_depth;
 	bool left; /* a file that says what goes on could not be removed, see state_left() */

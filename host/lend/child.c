@@ -161,7 +161,7 @@ static void run(struct lend *lend, int socket, int failure)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
-	error = lend_unspare(lend) ?: prepare(lend);
+	error = lend_unspare(lend) ?: lend_unspare_files(lend->host) ?: prepare(lend);
 	if (!error && fcntl(socket, F_SETFD, 0))
 		error = -errno;
 	if (!error && lend->connection >= 0 &&

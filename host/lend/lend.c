@@ -383,8 +383,10 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 		.lives = -1,
 		.policy = -1,
 	};
-	int status, error, left;
+	int status, error, left, raised = lend_spare_files(host, options->argv[0]);
 
+	if (raised < 0)
+		return raised;
 	/* A failure is logged there, and the devices that it concerns are refused below. */
 	usrpci_host_recover(host);
 	lend.devices = calloc(options->count, sizeof(*lend.devices));
@@ -404,6 +406,8 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	host->lends = false;
 	left = lend_broker_leave(&lend);
 	lend_unspare(&lend);
+	if (raised)
+		lend_unspare_files(host);
 	lend_signals_restore(&lend);
 	free(lend.devices);
 	return error || left ? -EUCLEAN : status;

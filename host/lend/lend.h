@@ -212,6 +212,13 @@ int lend_confine_server(const struct lend *lend);
  * the program is then what this process was before.
  */
 void lend_spare(struct lend *lend);
+/*
+ * Lets this process open as many files as giving a device back may take. Returns 1 when it could
+ * not open so many before, 0, or -EMFILE, logged, when it may not. The other leaves it, or a
+ * process that it has started, as many as it could open before.
+ */
+int lend_spare_files(struct usrpci_host *host, const char *name);
+int lend_unspare_files(const struct usrpci_host *host);
 /* Returns 0 or a negative errno. */
 int lend_unspare(const struct lend *lend);
 

@@ -11,16 +11,15 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "array.h"
 #include "file.h"
+#include "lend/lend.h"
 #include "net/net.h"
 #include "state.h"
 
@@ -30,7 +29,6 @@
 #define APPEAR_MS   15000
 #define DRIVER_MS   5000 /* in which the driver ends after a signal */
 #define END_MS      60000
-#define FILES_MIN   64
 #define QUEUES_MAX  8
 #define MARK_TEXT   32
 #define TUN_FILE    "/dev/net/tun"
@@ -399,28 +397,13 @@ static int read_place(struct usrpci_host *host, const char *name, struct net_pla
 	return refuse(host->ctx, -EOPNOTSUPP, name, NULL, "it is no Ethernet interface");
 }
 
-/* Nobody may learn at the end that no file can be opened any more, when the interface is away. */
-static int check_limits(struct usrpci_host *host, const char *name)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return -errno;
-	if (limit.rlim_cur >= FILES_MIN)
-		return 0;
-	return refuse(
-		host->ctx, -EMFILE, name, "ulimit -n 1024",
-		"it is left alone: this process may open only %ju files, and %d may be needed",
-		(uintmax_t)limit.rlim_cur, FILES_MIN);
-}
-
-int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options)
+static int net(struct usrpci_host *host, const struct usrpci_net_options *options)
 {
 	struct net_place place;
 	char name[IF_NAMESIZE];
 	int status, error, mark;
 
-	error = find_interface(host, &options->addr, 0, name) ?: check_limits(host, name);
+	error = find_interface(host, &options->addr, 0, name);
 	if (!error)
 		error = check_uses(host, &options->addr, name, options->bind.force);
 	if (!error)
@@ -438,6 +421,18 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 		take_mark(host, &options->addr, mark);
 	}
 	net_place_free(&place);
+	return status;
+}
+
+int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options)
+{
+	int status, raised = lend_spare_files(host, options->argv[0]);
+
+	if (raised < 0)
+		return raised;
+	status = net(host, options);
+	if (raised)
+		lend_unspare_files(host);
 	return status;
 }
 

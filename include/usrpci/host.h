@@ -417,9 +417,10 @@ struct usrpci_lend_options {
  * device is lent, another program has it open, or what a killed broker left of it could not be
  * cleaned up); -EBADMSG (a device's note is damaged); -EOPNOTSUPP (its driver is neither
  * uio_pci_generic nor vfio's, or nodes are asked for and it is not vfio's); -ENOENT (no such user);
- * -ENOMEM; -E2BIG (too many devices at once); -EUSERS (no user of those numbers is unused); -EPERM;
- * -EUCLEAN (something was left behind, because a device does not stop or a process has it or its
- * memory still: whatever the program's exit status was).
+ * -ENOMEM; -E2BIG (too many devices at once); -EUSERS (no user of those numbers is unused);
+ * -EMFILE (giving back may take more open files than RLIMIT_NOFILE allows); -EPERM; -EUCLEAN
+ * (something was left behind, because a device does not stop or a process has it or its memory
+ * still: whatever the program's exit status was).
  */
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options);
 
@@ -471,7 +472,7 @@ struct usrpci_net_options {
  * Returns what usrpci_host_lend() does. Errors: those of usrpci_host_lend(); -ENODEV (the card has
  * no interface); -ENOTUNIQ (it has several); -EBUSY (something stands on the interface that cannot
  * move: a bridge, a bond, a VLAN, an XDP program, a packet socket; bind.force passes over it);
- * -EOPNOTSUPP (the interface is not Ethernet); -EMFILE (RLIMIT_NOFILE is too low for a way back).
+ * -EOPNOTSUPP (the interface is not Ethernet).
  */
 int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options);
 

@@ -286,8 +286,10 @@ lend_run@keeps-a-page-that-the-program-punches-out()
 lend_run@works-with-few-descriptors()
 {
 	(
-		ulimit -n 21
-		expect_output "equal" timeout 20 usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
+		ulimit -n 12
+		expect_output "^12$" usrpci -q run "$edu" -- bash -c "ulimit -n"
+		expect_output "equal" usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
+		expect_fail 1 "only 12 files, and 64" setpriv --bounding-set=-sys_resource usrpci run "$edu" -- true
 	)
 }
 

@@ -509,11 +509,11 @@ net@few-descriptors-are-too-few()
 	place $virtio
 	shown >"$scratch/before"
 	(
-		ulimit -n 63
-		expect_fail 1 "only 63 files, and 64" timeout 20 usrpci net "$nic"
+		ulimit -n 20
+		expect_fail 1 "only 20 files, and 64" setpriv --bounding-set=-sys_resource usrpci net "$nic"
 	)
 	(
-		ulimit -n 64
+		ulimit -n 40
 		begin_net --restart
 		ping_gateway "$nic"
 		end_net
