@@ -132,6 +132,12 @@ static bool is_listed(const struct node *nodes, int count, dev_t number)
 	return false;
 }
 
+/* Files of the list that are not vfio's are the broker's to open. */
+static bool is_vfios(const char *path)
+{
+	return !strncmp(path, NODES "/", strlen(NODES "/")) || !strcmp(path, IOMMU);
+}
+
 /* Lists the nodes that exist. Several devices share some. */
 static int list_nodes(const struct lend *lend, struct node nodes[NODES_MAX])
 {
@@ -141,7 +147,7 @@ static int list_nodes(const struct lend *lend, struct node nodes[NODES_MAX])
 	for (size_t i = 0; i < lend->file_count; i++) {
 		const char *path = lend->files[i].path;
 
-		if (!stat(path, &status) && S_ISCHR(status.st_mode) &&
+		if (is_vfios(path) && !stat(path, &status) && S_ISCHR(status.st_mode) &&
 		    !is_listed(nodes, count, status.st_rdev))
 			nodes[count++] = (struct node){path, status.st_rdev};
 	}
