@@ -53,7 +53,8 @@ static void look(const char *name, char text[4096])
 		"cat /sys/class/net/%1$s/address /sys/class/net/%1$s/mtu 2>/dev/null;"
 		"ip -o link show %1$s | grep -o 'mtu [0-9]*\\|ether [0-9a-f:]*\\|[<,]UP[,>]';"
 		"ip -o address show dev %1$s scope global | sed 's/^[0-9]*: //' | sort;"
-		"ip route show table all | grep -A2 '%1$s\\|^10.78' | grep -v 'proto kernel\\|table local' | sort;"
+		"ip route show table all | grep -A2 '%1$s\\|^10.78' | grep -v 'proto kernel\\|table local' |"
+		"sed 's/ [0-9]*sec//' | sort;"
 		"ip -6 route show table all dev %1$s | grep -v 'proto kernel\\|table local\\|fe80' | sed 's/ [0-9]*sec//' | sort",
 		name);
 	pipe = popen(command, "r");
