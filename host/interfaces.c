@@ -22,7 +22,8 @@ static bool read_member(struct usrpci_host *host, const char *class_name, const 
 	if (strlen(name) >= sizeof(member->name) ||
 	    !member_function(host->ctx, class_name, name, owner) ||
 	    usrpci_addr_parse(owner, &member->addr) ||
-	    file_exists(host->ctx, "/sys/class/%s/%s/partition", class_name, name))
+	    (!strcmp(class_name, "block") &&
+	     file_exists(host->ctx, "/sys/class/block/%s/partition", name)))
 		return false;
 	strcpy(member->name, is_path ? head : name);
 	return true;
