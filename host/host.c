@@ -22,6 +22,7 @@
 #include "host.h"
 #include "libraries.h"
 #include "unread.h"
+#include "wait/maps.h"
 
 static const struct host_kernel running_kernel = {
 	.perform = apply_perform,
@@ -52,6 +53,7 @@ void usrpci_host_close(struct usrpci_host *host)
 	if (!host)
 		return;
 	errand_end(&host->runner);
+	maps_end(host);
 	confirm_end(host);
 	if (host->lib_udev) {
 		host->lib_udev->udev_hwdb_unref(host->hwdb);

@@ -62,7 +62,8 @@ struct usrpci_host {
 	struct udev *udev;
 	struct udev_hwdb *hwdb;
 	bool hwdb_tried;
-	struct names *names; /* that were looked up before, see names.c; NULL: none */
+	struct maps_reader *maps; /* or NULL */
+	struct names *names;      /* that were looked up before, see names.c; NULL: none */
 };
 
 #define PCI_DRIVERS "/sys/bus/pci/drivers"

@@ -254,16 +254,15 @@ static const char *blindness(struct usrpci_host *host, bool hidden)
 	return geteuid() ? "run as root" : "run with the capability CAP_SYS_PTRACE";
 }
 
-static int add_ring(struct guard *guard, const struct open_files *files)
+/* A process of which some files cannot be seen, "" if there is none. */
+static int add_hidden(struct guard *guard, const char *pid, const char *how)
 {
 	char cure[64];
 
-	if (!files->ring[0])
+	if (!pid[0])
 		return 0;
-	snprintf(cure, sizeof(cure), "end the process %s", files->ring);
-	return use_unknown(guard, 0, cure,
-			   "the files that pid %s has registered with an io_uring cannot be seen",
-			   files->ring);
+	snprintf(cure, sizeof(cure), "end the process %s", pid);
+	return use_unknown(guard, 0, cure, "the files that pid %s has %s cannot be seen", pid, how);
 }
 
 static int judge_files(struct guard *guard, const struct open_files *files)
@@ -274,7 +273,9 @@ static int judge_files(struct guard *guard, const struct open_files *files)
 	if (files->error)
 		return use_unknown(guard, files->error, "mount -t proc proc /proc",
 				   "/proc is not mounted: open files cannot be seen");
-	error = add_processes(guard, files) ?: add_ring(guard, files);
+	error = add_processes(guard, files) ?:
+		add_hidden(guard, files->ring, "registered with an io_uring") ?:
+		add_hidden(guard, files->maps, "mapped");
 	cure = error ? NULL : blindness(guard->host, files->hidden);
 	if (cure)
 		return use_unknown(guard, 0, cure,

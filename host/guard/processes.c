@@ -27,6 +27,7 @@
 #include "host.h"
 #include "ring.h"
 #include "unread.h"
+#include "wait/maps.h"
 
 /* The process of the kernel that starts its threads, in the first namespace of processes. */
 #define KTHREADD 2
@@ -343,7 +344,6 @@ static int look_at_mapping(const struct search *search, char *line)
 	/* Most are private, and sscanf(3) takes its time. */
 	if (!strstr(line, "s "))
 		return 0;
-	line[strcspn(line, "\n")] = '\0';
 	if (sscanf(line, "%lx-%lx %*3c%c %*s %*s %*s %n", &start, &end, &shared, &path) != 3 ||
 	    shared != 's' || line[path] != '/')
 		return 0;
@@ -357,22 +357,22 @@ static int look_at_mapping(const struct search *search, char *line)
  */
 static bool look_at_mappings(const struct search *search, const char *thread, int *error)
 {
-	FILE *maps = file_stream(search->host->ctx, "/proc/%s/maps", thread);
-	AUTO_FREE char *line = NULL;
-	bool any = false;
-	size_t size = 0;
+	AUTO_FREE char *text = NULL;
+	char *rest, *line;
+	int hidden;
 
-	if (!maps)
-		note_hidden(search, errno);
-	while (maps && !*error && getline(&line, &size, maps) > 0) {
-		any = true;
+	/* One is enough for a refusal, and the next might take as long. */
+	if (search->files->maps[0])
+		return true;
+	hidden = maps_read(search->host, thread, &text);
+	rest = text;
+	if (hidden == -ETIMEDOUT)
+		snprintf(search->files->maps, sizeof(search->files->maps), "%s", search->pid);
+	else if (hidden)
+		note_hidden(search, -hidden);
+	while (!*error && (line = strsep(&rest, "\n")))
 		*error = look_at_mapping(search, line);
-	}
-	if (maps && ferror(maps))
-		note_hidden(search, errno);
-	if (maps)
-		fclose(maps);
-	return any;
+	return text && text[0];
 }
 
 /* A thread can be in another namespace, and have other files, than its process. */

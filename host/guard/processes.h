@@ -46,6 +46,7 @@ struct open_files {
 	bool read;
 	bool hidden;   /* those of some processes cannot be seen */
 	char ring[12]; /* a process whose files of an io_uring cannot be seen; "": none */
+	char maps[12]; /* one that lets nobody see in time what it has mapped */
 	int error;     /* why there is no /proc, and then the list is empty */
 };
 

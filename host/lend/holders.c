@@ -27,6 +27,7 @@
 #include "ring.h"
 #include "unread.h"
 #include "vfio_node.h"
+#include "wait/maps.h"
 
 #define LOG_SUBJECT "lend"
 #include "log.h"
@@ -208,36 +209,38 @@ static void search_open(struct search *search, const char *pid, const char *thre
 		closedir(directory);
 }
 
-/*
- * "7f00-7f01 rw-s 0 00:17 1234   /sys/...": the device number is that of the file system. False
- * when there is nothing, as for a thread that has ended while others of its process go on.
- */
+/* "7f00-7f01 rw-s 0 00:17 1234   /sys/...": the device number is that of the file system. */
+static void judge_mapping(struct search *search, const char *pid, const char *line)
+{
+	unsigned int major, minor;
+	const struct identity *file;
+	uint64_t ino;
+
+	if (!search->ring && strstr(line, RING_PATH))
+		found(search, pid, "mapped", "an io_uring whose files cannot be seen");
+	if (sscanf(line, "%*s %*s %*s %x:%x %" SCNu64, &major, &minor, &ino) != 3 || !ino)
+		return;
+	file = find(search, makedev(major, minor), (ino_t)ino, 0);
+	if (file)
+		found(search, pid, "mapped", file->path);
+}
+
+/* False when there is nothing, as for a thread that has ended while others of its process go on. */
 static bool search_mapped(struct search *search, const char *pid, const char *thread)
 {
-	FILE *maps = file_stream(search->host->ctx, "/proc/%s/task/%s/maps", pid, thread);
-	AUTO_FREE char *line = NULL;
-	bool any = false;
-	size_t size = 0;
+	AUTO_FREE char *text = NULL;
+	char task[48], *rest, *line;
+	int error;
 
-	while (maps && !search->holder[0] && getline(&line, &size, maps) > 0) {
-		unsigned int major, minor;
-		const struct identity *file;
-		uint64_t ino;
+	snprintf(task, sizeof(task), "%.16s/task/%.16s", pid, thread);
+	error = maps_read(search->host, task, &text);
+	rest = text;
 
-		any = true;
-		if (!search->ring && strstr(line, RING_PATH))
-			found(search, pid, "mapped", "an io_uring whose files cannot be seen");
-		if (sscanf(line, "%*s %*s %*s %x:%x %" SCNu64, &major, &minor, &ino) != 3 || !ino)
-			continue;
-		file = find(search, makedev(major, minor), (ino_t)ino, 0);
-		if (file)
-			found(search, pid, "mapped", file->path);
-	}
-	if (maps && ferror(maps))
-		note_unread(search->host->ctx, "/proc", -errno);
-	if (maps)
-		fclose(maps);
-	return any;
+	if (error == -ETIMEDOUT)
+		found(search, pid, "mapped", "something that cannot be seen");
+	while (!search->holder[0] && (line = strsep(&rest, "\n")))
+		judge_mapping(search, pid, line);
+	return text && text[0];
 }
 
 /*

@@ -5,6 +5,7 @@
  *
  * usage: lend_fuse serve         mounts it in namespaces of its own, and gives its file to who asks
  *        lend_fuse hide DIR      mounts it on DIR there, and has a file registered with an io_uring
+ *        lend_fuse map           mounts it, and waits for it: nobody can see what it has mapped
  *        lend_fuse send          a lent program: gets the file, and sends it to the broker
  */
 
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -31,6 +33,7 @@
 
 #define READY     "/tmp/lend_fuse"
 #define FILE_NODE 2
+#define PAGE      4096
 
 static const struct sockaddr_un address = {AF_UNIX, "\0lend_fuse"};
 
@@ -84,12 +87,13 @@ static struct fuse_attr attributes(uint64_t node)
 		.ino = node,
 		.mode = node == FILE_NODE ? S_IFREG | 0666 : S_IFDIR | 0777,
 		.nlink = 1,
+		.size = node == FILE_NODE ? PAGE : 0,
 	};
 }
 
 static void reply(int fd, const struct fuse_in_header *in, const void *data, size_t size)
 {
-	char bytes[256];
+	char bytes[PAGE + 64];
 	const struct fuse_out_header out = {(uint32_t)(sizeof(out) + size), 0, in->unique};
 
 	memcpy(bytes, &out, sizeof(out));
@@ -99,11 +103,14 @@ static void reply(int fd, const struct fuse_in_header *in, const void *data, siz
 
 static void answer(int fd, const struct fuse_in_header *in, bool looks_up)
 {
+	static const char page[PAGE];
+	static int opens; /* those after the first go past the cache */
 	const struct fuse_init_out init = {
 		.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096};
 	const struct fuse_entry_out entry = {.nodeid = FILE_NODE, .attr = attributes(FILE_NODE)};
 	const struct fuse_attr_out attr = {.attr = attributes(in->nodeid)};
-	const struct fuse_open_out opened = {.fh = 1};
+	const struct fuse_open_out opened = {
+		.fh = 1, .open_flags = opens > 0 ? FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE : 0};
 
 	if (in->opcode == FUSE_INIT)
 		reply(fd, in, &init, sizeof(init));
@@ -111,8 +118,12 @@ static void answer(int fd, const struct fuse_in_header *in, bool looks_up)
 		reply(fd, in, &entry, sizeof(entry));
 	if (in->opcode == FUSE_GETATTR)
 		reply(fd, in, &attr, sizeof(attr));
-	if (in->opcode == FUSE_OPEN)
+	if (in->opcode == FUSE_OPEN) {
 		reply(fd, in, &opened, sizeof(opened));
+		opens++;
+	}
+	if (in->opcode == FUSE_READ)
+		reply(fd, in, page, sizeof(page));
 }
 
 /* Does not return. */
@@ -165,6 +176,22 @@ static void hide(void)
 		pause();
 }
 
+/* What was written goes to the server before the file is mapped again, without a cache. */
+static void lock_memory(void)
+{
+	int file = open("/mnt/file", O_RDWR), direct;
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+
+	if (page == MAP_FAILED)
+		die("/mnt/file");
+	*page = 1;
+	direct = open("/mnt/file", O_RDONLY);
+	ready();
+	mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, direct, 0);
+	for (;;)
+		pause();
+}
+
 static int get_file(void)
 {
 	int peer = socket(AF_UNIX, SOCK_SEQPACKET, 0), file = -1;
@@ -193,7 +220,7 @@ static int send_file(void)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	bool serves = !strcmp(what, "serve");
+	bool maps = !strcmp(what, "map"), serves = maps || !strcmp(what, "serve");
 	int fd;
 
 	if (!strcmp(what, "send"))
@@ -205,6 +232,8 @@ int main(int argc, char **argv)
 		serve(fd, serves);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(fd);
+	if (maps)
+		lock_memory();
 	if (serves)
 		give_file("/mnt");
 	hide();

@@ -334,13 +334,13 @@ lend_end@ends-a-fork-storm-with-a-killed-broker()
 	usrpci -q restore --all
 }
 
-# serve_files: as another process of the program's user. Who closes its file waits for it in the kernel. Sets server.
+# serve_files HOW: as another process of the program's user. Who closes its file waits for it in the kernel. Sets server.
 serve_files()
 {
 	modprobe fuse
 	chmod 666 /dev/fuse
 	rm -f /tmp/lend_fuse
-	setpriv --reuid nobody --regid nogroup --clear-groups "$USRPCI_BUILD/tests/qemu/lend_fuse" serve &
+	setpriv --reuid nobody --regid nogroup --clear-groups "$USRPCI_BUILD/tests/qemu/lend_fuse" "$1" &
 	server=$!
 	wait_for 10 test -e /tmp/lend_fuse
 }
@@ -348,7 +348,7 @@ serve_files()
 lend_end@answers-though-a-file-that-it-is-sent-cannot-be-closed()
 {
 	local server broker
-	serve_files
+	serve_files serve
 	rm -f /tmp/answered
 	lend -u nobody "$edu" -- sh -c "'$USRPCI_BUILD/tests/qemu/lend_fuse' send & sleep 2
 		'$examples/edu_dma' $edu && : >/tmp/answered" &
@@ -356,6 +356,25 @@ lend_end@answers-though-a-file-that-it-is-sent-cannot-be-closed()
 	wait_for 20 test -e /tmp/answered
 	kill -KILL "$server"
 	wait "$broker"
+}
+
+# It may have the registers mapped.
+lend_end@keeps-a-device-while-a-process-hides-what-it-has-mapped()
+{
+	local server broker status=0 hidden="lend_fuse. has something that cannot be seen mapped"
+	usrpci -q run "$edu" -- sleep 1000 2>"$scratch/said" &
+	broker=$!
+	wait_for 20 is_running sleep
+	serve_files map
+	kill -TERM "$broker"
+	wait "$broker" || status=$?
+	expect_same "$status" 4
+	grep -q "$hidden" "$scratch/said"
+	expect_fail 5 "$hidden" timeout -s KILL 100 usrpci -q restore --all
+	expect_fail 5 "files that pid [0-9]* has mapped cannot be seen" timeout -s KILL 100 usrpci -q bind "$nic"
+	kill -KILL "$server"
+	wait "$server" || true
+	usrpci -q restore --all
 }
 
 # left_behind WHAT HOW COMMAND...: the device and its memory stay until the keeper is gone.
