@@ -226,8 +226,9 @@ static int look_again_and_hold(struct usrpci_host *host, const struct plan *plan
 static int take_and_hold(struct usrpci_host *host, const struct plan *plan, struct target *target,
 			 struct hold *hold)
 {
-	int error = look_again_and_hold(host, plan, target, hold)
-			    ?: confirm_note(host, &target->info.addr)
+	/* What waits for a confirmation is started before there is a disk that it had open. */
+	int error = confirm_note(host, &target->info.addr)
+			    ?: look_again_and_hold(host, plan, target, hold)
 			    ?: bind_record(host, target);
 
 	if (!error && !is_done(target)) {

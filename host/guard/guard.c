@@ -4,8 +4,8 @@
  * below a function uses the function. A use that the guard cannot see is worse than one that it
  * only suspects, so what cannot be found out counts as a use, too.
  *
- * It does not see devices that are idle, such as a sound card or a camera, and programs that mapped
- * a device's registers and closed the file.
+ * It does not see files of a device that are on their way from one program to another through a
+ * socket: the kernel shows them nowhere.
  */
 
 #include <errno.h>

@@ -96,6 +96,8 @@ int hold_news(struct hold *hold, char text[128], char cure[128])
 	struct net_list list = {.known = hold->interfaces, .known_count = hold->interface_count};
 	int error = hold->events ? netlink_read_events(hold->events, &list) : 0;
 
+	snprintf(text, 128, "what comes to its interface cannot be heard");
+	snprintf(cure, 128, "run it again");
 	for (size_t i = 0; !error && i < list.count; i++) {
 		if (!is_held(hold, &list.items[i]))
 			continue;

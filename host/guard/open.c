@@ -5,7 +5,7 @@
  * kernel, unkillably. Files are known by their device numbers, whatever they are called in whose
  * /dev; those of sysfs and /proc/bus/pci by their paths.
  *
- * Files that were mapped and then closed are not seen, nor those on their way through a socket.
+ * Files on their way through a socket are not seen.
  */
 
 #include <ctype.h>

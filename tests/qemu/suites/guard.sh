@@ -293,6 +293,18 @@ guard@a-nic-with-an-xdp-program()
 	expect_fail 3 "nobody uses $nic" usrpci check $nic
 }
 
+# Its socket is the kernel's own, and bound to no interface; it ends with the module.
+guard@a-nic-that-soft-roce-uses()
+{
+	command -v rdma && modprobe rdma_rxe || skip "the kernel has no Soft RoCE"
+	rdma link add rxe7 type rxe netdev "$eth"
+	refused $nic e1000 "$eth carries frames of the RDMA device rxe7"
+	expect_fail 3 "cure: rdma link delete rxe7" usrpci check $nic
+	rdma link delete rxe7
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
+	modprobe -r rdma_rxe
+}
+
 guard@a-nic-whose-frames-tc-sends-elsewhere()
 {
 	tc qdisc add dev "$eth" clsact
