@@ -359,6 +359,7 @@ lend_end@answers-though-a-file-that-it-is-sent-cannot-be-closed()
 }
 
 # It may have the registers mapped.
+# slow
 lend_end@keeps-a-device-while-a-process-hides-what-it-has-mapped()
 {
 	local server broker status=0 hidden="lend_fuse. has something that cannot be seen mapped"
