@@ -217,17 +217,21 @@ void nvme_queue_arm(struct usrpci_nvme_queue *queue)
 		usrpci_irq_done(nvme->dev, nvme->irq, queue->vector);
 }
 
-/* Completions of the admin queue also keep INTx raised. */
-static void take_shared(struct usrpci_nvme_queue *queue)
+/*
+ * The queue that reads the interrupt tells the others. One that is alone reads it only at a tick,
+ * so that a trace says how many came. Completions of the admin queue also keep INTx raised.
+ */
+static void take_shared(struct usrpci_nvme_queue *queue, bool tick)
 {
 	struct usrpci_nvme *nvme = queue->nvme;
-	bool taken = false;
+	bool taken;
 
 	pthread_mutex_lock(&nvme->irq_lock);
-	if (usrpci_irq_wait(nvme->dev, nvme->irq, queue->vector, 0) > 0) {
+	taken = (!tick && nvme->queues == queue && !queue->next) ||
+		usrpci_irq_wait(nvme->dev, nvme->irq, queue->vector, 0) > 0;
+	if (taken) {
 		__atomic_store_n(&nvme->irq_taken, true, __ATOMIC_RELEASE);
 		nvme_kick(nvme, queue);
-		taken = true;
 	}
 	pthread_mutex_unlock(&nvme->irq_lock);
 	if (taken && pthread_mutex_trylock(&nvme->lock) == 0) {
@@ -255,26 +259,26 @@ static bool spin(const struct usrpci_nvme_queue *queue)
 }
 
 /*
- * One system call when a vector of the queue's own interrupts: what came is not read from it. When
- * nothing came for a while, it is: so a trace says how many there were.
+ * One system call, because each interrupt makes its descriptor ready again although nobody has read
+ * the last one. It is read when nothing came for a while, so that a trace says how many came.
  */
 static int sleep_until_irq(struct usrpci_nvme_queue *queue, int timeout_ms)
 {
-	struct usrpci_nvme *nvme = queue->nvme;
 	struct epoll_event event = {
 		.data.fd = queue->timer}; /* the end of the time is a tick too */
+	bool tick;
 
 	if (queue->shared)
 		nvme_queue_arm(queue);
 	if (epoll_wait(queue->poll, &event, 1, timeout_ms) < 0)
 		return -errno;
-	if (event.data.fd == queue->timer) {
+	tick = event.data.fd == queue->timer;
+	if (tick)
 		queue->timer_runs = false;
-		if (!queue->shared)
-			usrpci_irq_wait(nvme->dev, nvme->irq, queue->vector, 0);
-	} else if (queue->shared) {
-		take_shared(queue);
-	}
+	if (queue->shared)
+		take_shared(queue, tick);
+	else if (tick)
+		usrpci_irq_wait(queue->nvme->dev, queue->nvme->irq, queue->vector, 0);
 	return 0;
 }
 
@@ -342,9 +346,9 @@ int usrpci_nvme_queue_fd(const struct usrpci_nvme_queue *queue)
 	return queue->irq ? queue->poll : -EINVAL;
 }
 
-static int watch(struct usrpci_nvme_queue *queue, int fd, uint32_t edge)
+static int watch(struct usrpci_nvme_queue *queue, int fd)
 {
-	struct epoll_event event = {.events = EPOLLIN | edge, .data.fd = fd};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
 
 	return epoll_ctl(queue->poll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
@@ -358,9 +362,7 @@ static int watch_irq(struct usrpci_nvme_queue *queue)
 	queue->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (queue->poll < 0 || queue->timer < 0 || queue->kick < 0)
 		return -errno;
-	return watch(queue, queue->timer, EPOLLET) ?:
-	       watch(queue, queue->kick, EPOLLET) ?:
-	       watch(queue, fd, queue->shared ? 0 : EPOLLET);
+	return watch(queue, queue->timer) ?: watch(queue, queue->kick) ?: watch(queue, fd);
 }
 
 /* Vector 0 belongs to the admin queue. Each queue has one of the others, or all share one. */

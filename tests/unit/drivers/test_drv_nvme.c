@@ -502,6 +502,21 @@ static void no_queue_keeps_the_interrupt_of_another(void **state)
 	}
 }
 
+static void a_queue_that_is_alone_does_not_read_its_interrupt(void **state)
+{
+	struct model *model = *state;
+	struct usrpci_nvme_ns ns;
+	struct usrpci_nvme_io io;
+
+	model_start(model, NULL, 0, &ns);
+	io = make(model, USRPCI_NVME_OP_READ, &ns, 0, 1);
+	assert_int_equal(submit(model, &io), 1);
+	assert_ptr_equal(reap_one(model), &io);
+	assert_int_equal(usrpci_nvme_wait(model->queue, 0),
+			 -ETIMEDOUT); /* it takes the interrupt */
+	assert_true(usrpci_irq_wait(model->dev, USRPCI_IRQ_INTX, 0, 0) > 0);
+}
+
 static void polls_where_it_is_told_to(void **state)
 {
 	struct model *model = *state;
@@ -816,6 +831,7 @@ int main(void)
 		TEST(wakes_by_a_vector_of_its_own),
 		TEST(wakes_by_a_vector_that_is_shared),
 		TEST(no_queue_keeps_the_interrupt_of_another),
+		TEST(a_queue_that_is_alone_does_not_read_its_interrupt),
 		TEST(polls_where_it_is_told_to),
 		TEST(has_as_many_queues_as_it_says),
 		TEST(aborts_a_command_that_is_late),
