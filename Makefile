@@ -12,7 +12,7 @@
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make check-lend     programs, brokers and recoveries are killed at each moment, KILLS=100 times under load; fork storms
 #	make check-others   with Ansible, podman, Slurm and QEMU in the machine; ansible-lint
-#	make check-serve    500 kills of the driver of a disk that is served, while fio verifies
+#	make check-serve    500 kills of the driver of a disk that is served, under uio and under vfio, while fio verifies
 #	make check-net      60 kills of the driver of an interface, one a second, and what they cost
 #	make fuzz HOURS=1   every fuzz target in turn, with what was found before; runs and findings by target
 #	make check-faults   kills, failed calls and allocations, at every point of every command; about an hour
@@ -154,6 +154,8 @@ demo-reincarnation: packages-CHECK build
 check-serve: packages-CHECK build
 	@USRPCI_KILLS=500 USRPCI_ICOUNT=2 USRPCI_CASE_DEADLINE=3000 tests/qemu/run tests/qemu/suites/serve.sh \
 		serve@nobody-sees-that-the-driver-dies
+	@USRPCI_KILLS=500 USRPCI_ICOUNT=2 USRPCI_CASE_DEADLINE=3000 tests/qemu/run tests/qemu/suites/nvme_vfio.sh \
+		nvme_vfio@is-served-while-its-driver-dies-and-the-kernel-resets-it-no-more
 
 # Fuller than in check, and it compares what is sent with what is sent when nobody kills. The machine's clock counts
 # instructions, 250 million a second, so that what else this host does changes no figure.

@@ -19,6 +19,10 @@
 #define NVME_CLASS 0x010802
 #define BUFFER_MAX (256u << 10) /* bytes a command, at most */
 
+/* DMA memory that is enough for a lane, with its queue, and for the controller. */
+#define LANE_MEMORY (BUFFER_MAX + BUFFER_MAX / 2)
+#define BASE_MEMORY (2u << 20)
+
 struct lane {
 	struct usrpci_nvme_queue *queue;
 	struct usrpci_dma_block buffer;
@@ -153,11 +157,12 @@ static int start_rump(struct disk *disk)
 int disk_open(struct disk *disk)
 {
 	const struct usrpci_dev_info *info;
-	int error;
+	int error = 0;
 
 	if (disk->options->rump)
 		return start_rump(disk);
-	error = usrpci_dev_open(disk->ctx, disk->options->device, &disk->dev);
+	if (!disk->dev)
+		error = usrpci_dev_open(disk->ctx, disk->options->device, &disk->dev);
 	if (error)
 		return error; /* the library has said why */
 	info = usrpci_dev_info(disk->dev);
@@ -181,6 +186,49 @@ int disk_prepare(const struct disk_options *options, struct disk **result)
 	disk->options = options;
 	*result = disk;
 	return 0;
+}
+
+/* Returns 1 when it is an NVMe disk of vfio's, 0 for any other one, or a negative errno. */
+static int is_of_vfio(const struct disk *disk)
+{
+	const char *name = disk->options->device;
+	struct usrpci_dev_info info;
+	struct usrpci_addr addr;
+	int error;
+
+	if (disk->options->rump || !strncmp(name, "qemu:", 5))
+		return 0;
+	error = usrpci_dev_find(disk->ctx, name, &addr)
+			?: usrpci_dev_lookup(disk->ctx, &addr, &info);
+	return error ?: info.driver_kind == USRPCI_DRIVER_VFIO && info.class_code == NVME_CLASS;
+}
+
+/*
+ * The memory is there before the first fork, so all processes have the same, and none maps any that
+ * stays mapped when it dies. A process that dies can leave INTx masked, but not message interrupts.
+ */
+int disk_hold(const struct disk_options *options, struct disk **result)
+{
+	size_t memory = (size_t)options->lanes * LANE_MEMORY + BASE_MEMORY;
+	struct disk *disk = NULL;
+	int held = disk_prepare(options, &disk);
+
+	*result = NULL;
+	if (held)
+		return held;
+	held = is_of_vfio(disk);
+	if (held > 0) {
+		int error = usrpci_dev_open(disk->ctx, options->device, &disk->dev);
+
+		held = error ?: usrpci_irq_count(disk->dev, USRPCI_IRQ_MSIX) > 0;
+	}
+	if (held > 0)
+		held = usrpci_dma_reserve(disk->ctx, memory) ?: 1;
+	if (held > 0)
+		*result = disk;
+	else
+		disk_close(disk);
+	return held < 0 ? held : 0;
 }
 
 void disk_close(struct disk *disk)

@@ -45,6 +45,15 @@ struct disk;
  */
 int disk_prepare(const struct disk_options *options, struct disk **disk);
 
+/*
+ * Prepares a disk that the kernel resets each time that it is opened or closed, as vfio does, which
+ * takes 100 ms each. The device is open and has all memory that it will need. Processes that are
+ * forked afterwards call disk_open() for it, the next one when the last one has ended. For any
+ * other disk stores NULL: each process prepares it for itself. The options must outlive it. Returns
+ * 0 or a negative errno, after a message.
+ */
+int disk_hold(const struct disk_options *options, struct disk **disk);
+
 /* Opens the disk. Returns 0 or a negative errno, after a message. */
 int disk_open(struct disk *disk);
 

@@ -6,7 +6,8 @@
  * at worst the disk does a request twice.
  *
  * The next driver is started while the present one works, because to start a process takes longer
- * than to open the disk. It waits until the keeper orders it to open the disk.
+ * than to open the disk. It waits until the keeper orders it to open the disk. Where the kernel
+ * resets a device whenever a process opens it, the keeper has it open, and drivers inherit it.
  *
  * The driver always ends when the first process ends, because it reads from a pipe whose other end
  * only the first process has.
@@ -64,7 +65,8 @@ struct keeper {
 	const struct disk_options *options;
 	struct disk_about about; /* what the first driver found; later drivers cannot change it */
 	struct shared *shared;
-	uint8_t *data; /* SLOT_SIZE for each slot, behind what is shared */
+	struct disk *held; /* the disk that drivers inherit; NULL: each prepares it for itself */
+	uint8_t *data;     /* SLOT_SIZE for each slot, behind what is shared */
 	size_t size;
 	pid_t pid; /* the second process */
 	int lives; /* the end of the pipe that the first process keeps open */
@@ -197,11 +199,12 @@ static void drive(struct keeper *keeper, struct disk *disk, int error)
 /* Does not return. Prepares everything, and waits for the order. */
 static void stand_by(struct keeper *keeper, int link)
 {
-	struct disk *disk = NULL;
-	int error = disk_prepare(keeper->options, &disk) ?: start_workers(keeper, disk);
+	struct disk *disk = keeper->held;
+	int error = disk ? 0 : disk_prepare(keeper->options, &disk);
 	ssize_t got;
 	char order;
 
+	error = error ?: start_workers(keeper, disk);
 	do
 		got = read(link, &order, 1);
 	while (got < 0 && errno == EINTR);
@@ -289,6 +292,19 @@ static int run_driver(struct keeper *keeper, struct driver *next, int last_statu
 	return status;
 }
 
+/* The kernel resets a disk that is closed and opened again, which helps where a driver did not. */
+static void hold_again(struct keeper *keeper, struct driver *next)
+{
+	if (next->pid > 0) {
+		close(next->link);
+		while (waitpid(next->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	disk_close(keeper->held);
+	keeper->shared->error = disk_hold(keeper->options, &keeper->held);
+	*next = start_driver(keeper);
+}
+
 /*
  * Does not return. A driver that is killed while there are no requests does not count as a failure.
  */
@@ -305,6 +321,8 @@ static void keep(struct keeper *keeper)
 
 		if (pause > 0)
 			poll(NULL, 0, pause < PAUSE_MAX_MS ? (int)pause : PAUSE_MAX_MS);
+		if (pause > 0 && keeper->held)
+			hold_again(keeper, &next);
 		store(&shared->open, false);
 		status = run_driver(keeper, &next, status);
 		if (!is_wanted(keeper))
@@ -331,6 +349,9 @@ static void start_second(struct keeper *keeper)
 		signal(ignored[i], SIG_IGN);
 	close(keeper->lives);
 	prctl(PR_SET_NAME, "nvme-keeper");
+	keeper->shared->error = disk_hold(keeper->options, &keeper->held);
+	if (keeper->shared->error)
+		_exit(EXIT_FAILURE);
 	keep(keeper);
 }
 

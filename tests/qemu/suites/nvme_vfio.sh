@@ -63,21 +63,42 @@ nvme_vfio@is-lent-to-a-program-without-privileges()
 	lend_to_nobody $disk
 }
 
-# slow
-nvme_vfio@is-served-while-its-driver-dies()
+# count_resets: how often the kernel has reset a function since the first call.
+count_resets()
 {
+	local tracing=/sys/kernel/tracing
+	[ -e $tracing/trace ] || mount -t tracefs none $tracing
+	[ "$(cat $tracing/current_tracer)" = function ] || {
+		echo pcie_flr >$tracing/set_ftrace_filter
+		echo function >$tracing/current_tracer
+	}
+	grep -c 'pcie_flr' $tracing/trace || true
+}
+
+# The kernel resets a device that it opens first and closes last, and each takes it 100 ms. USRPCI_KILLS is for
+# the long run, whose clock counts instructions.
+nvme_vfio@is-served-while-its-driver-dies-and-the-kernel-resets-it-no-more()
+{
+	local kills=${USRPCI_KILLS:-3} before took verifier
 	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
 	[ -e "$USRPCI_BUILD/drivers/nbdkit-usrpci-nvme-plugin.so" ] || skip "nbdkit's header was not there for the build"
 	find_plugin
+	count_resets >/dev/null
 	start_server $disk --restart
 	[ "$(driver_of $disk)" = vfio-pci ]
-	write_and_verify "$block" 3 >"$scratch/fio" &
-	note "$("$USRPCI_BUILD/tests/qemu/reincarnate" "$block" 3 500 2>/dev/null)"
-	wait $!
+	before=$(count_resets)
+	[ "$before" -gt 0 ]
+	write_and_verify "$block" $((kills / 5 + 2)) >"$scratch/fio" &
+	verifier=$!
+	took=$("$USRPCI_BUILD/tests/qemu/reincarnate" "$block" "$kills" 150)
+	note "$took"
+	wait $verifier
 	grep -q 'err= 0' "$scratch/fio"
+	expect_same "$(count_resets)" "$before" "the count of resets"
 	usrpci -q restore $disk
 	wait $server
 	[ "$(driver_of $disk)" = nvme ]
+	[ -z "${USRPCI_ICOUNT:-}" ] || [ "$(sed -n 's/.*median \([0-9]*\).*/\1/p' <<<"$took")" -lt 100 ]
 }
 
 nvme_vfio@ends-with-an-error-when-the-disk-is-pulled-out()
