@@ -6,8 +6,8 @@
 #
 # usage: bench/nvme.sh BUILD RAW
 #
-# Boots the machine once with interrupts by vfio, where QEMU's driver works too, and once with a
-# clock that counts instructions, and appends lines "WHO KEY VALUE" (nanoseconds a read;
+# Boots the machine once with interrupts by vfio, where QEMU's driver works too, and with a clock
+# that counts instructions, once with an IOMMU and once without, and appends lines "WHO KEY VALUE" (nanoseconds a read;
 # instructions) to RAW. Inside it runs itself. What is not installed is left out.
 #
 set -euo pipefail
@@ -180,26 +180,37 @@ a_read()
 	local few many command=("${@:1:$#-1}") last=${*: -1}
 	"${command[@]}" "${last}100" >/dev/null &&
 		few=$(busy "${command[@]}" "${last}500") &&
-		many=$(busy "${command[@]}" "${last}2500") &&
-		echo $(((many - few) / 2000))
+		many=$(busy "${command[@]}" "${last}6500") &&
+		echo $(((many - few) / 6000))
 }
 
-# By interrupt it varies with where the interrupt comes, so several are taken.
+# kernels_read DEPTH: what one costs by io_uring.
+kernels_read()
+{
+	a_read fio --name=read --rw=randread --bs=4k --size=64m --norandommap --direct=1 \
+		--ioengine=io_uring --filename="$(kernels_disk)" --io_size=1g --iodepth="$1" --number_ios=
+}
+
+# by_interrupt BUILD KEY DRIVER: the kernel's reads, then ours. They vary with where the interrupt
+# comes, so several are taken.
+by_interrupt()
+{
+	local round
+	PATH=$1/cli:$PATH
+	for ((round = 0; round < 3; round++)); do
+		row io_uring "$2" "$(kernels_read 1)"
+	done
+	usrpci -q bind $disk --driver "$3" >/dev/null
+	for ((round = 0; round < 3; round++)); do
+		row usrpci "$2" "$(a_read "$1/bench/bench_nvme" $disk irq 1 '')"
+	done
+}
+
 instructions()
 {
-	local build=$1 device fio round
-	PATH=$build/cli:$PATH
-	device=$(kernels_disk)
-	fio=(fio --name=read --rw=randread --bs=4k --size=64m --norandommap --direct=1
-		--ioengine=io_uring --filename="$device" --io_size=1g)
-	for ((round = 0; round < 3; round++)); do
-		row io_uring nvme_instructions_1 "$(a_read "${fio[@]}" --iodepth=1 --number_ios=)"
-	done
-	row io_uring nvme_instructions_32 "$(a_read "${fio[@]}" --iodepth=32 --number_ios=)"
-	usrpci -q bind $disk >/dev/null
-	for ((round = 0; round < 3; round++)); do
-		row usrpci nvme_instructions_1 "$(a_read "$build/bench/bench_nvme" $disk irq 1 '')"
-	done
+	local build=$1
+	row io_uring nvme_instructions_32 "$(kernels_read 32)"
+	by_interrupt "$build" nvme_instructions_1 vfio-pci
 	row usrpci nvme_instructions_32 "$("$build/bench/bench_nvme" $disk poll 32 3200 hot)"
 	row usrpci nvme_instructions_poll_1 "$("$build/bench/bench_nvme" $disk poll 1 100 hot)"
 	served_reads "$build" nvme_nbd_counted
@@ -214,6 +225,10 @@ case $1 in
 	instructions "$2"
 	exit
 	;;
+--instructions-uio)
+	by_interrupt "$2" nvme_instructions_uio_1 uio_pci_generic
+	exit
+	;;
 esac
 command -v fio >/dev/null ||
 	{ echo "bench: without NVMe disks, since fio is not installed" >&2 && exit; }
@@ -221,6 +236,7 @@ echo "bench: NVMe disks" >&2
 vm=$(dirname "$self")/../tests/qemu/vm
 "$vm" --iommu --disk nvme --append "hugepages=16 nvme.poll_queues=1" --deadline 300 \
 	-- "$self" --reads "$1" >>"$2"
-"$vm" --iommu --icount --device nvme,serial=1,drive=null --append hugepages=16 --deadline 600 \
-	--qemu "-drive if=none,id=null,format=raw,file=null-co://,file.size=64M,file.read-zeroes=off" \
-	-- "$self" --instructions "$1" >>"$2"
+counting=(--icount --device nvme,serial=1,drive=null --append hugepages=16 --deadline 600
+	--qemu "-drive if=none,id=null,format=raw,file=null-co://,file.size=64M,file.read-zeroes=off")
+"$vm" --iommu "${counting[@]}" -- "$self" --instructions "$1" >>"$2"
+"$vm" "${counting[@]}" -- "$self" --instructions-uio "$1" >>"$2"

@@ -81,6 +81,9 @@ ROWS = [
     ("nvme_instructions_1", "instructions a read, by interrupt, depth 1", "", 1, None,
      ("io_uring",)),
     ("nvme_instructions_share", "the same, as a share of io_uring's", "", 1, 0.25, ()),
+    ("nvme_instructions_uio_1", "by INTx under uio, in a machine without an IOMMU", "", 1, None,
+     ("io_uring",)),
+    ("nvme_instructions_uio_share", "the same, as a share of io_uring's", "", 1, 0.25, ()),
     ("lent_e1000_txonly_ratio", "lent: send a frame, as a multiple", "", 1, 1.03, ()),
 ]
 
@@ -117,11 +120,12 @@ def figure(samples, who, row):
 
 def add_share(samples):
     """What a read by interrupt takes of the processor, beside the kernel's."""
-    key = "nvme_instructions_1"
-    ours, kernels = samples.get(("usrpci", key)), samples.get(("io_uring", key))
-    if ours and kernels:
-        samples[("usrpci", "nvme_instructions_share")] = [
-            statistics.median(ours) / statistics.median(kernels)]
+    for way in ("", "_uio"):
+        key = f"nvme_instructions{way}_1"
+        ours, kernels = samples.get(("usrpci", key)), samples.get(("io_uring", key))
+        if ours and kernels:
+            samples[("usrpci", f"nvme_instructions{way}_share")] = [
+                statistics.median(ours) / statistics.median(kernels)]
 
 
 def results_of(samples):
