@@ -63,6 +63,12 @@ offers_what_the_disk_can()
 	done
 }
 
+# What is deallocated cannot be asked for.
+reports_all_as_data()
+{
+	says '^ *0 +33554432 +0 +(data|allocated)$' serve 'nbdinfo --map "$uri"'
+}
+
 # copy_there_and_back PARAMETER...: of $scratch/data, to the disk that the file in $file is behind.
 copy_there_and_back()
 {
@@ -129,6 +135,7 @@ trims()
 }
 
 check "it offers what the disk can" offers_what_the_disk_can
+check "all of the disk is reported as data" reports_all_as_data
 file=small
 check "it keeps what is written" keeps_what_is_written
 check "it zeroes what was there" zeroes_what_was_there
