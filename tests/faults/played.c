@@ -47,7 +47,8 @@
 
 static const char *matches[MATCHES]; /* ADDR=DRIVER */
 
-static char *make_path(char path[ROOM], const char *format, ...)
+__attribute__((format(printf, 2, 3))) static char *make_path(char path[ROOM], const char *format,
+							     ...)
 {
 	va_list args;
 

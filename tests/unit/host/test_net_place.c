@@ -170,8 +170,8 @@ static void what_moves_is_shown_as_commands(void **state)
 		"ip address replace fd00:77::1/64 dev eth7\n",
 		"ip route replace default via 10.1.0.1 dev eth7 table 254 metric 50\n",
 		"ip route replace 10.77.0.0/16 via 10.1.0.1 dev eth7 table 1000 src 10.9.9.1\n",
-		"ip route replace 10.78.0.0/16 table 254 nexthop via 10.1.0.1 dev eth7 weight 1 "
-		"nexthop via 10.1.0.3 dev eth7 weight 2\n",
+		("ip route replace 10.78.0.0/16 table 254 nexthop via 10.1.0.1 dev eth7 weight 1 "
+		 "nexthop via 10.1.0.3 dev eth7 weight 2\n"),
 		"ip route replace 10.79.0.0/16 via inet6 fd00:77::4 dev eth7 table 254\n",
 		"ip route replace 10.80.0.0/16 via 192.0.2.1 dev eth7 onlink table 254\n",
 		"ip -6 route replace fd00:88::/64 via fd00:77::2 dev eth7 table 254 metric 1024\n",
