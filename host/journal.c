@@ -315,8 +315,9 @@ int usrpci_host_journal_find(struct usrpci_host *host, const char *name, struct 
 
 	if (!net_left_find(host, plain, addr))
 		return 0;
-	if (file_exists(host->ctx, "/sys/class/net/%s", plain))
-		return -ENOENT; /* the name is another interface's now */
+	if (file_exists(host->ctx, "/sys/class/net/%s", plain) ||
+	    file_exists(host->ctx, "/sys/class/block/%s", plain))
+		return -ENOENT; /* the name is another one's now */
 	count = read_all(host, &records);
 	for (int i = 0; i < count; i++) {
 		if (!had(&records[i], plain) || is_replaced(host, &records[i]))

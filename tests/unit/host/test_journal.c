@@ -203,6 +203,9 @@ static void a_device_is_found_by_what_it_provided(void **state)
 	fixture_mkdir(kernel->fixture, "/sys/class/net/eth1");
 	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), -ENOENT);
 	fixture_remove(kernel->fixture, "/sys/class/net/eth1");
+	fixture_mkdir(kernel->fixture, "/sys/class/block/nvme0n2");
+	assert_int_equal(usrpci_host_journal_find(kernel->host, "nvme0n2", &found), -ENOENT);
+	fixture_remove(kernel->fixture, "/sys/class/block/nvme0n2");
 	strcpy(disk.provided[1].name, "eth1");
 	assert_int_equal(journal_write(kernel->host, &disk), 0);
 	assert_int_equal(usrpci_host_journal_find(kernel->host, "eth1", &found), -ENOTUNIQ);
