@@ -217,10 +217,9 @@ static int move(struct usrpci_host *host, const struct plan *plan, struct target
 static int look_again_and_hold(struct usrpci_host *host, const struct plan *plan,
 			       struct target *target, struct hold *hold)
 {
-	if (is_done(target) || plan->options->force || host->options.dry_run || !host_is_live(host))
+	if (is_done(target) || plan->options->force)
 		return 0;
-	target->hold = hold;
-	return target_keep_free(host, target, along(plan, target));
+	return target_hold(host, target, along(plan, target), hold);
 }
 
 static int take_and_hold(struct usrpci_host *host, const struct plan *plan, struct target *target,

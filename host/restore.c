@@ -11,6 +11,7 @@
 
 #include "driver.h"
 #include "file.h"
+#include "guard/hold.h"
 #include "journal.h"
 #include "lend/lend.h"
 #include "net/net.h"
@@ -131,9 +132,32 @@ static int load_former_driver(struct usrpci_host *host, const struct target *tar
 	return strcmp(target->now.driver, driver) ? driver_load(host, driver, record->module) : 0;
 }
 
+/* Loading a module took a while, and from here on nobody can begin to use what a kernel's has. */
+static int look_again_and_hold(struct usrpci_host *host, struct target *target, struct hold *hold)
+{
+	if (usrpci_driver_kind(target->now.driver) != USRPCI_DRIVER_KERNEL)
+		return 0;
+	return target_hold(host, target, NULL, hold);
+}
+
+/* What somebody began to use in the last moment stays where it was. */
+static int move_back(struct usrpci_host *host, struct target *target, const struct binding *was,
+		     struct hold *hold)
+{
+	const struct binding before = target->before;
+	int error = restore_target(host, target, was, true);
+
+	hold_end(hold);
+	target->hold = NULL;
+	if (target->used && target_put_back(host, target, &before))
+		return -EUCLEAN;
+	return error;
+}
+
 static int bring_back(struct usrpci_host *host, struct target *target,
 		      const struct journal_record *record, bool stopped)
 {
+	struct hold hold = {0};
 	struct binding was;
 	int error = 0;
 
@@ -144,11 +168,15 @@ static int bring_back(struct usrpci_host *host, struct target *target,
 		if (target->now.driver[0])
 			error = target_is_free(host, target, NULL, false);
 		if (!error)
-			error = load_former_driver(host, target, record);
+			error = load_former_driver(host, target, record)
+					?: look_again_and_hold(host, target, &hold);
 		if (!error && !stopped)
 			target_stop(host, target);
 	}
-	return error ?: restore_target(host, target, &was, true);
+	if (!error)
+		error = move_back(host, target, &was, &hold);
+	hold_end(&hold);
+	return error;
 }
 
 /* 1 or 0; a negative errno, logged, when that cannot be found out: such a device is not gone. */

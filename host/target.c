@@ -263,7 +263,7 @@ static int check_lost(struct usrpci_host *host, struct target *target)
 {
 	char text[128], cure[128];
 
-	if (!target->hold || hold_news(target->hold, text, cure) <= 0)
+	if (!target->hold || !hold_news(target->hold, text, cure))
 		return 0;
 	target->used = true;
 	return refuse(host->ctx, -EBUSY, target->name, cure,
@@ -474,6 +474,15 @@ int target_is_free(struct usrpci_host *host, const struct target *target,
 	if (error && (!force || is_vfio))
 		return error;
 	return is_vfio ? vfio_node_is_free(host, &target->info) : 0;
+}
+
+int target_hold(struct usrpci_host *host, struct target *target, const struct targets *along,
+		struct hold *hold)
+{
+	if (host->options.dry_run || !host_is_live(host))
+		return 0;
+	target->hold = hold;
+	return target_keep_free(host, target, along);
 }
 
 int target_keep_free(struct usrpci_host *host, const struct target *target,

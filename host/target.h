@@ -83,3 +83,7 @@ int target_is_free(struct usrpci_host *host, const struct target *target,
 /* The same without force, and what is free stays so until hold_end(target->hold). */
 int target_keep_free(struct usrpci_host *host, const struct target *target,
 		     const struct targets *along);
+
+/* Makes hold, which the caller ends, the target's, and begins it so. A dry run holds nothing. */
+int target_hold(struct usrpci_host *host, struct target *target, const struct targets *along,
+		struct hold *hold);

@@ -85,13 +85,17 @@ static void describe(const struct net_item *item, char text[128], char cure[128]
 		snprintf(text, 128, "%s carries the route to %s", name, item->text);
 		snprintf(cure, 128, "ip route add %s dev %s", item->text, name);
 		break;
+	case NET_ELSEWHERE:
+		snprintf(text, 128, "%s is in another network namespace", name);
+		snprintf(cure, 128, "ip link set %s netns NAME # where it was given to", name);
+		break;
 	default:
 		snprintf(text, 128, "%s is part of %s", name, item->text);
 		snprintf(cure, 128, "make %s a part of %s again", name, item->text);
 	}
 }
 
-int hold_news(struct hold *hold, char text[128], char cure[128])
+bool hold_news(struct hold *hold, char text[128], char cure[128])
 {
 	struct net_list list = {.known = hold->interfaces, .known_count = hold->interface_count};
 	int error = hold->events ? netlink_read_events(hold->events, &list) : 0;
@@ -105,7 +109,12 @@ int hold_news(struct hold *hold, char text[128], char cure[128])
 		error = 1;
 	}
 	free(list.items);
-	return error;
+	if (error < 0) {
+		snprintf(text, 128, "what came to %s cannot be heard (%s)",
+			 hold->interfaces[0].name, strerror(-error));
+		snprintf(cure, 128, "give %s what it has to have", hold->interfaces[0].name);
+	}
+	return error != 0;
 }
 
 void hold_end(struct hold *hold)

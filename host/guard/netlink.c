@@ -433,6 +433,20 @@ static int parse_master(const struct nlmsghdr *header, void *list)
 	return result_of(error);
 }
 
+/* Of an interface that goes for ever the kernel names no namespace. */
+static int parse_leaving(const struct nlmsghdr *header, void *list)
+{
+	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
+	struct attributes found = {0};
+	char interface[IF_NAMESIZE];
+
+	mnl_attr_parse(header, sizeof(*message), keep_attribute, &found);
+	if (!found.of[IFLA_NEW_NETNSID] ||
+	    !name_of(list, (unsigned int)message->ifi_index, interface))
+		return MNL_CB_OK;
+	return result_of(net_add(list, interface, NET_ELSEWHERE, "%s", interface));
+}
+
 static int parse_event(const struct nlmsghdr *header, void *list)
 {
 	switch (header->nlmsg_type) {
@@ -442,6 +456,8 @@ static int parse_event(const struct nlmsghdr *header, void *list)
 		return parse_route(header, list);
 	case RTM_NEWLINK:
 		return parse_master(header, list);
+	case RTM_DELLINK:
+		return parse_leaving(header, list);
 	default:
 		return MNL_CB_OK;
 	}

@@ -90,8 +90,9 @@ struct mnl_socket *netlink_listen(void);
 
 /*
  * Adds the addresses and routes that came since the last call, and what interfaces became a part of
- * (NET_UPPER of the part, whose text is the upper one). Does not wait. Returns 0 or a negative
- * errno; -ENOBUFS: something came that is not known.
+ * (NET_UPPER of the part, whose text is the upper one), and which went to another namespace
+ * (NET_ELSEWHERE, with its own name). Does not wait. Returns 0 or a negative errno; -ENOBUFS:
+ * something came that is not known.
  */
 int netlink_read_events(struct mnl_socket *socket, struct net_list *list);
 

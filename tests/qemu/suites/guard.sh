@@ -423,11 +423,11 @@ while_bind()
 	cat "$scratch/log"
 }
 
-# before_unbind COMMAND ADDR: a bind, and COMMAND runs when all looks are done and the driver is to let go.
+# before_unbind COMMAND ADDR [restore]: a bind, or that, and COMMAND runs when all looks are done and the driver is to let go.
 before_unbind()
 {
 	BEFORE_UNBIND=$1 LD_PRELOAD=$USRPCI_BUILD/tests/qemu/before_unbind.so \
-		usrpci bind "$2" >"$scratch/log" 2>&1 || status=$?
+		usrpci "${3:-bind}" "$2" >"$scratch/log" 2>&1 || status=$?
 	cat "$scratch/log"
 }
 
@@ -492,6 +492,52 @@ guard@a-nic-that-gets-an-address-when-its-driver-lets-go()
 	[ "$(driver_of $nic)" = e1000 ]
 	[ -z "$(ls /run/usrpci/journal)" ]
 	ip address add 192.0.2.1/24 dev "$(interface_of $nic)"
+}
+
+guard@a-nic-that-goes-to-a-container-when-its-driver-lets-go()
+{
+	local status=0
+	ip netns add usrpci
+	before_unbind "ip link set $eth netns usrpci" $nic
+	[ $status = 5 ]
+	grep -q "in use: $eth is in another network namespace since a moment ago" "$scratch/log"
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+# So much comes to another interface that the kernel drops the news of this one.
+guard@a-nic-whose-address-cannot-be-heard()
+{
+	local status=0 i
+	ip link add br7 type bridge
+	ip link set br7 up
+	for i in {0..8191}; do
+		echo "route add 198.18.$((i / 256)).$((i % 256)) dev br7"
+	done >"$scratch/routes"
+	before_unbind "ip -batch $scratch/routes; ip address add 192.0.2.1/24 dev $eth" $nic
+	[ $status = 5 ]
+	grep -q "in use: what came to $eth cannot be heard" "$scratch/log"
+	[ "$(driver_of $nic)" = e1000 ]
+}
+
+# A restore to another driver than the kernel's takes the disk from that, as a bind does.
+guard@a-disk-that-is-to-be-mounted-when-it-is-restored()
+{
+	local status=0
+	mkfs.ext2 -q "/dev/$disk"
+	load_driver uio_pci_generic
+	echo uio_pci_generic >/sys/bus/pci/devices/$nvme/driver_override
+	echo $nvme >/sys/bus/pci/devices/$nvme/driver/unbind
+	echo $nvme >/sys/bus/pci/drivers_probe
+	usrpci bind $nvme --driver nvme
+	wait_for 10 test -b "/dev/$disk"
+	before_unbind "mount /dev/$disk /mnt 2>$scratch/mount" $nvme restore
+	[ $status = 0 ]
+	grep -qi 'busy' "$scratch/mount"
+	[ "$(driver_of $nvme)" = uio_pci_generic ]
+	echo >/sys/bus/pci/devices/$nvme/driver_override
+	echo $nvme >/sys/bus/pci/devices/$nvme/driver/unbind
+	echo $nvme >/sys/bus/pci/drivers_probe
+	wait_for 10 test -b "/dev/$disk"
 }
 
 guard@a-mounted-partition-of-a-virtio-disk()
