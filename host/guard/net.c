@@ -113,6 +113,9 @@ static const char *taker_of(const struct net_item *item, char text[TAKER_SIZE])
 		return "a PPPoE session";
 	case NET_LLC:
 		return "an LLC socket";
+	case NET_CAN:
+		snprintf(text, TAKER_SIZE, "the CAN listener \"%s\"", item->text);
+		return text;
 	case NET_PKTGEN:
 		return "pktgen";
 	case NET_NETCONSOLE:
@@ -148,6 +151,12 @@ static int cure_frames(struct guard *guard, const struct net_item *item)
 		return use_cure(guard, "end what takes them; /proc/net/ptype names its module");
 	case NET_LLC:
 		return use_cure(guard, "end the program whose socket is in /proc/net/llc/socket");
+	case NET_CAN:
+		return use_cure(
+			guard, "%s",
+			strcmp(item->text, "gw") != 0
+				? "end the program whose listener is in /proc/net/can/rcvlist_*"
+				: "cangw -F");
 	case NET_PKTGEN:
 		return use_cure(guard, "modprobe -r pktgen");
 	case NET_NETCONSOLE:
@@ -222,6 +231,45 @@ static int guard_rdma(struct guard *guard, const struct leaf *leaf, const char *
 	return error;
 }
 
+/* Whether an interface is in a list such as "eth0,eth1". */
+static bool is_among(const char *list, const char *interface)
+{
+	size_t length = strlen(interface);
+
+	for (const char *at = list; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (!strncmp(at, interface, length) && (at[length] == ',' || !at[length]))
+			return true;
+	}
+	return false;
+}
+
+/* Disks of ATA over Ethernet are reached through interfaces that need no address. */
+static int guard_aoe(struct guard *guard, const struct leaf *leaf, const char *interface)
+{
+	static const char prefix[] = "etherd!";
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(guard->host->ctx, &names, "/sys/class/block"), error = 0;
+	char interfaces[256];
+
+	for (int i = 0; !error && i < count; i++) {
+		const char *disk = names[i] + strlen(prefix);
+
+		if (strncmp(names[i], prefix, strlen(prefix)) != 0 ||
+		    file_read(guard->host->ctx, interfaces, sizeof(interfaces),
+			      "/sys/class/block/%s/netif", names[i]) <= 0 ||
+		    !is_among(interfaces, interface))
+			continue;
+		error = use_add(guard, leaf, USRPCI_USE_FRAMES, interface,
+				"%s carries frames of the disk /dev/etherd/%s", interface, disk)
+				?: use_cure(guard,
+					    "modprobe -r aoe # once lsblk /dev/etherd/%s shows "
+					    "nothing on it",
+					    disk);
+	}
+	return error;
+}
+
 static int guard_interface(struct guard *guard, const struct leaf *leaf, const char *interface,
 			   const struct net_table *table, unsigned int depth)
 {
@@ -232,6 +280,7 @@ static int guard_interface(struct guard *guard, const struct leaf *leaf, const c
 			error = add_item(guard, leaf, &table->items[i], table, depth);
 	return error ?:
 		guard_rdma(guard, leaf, interface) ?:
+		guard_aoe(guard, leaf, interface) ?:
 		guard_uppers(guard, leaf, interface, table, depth);
 }
 

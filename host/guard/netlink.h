@@ -27,6 +27,7 @@ enum net_kind {
 	NET_PROTOCOL, /* text: the function of the kernel that gets them */
 	NET_PPPOE,
 	NET_LLC,
+	NET_CAN, /* text: what listens there, "raw", "isotp", "gw" */
 	NET_PKTGEN,
 	NET_NETCONSOLE,
 	NET_ELSEWHERE, /* text: the interface above, which is in another network namespace */

@@ -148,6 +148,27 @@ static int parse_llc(struct usrpci_host *host, struct net_list *list, const char
 	return count == -ENOMEM ? count : error;
 }
 
+static bool is_listed(const struct net_list *list, const char *interface, enum net_kind kind,
+		      const char *text)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == kind && !strcmp(list->items[i].text, text) &&
+		    !strcmp(list->items[i].interface, interface))
+			return true;
+	return false;
+}
+
+/* "   can0     123    000007ff  0000000012345678  0000000012345678         0  raw" */
+static int parse_can(struct usrpci_host *host, struct net_list *list, const char *line)
+{
+	char interface[IF_NAMESIZE], listener[16];
+
+	if (sscanf(line, "%15s %*8x %*8x %*s %*s %*d %15s", interface, listener) != 2 ||
+	    is_listed(list, interface, NET_CAN, listener))
+		return 0;
+	return net_add(list, interface, NET_CAN, "%s", listener);
+}
+
 /*
  * /proc/net/ptype: "88ca eth0     tipc_l2_rcv_msg [tipc]", who in the kernel takes frames of a type.
  * Protocols of all interfaces name none; packet sockets are in a table of their own.
@@ -222,12 +243,29 @@ static int read_table(struct usrpci_host *host, struct net_list *list, const cha
 	return error == -ENOENT ? 0 : error;
 }
 
+/* A table for each kind of filter: rcvlist_all, rcvlist_sff, ... */
+static int read_can(struct usrpci_host *host, struct net_list *list)
+{
+	AUTO_FREE char **names = NULL;
+	int count = dir_list(host->ctx, &names, "/proc/net/can"), error = 0;
+	char path[PATH_SIZE];
+
+	for (int i = 0; !error && i < count; i++) {
+		if (strncmp(names[i], "rcvlist_", strlen("rcvlist_")) != 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/net/can/%s", names[i]);
+		error = read_table(host, list, path, parse_can);
+	}
+	return count < 0 && count != -ENOENT ? count : error;
+}
+
 static int read_all(struct usrpci_host *host, struct net_list *list)
 {
 	int error = read_table(host, list, "/proc/net/packet", parse_packet)
 			    ?: read_table(host, list, "/proc/net/pppoe", parse_pppoe)
 			    ?: read_table(host, list, "/proc/net/llc/socket", parse_llc)
 			    ?: read_table(host, list, "/proc/net/ptype", parse_taker)
+			    ?: read_can(host, list)
 			    ?: read_generator(host, list)
 			    ?: read_netconsole(host, list);
 

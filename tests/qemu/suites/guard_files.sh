@@ -2,19 +2,22 @@
 # shellcheck shell=bash
 #
 # Devices whose users are only seen by the files that they have open, whatever the files are called:
-# disks with several paths, SCSI, a watchdog, sound.
+# disks with several paths, SCSI, a watchdog, sound; and a CAN card, whose listeners only the kernel
+# knows.
 #
 # case-deadline: 60
 #
 # vm: --device nvme-subsys,id=s --device nvme,id=n0,serial=s,subsys=s
 # vm: --device nvme,id=n1,serial=s,subsys=s --disk nvme-ns,bus=n0
 # vm: --disk virtio-scsi-pci --device i6300esb --device intel-hda --device hda-duplex,audiodev=silent
+# vm: --device kvaser_pci,canbus=can --qemu "-object can-bus,id=can"
 
 nvme=0000:00:01.0
 path=0000:00:02.0
 scsi=0000:00:03.0
 watchdog=0000:00:04.0
 sound=0000:00:05.0
+can=0000:00:06.0
 
 # The disk is called after whichever of its two controllers was ready first.
 find_disk()
@@ -150,6 +153,21 @@ guard@a-file-of-a-thread-that-shares-no-files()
 threading.Thread(target=run).start()"
 	refused $nvme "pid $holder \(python3\) has /dev/$disk open"
 	kill $holder
+}
+
+guard@a-can-card-that-a-program-listens-to()
+{
+	modprobe -a kvaser_pci can_raw || skip "the kernel has no such card"
+	wait_for 10 test -e "/sys/bus/pci/devices/$can/net/can0"
+	ip link set can0 up type can bitrate 125000
+	expect_fail 3 "nobody uses $can" usrpci check $can
+	hold "import socket
+listener = socket.socket(socket.AF_CAN, socket.SOCK_RAW, 1)
+listener.bind(('can0',))
+held()"
+	refused $can "can0 carries frames of the CAN listener \"raw\""
+	kill $holder
+	ip link set can0 down
 }
 
 guard@a-process-whose-name-would-be-a-command()

@@ -941,6 +941,63 @@ static void an_rdma_device_on_an_interface_is_a_use(void **state)
 	assert_string_equal(found[0].cure, "rdma link delete rxe0");
 }
 
+/* The first disk is reached through both cards, the second through the other one alone. */
+static void a_disk_of_ata_over_ethernet_is_a_use_of_its_interfaces(void **state)
+{
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/sys/class/block/etherd!e1.2/netif", "eth01,eth1\n");
+	fixture_mkdir(kernel->fixture, "/sys/class/block/etherd!e1.1p1");
+	assert_int_equal(count_uses(kernel, NIC), 0);
+	fixture_text(kernel->fixture, "/sys/class/block/etherd!e1.1/netif", "eth1,eth0\n");
+	assert_use(kernel, NIC, USRPCI_USE_FRAMES,
+		   "eth0 carries frames of the disk /dev/etherd/e1.1");
+	assert_string_equal(found[0].cure,
+			    "modprobe -r aoe # once lsblk /dev/etherd/e1.1 shows nothing on it");
+}
+
+static void listeners_to_can_are_a_use(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"eth0", NET_CAN, "raw"}, {"eth0", NET_CAN, "gw"}};
+
+	set_net(kernel, items, 2);
+	assert_int_equal(count_uses(kernel, NIC), 2);
+	assert_string_equal(found[0].text, "eth0 carries frames of the CAN listener \"raw\"");
+	assert_non_null(strstr(found[0].cure, "/proc/net/can/rcvlist_*"));
+	assert_string_equal(found[1].cure, "cangw -F");
+}
+
+/* Tables as the kernel's net/can/proc.c writes them. */
+static void listeners_to_can_are_read_once_each(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item *items;
+
+	fixture_text(kernel->fixture, "/proc/net/route", "");
+	fixture_text(kernel->fixture, "/proc/net/can/version", "rev 20170425 abi 9\n");
+	fixture_text(kernel->fixture, "/proc/net/can/rcvlist_all",
+		     "\nreceive list 'rx_all':\n"
+		     "  (any: no entry)\n"
+		     "  device   can_id   can_mask  function  userdata   matches  ident\n"
+		     "   can0     000    00000000  0000000012345678  0000000012345678"
+		     "         0  raw\n");
+	fixture_text(kernel->fixture, "/proc/net/can/rcvlist_sff",
+		     "\nreceive list 'rx_sff':\n"
+		     "  device   can_id   can_mask  function  userdata   matches  ident\n"
+		     "   can0     123    c00007ff  0000000012345678  0000000012345678"
+		     "        17  raw\n"
+		     "   can0     7e8    c00007ff  0000000012345678  0000000012345678"
+		     "         0  isotp\n");
+	assert_int_equal(net_read(kernel->host, &items), 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(items[i].kind, NET_CAN);
+		assert_string_equal(items[i].interface, "can0");
+	}
+	assert_true(!strcmp(items[0].text, "raw") != !strcmp(items[1].text, "raw"));
+	free(items);
+}
+
 static void a_tunnel_through_an_interface_is_a_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1296,6 +1353,9 @@ int main(void)
 		TEST(what_may_be_of_any_interface_is_a_use_of_each),
 		TEST(netconsole_is_a_use_of_the_interface_that_it_names),
 		TEST(an_rdma_device_on_an_interface_is_a_use),
+		TEST(a_disk_of_ata_over_ethernet_is_a_use_of_its_interfaces),
+		TEST(listeners_to_can_are_a_use),
+		TEST(listeners_to_can_are_read_once_each),
 		TEST(a_tunnel_through_an_interface_is_a_use),
 		TEST(an_interface_that_netlink_does_not_know_is_elsewhere),
 		TEST(the_cure_of_an_upper_interface_lets_it_go),
