@@ -21,6 +21,7 @@
 #include <linux/if_link.h>
 #include <linux/inet_diag.h>
 #include <linux/net_namespace.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/xdp_diag.h>
@@ -163,7 +164,22 @@ static int parse_route(const struct nlmsghdr *header, void *list)
 	mnl_attr_parse(header, sizeof(*message), keep_attribute, &found);
 	if (found.of[RTA_MULTIPATH])
 		return result_of(add_hops(list, message, &found));
+	/* So where net.ipv4.nexthop_compat_mode is 0. */
+	if (found.of[RTA_NH_ID] && !found.of[RTA_OIF])
+		((struct net_list *)list)->has_unnamed_hops = true;
 	return result_of(add_route(list, message, found.of[RTA_DST], number_of(found.of[RTA_OIF])));
+}
+
+static int parse_nexthop(const struct nlmsghdr *header, void *list)
+{
+	struct attributes found = {0};
+	char interface[IF_NAMESIZE];
+
+	mnl_attr_parse(header, sizeof(struct nhmsg), keep_attribute, &found);
+	if (!name_of(list, number_of(found.of[NHA_OIF]), interface))
+		return MNL_CB_OK;
+	return result_of(
+		net_add(list, interface, NET_ROUTE, "nexthop %u", number_of(found.of[NHA_ID])));
 }
 
 static bool has_program(const struct nlattr *xdp)
@@ -385,6 +401,16 @@ static int dump_actions(struct mnl_socket *socket, struct net_list *list)
 	return error == -EOPNOTSUPP ? 0 : error;
 }
 
+/* Routes may name a nexthop by its number alone, and a nexthop names its interface. */
+static int dump_routes(struct mnl_socket *socket, struct net_list *list)
+{
+	int error = dump(socket, RTM_GETROUTE, sizeof(struct rtgenmsg), parse_route, list);
+
+	if (error || !list->has_unnamed_hops)
+		return error;
+	return dump(socket, RTM_GETNEXTHOP, sizeof(struct nhmsg), parse_nexthop, list);
+}
+
 int netlink_read(struct net_list *list)
 {
 	struct mnl_socket *socket = netlink_open();
@@ -394,8 +420,7 @@ int netlink_read(struct net_list *list)
 		return -errno;
 	error = dump_links(socket, parse_link, list) ?:
 		dump(socket, RTM_GETADDR, sizeof(struct rtgenmsg), parse_address, list) ?:
-		dump(socket, RTM_GETROUTE, sizeof(struct rtgenmsg), parse_route, list) ?:
-		dump_queues(socket, list) ?: dump_actions(socket, list);
+		dump_routes(socket, list) ?: dump_queues(socket, list) ?: dump_actions(socket, list);
 	mnl_socket_close(socket);
 	return error;
 }

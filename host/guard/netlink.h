@@ -7,6 +7,7 @@
  */
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct usrpci_host;
@@ -59,6 +60,7 @@ struct net_list {
 	size_t count;
 	const struct net_name *known; /* interfaces that may be gone by now */
 	size_t known_count;
+	bool has_unnamed_hops; /* a route has a nexthop whose interface it does not name */
 };
 
 /* Adds an item. Returns 0 or -ENOMEM. */

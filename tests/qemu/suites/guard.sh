@@ -98,6 +98,18 @@ guard@a-nic-with-a-route-of-another-table()
 	refused $nic e1000 "$eth carries the route to 198.51.100.0/24"
 }
 
+guard@a-nic-in-a-route-by-the-number-of-its-nexthop()
+{
+	sysctl -wq net.ipv4.nexthop_compat_mode=0
+	ip link set "$eth" up
+	ip nexthop add id 7 dev "$eth"
+	ip route add 198.51.100.0/24 nhid 7
+	refused $nic e1000 "$eth carries the route to nexthop 7"
+	ip link set dev "$eth" down
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
+	sysctl -wq net.ipv4.nexthop_compat_mode=1
+}
+
 guard@a-nic-in-a-multipath-route()
 {
 	ip link set "$eth" up
