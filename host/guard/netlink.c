@@ -420,7 +420,8 @@ int netlink_read(struct net_list *list)
 		return -errno;
 	error = dump_links(socket, parse_link, list) ?:
 		dump(socket, RTM_GETADDR, sizeof(struct rtgenmsg), parse_address, list) ?:
-		dump_routes(socket, list) ?: dump_queues(socket, list) ?: dump_actions(socket, list);
+		dump_routes(socket, list) ?:
+		dump_queues(socket, list) ?: dump_actions(socket, list);
 	mnl_socket_close(socket);
 	return error;
 }
