@@ -238,18 +238,20 @@ static bool is_user_namespace(struct usrpci_host *host)
 }
 
 /* A program that cannot see other processes, even root in a container, must not guess. */
-static const char *blindness(struct usrpci_host *host, bool hidden)
+static const char *blindness(struct usrpci_host *host, const struct open_files *files)
 {
 	struct stat status;
 
+	if (files->too_few)
+		return "ulimit -n 1024";
 	if (is_user_namespace(host))
 		return "run on the host itself: this user namespace hides what the host's "
 		       "processes hold";
 	if (!host_is_live(host))
-		return hidden ? "run as root" : NULL;
+		return files->hidden ? "run as root" : NULL;
 	if (!stat("/proc/self/ns/pid", &status) && status.st_ino != FIRST_PID_NAMESPACE)
 		return "run on the host itself: this container shows its own processes alone";
-	if (!hidden && file_exists(host->ctx, "/proc/1/fd"))
+	if (!files->hidden && file_exists(host->ctx, "/proc/1/fd"))
 		return NULL;
 	return geteuid() ? "run as root" : "run with the capability CAP_SYS_PTRACE";
 }
@@ -276,7 +278,7 @@ static int judge_files(struct guard *guard, const struct open_files *files)
 	error = add_processes(guard, files) ?:
 		add_hidden(guard, files->ring, "registered with an io_uring") ?:
 		add_hidden(guard, files->maps, "mapped");
-	cure = error ? NULL : blindness(guard->host, files->hidden);
+	cure = error ? NULL : blindness(guard->host, files);
 	if (cure)
 		return use_unknown(guard, 0, cure,
 				   "the files that other programs have open cannot be seen");

@@ -267,6 +267,7 @@ static void note_hidden(const struct search *search, int error)
 {
 	note_unread(search->host->ctx, "/proc", -error);
 	search->files->hidden |= error != ENOENT && error != ESRCH;
+	search->files->too_few |= error == EMFILE;
 }
 
 /* Whether a process has more threads than one: the directory counts a link for each. */

@@ -45,6 +45,7 @@ struct open_files {
 	size_t socket_count;
 	bool read;
 	bool hidden;   /* those of some processes cannot be seen */
+	bool too_few;  /* the same, because this program may not open as many files as it takes */
 	char ring[12]; /* a process whose files of an io_uring cannot be seen; "": none */
 	char maps[12]; /* one that lets nobody see in time what it has mapped */
 	int error;     /* why there is no /proc, and then the list is empty */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -609,6 +610,39 @@ static void a_user_namespace_hides_who_uses_a_device(void **state)
 	assert_non_null(strstr(found[0].cure, "user namespace"));
 	fixture_text(kernel->fixture, "/proc/self/uid_map", "");
 	assert_int_equal(count_uses(kernel, NIC), 1);
+}
+
+/* Of the uses that were found last, the cure of one, or NULL. */
+static const char *cure_of(int count, const char *text)
+{
+	for (int i = 0; i < count; i++)
+		if (!strcmp(found[i].text, text))
+			return found[i].cure;
+	return NULL;
+}
+
+static void a_limit_of_open_files_has_a_cure_of_its_own(void **state)
+{
+	struct kernel *kernel = *state;
+	struct rlimit before, low;
+	int seen = 0;
+
+	fixture_link(kernel->fixture, "/proc/9/fd/3", "/dev/null");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (rlim_t limit = 3; limit < 40; limit++) {
+		const char *cure;
+		int count;
+
+		low = (struct rlimit){limit, before.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+		count = count_uses(kernel, NIC);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		cure = cure_of(count, "the files that other programs have open cannot be seen");
+		seen += cure != NULL;
+		if (cure)
+			assert_string_equal(cure, "ulimit -n 1024");
+	}
+	assert_true(seen > 0);
 }
 
 static void an_open_disk_is_a_use(void **state)
@@ -1330,6 +1364,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(an_open_resource_file_is_a_use),
 	TEST(an_open_file_of_the_bus_in_proc_is_a_use),
 	TEST(a_user_namespace_hides_who_uses_a_device),
+	TEST(a_limit_of_open_files_has_a_cure_of_its_own),
 	TEST(an_open_disk_is_a_use),
 	TEST(files_of_all_classes_below_a_device_count),
 	TEST(a_vfio_group_that_is_open_is_a_use),
