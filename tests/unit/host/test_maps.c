@@ -66,12 +66,17 @@ static void one_that_has_ended_is_not_there(void **state)
 	assert_null(text);
 }
 
-/* The thread that reads is not in a process that was started since. */
+/*
+ * The thread that reads is not in a process that was started since. QEMU's emulation of a program
+ * aborts when such a process of a program with threads starts one.
+ */
 static void a_process_that_was_started_reads_too(void **state)
 {
 	int status;
 	pid_t started;
 
+	if (getenv("USRPCI_EMULATED"))
+		skip();
 	assert_true(shows_stack(*state, "self"));
 	started = fork();
 	if (started == 0)
