@@ -37,7 +37,8 @@ static int guard_interface(struct guard *guard, const struct leaf *leaf, const c
 
 /*
  * A bridge or bond lets its members go; a VLAN or macvlan must be deleted. A card above another one
- * (hv_netvsc, net_failover) goes on by itself when that is gone.
+ * (hv_netvsc, net_failover) goes on by itself when that is gone. A part of teql0 is one by its
+ * queue, and sysfs does not show it.
  */
 static int cure_upper(struct guard *guard, const char *interface, const char *upper)
 {
@@ -46,6 +47,9 @@ static int cure_upper(struct guard *guard, const char *interface, const char *up
 
 	if (!strcmp(upper, "ovs-system"))
 		return use_cure(guard, "ovs-vsctl del-port %s", interface);
+	if (!strncmp(upper, "teql", strlen("teql")) &&
+	    !file_exists(ctx, "/sys/class/net/%s/upper_%s", interface, upper))
+		return use_cure(guard, "tc qdisc del dev %s root", interface);
 	if (file_exists(ctx, "/sys/class/net/%s/device", upper))
 		return use_cure(guard, "usrpci bind --force %s # the kernel goes on by %s alone",
 				guard->tree.leaves[0].name, upper);

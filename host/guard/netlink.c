@@ -232,22 +232,27 @@ static int parse_link(const struct nlmsghdr *header, void *list)
 	return result_of(error);
 }
 
-/* Frames that come in may go elsewhere there, before anybody else sees them. */
+/*
+ * Frames that come in may go elsewhere there, before anybody else sees them. A queue of the kind
+ * "teql0" makes the interface a part of that one, which sends through all of its parts.
+ */
 static int parse_queue(const struct nlmsghdr *header, void *list)
 {
 	const struct tcmsg *message = mnl_nlmsg_get_payload(header);
 	struct attributes found = {0};
 	char interface[IF_NAMESIZE];
 	const char *kind;
+	bool is_part;
 
 	mnl_attr_parse(header, sizeof(*message), keep_attribute, &found);
 	if (!found.of[TCA_KIND] || mnl_attr_validate(found.of[TCA_KIND], MNL_TYPE_NUL_STRING))
 		return MNL_CB_OK;
 	kind = mnl_attr_get_str(found.of[TCA_KIND]);
-	if ((strcmp(kind, "clsact") != 0 && strcmp(kind, "ingress") != 0) ||
+	is_part = !strncmp(kind, "teql", strlen("teql"));
+	if ((!is_part && strcmp(kind, "clsact") != 0 && strcmp(kind, "ingress") != 0) ||
 	    !if_indextoname((unsigned int)message->tcm_ifindex, interface))
 		return MNL_CB_OK;
-	return result_of(net_add(list, interface, NET_FILTERS, "%s", kind));
+	return result_of(net_add(list, interface, is_part ? NET_UPPER : NET_FILTERS, "%s", kind));
 }
 
 /* What the action "mirred" sends on, with the interface that it sends through. */
