@@ -424,7 +424,7 @@ static void log_use(struct usrpci_host *host, const struct target *target,
 	snprintf(hint, sizeof(hint), "%s%s", use->cure,
 		 cure_is_force(use->kind) && !force && !target->returns &&
 				 !strstr(use->cure, "--force")
-			 ? "; --force takes it nevertheless"
+			 ? " # --force takes it nevertheless"
 			 : "");
 	log_error(host->ctx, target->name, hint, "in use: %s", use->text);
 }
