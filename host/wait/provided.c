@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,17 +192,34 @@ static struct provided *find_renamed(struct provided_of *of)
 	return NULL;
 }
 
+/* What the interface had, as a command that brings it to the one of this name. */
+static const char *hint_of_place(const struct provided *was, const char *name, char hint[160])
+{
+	const char *up = was->up ? " up" : "";
+	char mac[NET_MAC_TEXT];
+
+	if (was->place.mac_length)
+		snprintf(hint, 160, "ip link set dev %s mtu %u address %s%s", name, was->place.mtu,
+			 net_mac_format(&was->place, mac), up);
+	else
+		snprintf(hint, 160, "ip link set dev %s%s", name, up);
+	return was->place.mac_length || was->up ? hint : NULL;
+}
+
 /* If several interfaces have other names, this assumes that their order is the same as before. */
-static int rename_back(struct usrpci_host *host, struct provided_of *of, const char *name)
+static int rename_back(struct usrpci_host *host, struct provided_of *of, const struct provided *was)
 {
 	struct provided *other = find_renamed(of);
+	const char *name = was->name;
+	char hint[160];
 	int error;
 
 	if (!other || has_name(of->now, of->now_count, name))
 		return 0;
 	if (is_interface(host, name)) {
-		log_warning(host->ctx, other->name, NULL,
-			    "its name was %s before, and another interface has that name now",
+		log_warning(host->ctx, other->name, hint_of_place(was, other->name, hint),
+			    "its name was %s before, and another interface has that name now: it "
+			    "did not get back what it had",
 			    name);
 		return 0;
 	}
@@ -212,11 +230,28 @@ static int rename_back(struct usrpci_host *host, struct provided_of *of, const c
 	return 0;
 }
 
+/* A CAN interface comes up once it has a bitrate, which the kernel forgets with its driver. */
+static bool is_can(struct usrpci_host *host, const char *name)
+{
+	uint64_t type;
+
+	return !file_read_u64(host->ctx, &type, "/sys/class/net/%s/type", name) &&
+	       type == ARPHRD_CAN;
+}
+
 static int take_up(struct usrpci_host *host, const char *name)
 {
 	int error = apply_up(host, "bring the interface up, as it was before", name);
+	char hint[96];
 
-	return error ? report(host->ctx, error, name, NULL, "cannot bring the interface up") : 0;
+	if (!error)
+		return 0;
+	snprintf(
+		hint, sizeof(hint),
+		"ip link set %s type can bitrate RATE; ip link set %s up # RATE: 500000 or its bus's",
+		name, name);
+	return report(host->ctx, error, name, is_can(host, name) ? hint : NULL,
+		      "cannot bring the interface up");
 }
 
 /* Whether an interface has another MAC address or MTU now, which a dry run cannot know. */
@@ -238,7 +273,7 @@ static int put_interface_back(struct usrpci_host *host, struct provided_of *of,
 			      const struct provided *was)
 {
 	struct net_place place = was->place;
-	int error = rename_back(host, of, was->name);
+	int error = rename_back(host, of, was);
 
 	if (error || (!host->options.dry_run && !has_name(of->now, of->now_count, was->name)))
 		return error;

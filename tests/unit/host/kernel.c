@@ -260,7 +260,7 @@ static int make_change(struct usrpci_host *host, const struct change *change)
 	if (change->kind == CHANGE_MODULE)
 		return load_module(running, change->value);
 	if (change->kind == CHANGE_RENAME || change->kind == CHANGE_UP)
-		return 0;
+		return change->kind == CHANGE_UP ? running->up_error : 0;
 	return apply_perform(host, change);
 }
 

@@ -23,6 +23,7 @@ struct kernel {
 	int changes;      /* how many were made */
 	int fail_at;      /* the change that fails, from 1; 0: none */
 	int fail_error;   /* how */
+	int up_error;     /* of an interface that is to come up */
 	int killed_at;    /* the change after which the program gets SIGKILL, from 1; 0: none */
 	const struct kernel_match *matches; /* ends with addr NULL */
 	const char *unwilling;              /* a driver that takes nothing */

@@ -793,6 +793,47 @@ static void an_interface_gets_its_name_back_and_is_taken_up(void **state)
 					      "ip link set lan0 up\n"));
 }
 
+static void remove_interface(struct kernel *kernel, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s", name);
+	fixture_remove(kernel->fixture, path);
+	snprintf(path, sizeof(path), PCI_DEVICES "/" NIC "/net/%s/flags", name);
+	fixture_remove(kernel->fixture, path);
+	*strrchr(path, '/') = '\0';
+	fixture_remove(kernel->fixture, path);
+}
+
+static void an_interface_whose_name_another_one_has_is_told_with_what_it_had(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_interface(kernel, "lan0", "0x1003\n");
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	remove_interface(kernel, "lan0");
+	add_interface(kernel, "eth0", "0x1002\n");
+	fixture_mkdir(kernel->fixture, "/sys/class/net/lan0");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_logged(kernel->fixture, "another interface has that name now: it did not get back");
+	assert_logged(kernel->fixture, "ip link set dev eth0 up");
+}
+
+static void a_can_interface_that_does_not_come_up_wants_a_bitrate(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_interface(kernel, "can0", "0x1003\n");
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/can0/type", "280\n");
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/net/can0/flags", "0x1002\n");
+	kernel->up_error = -EINVAL;
+	assert_int_not_equal(restore(kernel, NIC), 0);
+	assert_logged(kernel->fixture, "cannot bring the interface up: Invalid argument");
+	assert_logged(kernel->fixture,
+		      "ip link set can0 type can bitrate RATE; ip link set can0 up");
+}
+
 /* It is told once; a disk that was pulled out must not keep the record for ever. */
 static void a_disk_that_does_not_come_back_is_missed(void **state)
 {
@@ -1356,6 +1397,8 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_device_that_does_not_suit_is_told_its_uses_too),
 	TEST(a_driver_that_lets_go_again_keeps_the_record),
 	TEST(an_interface_gets_its_name_back_and_is_taken_up),
+	TEST(an_interface_whose_name_another_one_has_is_told_with_what_it_had),
+	TEST(a_can_interface_that_does_not_come_up_wants_a_bitrate),
 	TEST(a_disk_that_does_not_come_back_is_missed),
 	TEST(a_disk_that_comes_back_under_another_name_is_told),
 	TEST(without_a_record_nothing_is_touched),
