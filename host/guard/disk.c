@@ -144,10 +144,15 @@ static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs,
 	       is_name(disk->name, tables->lib->mnt_fs_get_source(fs));
 }
 
+static const char *quote_of(const char *path)
+{
+	return path[strcspn(path, " \t\n\\$&;*?'\"()<>|`#~[]{}!")] ? "'" : "";
+}
+
 /* By its place: umount -A takes the file system from all places that it has, the root's too. */
 static int add_mount(const struct disk_tables *tables, const struct leaf *disk, const char *target)
 {
-	const char *quote = target[strcspn(target, " \t\n\\$&;*?'\"()<>|`#~[]{}!")] ? "'" : "";
+	const char *quote = quote_of(target);
 	int error = use_add(tables->guard, disk, USRPCI_USE_MOUNT, disk->name,
 			    "%s is mounted on %s", disk->name, target);
 
@@ -220,6 +225,58 @@ static int guard_btrfs(const struct disk_tables *tables, const struct leaf *disk
 		if (file_exists(host->ctx, "/sys/fs/btrfs/%s/devices/%s", names[i], disk->name))
 			return add_btrfs(tables, disk, names[i]);
 	return count == -ENOMEM ? count : 0;
+}
+
+/* Whether the disk is mounted on the place, or on one above it. */
+static bool has_place(const struct disk_tables *tables, const struct leaf *disk, const char *place,
+		      bool above)
+{
+	struct libmnt_iter *iterator = tables->lib->mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+	bool found = false;
+
+	while (!found && iterator &&
+	       !tables->lib->mnt_table_next_fs(tables->mounts, iterator, &fs)) {
+		const char *target = tables->lib->mnt_fs_get_target(fs);
+		size_t length = target ? strlen(target) : 0;
+
+		found = target && is_on_disk(tables, fs, disk) && !strncmp(place, target, length) &&
+			(!place[length] || (above && place[length] == '/'));
+	}
+	tables->lib->mnt_free_iter(iterator);
+	return found;
+}
+
+/* Of a host that is made of files the paths alone are known. */
+static bool has_file(const struct disk_tables *tables, const struct leaf *disk, const char *path)
+{
+	struct statx status;
+
+	if (!host_is_live(tables->guard->host))
+		return has_place(tables, disk, path, true);
+	return disk->number && !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status) &&
+	       S_ISREG(status.stx_mode) &&
+	       makedev(status.stx_dev_major, status.stx_dev_minor) == disk->number;
+}
+
+static int guard_swap_files(const struct disk_tables *tables, const struct leaf *disk)
+{
+	struct libmnt_iter *iterator = tables->lib->mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+	int error = iterator ? 0 : -ENOMEM;
+
+	while (!error && !tables->lib->mnt_table_next_fs(tables->swaps, iterator, &fs)) {
+		const char *path = tables->lib->mnt_fs_get_source(fs), *quote;
+
+		if (!path || !has_file(tables, disk, path))
+			continue;
+		quote = quote_of(path);
+		error = use_add(tables->guard, disk, USRPCI_USE_SWAP, disk->name,
+				"%s has the swap file %s", disk->name, path)
+				?: use_cure(tables->guard, "swapoff %s%s%s", quote, path, quote);
+	}
+	tables->lib->mnt_free_iter(iterator);
+	return error;
 }
 
 static int guard_disk(const struct disk_tables *tables, const struct leaf *disk,
@@ -295,11 +352,21 @@ static int guard_holders(const struct disk_tables *tables, const struct leaf *di
 	return error;
 }
 
+static int guard_above_loop(const struct disk_tables *tables, const struct leaf *disk,
+			    const struct loop *loop, unsigned int depth)
+{
+	struct leaf above = *disk;
+
+	strcpy(above.name, loop->name);
+	snprintf(above.path, sizeof(above.path), "/sys/class/block/%s", loop->name);
+	above.number = leaf_number(tables->guard->host, above.path);
+	return guard_above(tables, &above, depth);
+}
+
 static int guard_loops(const struct disk_tables *tables, const struct leaf *disk,
 		       unsigned int depth)
 {
 	struct guard *guard = tables->guard;
-	struct leaf above = *disk;
 	int error = 0;
 
 	for (int i = 0; !error && i < tables->loop_count; i++) {
@@ -307,10 +374,7 @@ static int guard_loops(const struct disk_tables *tables, const struct leaf *disk
 
 		if (!loop_is_on(guard, loop, disk))
 			continue;
-		strcpy(above.name, loop->name);
-		snprintf(above.path, sizeof(above.path), "/sys/class/block/%s", loop->name);
-		above.number = leaf_number(guard->host, above.path);
-		error = guard_above(tables, &above, depth)
+		error = guard_above_loop(tables, disk, loop, depth)
 				?: use_add(guard, disk, USRPCI_USE_EXPORT, disk->name,
 					   "%s is exported by %s", disk->name, loop->name)
 				?: cure_loop(guard, loop);
@@ -318,11 +382,39 @@ static int guard_loops(const struct disk_tables *tables, const struct leaf *disk
 	return error;
 }
 
+/* What no process shows keeps a file system from being unmounted, and has to end first. */
+static int guard_files(const struct disk_tables *tables, const struct leaf *disk,
+		       unsigned int depth)
+{
+	struct guard *guard = tables->guard;
+	int error;
+
+	/* Nothing on the disk of the root can be ended. */
+	if (has_place(tables, disk, "/", false))
+		return 0;
+	error = guard_swap_files(tables, disk);
+	for (int i = 0; !error && depth < DEPTH_MAX && i < tables->loop_count; i++) {
+		struct loop *loop = &tables->loops[i];
+		bool is_its = loop->asked ? disk->number && loop->file_system == disk->number
+					  : has_file(tables, disk, loop->path);
+
+		if (!is_its || loop->told)
+			continue;
+		loop->told = true;
+		error = guard_above_loop(tables, disk, loop, depth)
+				?: use_add(guard, disk, USRPCI_USE_EXPORT, disk->name,
+					   "a file on %s is exported by %s", disk->name, loop->name)
+				?: cure_loop(guard, loop);
+	}
+	return error;
+}
+
 static int guard_disk(const struct disk_tables *tables, const struct leaf *disk, unsigned int depth)
 {
+	int error = guard_files(tables, disk, depth);
 	size_t before = tables->guard->count;
-	int error = guard_mounts(tables, disk);
 
+	error = error ?: guard_mounts(tables, disk);
 	if (!error && tables->guard->count == before)
 		error = guard_btrfs(tables, disk);
 	return error || depth == DEPTH_MAX ? error

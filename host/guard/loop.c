@@ -34,6 +34,8 @@ static void ask(struct guard *guard, struct loop *loop)
 	loop->asked = fd >= 0 && !ioctl(fd, LOOP_GET_STATUS64, &info);
 	if (loop->asked)
 		loop->number = decode_number(info.lo_rdevice);
+	if (loop->asked)
+		loop->file_system = decode_number(info.lo_device);
 }
 
 static int add_loop(struct guard *guard, const char *name, struct loop **loops, int *count)

@@ -8,7 +8,9 @@
 struct loop {
 	char name[NAME_SIZE];
 	bool asked;           /* the device told the number, which is true */
+	bool told;            /* it is a use already, by the file system that its file is on */
 	dev_t number;         /* of the disk that is its file; 0: none is */
+	dev_t file_system;    /* that its file is on */
 	char path[PATH_SIZE]; /* of its file, as some other program knows it; "": not known */
 };
 

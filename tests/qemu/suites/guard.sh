@@ -326,6 +326,21 @@ guard@a-nic-whose-frames-tc-sends-elsewhere()
 	expect_fail 3 "nobody uses $nic" usrpci check $nic
 }
 
+# The address is on another interface, and sysfs does not show that it sends through this one.
+guard@a-nic-that-is-a-part-of-teql0()
+{
+	modprobe sch_teql || skip "the kernel has no teql"
+	tc qdisc add dev "$eth" root teql0
+	ip address add 192.0.2.1/24 dev teql0
+	ip link set teql0 up
+	refused $nic e1000 "$eth is part of teql0"
+	expect_fail 3 "teql0 carries 192.0.2.1/24" usrpci check $nic
+	expect_fail 3 "cure: tc qdisc del dev $eth root" usrpci check $nic
+	tc qdisc del dev "$eth" root
+	expect_fail 3 "nobody uses $nic" usrpci check $nic
+	modprobe -r sch_teql
+}
+
 guard@a-nic-that-tc-sends-frames-of-another-to()
 {
 	tc qdisc add dev "$virtio_eth" clsact
@@ -629,6 +644,29 @@ guard@swap-space()
 	mkswap -q "/dev/$disk"
 	swapon "/dev/$disk"
 	refused $nvme nvme "$disk is swap space"
+}
+
+# Neither has a process, and umount fails while they are there; the cures are in their order.
+guard@a-swap-file-and-a-loop-device-keep-a-mount-busy()
+{
+	modprobe loop max_loop=1 || skip "the kernel has no loop devices"
+	wait_for 5 test -b /dev/loop0
+	mkfs.ext2 -q "/dev/$disk"
+	mount "/dev/$disk" /mnt
+	dd if=/dev/zero of=/mnt/swap bs=64k count=16
+	chmod 600 /mnt/swap
+	mkswap -q /mnt/swap
+	swapon /mnt/swap
+	truncate -s 1M /mnt/image
+	losetup /dev/loop0 /mnt/image
+	refused $nvme nvme "$disk has the swap file /mnt/swap"
+	refused $nvme nvme "a file on $disk is exported by loop0"
+	expect_fail 3 "cure: umount /mnt$" usrpci check $nvme
+	! umount /mnt
+	sed -n 's/.*cure: //p' <<<"$output" | grep -E '^(swapoff|losetup|umount)' >"$scratch/cures"
+	[ "$(wc -l <"$scratch/cures")" = 3 ]
+	bash -e "$scratch/cures"
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
 }
 
 guard@a-disk-that-device-mapper-holds()

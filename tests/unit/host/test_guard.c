@@ -366,6 +366,34 @@ static void the_heading_of_the_table_of_swap_space_is_none_of_it(void **state)
 	assert_int_equal(count_uses(kernel, DISK), 1);
 }
 
+/* They have no process, and umount(8) fails until they end. */
+static void what_the_kernel_has_of_a_file_system_is_told_before_its_mount(void **state)
+{
+	static const char *const uses[][2] = {
+		{"nvme0n1 has the swap file /a b/swap", "swapoff '/a b/swap'"},
+		{"loop3 is mounted on /srv", "umount /srv"},
+		{"a file on nvme0n1 is exported by loop3",
+		 "losetup -d /dev/loop3 # once lsblk /dev/loop3 shows nothing on it"},
+		{"nvme0n1 is mounted on /a b", "umount '/a b'"},
+	};
+	struct kernel *kernel = *state;
+
+	fixture_text(kernel->fixture, "/proc/self/mountinfo",
+		     "30 1 259:0 / /a\\040b rw - ext4 /dev/nvme0n1 rw\n"
+		     "31 1 7:3 / /srv rw - ext4 /dev/loop3 rw\n");
+	fixture_text(kernel->fixture, "/proc/swaps",
+		     "Filename\tType\tSize\tUsed\tPriority\n"
+		     "/a\\040b/swap file 1048572 0 -2\n/a\\040be/swap file 1048572 0 -2\n");
+	fixture_text(kernel->fixture, "/sys/class/block/loop3/loop/backing_file", "/a b/image\n");
+	fixture_text(kernel->fixture, "/sys/class/block/loop3/dev", "7:3\n");
+	fixture_text(kernel->fixture, "/sys/class/block/loop4/loop/backing_file", "/a bc/image\n");
+	assert_int_equal(count_uses(kernel, DISK), ARRAY_SIZE(uses));
+	for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
+		assert_string_equal(found[i].text, uses[i][0]);
+		assert_string_equal(found[i].cure, uses[i][1]);
+	}
+}
+
 static void a_holder_and_what_is_mounted_above_it_are_found(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1349,6 +1377,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_mount_is_known_by_its_source_as_well),
 	TEST(swap_space_is_in_use),
 	TEST(the_heading_of_the_table_of_swap_space_is_none_of_it),
+	TEST(what_the_kernel_has_of_a_file_system_is_told_before_its_mount),
 	TEST(a_holder_and_what_is_mounted_above_it_are_found),
 	TEST(a_stack_of_loop_devices_and_mappings_is_walked_to_its_top),
 	TEST(nothing_on_the_disk_of_the_root_can_be_ended),
