@@ -329,6 +329,9 @@ int lend_memory_pin(struct lend *lend, void *block);
 void lend_memory_unpin(struct lend *lend);
 /* Returns how many bytes are allocated there; 0 also when that is unknown. */
 uint64_t lend_memory_used(struct usrpci_host *host, const char *directory);
+/* Changes each file of a directory, if there is one. Returns the first error. */
+int lend_for_files(struct usrpci_host *host, const char *directory,
+		   int (*change)(struct usrpci_host *host, const char *path));
 /* Removes the files and unmounts. -EBUSY, logged, when a process still has some of it. */
 int lend_memory_free(struct usrpci_host *host, const char *directory);
 

@@ -176,8 +176,8 @@ uint64_t lend_memory_used(struct usrpci_host *host, const char *directory)
 	return (uint64_t)(status.f_blocks - status.f_bfree) * (uint64_t)status.f_bsize;
 }
 
-/* A file that somebody has open keeps its pages after this. */
-static int remove_files(struct usrpci_host *host, const char *directory)
+int lend_for_files(struct usrpci_host *host, const char *directory,
+		   int (*change)(struct usrpci_host *host, const char *path))
 {
 	AUTO_FREE char **names = NULL;
 	char path[PATH_SIZE];
@@ -188,12 +188,18 @@ static int remove_files(struct usrpci_host *host, const char *directory)
 		    length = snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
 
 		if (length > 0 && (size_t)length < sizeof(path))
-			error = apply_remove(host, "free DMA memory", path);
-		if (error)
-			report(host->ctx, error, path, NULL, "cannot remove it");
+			error = change(host, path);
 		first = first ? first : error;
 	}
 	return count < 0 && count != -ENOENT ? count : first;
+}
+
+/* A file that somebody has open keeps its pages after this. */
+static int remove_file(struct usrpci_host *host, const char *path)
+{
+	int error = apply_remove(host, "free DMA memory", path);
+
+	return error ? report(host->ctx, error, path, NULL, "cannot remove it") : 0;
 }
 
 int lend_memory_renew(struct lend *lend)
@@ -201,7 +207,7 @@ int lend_memory_renew(struct lend *lend)
 	int error;
 
 	lend_memory_unpin(lend);
-	error = remove_files(lend->host, lend->memory_directory);
+	error = lend_for_files(lend->host, lend->memory_directory, remove_file);
 	if (!error && lend_memory_used(lend->host, lend->memory_directory))
 		error = refuse(lend->host->ctx, -EBUSY, lend->memory_directory, NULL,
 			       "a process has some of the DMA memory still");
@@ -211,7 +217,7 @@ int lend_memory_renew(struct lend *lend)
 int lend_memory_free(struct usrpci_host *host, const char *directory)
 {
 	static const char hint[] = "usrpci restore --all tries again when it has ended";
-	int error = remove_files(host, directory);
+	int error = lend_for_files(host, directory, remove_file);
 
 	if (!error && lend_memory_used(host, directory))
 		error = -EBUSY;

@@ -208,21 +208,9 @@ int lend_nodes_open(struct lend *lend)
 		     : 0;
 }
 
-static int take_back(struct usrpci_host *host, const char *directory)
+static int take_back(struct usrpci_host *host, const char *path)
 {
-	AUTO_FREE char **names = NULL;
-	char path[PATH_SIZE];
-	int count = dir_list(host->ctx, &names, "%s", directory), first = 0;
-
-	for (int i = 0; i < count; i++) {
-		int error = -ENAMETOOLONG,
-		    length = snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
-
-		if (length > 0 && (size_t)length < sizeof(path))
-			error = apply_owner(host, "take the node from who has kept it", path, 0, 0);
-		first = first ? first : error;
-	}
-	return count < 0 && count != -ENOENT ? count : first;
+	return apply_owner(host, "take the node from who has kept it", path, 0, 0);
 }
 
 int lend_nodes_close(struct usrpci_host *host, const char *device)
@@ -234,8 +222,8 @@ int lend_nodes_close(struct usrpci_host *host, const char *device)
 	snprintf(devices, sizeof(devices), "%s/devices", directory);
 	error = file_find(host->ctx, "%s", directory);
 	if (error > 0)
-		error = take_back(host, directory) ?:
-			take_back(host, devices) ?:
+		error = lend_for_files(host, directory, take_back) ?:
+			lend_for_files(host, devices, take_back) ?:
 			apply_unmount(host, "remove the program's " NODES, directory);
 	return error ? report(host->ctx, error, directory, "usrpci restore --all tries again",
 			      "cannot take the nodes there from the program's user")

@@ -10,7 +10,6 @@
  */
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "file.h"
 #include "lend/lend.h"
 #include "net/net.h"
+#include "wait/service.h"
 #include "state.h"
 
 #define LOG_SUBJECT "net"
@@ -28,7 +28,6 @@
 
 #define APPEAR_MS   15000
 #define DRIVER_MS   5000 /* in which the driver ends after a signal */
-#define END_MS      60000
 #define QUEUES_MAX  8
 #define MARK_TEXT   32
 #define TUN_FILE    "/dev/net/tun"
@@ -282,38 +281,14 @@ static int leave_mark(struct usrpci_host *host, const struct usrpci_addr *addr,
 	return error;
 }
 
-/* Returns the process that serves a card, and stores the interface's first name; 0: none does. */
-static pid_t find_server(struct usrpci_host *host, const struct usrpci_addr *addr,
-			 char name[IF_NAMESIZE])
-{
-	char mark[NET_MARK_SIZE], text[MARK_TEXT];
-	int pid = 0;
-
-	net_mark_name(addr, mark);
-	if (!state_is_held(host, mark, text, sizeof(text)) ||
-	    sscanf(text, "%d %15s", &pid, name) != 2 || pid <= 1)
-		return 0;
-	return pid;
-}
-
-/* A process that is stopped ends when it goes on. */
 int net_end(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
-	uint64_t deadline = clock_ms() + END_MS;
-	char name[IF_NAMESIZE];
-	pid_t pid = find_server(host, addr, name);
+	char mark[NET_MARK_SIZE], name[NAME_SIZE];
+	pid_t pid;
 
-	if (!pid || host->options.dry_run)
-		return 0;
-	if (kill(pid, SIGTERM) || kill(pid, SIGCONT))
-		return report(host->ctx, -errno, name, NULL, "cannot end its server (pid %d)", pid);
-	while (find_server(host, addr, name) == pid) {
-		if (clock_ms() >= deadline)
-			return refuse(host->ctx, -EBUSY, name, NULL,
-				      "its server (pid %d) does not end", pid);
-		sleep_ms(20);
-	}
-	return 1;
+	net_mark_name(addr, mark);
+	pid = service_find(host, mark, name);
+	return !pid || host->options.dry_run ? 0 : service_end(host, mark, name, pid);
 }
 
 static void take_mark(struct usrpci_host *host, const struct usrpci_addr *addr, int mark)
@@ -447,11 +422,13 @@ int usrpci_host_net_stats(struct usrpci_host *host, const struct usrpci_addr *ad
 		{"tx_packets", &stats->tx_frames},  {"tx_bytes", &stats->tx_bytes},
 		{"rx_dropped", &stats->rx_dropped}, {"tx_dropped", &stats->tx_dropped},
 	};
-	char renamed[IF_NAMESIZE] = "";
+	char mark[NET_MARK_SIZE], name[NAME_SIZE], renamed[IF_NAMESIZE] = "";
 
 	memset(stats, 0, sizeof(*stats));
-	if (!find_server(host, addr, stats->name))
+	net_mark_name(addr, mark);
+	if (!service_find(host, mark, name))
 		return -ENOENT;
+	snprintf(stats->name, sizeof(stats->name), "%.15s", name);
 	if (host_is_live(host) && net_left_tap(host, addr, renamed))
 		memcpy(stats->name, renamed, sizeof(stats->name));
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {

@@ -26,6 +26,7 @@
 #include "lend/lend.h"
 #include "modules.h"
 #include "serve/serve.h"
+#include "wait/service.h"
 #include "state.h"
 
 #define LOG_SUBJECT "serve"
@@ -33,7 +34,6 @@
 
 #define QUEUES_DEFAULT 16
 #define QUEUES_MAX     64
-#define END_MS         60000
 #define LOOK_MS        1000 /* how often it looks whether there is still a disk */
 
 struct server {
@@ -349,38 +349,17 @@ int usrpci_host_serve(struct usrpci_host *host, const struct usrpci_serve_option
 	return error;
 }
 
-/* Returns 0 when no process serves the device. */
-static pid_t find_server(struct usrpci_host *host, const char *device, char disk[NAME_SIZE])
-{
-	char name[64], text[64];
-	int pid = 0;
-
-	mark_name(device, name);
-	if (!state_is_held(host, name, text, sizeof(text)) ||
-	    sscanf(text, "%d %31s", &pid, disk) != 2 || pid <= 1)
-		return 0;
-	return pid;
-}
-
 int serve_end(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
-	char device[USRPCI_ADDR_STRLEN], disk[NAME_SIZE];
-	uint64_t deadline = clock_ms() + END_MS;
-	pid_t pid = find_server(host, usrpci_addr_format(addr, device), disk);
+	char device[USRPCI_ADDR_STRLEN], mark[64], disk[NAME_SIZE];
+	pid_t pid;
 
+	mark_name(usrpci_addr_format(addr, device), mark);
+	pid = service_find(host, mark, disk);
 	if (!pid || host->options.dry_run)
 		return 0;
 	if (block_is_used(host, disk))
 		return refuse(host->ctx, -EBUSY, device, "unmount it first",
 			      "it is served as %s, which is in use", disk);
-	if (kill(pid, SIGTERM))
-		return report(host->ctx, -errno, device, NULL, "cannot end its server (pid %d)",
-			      pid);
-	while (find_server(host, device, disk) == pid) {
-		if (clock_ms() >= deadline)
-			return refuse(host->ctx, -EBUSY, device, NULL,
-				      "its server (pid %d) does not end", pid);
-		sleep_ms(20);
-	}
-	return 1;
+	return service_end(host, mark, device, pid);
 }
