@@ -224,8 +224,8 @@ static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev, bool pa
 }
 
 /*
- * A device that is gone needs nothing more, and one of which a file could not be read once looks
- * like it: it is looked at again.
+ * A device that is gone needs nothing more, whatever failed while it went. One of which a file could
+ * not be read once looks like it: it is looked at again.
  */
 static int unless_gone(struct usrpci_host *host, const char *name, int error)
 {
@@ -233,13 +233,13 @@ static int unless_gone(struct usrpci_host *host, const char *name, int error)
 	AUTO_CLOSE int config = -1;
 	int now;
 
-	if (error != -ENODEV)
-		return error;
+	if (!error)
+		return 0;
 	config = file_open_regular(host->ctx, O_RDONLY, PCI_DEVICES "/%s/config", name);
 	now = config < 0 ? config : pread_exact(config, vendor, sizeof(vendor), PCI_VENDOR_ID);
-	if (!now)
-		return get_le16(vendor) == UINT16_MAX ? 0 : -EIO;
-	return now == -ENOENT || now == -ENODEV ? 0 : -EIO;
+	if (now == -ENOENT || now == -ENODEV || (!now && get_le16(vendor) == UINT16_MAX))
+		return 0;
+	return error == -ENODEV ? -EIO : error;
 }
 
 static int stop(struct usrpci_host *host, struct usrpci_dev *dev, bool pause)

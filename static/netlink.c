@@ -60,6 +60,11 @@ unsigned int mnl_socket_get_portid(const struct mnl_socket *netlink)
 	return netlink->addr.nl_pid;
 }
 
+int mnl_socket_setsockopt(const struct mnl_socket *netlink, int type, void *value, socklen_t size)
+{
+	return setsockopt(netlink->fd, SOL_NETLINK, type, value, size);
+}
+
 ssize_t mnl_socket_sendto(const struct mnl_socket *netlink, const void *message, size_t size)
 {
 	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};

@@ -19,6 +19,16 @@ is_small()
 	! ldd "$static" 2>/dev/null || echo "it needs libraries"
 }
 
+# The option that hides the warnings of glibc hides what is missing too: such a call would go to address 0.
+has_all_functions()
+{
+	local link
+	link=$(ninja -C "$USRPCI_BUILD" -t commands cli/usrpci-static | tail -n 1)
+	link=${link//-Wl,--no-warnings/}
+	(cd "$USRPCI_BUILD" && eval "${link/-o cli\/usrpci-static/-o $scratch/linked}") >"$scratch/said" 2>&1 ||
+		grep 'undefined reference' "$scratch/said" || cat "$scratch/said"
+}
+
 # There is nothing below the root but the command, then also a /sys and a /proc.
 runs_in_an_empty_root()
 {
@@ -62,5 +72,6 @@ agrees_with_the_other()
 
 check "the static command has at most 2 MiB and needs no library" is_small
 check "it runs in an empty root directory" runs_in_an_empty_root
+check "all functions that it calls are there" has_all_functions
 check "it agrees with the other command" agrees_with_the_other
 finish

@@ -288,6 +288,27 @@ static void a_device_of_which_a_file_cannot_be_read_is_not_gone(void **state)
 	usrpci_ctx_close(ctx);
 }
 
+/* It answers no more, and only some of its files are left. */
+static void what_fails_while_a_device_goes_is_no_error(void **state)
+{
+	static const struct fixture_device nic = {.addr = NIC, .vendor = 0x8086, .device = 0x100e};
+	struct fixture *fixture = *state;
+	struct usrpci_addr addr = address(NIC);
+	struct usrpci_host *host;
+	struct usrpci_ctx *ctx;
+
+	fixture_add(fixture, &nic);
+	fixture_remove(fixture, PCI_DEVICES "/" NIC "/resource");
+	fixture_link(fixture, PCI_DEVICES "/" NIC "/resource", "/proc/self/mem");
+	fixture_text(fixture, PCI_DEVICES "/" NIC "/config", "\xff\xff\xff\xff");
+	ctx = fixture_ctx(fixture);
+	assert_int_equal(usrpci_host_open(ctx, NULL, &host), 0);
+	assert_int_equal(quiesce(host, &addr), 0);
+	assert_int_equal(quiesce_put_command(host, &addr, 0x103), 0);
+	usrpci_host_close(host);
+	usrpci_ctx_close(ctx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +317,7 @@ int main(void)
 		TEST(a_controller_that_was_told_before_is_left_alone),
 		TEST(a_controller_that_is_gone_is_left_alone),
 		TEST(a_device_of_which_a_file_cannot_be_read_is_not_gone),
+		TEST(what_fails_while_a_device_goes_is_no_error),
 		TEST(another_device_is_left_alone),
 		TEST(one_that_does_not_shut_down_is_stopped_with_a_warning),
 		TEST(a_pause_disables_a_controller_and_needs_no_reset),
