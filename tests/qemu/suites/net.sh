@@ -44,7 +44,9 @@ interface_of()
 
 has_interface()
 {
-	[ -e "/sys/class/net/$(interface_of "$1")" ]
+	local name
+	name=$(interface_of "$1")
+	[ -n "$name" ] && [ -e "/sys/class/net/$name" ]
 }
 
 setup()
