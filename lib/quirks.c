@@ -27,10 +27,7 @@
 #define CTRL_RST (UINT32_C(1) << 26)
 #define IMC      0xd8
 #define RCTL     0x100
-#define RCTL_EN  (UINT32_C(1) << 1)
 #define TCTL     0x400
-#define RDH      0x2810
-#define RDT      0x2818
 
 /* Both models show the end of a reset by zeroes; all ones come from a device that is gone. */
 static int await_zero(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t mask)
@@ -48,44 +45,25 @@ static int await_zero(struct usrpci_bar *bar, size_t offset, unsigned int width,
 	return -ETIMEDOUT;
 }
 
-static int write_all(struct usrpci_bar *bar, const uint32_t (*writes)[2], size_t count)
-{
-	int error = 0;
-
-	for (size_t i = 0; !error && i < count; i++)
-		error = usrpci_bar_write(bar, writes[i][0], sizeof(uint32_t), writes[i][1]);
-	return error;
-}
-
 /*
- * QEMU ignores RST, and its receiver is deaf for a second after each write to RCTL. Without
- * descriptors it reaches no memory either.
+ * Receiving and sending end first, because a reset during a transfer can hang it, and QEMU ignores
+ * RST.
  */
-static int empty_ring(struct usrpci_bar *bar)
+static int reset_8254x(struct usrpci_dev *dev)
 {
-	static const uint32_t empty[][2] = {{RDH, 0}, {RDT, 0}};
-	uint64_t rctl = 0;
-	int error = usrpci_bar_read(bar, RCTL, sizeof(uint32_t), &rctl);
-
-	return error || !(rctl & RCTL_EN) ? error : write_all(bar, empty, ARRAY_SIZE(empty));
-}
-
-/* Receiving and sending end first, because a reset during a transfer can hang it. */
-static int reset_8254x(struct usrpci_dev *dev, bool transfers)
-{
-	static const uint32_t receive[][2] = {{RCTL, 0}};
-	static const uint32_t writes[][2] = {{IMC, UINT32_MAX}, {TCTL, 0}, {CTRL, CTRL_RST}};
+	static const struct {
+		uint16_t offset;
+		uint32_t value;
+	} writes[] = {{IMC, UINT32_MAX}, {RCTL, 0}, {TCTL, 0}, {CTRL, CTRL_RST}};
 	struct usrpci_bar bar;
-	int error = usrpci_bar_map_range(dev, 0, 0, RDT + sizeof(uint32_t), &bar);
+	int error = usrpci_bar_map_range(dev, 0, 0, TCTL + sizeof(uint32_t), &bar);
 
 	if (error)
 		return error;
-	if (transfers)
-		error = write_all(&bar, receive, ARRAY_SIZE(receive));
+	for (size_t i = 0; !error && i < ARRAY_SIZE(writes); i++)
+		error = usrpci_bar_write(&bar, writes[i].offset, sizeof(uint32_t), writes[i].value);
 	if (!error)
-		error = write_all(&bar, writes, ARRAY_SIZE(writes))
-				?: await_zero(&bar, CTRL, sizeof(uint32_t), CTRL_RST)
-				?: empty_ring(&bar);
+		error = await_zero(&bar, CTRL, sizeof(uint32_t), CTRL_RST);
 	usrpci_bar_unmap(&bar);
 	return error;
 }
@@ -112,7 +90,7 @@ static int find_virtio_common(struct usrpci_dev *dev, unsigned int *bar, uint32_
 	return count < 0 ? count : -EOPNOTSUPP;
 }
 
-static int reset_virtio(struct usrpci_dev *dev, bool transfers)
+static int reset_virtio(struct usrpci_dev *dev)
 {
 	unsigned int index = 0;
 	struct usrpci_bar bar;
@@ -128,7 +106,7 @@ static int reset_virtio(struct usrpci_dev *dev, bool transfers)
 	return error;
 }
 
-static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev, bool transfers)
+static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 {
 	static const uint16_t models_8254x[] = {0x1004, 0x100e, 0x100f, 0x10d3};
 
@@ -151,7 +129,7 @@ bool quirk_has_reset(const struct usrpci_dev_info *info)
  */
 int quirk_reset(struct usrpci_dev *dev)
 {
-	int (*reset)(struct usrpci_dev * dev, bool transfers) = find(usrpci_dev_info(dev));
+	int (*reset)(struct usrpci_dev * dev) = find(usrpci_dev_info(dev));
 	uint16_t command = 0;
 	int error = usrpci_config_read16(dev, PCI_COMMAND, &command), failed;
 
@@ -159,7 +137,7 @@ int quirk_reset(struct usrpci_dev *dev)
 		error = usrpci_config_update16(dev, PCI_COMMAND, 0, PCI_COMMAND_MEMORY);
 	if (error)
 		return error;
-	error = reset(dev, command & PCI_COMMAND_MASTER);
+	error = reset(dev);
 	failed = usrpci_config_update16(dev, PCI_COMMAND, PCI_COMMAND_MEMORY,
 					command & PCI_COMMAND_MEMORY);
 	return error ?: failed;

@@ -8,7 +8,6 @@
  */
 
 #include <errno.h>
-#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,21 +82,17 @@ static void disable_master(struct e1000 *nic)
 
 /*
  * [SDM] 14.3, 13.4.1. The rings are disabled by hand too, since emulations of the controller leave
- * them as they are. One that may not reach memory, because its last driver was killed, keeps its
- * receiver: QEMU's 82540EM is deaf for a second after each write to RCTL.
+ * them as they are.
  */
 static int reset(struct e1000 *nic)
 {
-	uint16_t command;
 	uint32_t status;
-	int error = read_status(nic, &status)
-			    ?: usrpci_config_read16(nic->dev, PCI_COMMAND, &command);
+	int error = read_status(nic, &status);
 
 	if (error)
 		return error;
 	reg_write(nic, IMC, ALL_ONES);
-	if (command & PCI_COMMAND_MASTER)
-		reg_write(nic, RCTL, 0);
+	reg_write(nic, RCTL, 0);
 	reg_write(nic, TCTL, TCTL_PSP);
 	if (nic->model->express)
 		disable_master(nic);
@@ -253,7 +248,6 @@ void e1000_close(struct e1000 *nic)
 	if (!nic)
 		return;
 	e1000_stop(nic);
-	reg_write(nic, RCTL, 0);
 	reset(nic);
 	e1000_rings_free(nic);
 	usrpci_bar_unmap(&nic->bar);
@@ -333,13 +327,11 @@ static void enable_transmit(struct e1000 *nic)
 /* [SDM] 14.4. Descriptors are given to a ring that runs already. */
 static void enable_receive(struct e1000 *nic)
 {
-	uint32_t rctl = RCTL_EN | RCTL_BAM | RCTL_SECRC |
-			(nic->options.promiscuous ? RCTL_UPE | RCTL_MPE : 0);
-
 	reg_write(nic, RDTR, 0);
 	reg_write(nic, RADV, 0);
-	if (reg_read(nic, RCTL) != rctl)
-		reg_write(nic, RCTL, rctl);
+	reg_write(nic, RCTL,
+		  RCTL_EN | RCTL_BAM | RCTL_SECRC |
+			  (nic->options.promiscuous ? RCTL_UPE | RCTL_MPE : 0));
 	reg_write(nic, RDT, nic->rx.mask);
 }
 

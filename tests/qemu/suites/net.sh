@@ -330,28 +330,6 @@ net@an-e1000-moves-too()
 	leave $intel
 }
 
-# slow
-# For the long run too: a card that is slow to hear again is not seen by the driver's message.
-net@an-e1000-hears-soon-after-a-kill()
-{
-	local kills=${USRPCI_KILLS:-3} longest
-	place $intel
-	begin_net --restart
-	ping_gateway "$nic"
-	ping -n -D -i 0.02 -w $((kills + 2)) 10.0.2.2 >"$scratch/pings" &
-	for ((; kills > 0; kills--)); do
-		sleep 1
-		kill -KILL "$(pids_of usrpci-driver)"
-	done
-	wait $!
-	longest=$(awk -F '[][]' '/bytes from/ { gap = $2 - last; if (last && gap > most) most = gap; last = $2 }
-		END { printf "%d", most * 1000 }' "$scratch/pings")
-	note "a ping after a kill was answered after $longest ms at most"
-	[ -z "${USRPCI_KILLS:-}" ] || [ "$longest" -le 150 ]
-	end_net
-	leave $intel
-}
-
 net@an-mtu-that-the-driver-cannot-carry-is-refused()
 {
 	local status=0

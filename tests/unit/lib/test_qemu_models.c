@@ -313,25 +313,18 @@ static void reset_forgets_registers_and_keeps_configuration(void **state)
 	close_device(&nvme.m);
 }
 
-/* Receive control and its bit that lets the device receive, and the ring (8254x, 13.4.22 to 28). */
+/* Receive control and its bit that lets the device receive (8254x, 13.4.22). */
 #define RCTL    0x100
 #define RCTL_EN (1u << 1)
-#define RDH     0x2810
-#define RDT     0x2818
 
 static void check_receiver_is_reset(void **state, const char *name)
 {
 	struct machine m = open_device(state, name, 0);
 
-	for (unsigned int transfers = 0; transfers < 2; transfers++) {
-		usrpci_write32(&m.bar, RDT, 7);
-		usrpci_write32(&m.bar, RCTL, RCTL_EN);
-		assert_int_equal(usrpci_read32(&m.bar, RCTL), RCTL_EN);
-		assert_int_equal(usrpci_dev_set_bus_master(m.dev, transfers), 0);
-		assert_true(usrpci_dev_features(m.dev) & USRPCI_FEATURE_RESET);
-		assert_int_equal(usrpci_dev_reset(m.dev, USRPCI_RESET_FUNCTION), 0);
-		assert_int_equal(usrpci_read32(&m.bar, RDH), usrpci_read32(&m.bar, RDT));
-	}
+	usrpci_write32(&m.bar, RCTL, RCTL_EN);
+	assert_int_equal(usrpci_read32(&m.bar, RCTL), RCTL_EN);
+	assert_true(usrpci_dev_features(m.dev) & USRPCI_FEATURE_RESET);
+	assert_int_equal(usrpci_dev_reset(m.dev, USRPCI_RESET_FUNCTION), 0);
 	assert_int_equal(usrpci_read32(&m.bar, RCTL) & RCTL_EN, 0);
 	close_device(&m);
 }
