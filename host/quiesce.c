@@ -224,8 +224,8 @@ static int try_to_stop(struct usrpci_host *host, struct usrpci_dev *dev, bool pa
 }
 
 /*
- * A device that is gone needs nothing more, whatever failed while it went. One of which a file could
- * not be read once looks like it: it is looked at again.
+ * A device that is gone needs nothing more, whatever failed while it went. One of which a file
+ * could not be read once looks like it: it is looked at again.
  */
 static int unless_gone(struct usrpci_host *host, const char *name, int error)
 {
