@@ -13,19 +13,20 @@ import statistics
 import sys
 
 def net_rows(key, name):
-    """What goes through usrpci net, beside the kernel's driver of the same card."""
+    """What goes through usrpci net, beside the kernel's driver of the same card and testpmd."""
+    peers = ("dpdk", "kernel")
     rows = [(f"net_{key}_{way}", f"TCP: {verb} 1 KiB by usrpci net on {name}", "ns", 1, None,
-             ("kernel",)) for way, verb in (("send", "send"), ("receive", "receive"))]
+             peers) for way, verb in (("send", "send"), ("receive", "receive"))]
     rows += [(f"net_{key}_{way}_busy", f"the same, processor time of both ends, {way}", "ns", 1,
-              None, ("kernel",)) for way in ("send", "receive")]
+              None, peers) for way in ("send", "receive")]
     rows += [(f"net_{key}_{way}_ratio", f"TCP by usrpci net on {name}: {way}, as a multiple", "",
               1, 1.25, ()) for way in ("send", "receive")]
     rows += [(f"net_{key}_plain_{way}_ratio", f"the same without vhost-net: {way}", "", 1, 2, ())
              for way in ("send", "receive")]
     return rows + [
-        (f"net_{key}_ping", f"ping by usrpci net on {name}, the quickest", "us", 1e-3, None, ("kernel",)),
+        (f"net_{key}_ping", f"ping by usrpci net on {name}, the quickest", "us", 1e-3, None, peers),
         (f"net_{key}_ping_ratio", "the same, as a multiple", "", 1, 1.5, ()),
-        (f"net_{key}_ping_mean", "the same, the mean of all", "us", 1e-3, None, ("kernel",)),
+        (f"net_{key}_ping_mean", "the same, the mean of all", "us", 1e-3, None, peers),
         (f"net_{key}_wakeups", f"usrpci net on {name} idle: wake-ups in 20 s", "", 1, 0, ()),
         (f"net_{key}_idle", "the same, of a processor", "%", 1e-3, 0.2, ()),
     ]
@@ -177,6 +178,9 @@ def print_table(results):
         cells = [cell.rjust(width) if 2 <= i <= 6 else cell.ljust(width)
                  for i, (cell, width) in enumerate(zip(line, widths))]
         print("  ".join(cells).rstrip())
+    if any("dpdk" in r["peers"] for r in results if r["key"].startswith("net_")):
+        print("DPDK's TCP and ping: testpmd forwards between its drivers of the card and of a TAP; "
+              "it polls,\nand shares the only processor with both ends, as usrpci net does")
     print("ratio: DPDK's figure, or the best of the others where there is none, to usrpci's")
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # through.sh: TCP, pings and idling through "usrpci net", beside the kernel's own driver of the same
-# card.
+# card and DPDK's testpmd, which forwards between its drivers of the card and of a TAP.
 #
 # usage: through.sh BUILD KEY NEAR FAR
 #
@@ -103,6 +103,41 @@ end()
 	wait $net
 }
 
+# Sets net, the process, and waits for dpdk0, the TAP, as long as testpmd runs. testpmd polls, here on the
+# only processor, which it shares with both ends.
+forward()
+{
+	local seconds
+	modprobe tun
+	usrpci -q bind --force "$near"
+	dpdk-testpmd --lcores 0@0,1@0 -m 32 --no-telemetry -a "$near" --vdev net_tap0,iface=dpdk0 -- \
+		--forward-mode=io --total-num-mbufs=4096 --stats-period 3600 </dev/null >/run/testpmd 2>&1 &
+	net=$!
+	for ((seconds = 0; seconds < 120; seconds++)); do
+		[ ! -e /sys/class/net/dpdk0 ] || return 0
+		kill -0 $net 2>/dev/null || break
+		sleep 1
+	done
+	echo "bench: without TCP by dpdk-testpmd on $key, which made no TAP: $(tail -n 1 /run/testpmd)" >&2
+	return 1
+}
+
+by_testpmd()
+{
+	if ! command -v dpdk-testpmd >/dev/null; then
+		echo "bench: without dpdk-testpmd, which is not installed" >&2
+		return 0
+	fi
+	if forward; then
+		ip address add 10.1.0.2/24 dev dpdk0
+		ip link set dev dpdk0 up
+		(measure dpdk) || echo "bench: dpdk-testpmd's figures on $key are not all there" >&2
+	fi
+	kill -TERM $net 2>/dev/null || true
+	wait $net || true
+	usrpci -q restore "$near"
+}
+
 no_vhost=/etc/modprobe.d/no-vhost.conf
 mkdir -p /etc/modprobe.d
 near_name=$(interface_of "$near") far_name=$(interface_of "$far")
@@ -126,5 +161,7 @@ serve
 measure usrpci
 end
 rm "$no_vhost"
-ip address del 10.1.0.2/24 dev "$near_name" # or the next card's frames leave by this one
+ip address del 10.1.0.2/24 dev "$near_name" # or the next frames leave by this one
+key=${key%_plain}
+by_testpmd
 ip netns del far

@@ -206,7 +206,7 @@ machines()
 	machine frames --nic e1000@1 --nic virtio-net-pci --cpus 2 --append hugepages=64
 	machine instructions --icount "${wire[@]}" --disk virtio-blk-pci --append hugepages=64
 	machine rate "${wire[@]}" --cpus 2 --append hugepages=64
-	machine through --icount=2 "${wire[@]}" --nic e1000@2 --nic virtio-net-pci@2 --append hugepages=16
+	machine through --icount=2 "${wire[@]}" --nic e1000@2 --nic virtio-net-pci@2 --append hugepages=32
 	return $failed
 }
 
