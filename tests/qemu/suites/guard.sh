@@ -102,6 +102,7 @@ guard@a-nic-in-a-route-by-the-number-of-its-nexthop()
 {
 	sysctl -wq net.ipv4.nexthop_compat_mode=0
 	ip link set "$eth" up
+	wait_for 10 grep -qx 1 "/sys/class/net/$eth/carrier"
 	ip nexthop add id 7 dev "$eth"
 	ip route add 198.51.100.0/24 nhid 7
 	refused $nic e1000 "$eth carries the route to nexthop 7"
@@ -478,9 +479,9 @@ guard@a-disk-that-is-to-be-mounted-when-its-driver-lets-go()
 {
 	local status=0
 	mkfs.ext2 -q "/dev/$disk"
-	before_unbind "mount /dev/$disk /mnt 2>$scratch/mount" $nvme
+	before_unbind "mount /dev/$disk /mnt; echo \$? >$scratch/mount" $nvme
 	[ $status = 0 ]
-	grep -qi 'busy' "$scratch/mount"
+	[ "$(cat "$scratch/mount")" != 0 ]
 	[ "$(driver_of $nvme)" = uio_pci_generic ]
 	! grep " /mnt " /proc/mounts
 	usrpci restore $nvme
@@ -493,9 +494,9 @@ guard@a-partition-that-is-to-be-mounted-when-its-driver-lets-go()
 	add_partition "$virtio_disk"
 	wait_for 5 test -b "/dev/${virtio_disk}1"
 	mkfs.ext2 -q "/dev/${virtio_disk}1"
-	before_unbind "mount /dev/${virtio_disk}1 /mnt 2>$scratch/mount" $vda
+	before_unbind "mount /dev/${virtio_disk}1 /mnt; echo \$? >$scratch/mount" $vda
 	[ $status = 0 ]
-	grep -qi 'busy' "$scratch/mount"
+	[ "$(cat "$scratch/mount")" != 0 ]
 	! grep " /mnt " /proc/mounts
 	usrpci restore $vda
 	wait_for 10 test -b "/dev/${virtio_disk}1"
@@ -557,9 +558,9 @@ guard@a-disk-that-is-to-be-mounted-when-it-is-restored()
 	echo $nvme >/sys/bus/pci/drivers_probe
 	usrpci bind $nvme --driver nvme
 	wait_for 10 test -b "/dev/$disk"
-	before_unbind "mount /dev/$disk /mnt 2>$scratch/mount" $nvme restore
+	before_unbind "mount /dev/$disk /mnt; echo \$? >$scratch/mount" $nvme restore
 	[ $status = 0 ]
-	grep -qi 'busy' "$scratch/mount"
+	[ "$(cat "$scratch/mount")" != 0 ]
 	[ "$(driver_of $nvme)" = uio_pci_generic ]
 	echo >/sys/bus/pci/devices/$nvme/driver_override
 	echo $nvme >/sys/bus/pci/devices/$nvme/driver/unbind
