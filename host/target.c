@@ -258,12 +258,16 @@ static int check_free(struct usrpci_host *host, struct target *target)
 	return error;
 }
 
-/* The driver has let go, and what came to its interfaces in the last moment went with them. */
+/*
+ * The driver has let go, and what came to its interfaces in the last moment went with them. A loop
+ * device that came to a disk stays, and reads nothing any more.
+ */
 static int check_lost(struct usrpci_host *host, struct target *target)
 {
 	char text[128], cure[128];
 
-	if (!target->hold || !hold_news(target->hold, text, cure))
+	if (!target->hold || (!hold_news(target->hold, text, cure) &&
+			      !hold_loops(host, &target->info, target->hold, text, cure)))
 		return 0;
 	target->used = true;
 	return refuse(host->ctx, -EBUSY, target->name, cure,

@@ -144,7 +144,7 @@ static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs,
 	       is_name(disk->name, tables->lib->mnt_fs_get_source(fs));
 }
 
-static const char *quote_of(const char *path)
+const char *quote_of(const char *path)
 {
 	return path[strcspn(path, " \t\n\\$&;*?'\"()<>|`#~[]{}!")] ? "'" : "";
 }
@@ -441,6 +441,8 @@ static int guard_exclusive(struct guard *guard, const struct leaf *disk)
 	bool is_free;
 	int fd;
 
+	if (hold && hold_name(hold, disk))
+		return -ENOMEM;
 	if (hold && (hold_has(hold, disk->number) ||
 		     file_exists(guard->host->ctx, "%s/partition", disk->path)))
 		return 0;

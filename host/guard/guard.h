@@ -75,5 +75,8 @@ int cure_held(struct guard *guard);
  */
 int cure_busy(struct guard *guard, const struct leaf *disk);
 
+/* What a shell wants around a path: "'" or nothing. */
+const char *quote_of(const char *path);
+
 /* Whether a path of a disk's file, as the kernel or a program knows it, leads to this disk. */
 bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path);

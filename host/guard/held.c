@@ -136,18 +136,58 @@ int cure_busy(struct guard *guard, const struct leaf *disk)
 			search.pid);
 }
 
+/*
+ * A namespace of mounts that has no process is kept by a file that it is mounted on:
+ * "100 30 0:4 mnt:[4026532251] /run/mns rw - nsfs nsfs rw".
+ */
+static bool find_namespace(struct guard *guard, char place[80])
+{
+	FILE *mounts = file_stream(guard->host->ctx, "/proc/self/mountinfo");
+	AUTO_FREE char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+
+	while (mounts && !found && getline(&line, &size, mounts) > 0)
+		found = sscanf(line, "%*d %*d %*s mnt:[%*u] %79s ", place) == 1;
+	if (mounts)
+		fclose(mounts);
+	return found;
+}
+
+static const char *first_disk(const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		if (leaf_is(&tree->leaves[i], "block"))
+			return tree->leaves[i].name;
+	return "";
+}
+
+/* No process shows who holds it. */
+static int cure_unseen(struct guard *guard)
+{
+	char numbers[120], place[80];
+	const char *quote;
+
+	if (find_namespace(guard, place)) {
+		quote = quote_of(place);
+		return use_cure(guard,
+				"nsenter --mount=%s%s%s umount -A /dev/%s # or its partition, or "
+				"with another file of findmnt -t nsfs; ZFS: zpool status",
+				quote, place, quote, first_disk(&guard->tree));
+	}
+	list_numbers(&guard->tree, numbers, sizeof(numbers));
+	return use_cure(guard,
+			"end what holds it: grep -E \" (%s) \" /proc/*/mountinfo, zpool status",
+			numbers);
+}
+
 int cure_held(struct guard *guard)
 {
 	struct search search = {.guard = guard};
-	char numbers[120], command[NAME_SIZE];
+	char command[NAME_SIZE];
 
-	if (host_each_process(guard->host, look_at_process, &search) != 1) {
-		list_numbers(&guard->tree, numbers, sizeof(numbers));
-		return use_cure(guard,
-				"end what holds it: grep -E \" (%s) \" /proc/*/mountinfo, zpool "
-				"status",
-				numbers);
-	}
+	if (host_each_process(guard->host, look_at_process, &search) != 1)
+		return cure_unseen(guard);
 	host_process_name(guard->host, search.pid, command, sizeof(command));
 	if (search.mounted)
 		return use_cure(guard, "nsenter -t %s -m umount -A /dev/%s # or end %s", search.pid,

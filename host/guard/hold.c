@@ -17,6 +17,7 @@
 #include "array.h"
 #include "file.h"
 #include "guard/hold.h"
+#include "guard/loop.h"
 #include "guard/netlink.h"
 
 int hold_keep(struct hold *hold, int fd)
@@ -40,6 +41,56 @@ bool hold_has(const struct hold *hold, dev_t number)
 		if (!fstat(hold->disks[i], &status) && status.st_rdev == number)
 			return true;
 	return false;
+}
+
+int hold_name(struct hold *hold, const struct leaf *disk)
+{
+	struct hold_name *names;
+
+	for (size_t i = 0; i < hold->name_count; i++)
+		if (hold->names[i].number == disk->number)
+			return 0;
+	names = array_grow(hold->names, hold->name_count, 1, sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	hold->names = names;
+	names = &names[hold->name_count++];
+	names->number = disk->number;
+	snprintf(names->name, sizeof(names->name), "%s", disk->name);
+	return 0;
+}
+
+static const char *name_of(const struct hold *hold, const struct loop *loop)
+{
+	for (size_t i = 0; i < hold->name_count; i++)
+		if (loop->number && hold->names[i].number == loop->number)
+			return hold->names[i].name;
+	return NULL;
+}
+
+bool hold_loops(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		const struct hold *hold, char text[128], char cure[128])
+{
+	struct guard guard = {.host = host, .info = info};
+	struct loop *loops = NULL;
+	int count = hold->name_count ? loops_read(&guard, &loops) : 0;
+	bool found = count < 0 || guard.count > 0;
+
+	snprintf(text, 128, "it is unknown which loop devices have its disks");
+	snprintf(cure, 128, "run it again");
+	for (int i = 0; !found && i < count; i++) {
+		const char *disk = name_of(hold, &loops[i]), *loop = loops[i].name;
+
+		if (!disk)
+			continue;
+		found = true;
+		snprintf(text, 128, "%.30s is exported by %.30s", disk, loop);
+		snprintf(cure, 128, "losetup -d /dev/%.24s; losetup /dev/%.24s /dev/%.24s", loop,
+			 loop, disk);
+	}
+	free(loops);
+	free(guard.uses);
+	return found;
 }
 
 int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *leaf)
@@ -122,6 +173,7 @@ void hold_end(struct hold *hold)
 	while (hold->disk_count > 0)
 		close(hold->disks[--hold->disk_count]);
 	free(hold->disks);
+	free(hold->names);
 	free(hold->interfaces);
 	if (hold->events)
 		mnl_socket_close(hold->events);

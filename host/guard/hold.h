@@ -14,10 +14,18 @@
 
 struct mnl_socket;
 
+/* A disk or partition of the device: what it was called is gone with its driver. */
+struct hold_name {
+	dev_t number;
+	char name[NAME_SIZE];
+};
+
 /* All zero: nothing is held. */
 struct hold {
 	int *disks;
 	size_t disk_count;
+	struct hold_name *names;
+	size_t name_count;
 	struct mnl_socket *events;
 	struct net_name *interfaces;
 	size_t interface_count;
@@ -26,6 +34,16 @@ struct hold {
 /* Keeps a disk open, whose file fd becomes the hold's. Returns 0 or -ENOMEM. */
 int hold_keep(struct hold *hold, int fd);
 bool hold_has(const struct hold *hold, dev_t number);
+
+/* Remembers a disk or partition, for hold_loops(). Returns 0 or -ENOMEM. */
+int hold_name(struct hold *hold, const struct leaf *disk);
+
+/*
+ * Once the driver has let go: whether a loop device has one of the disks or partitions, for which
+ * the kernel does not ask whether they are free. Writes it and the command that does it again.
+ */
+bool hold_loops(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		const struct hold *hold, char text[128], char cure[128]);
 
 /* Hears from now on what comes to an interface. Returns 0 or a negative errno. */
 int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *leaf);

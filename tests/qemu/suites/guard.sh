@@ -488,6 +488,23 @@ guard@a-disk-that-is-to-be-mounted-when-its-driver-lets-go()
 	wait_for 10 test -b "/dev/$disk"
 }
 
+# The kernel keeps no loop device away; it is told, and the disk goes back.
+guard@a-disk-that-gets-a-loop-device-when-its-driver-lets-go()
+{
+	local status=0
+	modprobe loop max_loop=1 || skip "the kernel has no loop devices"
+	wait_for 5 test -b /dev/loop0
+	before_unbind "losetup /dev/loop0 /dev/$disk" $nvme
+	losetup -d /dev/loop0
+	[ $status = 5 ]
+	grep -q "in use: $disk is exported by loop0 since a moment ago; it is given back to nvme, without that" "$scratch/log"
+	[ "$(driver_of $nvme)" = nvme ]
+	# The dead disk had the name until now.
+	usrpci bind $nvme
+	usrpci restore $nvme
+	wait_for 10 test -b "/dev/$disk"
+}
+
 guard@a-partition-that-is-to-be-mounted-when-its-driver-lets-go()
 {
 	local status=0
@@ -645,6 +662,22 @@ guard@swap-space()
 	mkswap -q "/dev/$disk"
 	swapon "/dev/$disk"
 	refused $nvme nvme "$disk is swap space"
+}
+
+# Nobody is in the namespace, and no process shows what is mounted there.
+guard@a-mount-in-a-namespace-that-only-a-file-keeps()
+{
+	mkfs.ext2 -q "/dev/$disk"
+	mkdir /run/kept
+	mount --bind /run/kept /run/kept
+	mount --make-private /run/kept
+	touch /run/kept/file
+	unshare --mount=/run/kept/file mount "/dev/$disk" /mnt
+	refused $nvme nvme "$disk is held"
+	expect_fail 3 "cure: nsenter --mount=/run/kept/file umount -A /dev/$disk #" usrpci check $nvme
+	sed -n 's/.*cure: nsenter/nsenter/p' <<<"$output" | bash -e
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+	umount /run/kept/file /run/kept
 }
 
 # Neither has a process, and umount fails while they are there; the cures are in their order.
