@@ -631,8 +631,7 @@ guard@a-partition-with-files-that-is-unmounted-lazily()
 	partx -d "/dev/$disk"
 }
 
-# As ZFS, no process is seen with it.
-guard@a-partition-that-nobody-is-seen-to-hold()
+guard@a-loop-device-on-a-file-of-a-partition-that-is-unmounted-lazily()
 {
 	add_partition "$disk"
 	wait_for 5 test -b "/dev/${disk}p1"
@@ -643,8 +642,24 @@ guard@a-partition-that-nobody-is-seen-to-hold()
 	wait_for 5 test -b /dev/loop0
 	losetup /dev/loop0 /mnt/image
 	umount -l /mnt
-	expect_fail 3 "cure: .*grep -E \" \($(cat /sys/class/block/$disk/dev)\|$(cat "/sys/class/block/${disk}p1/dev")\) \"" usrpci check $nvme
+	refused $nvme nvme "a file on ${disk}p1 is exported by loop0"
 	losetup -d /dev/loop0
+	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
+	partx -d "/dev/$disk"
+}
+
+# As with ZFS, no process is seen with it.
+guard@a-partition-that-nobody-is-seen-to-hold()
+{
+	add_partition "$disk"
+	wait_for 5 test -b "/dev/${disk}p1"
+	mkfs.ext2 -q "/dev/${disk}p1"
+	mount "/dev/${disk}p1" /mnt
+	mkdir /mnt/one /mnt/two "$scratch/both"
+	mount -t overlay -o lowerdir=/mnt/one:/mnt/two none "$scratch/both" || skip "the kernel has no overlays"
+	umount -l /mnt
+	expect_fail 3 "cure: .*grep -E \" \($(cat /sys/class/block/$disk/dev)\|$(cat "/sys/class/block/${disk}p1/dev")\) \"" usrpci check $nvme
+	umount "$scratch/both"
 	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
 	partx -d "/dev/$disk"
 }
