@@ -114,7 +114,8 @@ e1000@speaks-with-the-kernels-driver-and-answers-its-arp()
 	address_up "$nic" 10.1.0.1/24
 	"$ping" --own 10.1.0.2 --peer 10.1.0.1 --count 20 --interval 0.1 --timeout 20 $wired >"$scratch/said" &
 	wait_for 10 grep -q icmp_seq=3 "$scratch/said"
-	ip neighbour flush dev "$nic" # so that it must ask who 10.1.0.2 is
+	# So that it must ask who that is. A flush looks again, and would drop the answer that waits until it knows.
+	ip neighbour del 10.1.0.2 dev "$nic"
 	wait $! || { cat "$scratch/said" && false; }
 	grep -q 'lost: 0' "$scratch/said"
 	ip neighbour show dev "$nic" | tee "$scratch/neighbours"
