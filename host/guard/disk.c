@@ -156,6 +156,7 @@ static int add_mount(const struct disk_tables *tables, const struct leaf *disk, 
 	int error = use_add(tables->guard, disk, USRPCI_USE_MOUNT, disk->name,
 			    "%s is mounted on %s", disk->name, target);
 
+	tables->guard->has_root |= !strcmp(target, "/");
 	return error
 		       ?: use_cure(tables->guard, "umount %s%s%s", quote, target, quote)
 		       ?: cure_busy(tables->guard, disk);

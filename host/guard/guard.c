@@ -181,15 +181,7 @@ static int guard_group(struct guard *guard)
 /* A device with the root file system cannot be had, whatever else of it can be ended. */
 static void cure_root(struct guard *guard)
 {
-	static const char root[] = " is mounted on /";
-	bool has_root = false;
-
-	for (size_t i = 0; i < guard->count; i++) {
-		const char *at = strstr(guard->uses[i].text, root);
-
-		has_root |= guard->uses[i].kind == USRPCI_USE_MOUNT && at && !strcmp(at, root);
-	}
-	for (size_t i = 0; has_root && i < guard->count; i++)
+	for (size_t i = 0; guard->has_root && i < guard->count; i++)
 		snprintf(guard->uses[i].cure, sizeof(guard->uses[i].cure), "%s",
 			 "choose another device: the root file system is on this one");
 }

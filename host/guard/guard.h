@@ -18,6 +18,7 @@ struct guard {
 	struct usrpci_use *uses;
 	size_t count;
 	bool is_listened_to; /* somebody takes frames of all interfaces */
+	bool has_root;       /* the root file system is on a disk of it */
 };
 
 /*

@@ -50,7 +50,8 @@ int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *
 
 /*
  * Writes what came first to one of the interfaces since the last call: "eth0 carries 192.0.2.1/24",
- * and the command that brings it there. What cannot be heard came, too. Returns whether it did.
+ * and the command that brings it there. News that cannot be heard is told as such. Returns whether
+ * there was any.
  */
 bool hold_news(struct hold *hold, char text[128], char cure[128]);
 

@@ -834,14 +834,23 @@ static void a_can_interface_that_does_not_come_up_wants_a_bitrate(void **state)
 		      "ip link set can0 type can bitrate RATE; ip link set can0 up");
 }
 
+static void add_disk(struct kernel *kernel, const char *name)
+{
+	char disk[96], link[48], target[96];
+
+	snprintf(disk, sizeof(disk), PCI_DEVICES "/" NIC "/block/%s", name);
+	snprintf(link, sizeof(link), "/sys/class/block/%s", name);
+	snprintf(target, sizeof(target), "../../bus/pci/devices/" NIC "/block/%s", name);
+	fixture_mkdir(kernel->fixture, disk);
+	fixture_link(kernel->fixture, link, target);
+}
+
 /* It is told once; a disk that was pulled out must not keep the record for ever. */
 static void a_disk_that_does_not_come_back_is_missed(void **state)
 {
 	struct kernel *kernel = *state;
 
-	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/block/sda");
-	fixture_link(kernel->fixture, "/sys/class/block/sda",
-		     "../../bus/pci/devices/" NIC "/block/sda");
+	add_disk(kernel, "sda");
 	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
 	fixture_remove(kernel->fixture, "/sys/class/block/sda");
 	assert_int_equal(restore(kernel, NIC), -EUCLEAN);
@@ -856,14 +865,10 @@ static void a_disk_that_comes_back_under_another_name_is_told(void **state)
 {
 	struct kernel *kernel = *state;
 
-	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/block/sda");
-	fixture_link(kernel->fixture, "/sys/class/block/sda",
-		     "../../bus/pci/devices/" NIC "/block/sda");
+	add_disk(kernel, "sda");
 	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
 	fixture_remove(kernel->fixture, "/sys/class/block/sda");
-	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/block/sdb");
-	fixture_link(kernel->fixture, "/sys/class/block/sdb",
-		     "../../bus/pci/devices/" NIC "/block/sdb");
+	add_disk(kernel, "sdb");
 	assert_int_equal(restore(kernel, NIC), 0);
 	assert_logged(kernel->fixture, "its disk has another name than before: sdb");
 }

@@ -266,47 +266,52 @@ static void a_pause_resets_the_function_of_one_that_does_not_answer(void **state
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 /* Address 0 of a process, which cannot be read, stands for a file that cannot be read this time. */
-static void a_device_of_which_a_file_cannot_be_read_is_not_gone(void **state)
+static struct usrpci_host *open_with_a_bad_file(struct fixture *fixture)
 {
 	static const struct fixture_device nic = {.addr = NIC, .vendor = 0x8086, .device = 0x100e};
-	struct fixture *fixture = *state;
-	struct usrpci_addr addr = address(NIC);
 	struct usrpci_host *host;
-	struct usrpci_ctx *ctx;
 
 	fixture_add(fixture, &nic);
 	fixture_remove(fixture, PCI_DEVICES "/" NIC "/resource");
 	fixture_link(fixture, PCI_DEVICES "/" NIC "/resource", "/proc/self/mem");
-	ctx = fixture_ctx(fixture);
-	assert_int_equal(usrpci_host_open(ctx, NULL, &host), 0);
-	assert_int_equal(quiesce(host, &addr), -EIO);
-	assert_int_equal(quiesce_put_command(host, &addr, 0x103), -EIO);
-	fixture_remove(fixture, PCI_DEVICES "/" NIC);
-	assert_int_equal(quiesce(host, &addr), 0);
-	assert_int_equal(quiesce_put_command(host, &addr, 0x103), 0);
+	assert_int_equal(usrpci_host_open(fixture_ctx(fixture), NULL, &host), 0);
+	return host;
+}
+
+static void assert_quiesced(struct usrpci_host *host, int error)
+{
+	struct usrpci_addr addr = address(NIC);
+
+	assert_int_equal(quiesce(host, &addr), error);
+	assert_int_equal(quiesce_put_command(host, &addr, 0x103), error);
+}
+
+static void close_all(struct usrpci_host *host)
+{
+	struct usrpci_ctx *ctx = host->ctx;
+
 	usrpci_host_close(host);
 	usrpci_ctx_close(ctx);
+}
+
+static void a_device_of_which_a_file_cannot_be_read_is_not_gone(void **state)
+{
+	struct usrpci_host *host = open_with_a_bad_file(*state);
+
+	assert_quiesced(host, -EIO);
+	fixture_remove(*state, PCI_DEVICES "/" NIC);
+	assert_quiesced(host, 0);
+	close_all(host);
 }
 
 /* It answers no more, and only some of its files are left. */
 static void what_fails_while_a_device_goes_is_no_error(void **state)
 {
-	static const struct fixture_device nic = {.addr = NIC, .vendor = 0x8086, .device = 0x100e};
-	struct fixture *fixture = *state;
-	struct usrpci_addr addr = address(NIC);
-	struct usrpci_host *host;
-	struct usrpci_ctx *ctx;
+	struct usrpci_host *host = open_with_a_bad_file(*state);
 
-	fixture_add(fixture, &nic);
-	fixture_remove(fixture, PCI_DEVICES "/" NIC "/resource");
-	fixture_link(fixture, PCI_DEVICES "/" NIC "/resource", "/proc/self/mem");
-	fixture_text(fixture, PCI_DEVICES "/" NIC "/config", "\xff\xff\xff\xff");
-	ctx = fixture_ctx(fixture);
-	assert_int_equal(usrpci_host_open(ctx, NULL, &host), 0);
-	assert_int_equal(quiesce(host, &addr), 0);
-	assert_int_equal(quiesce_put_command(host, &addr, 0x103), 0);
-	usrpci_host_close(host);
-	usrpci_ctx_close(ctx);
+	fixture_text(*state, PCI_DEVICES "/" NIC "/config", "\xff\xff\xff\xff");
+	assert_quiesced(host, 0);
+	close_all(host);
 }
 
 int main(void)
