@@ -221,12 +221,8 @@ int usrpci_host_journal(struct usrpci_host *host, struct usrpci_journal_entry **
 
 /**
  * Finds the device that had an interface or a disk of this name, "eth1" or "/dev/nvme0n1", when
-<<<<<<< HEAD
- * usrpci took it. It may be gone; another device that is in its place now is not meant.
-=======
  * usrpci took it, or the card for which usrpci_host_net() has put a TAP device of this name in the
- * place of its interface.
->>>>>>> cceea91 (wip)
+ * place of its interface. It may be gone; another device that is in its place now is not meant.
  *
  * Errors: -ENOENT (none had it, nothing is logged); -ENOTUNIQ (several had it, which may be after
  * another took its name); -ENOMEM; -EACCES.

@@ -226,6 +226,15 @@ functions_are_short()
 		}'
 }
 
+# In a comment the compiler does not mind them.
+merges_are_complete()
+{
+	cd "$1" || return
+	# shellcheck disable=SC2086
+	grep -rnE '^[ *#]*(<<<<<<<|>>>>>>>) ' --include='*.[chs]' --include='*.sh' --include='*.scd' --include='*.md' \
+		--include='*.txt' --include=meson.build -- $layers include tests doc man ./*.md 2>/dev/null || true
+}
+
 build_files_fit()
 {
 	cd "$1" || return
@@ -410,6 +419,8 @@ rule "no function is longer than 45 lines, and none of a test than 70" functions
 	lib/a.c "int f(void)\n{\n$(yes 'a;\n' | head -n 46 | tr -d '\n')}\nint g(void)\n{\n}\n" \
 	tests/a.c "// x\nint f(void)\n{\n$(yes 'a;\n' | head -n 71 | tr -d '\n')}\n" \
 	tests/b.c "// x\nint f(void)\n{\n$(yes 'a;\n' | head -n 70 | tr -d '\n')}\n"
+rule "merges are complete" merges_are_complete 2 \
+	lib/a.h '/*\n<<<<<<< HEAD\n * a\n=======\n * b\n>>>>>>> b\n */\n' lib/a.c 'a <<= 1;\n'
 rule "build files fit 100 columns" build_files_fit 1 \
 	lib/meson.build "# $(yes x | head -n 99 | tr -d '\n')\n# $(yes x | head -n 98 | tr -d '\n')\n"
 rule "lines without a text fit 100 columns" comments_fit 1 \
