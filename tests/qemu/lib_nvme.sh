@@ -12,6 +12,12 @@ disk_of()
 	echo "/dev/$(basename "$(ls -d /sys/bus/pci/devices/"$1"/nvme/nvme*/nvme*n1)")"
 }
 
+# Its name, which differs from boot to boot where there are two: the kernel looks at both at once.
+name_of()
+{
+	basename "$(disk_of "$1")"
+}
+
 take()
 {
 	[ "$(driver_of "$1")" = "$driver" ] || usrpci -q bind "$1" --driver "$driver"

@@ -35,7 +35,7 @@ teardown()
 serve@makes-a-block-device-until-it-is-interrupted()
 {
 	head -c 24M /dev/urandom >"$scratch/data"
-	start_server nvme0n1
+	start_server "$(name_of $small)"
 	expect_same "$(blockdev --getsize64 --getss "$block")" $'25165824\n512' "the size"
 	expect_same "$(stat -c %U:%G:%a /proc/"$(pids_of nbdkit)"/stat | cut -d: -f1)" UNKNOWN "nbdkit's user"
 	dd if="$scratch/data" of="$block" bs=1M status=none
@@ -83,7 +83,7 @@ serve@ends-when-the-device-is-restored()
 
 serve@goes-on-while-it-is-mounted()
 {
-	start_server nvme0n1
+	start_server "$(name_of $small)"
 	mkfs.ext4 -q "$block"
 	mount "$block" /mnt
 	date >/mnt/file
@@ -133,7 +133,7 @@ serve@nobody-sees-that-the-driver-dies()
 	local kills=${USRPCI_KILLS:-6} before='' took verifier
 	[ -z "${USRPCI_KILLS:-}" ] || before=$(unsafe_shutdowns)
 	mkfs.ext4 -q "$(disk_of $small)"
-	start_server nvme0n1 --restart
+	start_server "$(name_of $small)" --restart
 	mount "$block" /mnt
 	head -c 4M /dev/urandom >/mnt/random
 	sha256sum /mnt/random >"$scratch/sums"
@@ -159,7 +159,7 @@ serve@nobody-sees-that-the-driver-dies()
 serve@nobody-sees-that-the-controller-is-reset()
 {
 	local i
-	start_server nvme0n1
+	start_server "$(name_of $small)"
 	write_and_verify "$block" 4 >"$scratch/fio" &
 	for i in 1.1 1.2 0.9; do
 		sleep $i
@@ -224,7 +224,7 @@ serve@refuses-what-it-cannot-serve()
 	expect_fail 2 '65 is not a number from 1 to 64' usrpci serve $small --queues 65
 	mkfs.ext4 -q "$(disk_of $small)"
 	mount "$(disk_of $small)" /mnt
-	expect_fail 5 'nvme0n1 is mounted' usrpci serve nvme0n1
+	expect_fail 5 "$(name_of $small) is mounted" usrpci serve "$(name_of $small)"
 	umount /mnt
-	expect_output 'a place for DMA memory' usrpci -n serve nvme0n1
+	expect_output 'a place for DMA memory' usrpci -n serve "$(name_of $small)"
 }
