@@ -69,6 +69,37 @@ refuses_what_it_does_not_know()
 	done
 }
 
+# The kernel that is here, with the modules that are needed packed as Ubuntu packs them.
+pack_with_zstd()
+{
+	local release modules path
+	release=$(cat "$1/release") modules=lib/modules/$(cat "$1/release")
+	mkdir -p "$2/$modules"
+	cp "$1/release" "$2/release"
+	ln -s "$1/vmlinux" "$2/vmlinux"
+	cp "$1/$modules"/modules.{order,builtin,builtin.modinfo} "$2/$modules"
+	for module in virtio_pci virtio_console 9pnet_virtio 9p overlay uio_pci_generic; do
+		modprobe -d "$1" -S "$release" --show-depends $module
+	done | awk '$1 == "insmod" { print $2 }' | sort -u | while read -r path; do
+		case $path in
+		*.xz) xz -dc "$path" ;;
+		*) cat "$path" ;;
+		esac | zstd -q >"$2/$modules/$(basename "${path%.xz}").zst"
+	done
+	depmod -b "$2" "$release"
+}
+
+takes_modules_that_zstd_has_packed()
+{
+	local kernel
+	kernel=$("$here/../kernel-fetch")
+	PATH=$PATH:/usr/sbin:/sbin pack_with_zstd "$kernel" "$scratch/linux"
+	USRPCI_KERNEL=$scratch/linux "$here/../vm" --device edu -- \
+		sh -c '"$USRPCI_BUILD/cli/usrpci" -q bind 00:01.0 && readlink /sys/bus/pci/devices/0000:00:01.0/driver' \
+		>"$scratch/out" 2>"$scratch/err" || cat "$scratch/err"
+	grep -q '/uio_pci_generic$' "$scratch/out" || cat "$scratch/out"
+}
+
 for name in $(sed -n 's/^\([a-z]*@[a-z-]*\)()$/\1/p' "$here/broken.sh"); do
 	[ "$name" != fails@when-it-is-slow ] || continue
 	check "a case ${name/@/ }" says "${name%@*}" "$name"
@@ -80,5 +111,6 @@ check "a case is torn down when it failed" tells '^#   torn down'
 check "a machine that died shows its console" tells 'vm:.*sysrq'
 check "a machine that hangs is ended at its deadline" ends_a_machine_that_hangs
 check "a command's input, output, user, environment and status pass through" hands_on_what_the_command_did
+check "modules that zstd has packed are loaded, by the machine and by usrpci" takes_modules_that_zstd_has_packed
 check "an option, value or device that is not known is refused" refuses_what_it_does_not_know
 finish
