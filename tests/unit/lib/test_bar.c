@@ -27,12 +27,14 @@ static uint64_t read_register(void *data, size_t offset, unsigned int width)
 {
 	struct registers *r = data;
 
+	assert_int_equal(offset % width, 0);
 	*r = (struct registers){r->value, offset, width, r->calls + 1};
 	return r->value;
 }
 
 static void write_register(void *data, size_t offset, unsigned int width, uint64_t value)
 {
+	assert_int_equal(offset % width, 0);
 	*(struct registers *)data = (struct registers){value, offset, width, registers.calls + 1};
 }
 
@@ -277,6 +279,26 @@ static void bytes_are_copied_from_any_offset_to_any_other(void **state)
 	assert_int_equal(usrpci_bar_copy_from(&bar, 0, back, 1), -EINVAL);
 }
 
+/* An access of another kind ends a program on arm64. */
+static void copies_are_made_of_aligned_accesses(void **state)
+{
+	uint8_t bytes[40] = {0};
+	struct usrpci_bar bar;
+
+	(void)state;
+	for (unsigned int index = 2; index < 4; index++) {
+		for (size_t start = 0; start < 8; start++) {
+			assert_int_equal(usrpci_bar_map_range(dev, index, start, 0x30, &bar), 0);
+			for (size_t i = 0; i < 8 * sizeof(bytes); i++) {
+				assert_int_equal(usrpci_bar_copy_to(&bar, i % 8, bytes, i / 8), 0);
+				assert_int_equal(usrpci_bar_copy_from(&bar, i % 8, bytes, i / 8),
+						 0);
+			}
+			usrpci_bar_unmap(&bar);
+		}
+	}
+}
+
 static void copies_of_ports_are_calls_of_four_bytes_at_most(void **state)
 {
 	struct usrpci_bar bar;
@@ -403,6 +425,7 @@ int main(void)
 		TEST(a_mapping_that_fails_leaves_nothing_behind),
 		TEST(unmapping_twice_or_nothing_is_harmless),
 		TEST(bytes_are_copied_from_any_offset_to_any_other),
+		TEST(copies_are_made_of_aligned_accesses),
 		TEST(copies_of_ports_are_calls_of_four_bytes_at_most),
 		TEST(ones_of_a_device_that_is_there_are_a_value),
 		TEST(a_register_is_waited_for),
