@@ -188,7 +188,7 @@ int disk_prepare(const struct disk_options *options, struct disk **result)
 	return 0;
 }
 
-/* Returns 1 when it is an NVMe disk of vfio's, 0 for any other one, or a negative errno. */
+/* Returns 1 when it is a disk of vfio's, 0 for any other device, or a negative errno. */
 static int is_of_vfio(const struct disk *disk)
 {
 	const char *name = disk->options->device;
@@ -200,7 +200,10 @@ static int is_of_vfio(const struct disk *disk)
 		return 0;
 	error = usrpci_dev_find(disk->ctx, name, &addr)
 			?: usrpci_dev_lookup(disk->ctx, &addr, &info);
-	return error ?: info.driver_kind == USRPCI_DRIVER_VFIO && info.class_code == NVME_CLASS;
+	if (error)
+		return error;
+	return info.driver_kind == USRPCI_DRIVER_VFIO &&
+	       (info.class_code == NVME_CLASS || virtio_disk_matches(&info));
 }
 
 /*

@@ -5,11 +5,13 @@
 #
 # vm: --iommu --disk nvme,size=16M --disk nvme,size=16M,msix_qsize=1
 # vm: --device pcie-root-port,id=rp0 --disk nvme,bus=rp0 --append hugepages=16
+# vm: --device pcie-root-port,id=rp1,chassis=2 --disk virtio-blk-pci,bus=rp1,size=24M,iommu_platform=on,disable-legacy=on
 # case-deadline: 240
 
 disk=0000:00:01.0
 one_vector=0000:00:02.0
 plugged=0000:01:00.0
+virtio=0000:02:00.0
 driver=vfio-pci
 # shellcheck source=tests/qemu/lib_nvme.sh
 . "$USRPCI_SOURCE/tests/qemu/lib_nvme.sh"
@@ -77,15 +79,13 @@ count_resets()
 
 # The kernel resets a device that it opens first and closes last, and each takes it 100 ms. USRPCI_KILLS is for
 # the long run, whose clock counts instructions.
-nvme_vfio@is-served-while-its-driver-dies-and-the-kernel-resets-it-no-more()
+kill_while_it_is_served()
 {
 	local kills=${USRPCI_KILLS:-3} before took verifier
-	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
-	[ -e "$USRPCI_BUILD/drivers/nbdkit-usrpci-nvme-plugin.so" ] || skip "nbdkit's header was not there for the build"
-	find_plugin
+	needs_plugin
 	count_resets >/dev/null
-	start_server $disk --restart
-	[ "$(driver_of $disk)" = vfio-pci ]
+	start_server "$1" --restart
+	[ "$(driver_of "$1")" = vfio-pci ]
 	before=$(count_resets)
 	[ "$before" -gt 0 ]
 	write_and_verify "$block" $((kills / 5 + 2)) >"$scratch/fio" &
@@ -95,10 +95,59 @@ nvme_vfio@is-served-while-its-driver-dies-and-the-kernel-resets-it-no-more()
 	wait $verifier
 	grep -q 'err= 0' "$scratch/fio"
 	expect_same "$(count_resets)" "$before" "the count of resets"
+	usrpci -q restore "$1"
+	wait $server
+	[ "$(driver_of "$1")" = "$2" ]
+	[ -z "${USRPCI_ICOUNT:-}" ] || [ "$(sed -n 's/.*median \([0-9]*\).*/\1/p' <<<"$took")" -lt 100 ]
+}
+
+needs_plugin()
+{
+	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
+	[ -e "$USRPCI_BUILD/drivers/nbdkit-usrpci-nvme-plugin.so" ] || skip "nbdkit's header was not there for the build"
+	find_plugin
+}
+
+nvme_vfio@is-served-while-its-driver-dies-and-the-kernel-resets-it-no-more()
+{
+	kill_while_it_is_served $disk nvme
+}
+
+nvme_vfio@so-is-a-virtio-disk()
+{
+	kill_while_it_is_served $virtio virtio-pci
+}
+
+spares()
+{
+	[ "$(pids_of nvme-spare | wc -l)" = "$1" ]
+}
+
+# A driver that is stopped has done nothing when it is killed.
+nvme_vfio@is-opened-and-reset-again-when-a-second-driver-in-a-row-does-nothing()
+{
+	local before spare
+	needs_plugin
+	count_resets >/dev/null
+	start_server $disk --restart
+	head -c 1M /dev/urandom >"$scratch/data"
+	dd if="$scratch/data" of="$block" bs=64k oflag=direct status=none
+	wait_for 20 spares 1
+	before=$(count_resets)
+	spare=$(pids_of nvme-spare)
+	kill -STOP "$spare"
+	kill -KILL "$(pids_of nvme-driver)"
+	dd if="$block" of="$scratch/back" bs=64k count=16 iflag=direct status=none &
+	wait_for 20 spares 2
+	expect_same "$(count_resets)" "$before" "the count of resets"
+	kill -KILL "$spare"
+	wait $!
+	cmp "$scratch/data" "$scratch/back"
+	[ "$(count_resets)" -gt "$before" ]
 	usrpci -q restore $disk
 	wait $server
 	[ "$(driver_of $disk)" = nvme ]
-	[ -z "${USRPCI_ICOUNT:-}" ] || [ "$(sed -n 's/.*median \([0-9]*\).*/\1/p' <<<"$took")" -lt 100 ]
+	cmp -n 1048576 "$scratch/data" "$(disk_of $disk)"
 }
 
 nvme_vfio@ends-with-an-error-when-the-disk-is-pulled-out()
