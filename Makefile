@@ -145,8 +145,9 @@ demo: packages-BUILD packages-VM build
 	@tests/qemu/vm --iommu --nic e1000 --mem 1G -- contrib/demo/lend
 
 demo-reincarnation: packages-CHECK build
-	@tests/qemu/vm --disk nvme --append hugepages=16 -- contrib/demo/reincarnation
-	@tests/qemu/vm --nic virtio-net-pci@1 --nic virtio-net-pci@1 --append hugepages=16 -- contrib/demo/reincarnation-net
+	@tests/qemu/vm --disk nvme --append hugepages=16 --deadline 1200 -- contrib/demo/reincarnation
+	@tests/qemu/vm --nic virtio-net-pci@1 --nic virtio-net-pci@1 --append hugepages=16 --deadline 1200 \
+		-- contrib/demo/reincarnation-net
 
 # Fuller than in check: 500 kills of a driver while fio verifies, the count of unsafe shutdowns, and how long a
 # read waits. The machine's clock counts instructions, 250 million a second, so that what else this host does
