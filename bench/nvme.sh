@@ -180,8 +180,8 @@ a_read()
 	local few many command=("${@:1:$#-1}") last=${*: -1}
 	"${command[@]}" "${last}100" >/dev/null &&
 		few=$(busy "${command[@]}" "${last}500") &&
-		many=$(busy "${command[@]}" "${last}6500") &&
-		echo $(((many - few) / 6000))
+		many=$(busy "${command[@]}" "${last}12500") &&
+		echo $(((many - few) / 12000))
 }
 
 # kernels_read DEPTH: what one costs by io_uring.
@@ -197,11 +197,11 @@ by_interrupt()
 {
 	local round
 	PATH=$1/cli:$PATH
-	for ((round = 0; round < 3; round++)); do
+	for ((round = 0; round < 5; round++)); do
 		row io_uring "$2" "$(kernels_read 1)"
 	done
 	usrpci -q bind $disk --driver "$3" >/dev/null
-	for ((round = 0; round < 3; round++)); do
+	for ((round = 0; round < 5; round++)); do
 		row usrpci "$2" "$(a_read "$1/bench/bench_nvme" $disk irq 1 '')"
 	done
 }
@@ -236,7 +236,7 @@ echo "bench: NVMe disks" >&2
 vm=$(dirname "$self")/../tests/qemu/vm
 "$vm" --iommu --disk nvme --append "hugepages=16 nvme.poll_queues=1" --deadline 300 \
 	-- "$self" --reads "$1" >>"$2"
-counting=(--icount --device nvme,serial=1,drive=null --append hugepages=16 --deadline 600
+counting=(--icount --device nvme,serial=1,drive=null --append hugepages=16 --deadline 900
 	--qemu "-drive if=none,id=null,format=raw,file=null-co://,file.size=64M,file.read-zeroes=off")
 "$vm" --iommu "${counting[@]}" -- "$self" --instructions "$1" >>"$2"
 "$vm" "${counting[@]}" -- "$self" --instructions-uio "$1" >>"$2"
