@@ -43,6 +43,7 @@ struct plan {
 	struct targets targets;
 	uid_t uid;
 	gid_t gid;
+	struct hold hold; /* keeps free what is moved next */
 };
 
 static const struct targets *along(const struct plan *plan, const struct target *target)
@@ -50,8 +51,18 @@ static const struct targets *along(const struct plan *plan, const struct target 
 	return usrpci_driver_kind(target->wanted) == USRPCI_DRIVER_VFIO ? &plan->targets : NULL;
 }
 
-static int check_target(struct usrpci_host *host, const struct plan *plan,
-			const struct target *target)
+/*
+ * Where nothing is loaded and nothing else is moved before it, the first look is the last: what it
+ * finds free is held from then on.
+ */
+static bool holds_at_once(struct usrpci_host *host, const struct plan *plan)
+{
+	return plan->targets.count == 1 && !plan->options->force && !host->options.dry_run &&
+	       !host->options.confirm_s && host_is_live(host) &&
+	       driver_is_loaded(host, plan->targets.list[0].wanted);
+}
+
+static int check_target(struct usrpci_host *host, struct plan *plan, struct target *target)
 {
 	bool force = plan->options->force;
 	struct journal_record record = {0};
@@ -68,7 +79,9 @@ static int check_target(struct usrpci_host *host, const struct plan *plan,
 	 * The uses are reported in any case, because a user who reads about --force must know what
 	 * it breaks.
 	 */
-	in_use = target_is_free(host, target, along(plan, target), force);
+	in_use = holds_at_once(host, plan)
+			 ? target_hold(host, target, along(plan, target), &plan->hold)
+			 : target_is_free(host, target, along(plan, target), force);
 	/* Whoever waits until it is free must learn that it is in use, whatever else is wrong. */
 	return in_use == -EBUSY ? in_use : error ?: in_use;
 }
@@ -214,20 +227,18 @@ static int move(struct usrpci_host *host, const struct plan *plan, struct target
  * Loading a module, or moving the targets before this one, took a while, and somebody may use it
  * now. From here on nobody can begin to, or that is noticed.
  */
-static int look_again_and_hold(struct usrpci_host *host, const struct plan *plan,
-			       struct target *target, struct hold *hold)
+static int look_again_and_hold(struct usrpci_host *host, struct plan *plan, struct target *target)
 {
-	if (is_done(target) || plan->options->force)
+	if (is_done(target) || plan->options->force || target->hold)
 		return 0;
-	return target_hold(host, target, along(plan, target), hold);
+	return target_hold(host, target, along(plan, target), &plan->hold);
 }
 
-static int take_and_hold(struct usrpci_host *host, const struct plan *plan, struct target *target,
-			 struct hold *hold)
+static int take_and_hold(struct usrpci_host *host, struct plan *plan, struct target *target)
 {
 	/* What waits for a confirmation is started before there is a disk that it had open. */
 	int error = confirm_note(host, &target->info.addr)
-			    ?: look_again_and_hold(host, plan, target, hold)
+			    ?: look_again_and_hold(host, plan, target)
 			    ?: bind_record(host, target);
 
 	if (!error && !is_done(target)) {
@@ -241,15 +252,14 @@ static int take_and_hold(struct usrpci_host *host, const struct plan *plan, stru
 	return error;
 }
 
-static int take(struct usrpci_host *host, const struct plan *plan, struct target *target)
+static int take(struct usrpci_host *host, struct plan *plan, struct target *target)
 {
-	struct hold hold = {0};
 	int error;
 
 	if (is_done(target) && !gives_node(plan))
 		return 0;
-	error = take_and_hold(host, plan, target, &hold);
-	hold_end(&hold);
+	error = take_and_hold(host, plan, target);
+	hold_end(&plan->hold);
 	target->hold = NULL;
 	if (!error && gives_node(plan))
 		error = vfio_node_give(host, &target->info, plan->uid, plan->gid);
@@ -269,7 +279,7 @@ static int show_undo(struct usrpci_host *host, const struct plan *plan)
 	return error;
 }
 
-static int take_all(struct usrpci_host *host, const struct plan *plan)
+static int take_all(struct usrpci_host *host, struct plan *plan)
 {
 	size_t taken = 0;
 	int error = 0, left = 0;
@@ -290,7 +300,7 @@ static int take_all(struct usrpci_host *host, const struct plan *plan)
 		       : -EIO;
 }
 
-static int check_targets(struct usrpci_host *host, const struct plan *plan)
+static int check_targets(struct usrpci_host *host, struct plan *plan)
 {
 	struct look look;
 	bool begun = look_begin(host, &look);
@@ -310,7 +320,9 @@ static int carry_out(struct usrpci_host *host, struct plan *plan)
 
 	for (size_t i = 0; !error && i < plan->targets.count; i++)
 		error = driver_load(host, plan->targets.list[i].wanted, NULL);
-	return error ?: take_all(host, plan);
+	error = error ?: take_all(host, plan);
+	hold_end(&plan->hold);
+	return error;
 }
 
 static int parse_owner(struct usrpci_host *host, struct plan *plan)

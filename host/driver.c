@@ -19,6 +19,8 @@
 #define LOG_SUBJECT "driver"
 #include "log.h"
 
+#define TYPE1 "vfio_iommu_type1"
+
 static bool is_registered(struct usrpci_host *host, const char *driver)
 {
 	return file_exists(host->ctx, PCI_DRIVERS "/%s", driver);
@@ -76,14 +78,20 @@ int driver_exists(struct usrpci_host *host, const char *driver)
 }
 
 /* A boot may have loaded vfio-pci alone; kernels with iommufd have no such module, or need none. */
+static bool lacks_type1(struct usrpci_host *host, const char *driver)
+{
+	return usrpci_driver_kind(driver) == USRPCI_DRIVER_VFIO &&
+	       module_state(host, TYPE1) == MODULE_PRESENT;
+}
+
 static int load_type1(struct usrpci_host *host, const char *driver)
 {
-	static const char name[] = "vfio_iommu_type1";
+	return lacks_type1(host, driver) ? module_load(host, TYPE1, "vfio's use of the IOMMU") : 0;
+}
 
-	if (usrpci_driver_kind(driver) != USRPCI_DRIVER_VFIO ||
-	    module_state(host, name) != MODULE_PRESENT)
-		return 0;
-	return module_load(host, name, "vfio's use of the IOMMU");
+bool driver_is_loaded(struct usrpci_host *host, const char *driver)
+{
+	return !driver[0] || (is_registered(host, driver) && !lacks_type1(host, driver));
 }
 
 static int load(struct usrpci_host *host, char driver[NAME_SIZE], const char *module)

@@ -28,6 +28,9 @@ void driver_module(struct usrpci_host *host, const char *driver, char module[NAM
 /* Spells a driver's name as the kernel does: "vfio-pci" for vfio_pci. */
 void driver_spell(struct usrpci_host *host, char driver[NAME_SIZE]);
 
+/* Whether driver_load() would find nothing to load. */
+bool driver_is_loaded(struct usrpci_host *host, const char *driver);
+
 /* Returns 0 when the driver exists, loaded or not; -ENOENT, logged, when it does not. */
 int driver_exists(struct usrpci_host *host, const char *driver);
 
