@@ -29,33 +29,18 @@
 #include "file.h"
 #include "host.h"
 #include "modules.h"
+#include "shell.h"
 
 /* This has room for a path and a value, each quoted. */
 #define COMMAND_SIZE (2 * PATH_SIZE)
 #define WHY_SIZE     256
 
-static bool is_plain(const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789_-./:,@%+=";
-
-	return word[0] && word[strspn(word, plain)] == '\0';
-}
-
-/* Appends a word, quoted for sh. Text that does not fit is cut, since only people read the line. */
+/* Text that does not fit is cut, since only people read the line. */
 static void append_word(char *line, size_t size, const char *word)
 {
 	size_t at = strlen(line);
-	const char *next;
 
-	if (is_plain(word)) {
-		snprintf(line + at, size - at, "%s", word);
-		return;
-	}
-	at += (size_t)snprintf(line + at, size - at, "'");
-	for (next = word; *next && at + 6 < size; next++)
-		at += (size_t)snprintf(line + at, size - at, *next == '\'' ? "'\\''" : "%c", *next);
-	snprintf(line + at, size - at, "'");
+	shell_word(word, line + at, size - at);
 }
 
 static void append(char *line, size_t size, const char *text)

@@ -19,6 +19,7 @@
 #include "guard/hold.h"
 #include "guard/loop.h"
 #include "libraries.h"
+#include "shell.h"
 
 /* LVM on crypt on md on partitions is five; a hostile /sys may be a circle. */
 #define DEPTH_MAX 8
@@ -144,57 +145,58 @@ static bool is_on_disk(const struct disk_tables *tables, struct libmnt_fs *fs,
 	       is_name(disk->name, tables->lib->mnt_fs_get_source(fs));
 }
 
-const char *quote_of(const char *path)
-{
-	return path[strcspn(path, " \t\n\\$&;*?'\"()<>|`#~[]{}!")] ? "'" : "";
-}
-
 /* By its place: umount -A takes the file system from all places that it has, the root's too. */
 static int add_mount(const struct disk_tables *tables, const struct leaf *disk, const char *target)
 {
-	const char *quote = quote_of(target);
+	char place[PATH_SIZE];
 	int error = use_add(tables->guard, disk, USRPCI_USE_MOUNT, disk->name,
 			    "%s is mounted on %s", disk->name, target);
 
 	tables->guard->has_root |= !strcmp(target, "/");
 	return error
-		       ?: use_cure(tables->guard, "umount %s%s%s", quote, target, quote)
+		       ?: use_cure(tables->guard, "umount %s",
+				   shell_word(target, place, sizeof(place)))
 		       ?: cure_busy(tables->guard, disk);
 }
 
 /* A mount is in the tables of both mount namespaces, and is one use. */
-static bool is_known(const struct guard *guard, size_t from, const char *target)
+static bool is_known(const struct disk_tables *tables, const struct leaf *disk,
+		     const struct libmnt_fs *mount, const char *target)
 {
-	for (size_t i = from; i < guard->count; i++) {
-		const char *text = strstr(guard->uses[i].text, " is mounted on ");
+	struct libmnt_iter *iterator = tables->lib->mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+	bool known = false;
 
-		if (text && !strcmp(text + strlen(" is mounted on "), target))
-			return true;
+	while (!known && iterator &&
+	       !tables->lib->mnt_table_next_fs(tables->mounts, iterator, &fs) && fs != mount) {
+		const char *place = tables->lib->mnt_fs_get_target(fs);
+
+		known = place && !strcmp(place, target) && is_on_disk(tables, fs, disk);
 	}
-	return false;
+	tables->lib->mnt_free_iter(iterator);
+	return known;
 }
 
 /* libmount takes a table that begins as /proc/swaps for one, which has no places. */
-static int judge_mount(const struct disk_tables *tables, const struct leaf *disk, size_t from,
+static int judge_mount(const struct disk_tables *tables, const struct leaf *disk,
 		       struct libmnt_fs *fs)
 {
 	const char *target = tables->lib->mnt_fs_get_target(fs);
 
 	if (!target)
 		return mounts_unknown(tables, -EBADMSG);
-	return is_known(tables->guard, from, target) ? 0 : add_mount(tables, disk, target);
+	return is_known(tables, disk, fs, target) ? 0 : add_mount(tables, disk, target);
 }
 
 static int guard_mounts(const struct disk_tables *tables, const struct leaf *disk)
 {
 	struct libmnt_iter *iterator = tables->lib->mnt_new_iter(MNT_ITER_FORWARD);
-	size_t from = tables->guard->count;
 	struct libmnt_fs *fs;
 	int error = iterator ? 0 : -ENOMEM;
 
 	while (!error && !tables->lib->mnt_table_next_fs(tables->mounts, iterator, &fs))
 		if (is_on_disk(tables, fs, disk))
-			error = judge_mount(tables, disk, from, fs);
+			error = judge_mount(tables, disk, fs);
 	if (!error)
 		tables->lib->mnt_reset_iter(iterator, MNT_ITER_FORWARD);
 	while (!error && !tables->lib->mnt_table_next_fs(tables->swaps, iterator, &fs))
@@ -267,14 +269,15 @@ static int guard_swap_files(const struct disk_tables *tables, const struct leaf 
 	int error = iterator ? 0 : -ENOMEM;
 
 	while (!error && !tables->lib->mnt_table_next_fs(tables->swaps, iterator, &fs)) {
-		const char *path = tables->lib->mnt_fs_get_source(fs), *quote;
+		const char *path = tables->lib->mnt_fs_get_source(fs);
+		char file[PATH_SIZE];
 
 		if (!path || !has_file(tables, disk, path))
 			continue;
-		quote = quote_of(path);
 		error = use_add(tables->guard, disk, USRPCI_USE_SWAP, disk->name,
 				"%s has the swap file %s", disk->name, path)
-				?: use_cure(tables->guard, "swapoff %s%s%s", quote, path, quote);
+				?: use_cure(tables->guard, "swapoff %s",
+					    shell_word(path, file, sizeof(file)));
 	}
 	tables->lib->mnt_free_iter(iterator);
 	return error;
@@ -294,26 +297,25 @@ static int guard_above(const struct disk_tables *tables, const struct leaf *abov
 }
 
 /* The programs that made a mapping know more of it than dmsetup(8), and forget it with it. */
-static int cure_mapper(struct guard *guard, const char *holder, const char *quote,
-		       const char *title)
+static int cure_mapper(struct guard *guard, const char *holder, const char *title)
 {
-	char uuid[16];
+	char uuid[16], name[PATH_SIZE];
 
+	shell_word(title, name, sizeof(name));
 	if (file_read(guard->host->ctx, uuid, sizeof(uuid), "/sys/class/block/%s/dm/uuid", holder) <
 	    0)
 		uuid[0] = '\0';
 	if (!strncmp(uuid, "CRYPT-", 6))
-		return use_cure(guard, "cryptsetup close %s%s%s", quote, title, quote);
+		return use_cure(guard, "cryptsetup close %s", name);
 	if (!strncmp(uuid, "mpath-", 6))
-		return use_cure(guard, "multipath -f %s%s%s", quote, title, quote);
-	return use_cure(guard, "dmsetup remove %s%s%s # LVM: vgchange -a n", quote, title, quote);
+		return use_cure(guard, "multipath -f %s", name);
+	return use_cure(guard, "dmsetup remove %s # LVM: vgchange -a n", name);
 }
 
 static int add_holder(const struct disk_tables *tables, const struct leaf *disk, const char *holder)
 {
 	struct guard *guard = tables->guard;
 	char title[128];
-	const char *quote;
 	int error;
 
 	if (file_read(guard->host->ctx, title, sizeof(title), "/sys/class/block/%s/dm/name",
@@ -321,10 +323,8 @@ static int add_holder(const struct disk_tables *tables, const struct leaf *disk,
 		title[0] = '\0';
 	error = use_add(guard, disk, USRPCI_USE_HOLDER, disk->name, "%s is held by %s%s%s%s",
 			disk->name, holder, title[0] ? " (" : "", title, title[0] ? ")" : "");
-	/* The kernel's names have "\x20" for a blank, which a shell would take apart. */
-	quote = strchr(title, '\\') || strchr(title, ' ') ? "'" : "";
 	if (!error && title[0])
-		return cure_mapper(guard, holder, quote, title);
+		return cure_mapper(guard, holder, title);
 	if (!error && file_exists(guard->host->ctx, "/sys/class/block/%s/md", holder))
 		return use_cure(guard, "mdadm --stop /dev/%s", holder);
 	return error;
@@ -487,9 +487,10 @@ static int guard_stacks(struct disk_tables *tables)
 	int error = 0;
 
 	tables->above = &above;
-	tables->loop_count = loops_read(guard, &tables->loops);
+	tables->loop_count = loops_read(guard->host, &tables->loops);
 	if (tables->loop_count < 0)
-		error = tables->loop_count;
+		error = use_unknown(guard, tables->loop_count, "run as root",
+				    "/sys/class/block cannot be read");
 	for (size_t i = 0; !error && i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "block"))
 			error = guard_disk(tables, &guard->tree.leaves[i], 0);

@@ -57,12 +57,16 @@ int use_add(struct guard *guard, const struct leaf *leaf, enum usrpci_use_kind k
 int use_cure(struct guard *guard, const char *format, ...)
 {
 	struct usrpci_use *use = &guard->uses[guard->count - 1];
+	char cure[sizeof(use->cure)];
 	va_list args;
+	int length;
 
 	va_start(args, format);
-	vsnprintf(use->cure, sizeof(use->cure), format, args);
+	length = vsnprintf(cure, sizeof(cure), format, args);
 	va_end(args);
-	make_printable(use->cure);
+	make_printable(cure);
+	if (length < (int)sizeof(cure))
+		strcpy(use->cure, cure);
 	return 0;
 }
 

@@ -29,7 +29,10 @@ __attribute__((format(printf, 5, 6))) int use_add(struct guard *guard, const str
 						  enum usrpci_use_kind kind, const char *object,
 						  const char *format, ...);
 
-/* Replaces the cure of the use that was added last. Returns 0. */
+/*
+ * Replaces the cure of the use that was added last, unless it does not fit: cut off, it would be
+ * another command. Returns 0.
+ */
 __attribute__((format(printf, 2, 3))) int use_cure(struct guard *guard, const char *format, ...);
 
 /* Adds that a part of the use cannot be found out, and why. error is a negative errno, or 0. */
@@ -75,9 +78,6 @@ int cure_held(struct guard *guard);
  * it and must end first. Returns 0.
  */
 int cure_busy(struct guard *guard, const struct leaf *disk);
-
-/* What a shell wants around a path: "'" or nothing. */
-const char *quote_of(const char *path);
 
 /* Whether a path of a disk's file, as the kernel or a program knows it, leads to this disk. */
 bool is_disk_path(struct usrpci_host *host, const struct leaf *disk, const char *path);

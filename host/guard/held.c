@@ -19,6 +19,10 @@
 #include "array.h"
 #include "file.h"
 #include "guard/guard.h"
+#include "guard/mounts.h"
+#include "shell.h"
+
+#define PLACE_SIZE 80
 
 struct search {
 	struct guard *guard;
@@ -136,22 +140,13 @@ int cure_busy(struct guard *guard, const struct leaf *disk)
 			search.pid);
 }
 
-/*
- * A namespace of mounts that has no process is kept by a file that it is mounted on:
- * "100 30 0:4 mnt:[4026532251] /run/mns rw - nsfs nsfs rw".
- */
-static bool find_namespace(struct guard *guard, char place[80])
+/* A cure has no room for a longer name. */
+static int keep_place(void *data, const char *place)
 {
-	FILE *mounts = file_stream(guard->host->ctx, "/proc/self/mountinfo");
-	AUTO_FREE char *line = NULL;
-	size_t size = 0;
-	bool found = false;
+	char *kept = data;
 
-	while (mounts && !found && getline(&line, &size, mounts) > 0)
-		found = sscanf(line, "%*d %*d %*s mnt:[%*u] %79s ", place) == 1;
-	if (mounts)
-		fclose(mounts);
-	return found;
+	shell_word(place, kept, PLACE_SIZE);
+	return strlen(kept) < PLACE_SIZE - 8;
 }
 
 static const char *first_disk(const struct tree *tree)
@@ -162,19 +157,16 @@ static const char *first_disk(const struct tree *tree)
 	return "";
 }
 
-/* No process shows who holds it. */
+/* No process shows who holds it; a namespace of mounts without one is kept by a file. */
 static int cure_unseen(struct guard *guard)
 {
-	char numbers[120], place[80];
-	const char *quote;
+	char numbers[120], place[PLACE_SIZE];
 
-	if (find_namespace(guard, place)) {
-		quote = quote_of(place);
+	if (mounts_each_namespace(guard->host, "self", "mnt", keep_place, place))
 		return use_cure(guard,
-				"nsenter --mount=%s%s%s umount -A /dev/%s # or its partition, or "
-				"with another file of findmnt -t nsfs; ZFS: zpool status",
-				quote, place, quote, first_disk(&guard->tree));
-	}
+				"nsenter --mount=%s umount -A /dev/%s # or its partition, or with "
+				"another file of findmnt -t nsfs; ZFS: zpool status",
+				place, first_disk(&guard->tree));
 	list_numbers(&guard->tree, numbers, sizeof(numbers));
 	return use_cure(guard,
 			"end what holds it: grep -E \" (%s) \" /proc/*/mountinfo, zpool status",

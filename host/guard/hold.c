@@ -68,13 +68,11 @@ static const char *name_of(const struct hold *hold, const struct loop *loop)
 	return NULL;
 }
 
-bool hold_loops(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		const struct hold *hold, char text[128], char cure[128])
+bool hold_loops(struct usrpci_host *host, const struct hold *hold, char text[128], char cure[128])
 {
-	struct guard guard = {.host = host, .info = info};
 	struct loop *loops = NULL;
-	int count = hold->name_count ? loops_read(&guard, &loops) : 0;
-	bool found = count < 0 || guard.count > 0;
+	int count = hold->name_count ? loops_read(host, &loops) : 0;
+	bool found = count < 0;
 
 	snprintf(text, 128, "it is unknown which loop devices have its disks");
 	snprintf(cure, 128, "run it again");
@@ -89,7 +87,6 @@ bool hold_loops(struct usrpci_host *host, const struct usrpci_dev_info *info,
 			 loop, disk);
 	}
 	free(loops);
-	free(guard.uses);
 	return found;
 }
 

@@ -42,8 +42,7 @@ int hold_name(struct hold *hold, const struct leaf *disk);
  * Once the driver has let go: whether a loop device has one of the disks or partitions, for which
  * the kernel does not ask whether they are free. Writes it and the command that does it again.
  */
-bool hold_loops(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		const struct hold *hold, char text[128], char cure[128]);
+bool hold_loops(struct usrpci_host *host, const struct hold *hold, char text[128], char cure[128]);
 
 /* Hears from now on what comes to an interface. Returns 0 or a negative errno. */
 int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *leaf);

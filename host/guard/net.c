@@ -18,6 +18,7 @@
 #include "guard/hold.h"
 #include "kernel.h"
 #include "guard/look.h"
+#include "shell.h"
 
 /*
  * Stacks of interfaces are rarely deeper than three. The kernel allows no loop, but a forged /sys
@@ -338,14 +339,16 @@ static int add_away(struct guard *guard, const struct leaf *leaf, const struct n
 	const char *function = tree_function(&guard->tree, leaf);
 	const char *where = find_away(guard, leaf, table),
 		   *at = where ? strstr(where, names) : NULL;
+	char name[PATH_SIZE];
 	int error = use_add(guard, leaf, USRPCI_USE_NAMESPACE, function,
 			    "%s has an interface in another network namespace%s%s", function,
 			    where ? ": " : "", where ? where : "");
 
 	if (error || !at)
 		return error;
-	return use_cure(guard, "ip -n %s link set %.*s netns 1", at + strlen(names),
-			(int)strcspn(where, " "), where);
+	shell_word(at + strlen(names), name, sizeof(name));
+	return use_cure(guard, "ip -n %s link set %.*s netns 1", name, (int)strcspn(where, " "),
+			where);
 }
 
 static int guard_leaf(struct guard *guard, const struct leaf *leaf, const struct net_table *table)

@@ -38,6 +38,7 @@
 #include "array.h"
 #include "file.h"
 #include "guard/look.h"
+#include "guard/mounts.h"
 #include "guard/netlink.h"
 #include "host.h"
 #include "unread.h"
@@ -768,24 +769,27 @@ static int visit_directory(struct elsewhere *elsewhere, struct namespaces *names
 	return error;
 }
 
-/* "36 35 0:4 net:[4026532177] /srv/ns rw shared:1 - nsfs nsfs rw": a name that stands anywhere. */
+struct mounted {
+	struct elsewhere *elsewhere;
+	struct namespaces *namespaces;
+	const char *pid;
+};
+
+static int visit_place(void *data, const char *place)
+{
+	const struct mounted *mounted = data;
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "/proc/%s/root%s", mounted->pid, place);
+	return visit_path(mounted->elsewhere, mounted->namespaces, path);
+}
+
+/* A name that stands anywhere. */
 static int visit_mounts(struct elsewhere *elsewhere, struct namespaces *namespaces, const char *pid)
 {
-	FILE *mounts = file_stream(elsewhere->host->ctx, "/proc/%s/mountinfo", pid);
-	char path[PATH_SIZE], name[PATH_SIZE - 64];
-	AUTO_FREE char *line = NULL;
-	size_t size = 0;
-	int error = 0;
+	struct mounted mounted = {elsewhere, namespaces, pid};
 
-	while (mounts && !error && getline(&line, &size, mounts) > 0) {
-		if (sscanf(line, "%*d %*d %*s net:[%*u] %447s", name) != 1)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%s/root%s", pid, name);
-		error = visit_path(elsewhere, namespaces, path);
-	}
-	if (mounts)
-		fclose(mounts);
-	return error;
+	return mounts_each_namespace(elsewhere->host, pid, "net", visit_place, &mounted);
 }
 
 /* Those that processes are in, or keep by a descriptor. */

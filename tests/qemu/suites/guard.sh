@@ -686,13 +686,13 @@ guard@a-mount-in-a-namespace-that-only-a-file-keeps()
 	mkdir /run/kept
 	mount --bind /run/kept /run/kept
 	mount --make-private /run/kept
-	touch /run/kept/file
-	unshare --mount=/run/kept/file mount "/dev/$disk" /mnt
+	touch "/run/kept/a file"
+	unshare --mount="/run/kept/a file" mount "/dev/$disk" /mnt
 	refused $nvme nvme "$disk is held"
-	expect_fail 3 "cure: nsenter --mount=/run/kept/file umount -A /dev/$disk #" usrpci check $nvme
+	expect_fail 3 "cure: nsenter --mount='/run/kept/a file' umount -A /dev/$disk #" usrpci check $nvme
 	sed -n 's/.*cure: nsenter/nsenter/p' <<<"$output" | bash -e
 	expect_fail 3 "nobody uses $nvme" usrpci check $nvme
-	umount /run/kept/file /run/kept
+	umount "/run/kept/a file" /run/kept
 }
 
 # Neither has a process, and umount fails while they are there; the cures are in their order.
@@ -878,12 +878,12 @@ time.sleep(100)" &
 guard@a-nic-whose-macvlan-is-where-no-process-is()
 {
 	local uses="$eth carries frames of macvlan7 in another network namespace"
-	touch "$scratch/namespace"
-	unshare --net="$scratch/namespace" true
+	touch "$scratch/a namespace"
+	unshare --net="$scratch/a namespace" true
 	ip link add link "$eth" name macvlan7 type macvlan || skip "the kernel has no macvlan"
-	ip link set macvlan7 netns "$scratch/namespace"
+	ip link set macvlan7 netns "$scratch/a namespace"
 	refused $nic e1000 "$uses"
-	umount "$scratch/namespace"
+	umount "$scratch/a namespace"
 	wait_for 20 bash -c "! usrpci check $nic | grep -q macvlan7"
 	ip link add link "$eth" name macvlan7 type macvlan
 	python3 -c "

@@ -345,6 +345,34 @@ static void a_mount_is_known_by_its_source_as_well(void **state)
 	assert_use(kernel, DISK, USRPCI_USE_MOUNT, "nvme0n1 is mounted on /data");
 }
 
+static void mount_at(struct kernel *kernel, const char *place)
+{
+	char line[600];
+
+	snprintf(line, sizeof(line),
+		 "30 1 259:0 / %s rw - ext4 x rw\n31 1 259:0 / %s rw - ext4 x rw\n", place, place);
+	fixture_text(kernel->fixture, "/proc/self/mountinfo", line);
+	assert_int_equal(count_uses(kernel, DISK), 1);
+	assert_int_equal(found[0].kind, USRPCI_USE_MOUNT);
+}
+
+/* A cure that was cut off would be another command. */
+static void the_cure_of_a_mount_is_a_command_whatever_its_place_is_called(void **state)
+{
+	char place[101] = "/";
+	char line[220];
+
+	mount_at(*state, "/srv/my\\040disk");
+	assert_string_equal(found[0].text, "nvme0n1 is mounted on /srv/my disk");
+	assert_string_equal(found[0].cure, "umount '/srv/my disk'");
+	mount_at(*state, "/it's");
+	assert_string_equal(found[0].cure, "umount '/it'\\''s'");
+	memset(place + 1, 'x', sizeof(place) - 2);
+	snprintf(line, sizeof(line), "%s%s", place, place);
+	mount_at(*state, line);
+	assert_string_equal(found[0].cure, "findmnt -S /dev/nvme0n1 # then umount its places");
+}
+
 static void swap_space_is_in_use(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1375,6 +1403,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_mounted_disk_is_in_use),
 	TEST(a_mounted_partition_is_in_use),
 	TEST(a_mount_is_known_by_its_source_as_well),
+	TEST(the_cure_of_a_mount_is_a_command_whatever_its_place_is_called),
 	TEST(swap_space_is_in_use),
 	TEST(the_heading_of_the_table_of_swap_space_is_none_of_it),
 	TEST(what_the_kernel_has_of_a_file_system_is_told_before_its_mount),
