@@ -252,11 +252,26 @@ static int take_and_hold(struct usrpci_host *host, struct plan *plan, struct tar
 	return error;
 }
 
+/* A virtual function goes with the driver of its physical function, which is of the plan too. */
+static bool has_gone_along(struct usrpci_host *host, const struct plan *plan, struct target *target)
+{
+	struct usrpci_addr parent;
+
+	if (usrpci_addr_parse(target->parent, &parent) || !targets_find(&plan->targets, &parent) ||
+	    file_exists(host->ctx, PCI_DEVICES "/%s", target->name))
+		return false;
+	target->has_override = false;
+	log_info(host->ctx, target->name, "it is gone with the driver of its physical function");
+	return true;
+}
+
 static int take(struct usrpci_host *host, struct plan *plan, struct target *target)
 {
 	int error;
 
 	if (is_done(target) && !gives_node(plan))
+		return 0;
+	if (has_gone_along(host, plan, target))
 		return 0;
 	error = take_and_hold(host, plan, target);
 	hold_end(&plan->hold);
@@ -358,6 +373,12 @@ static int choose_driver(struct usrpci_host *host, const struct plan *plan, stru
 		return refuse(host->ctx, -EINVAL, target->name, "--driver vfio-pci",
 			      "a device of %s cannot be given to a user: only vfio can do that",
 			      target->wanted);
+	if (gives_node(plan) && !group_translates(host, &target->info) &&
+	    !group_may_come(host, &target->info) && group_noiommu(host))
+		return refuse(host->ctx, -EOPNOTSUPP, target->name,
+			      "usrpci run lends the device to a program without rights",
+			      "it cannot be given to a user: without an IOMMU, vfio opens it for "
+			      "root alone (CAP_SYS_RAWIO)");
 	return driver_exists(host, target->wanted);
 }
 
@@ -382,6 +403,9 @@ static int add_target(struct usrpci_host *host, struct plan *plan, const struct 
 	target = &longer[targets->count];
 	error = look_device(host, addr, &info) ?: target_look(host, &info, target);
 	target->released = released;
+	if (file_link_name(host->ctx, target->parent, sizeof(target->parent),
+			   PCI_DEVICES "/%s/physfn", target->name))
+		target->parent[0] = '\0';
 	if (!error && !released)
 		error = choose_driver(host, plan, target);
 	if (!error && (!is_done(target) || gives_node(plan)))

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "array.h"
 #include "file.h"
 #include "journal.h"
 #include "net/net.h"
@@ -81,16 +82,28 @@ static bool copy_name(char *name, size_t size, const char *value)
 	       strcpy(name, value);
 }
 
-/* A record may be forged, so it may name only the node of a group, and no mode above 0666. */
+static bool is_vfio_node(const char *path)
+{
+	static const char *const kinds[] = {"/dev/vfio/", "/dev/vfio/noiommu-",
+					    "/dev/vfio/devices/vfio"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		size_t length = strlen(kinds[i]);
+
+		if (!strncmp(path, kinds[i], length) && path[length] &&
+		    !path[length + strspn(path + length, "0123456789")])
+			return true;
+	}
+	return false;
+}
+
+/* A record may be forged, so it may name only a node of vfio, and no mode above 0666. */
 bool journal_parse_node(struct journal_node *node, const char *value)
 {
-	const char *number = node->path + strlen("/dev/vfio/");
-
-	if (sscanf(value, "%63s %u %u %o", node->path, &node->uid, &node->gid, &node->mode) != 4 ||
-	    strncmp(node->path, "/dev/vfio/", strlen("/dev/vfio/")))
+	if (sscanf(value, "%63s %u %u %o", node->path, &node->uid, &node->gid, &node->mode) != 4)
 		return false;
 	node->mode &= 0666;
-	return number[0] && !number[strspn(number, "0123456789")];
+	return is_vfio_node(node->path);
 }
 
 /* If there are more than fit, the rest is not waited for. */

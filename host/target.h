@@ -19,6 +19,7 @@ struct target {
 	struct binding before;  /* when it was first looked at */
 	struct binding now;     /* the current state; in a dry run, the state that would result */
 	char wanted[NAME_SIZE]; /* bind.c: the driver that it is for; "" for none */
+	char parent[NAME_SIZE]; /* bind.c: the physical function of a virtual one; "": it is none */
 	bool tentative;         /* bind.c: no error is logged when wanted does not take it */
 	bool stuck;             /* the kernel has not answered: it must not be touched */
 	bool released;          /* bind.c: a bridge of the group, taken from its driver alone */

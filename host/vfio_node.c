@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "group.h"
 #include "vfio_node.h"
 
 #define LOG_SUBJECT "node"
@@ -63,22 +64,45 @@ int vfio_node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *in
 	return 0;
 }
 
+void vfio_node_path(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    char path[NODE_SIZE])
+{
+	char name[USRPCI_ADDR_STRLEN], own[NODE_SIZE];
+	AUTO_FREE char **names = NULL;
+	int count;
+
+	snprintf(path, NODE_SIZE, "/dev/vfio/%s%d", group_translates(host, info) ? "" : "noiommu-",
+		 info->iommu_group);
+	if (file_exists(host->ctx, "%s", path))
+		return;
+	count = dir_list(host->ctx, &names, PCI_DEVICES "/%s/vfio-dev",
+			 usrpci_addr_format(&info->addr, name));
+	if (count <= 0)
+		return;
+	snprintf(own, sizeof(own), "/dev/vfio/devices/%.32s", names[0]);
+	if (file_exists(host->ctx, "%s", own))
+		strcpy(path, own);
+}
+
 /* The kernel makes the node when the group's first device comes to vfio; a dry run believes it. */
-static int node_wait(struct usrpci_host *host, const char *path, struct journal_node *node)
+static int node_wait(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		     struct journal_node *node)
 {
 	uint64_t end = clock_ms() + host->settle_ms;
+	char path[NODE_SIZE];
 	int error;
 
-	*node = (struct journal_node){.mode = 0600};
-	snprintf(node->path, sizeof(node->path), "%s", path);
-	while ((error = node_stat(host, path, node)) == -ENOENT) {
-		if (host->options.dry_run)
-			return 0;
-		if (clock_ms() >= end)
-			break;
+	vfio_node_path(host, info, path);
+	while ((error = node_stat(host, path, node)) == -ENOENT && !host->options.dry_run &&
+	       clock_ms() < end) {
 		sleep_ms(5);
+		vfio_node_path(host, info, path);
 	}
-	return error ? report(host->ctx, error, path, NULL, "the group has no node") : 0;
+	if (error != -ENOENT || !host->options.dry_run)
+		return error ? report(host->ctx, error, path, NULL, "the group has no node") : 0;
+	*node = (struct journal_node){.mode = 0600};
+	strcpy(node->path, path);
+	return 0;
 }
 
 /* What the node was, as another device of its group has it recorded, or as it was found. */
@@ -115,11 +139,8 @@ int vfio_node_give(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		   gid_t gid)
 {
 	struct journal_node found, wanted;
-	char path[sizeof(found.path)];
-	int error;
+	int error = node_wait(host, info, &found);
 
-	snprintf(path, sizeof(path), "/dev/vfio/%d", info->iommu_group);
-	error = node_wait(host, path, &found);
 	if (!error && !host->options.dry_run)
 		error = node_record(host, &info->addr, &found);
 	if (error)
@@ -134,11 +155,12 @@ int vfio_node_give(struct usrpci_host *host, const struct usrpci_dev_info *info,
 	return set_node(host, "let a user open the group", &found, &wanted);
 }
 
-void vfio_node_read(struct usrpci_host *host, int group, struct journal_node *node)
+void vfio_node_read(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    struct journal_node *node)
 {
-	char path[sizeof(node->path)];
+	char path[NODE_SIZE];
 
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	vfio_node_path(host, info, path);
 	if (node_stat(host, path, node))
 		node->path[0] = '\0';
 }

@@ -2,10 +2,17 @@
 #pragma once
 
 /*
- * The node of a vfio group, /dev/vfio/GROUP: whoever may open it may have the group's devices.
+ * The node of a vfio group, /dev/vfio/GROUP: whoever may open it may have the group's devices. On
+ * kernels with iommufd alone it is the device's own.
  */
 
 #include "journal.h"
+
+#define NODE_SIZE sizeof((struct journal_node){0}.path)
+
+/* Writes the path of the node by which a device of vfio is opened, or of the one that comes. */
+void vfio_node_path(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    char path[NODE_SIZE]);
 
 /*
  * Whether a process has a vfio group open. The kernel refuses to open it once more then, so a
@@ -18,14 +25,15 @@ bool vfio_node_is_open(struct usrpci_host *host, int group);
 int vfio_node_is_free(struct usrpci_host *host, const struct usrpci_dev_info *info);
 
 /*
- * Gives a group's node to a user, a group, or both ((uid_t)-1, (gid_t)-1: as is), and records what
+ * Gives a device's node to a user, a group, or both ((uid_t)-1, (gid_t)-1: as is), and records what
  * it was with the device's record, which exists. Returns 0 or a negative errno, logged.
  */
 int vfio_node_give(struct usrpci_host *host, const struct usrpci_dev_info *info, uid_t uid,
 		   gid_t gid);
 
-/* Reads what a group's node is now; without one, the path is "". */
-void vfio_node_read(struct usrpci_host *host, int group, struct journal_node *node);
+/* Reads what a device's node is now; without one, the path is "". */
+void vfio_node_read(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		    struct journal_node *node);
 
 /* Makes a node what it was, if it is there. Returns 0 or a negative errno, logged. */
 int vfio_node_set(struct usrpci_host *host, const struct journal_node *was);

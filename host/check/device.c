@@ -16,6 +16,7 @@
 #include "group.h"
 #include "guard/guard.h"
 #include "modules.h"
+#include "vfio_node.h"
 
 static void check_driver(const struct usrpci_dev_info *info, const char *name,
 			 struct findings *findings)
@@ -117,22 +118,6 @@ static void first_entry(struct usrpci_host *host, const char *name, const char *
 		snprintf(node, 64, "%s/%.32s", directory, names[0]);
 }
 
-/*
- * vfio's file is the group's, under another name without an IOMMU; kernels may have iommufd alone.
- */
-static void vfio_node(struct usrpci_host *host, const struct usrpci_dev_info *info,
-		      const char *name, char node[64])
-{
-	char device[64];
-
-	snprintf(node, 64, "/dev/vfio/%s%d", group_translates(host, info) ? "" : "noiommu-",
-		 info->iommu_group);
-	first_entry(host, name, "vfio-dev", "/dev/vfio/devices", device);
-	if (device[0] && !file_exists(host->ctx, "%s", node) &&
-	    file_exists(host->ctx, "%s", device))
-		strcpy(node, device);
-}
-
 static void check_consent(struct findings *findings)
 {
 	const char *consent = getenv("USRPCI_NOIOMMU");
@@ -150,7 +135,7 @@ static void check_node(struct usrpci_host *host, const struct usrpci_dev_info *i
 	char node[64], path[PATH_SIZE], cure[96] = "run as root";
 
 	if (is_vfio)
-		vfio_node(host, info, name, node);
+		vfio_node_path(host, info, node);
 	else
 		first_entry(host, name, "uio", "/dev", node);
 	if (!node[0] || path_format(host->ctx, path, "%s", node))

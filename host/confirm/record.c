@@ -264,7 +264,7 @@ static int look_at(struct usrpci_host *host, struct confirm_device *device)
 	device->functions = count_functions(host, &device->addr);
 	snprintf(device->driver, sizeof(device->driver), "%s", info.driver);
 	if (info.driver_kind == USRPCI_DRIVER_VFIO)
-		vfio_node_read(host, info.iommu_group, &device->node);
+		vfio_node_read(host, &info, &device->node);
 	return read_places(host, device);
 }
 

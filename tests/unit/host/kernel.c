@@ -115,6 +115,19 @@ static int write_probe(struct kernel *kernel, const char *addr)
 	return 0;
 }
 
+/* The first is enough. */
+static void remove_functions(struct kernel *kernel, const char *addr)
+{
+	char path[PATH_SIZE], name[NAME_SIZE];
+
+	if (file_link_name(kernel->ctx, name, sizeof(name), PCI_DEVICES "/%s/virtfn0", addr))
+		return;
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s", name);
+	fixture_remove(kernel->fixture, path);
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/virtfn0", addr);
+	fixture_remove(kernel->fixture, path);
+}
+
 static int write_unbind(struct kernel *kernel, const char *addr)
 {
 	char path[PATH_SIZE];
@@ -124,6 +137,7 @@ static int write_unbind(struct kernel *kernel, const char *addr)
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/sriov_numvfs", addr);
 	if (is_there(kernel, path))
 		fixture_text(kernel->fixture, path, "0\n");
+	remove_functions(kernel, addr);
 	return 0;
 }
 

@@ -718,6 +718,21 @@ static void virtual_functions_come_back_with_their_driver(void **state)
 	free(functions);
 }
 
+static void virtual_functions_of_the_group_may_go_with_their_driver(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.force = true, .whole_group = true};
+	struct usrpci_addr addr = address(TWIN);
+
+	add_group_of_two(kernel);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" TWIN "/sriov_numvfs", "1\n");
+	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/virtfn0", "../" VF);
+	fixture_link(kernel->fixture, PCI_DEVICES "/" VF "/physfn", "../" TWIN);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+	assert_driver(kernel, TWIN, "vfio-pci");
+	assert_int_equal(journal_count(kernel), 1);
+}
+
 static void a_device_on_the_list_of_vfio_is_told_so(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1205,6 +1220,35 @@ static void a_user_gets_the_group_and_the_node_is_put_back(void **state)
 	assert_non_null(strstr(kernel->shown, "chmod 0644 /dev/vfio/7\n"));
 }
 
+/* Such kernels have no /dev/vfio/vfio. */
+static void a_user_gets_the_devices_own_node_where_groups_have_none(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.user = "0", .group = "0"};
+	struct usrpci_addr addr = address(VF);
+
+	add_device(kernel, VF, "vfio-pci", 1, "7");
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" VF "/vfio-dev/vfio3");
+	fixture_text(kernel->fixture, "/dev/vfio/devices/vfio3", "");
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+	assert_non_null(strstr(kernel->shown, "chmod 0664 /dev/vfio/devices/vfio3\n"));
+}
+
+/* Only root opens it, whoever owns the file. */
+static void without_an_iommu_no_user_gets_the_node(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.driver = "vfio-pci", .user = "0"};
+	struct usrpci_addr addr = address(NIC);
+
+	kernel_driver(kernel, "vfio-pci");
+	fixture_text(kernel->fixture, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+		     "Y\n");
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), -EOPNOTSUPP);
+	assert_logged(kernel->fixture, "CAP_SYS_RAWIO");
+	assert_int_equal(kernel->changes, 0);
+}
+
 static void a_user_is_for_vfio_alone(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1398,6 +1442,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(vfio_that_is_built_in_needs_no_modules),
 	TEST(a_device_that_was_on_vfio_goes_back_to_it),
 	TEST(virtual_functions_come_back_with_their_driver),
+	TEST(virtual_functions_of_the_group_may_go_with_their_driver),
 	TEST(a_device_on_the_list_of_vfio_is_told_so),
 	TEST(a_device_that_does_not_suit_is_told_its_uses_too),
 	TEST(a_driver_that_lets_go_again_keeps_the_record),
@@ -1425,6 +1470,8 @@ static const struct CMUnitTest tests[] = {
 	TEST(one_that_is_refused_keeps_the_others_from_being_touched),
 	TEST(members_of_a_group_that_are_named_together_are_no_strangers),
 	TEST(a_user_gets_the_group_and_the_node_is_put_back),
+	TEST(a_user_gets_the_devices_own_node_where_groups_have_none),
+	TEST(without_an_iommu_no_user_gets_the_node),
 	TEST(a_user_is_for_vfio_alone),
 	TEST(a_hint_names_force_once),
 	TEST(a_device_in_use_is_refused_unless_forced),
