@@ -291,6 +291,23 @@ static void restore_gives_back_to_the_driver_that_was_recorded(void **state)
 	assert_logged(kernel->fixture, "never touched");
 }
 
+/* It may answer again once its driver wakes it. */
+static void a_device_that_does_not_answer_goes_back_too(void **state)
+{
+	struct kernel *kernel = *state;
+	uint8_t ones[64];
+
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	memset(ones, 0xff, sizeof(ones));
+	fixture_config(kernel->fixture, NIC, 0, ones, sizeof(ones));
+	fixture_text(kernel->fixture, PCI_DEVICES "/" NIC "/uevent",
+		     "PCI_CLASS=20000\nPCI_ID=8086:100E\n");
+	kernel_host(kernel, false);
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+	assert_int_equal(journal_count(kernel), 0);
+}
+
 static void a_dry_run_refuses_what_cannot_be_written(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1416,6 +1433,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_lock_is_not_kept_by_a_process_that_was_started),
 	TEST(a_dry_run_shows_the_same_and_changes_nothing),
 	TEST(restore_gives_back_to_the_driver_that_was_recorded),
+	TEST(a_device_that_does_not_answer_goes_back_too),
 	TEST(a_dry_run_refuses_what_cannot_be_written),
 	TEST(a_dry_run_of_restore_shows_the_same_and_writes_no_register),
 	TEST(restore_brings_back_no_driver),
