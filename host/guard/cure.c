@@ -5,6 +5,7 @@
  */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "array.h"
 #include "guard/guard.h"
@@ -39,10 +40,20 @@ static const struct {
 _Static_assert(ARRAY_SIZE(cures) == USRPCI_USE_UNKNOWN + 1,
 	       "each kind of use has a cure, and USRPCI_USE_UNKNOWN is the last kind");
 
+void cure_name_files(char *cure)
+{
+	char *file = cure;
+
+	while ((file = strstr(file, " /dev/")))
+		for (file++; *file && *file != ' '; file++)
+			*file = *file == '!' ? '/' : *file;
+}
+
 void cure_usual(enum usrpci_use_kind kind, const char *object, char *cure, size_t size)
 {
 	snprintf(cure, size, "%s%s%s", cures[kind].before, kind == USRPCI_USE_UNKNOWN ? "" : object,
 		 cures[kind].behind);
+	cure_name_files(cure);
 }
 
 bool cure_is_force(enum usrpci_use_kind kind)

@@ -65,6 +65,7 @@ int use_cure(struct guard *guard, const char *format, ...)
 	length = vsnprintf(cure, sizeof(cure), format, args);
 	va_end(args);
 	make_printable(cure);
+	cure_name_files(cure);
 	if (length < (int)sizeof(cure))
 		strcpy(use->cure, cure);
 	return 0;

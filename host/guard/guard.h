@@ -42,6 +42,9 @@ __attribute__((format(printf, 4, 5))) int use_unknown(struct guard *guard, int e
 /* Writes what ends a use of this kind: a command where there is one. */
 void cure_usual(enum usrpci_use_kind kind, const char *object, char *cure, size_t size);
 
+/* In sysfs a "!" stands for the "/" of /dev/cciss/c0d0: writes the files' names in a cure. */
+void cure_name_files(char *cure);
+
 /* Whether bind's force takes a device from a use of this kind. */
 bool cure_is_force(enum usrpci_use_kind kind);
 

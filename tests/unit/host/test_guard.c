@@ -383,6 +383,17 @@ static void swap_space_is_in_use(void **state)
 	assert_use(kernel, DISK, USRPCI_USE_SWAP, "nvme0n1 is swap space");
 }
 
+static void the_cure_names_the_file_of_a_disk_below_a_directory_of_dev(void **state)
+{
+	struct kernel *kernel = *state;
+
+	add_member(kernel, "block", "cciss!c0d0", "pci0000:00/" DISK "/cciss0/block");
+	fixture_text(kernel->fixture, "/proc/swaps",
+		     "Filename Type Size Used Priority\n/dev/cciss/c0d0 partition 8 0 -2\n");
+	assert_use(kernel, DISK, USRPCI_USE_SWAP, "cciss!c0d0 is swap space");
+	assert_string_equal(found[0].cure, "swapoff /dev/cciss/c0d0");
+}
+
 static void the_heading_of_the_table_of_swap_space_is_none_of_it(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1405,6 +1416,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_mount_is_known_by_its_source_as_well),
 	TEST(the_cure_of_a_mount_is_a_command_whatever_its_place_is_called),
 	TEST(swap_space_is_in_use),
+	TEST(the_cure_names_the_file_of_a_disk_below_a_directory_of_dev),
 	TEST(the_heading_of_the_table_of_swap_space_is_none_of_it),
 	TEST(what_the_kernel_has_of_a_file_system_is_told_before_its_mount),
 	TEST(a_holder_and_what_is_mounted_above_it_are_found),
