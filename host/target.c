@@ -266,8 +266,8 @@ static int check_lost(struct usrpci_host *host, struct target *target)
 {
 	char text[128], cure[128];
 
-	if (!target->hold || (!hold_news(target->hold, text, cure) &&
-			      !hold_loops(host, target->hold, text, cure)))
+	if (!target->hold ||
+	    (!hold_news(target->hold, text, cure) && !hold_loops(host, target->hold, text, cure)))
 		return 0;
 	target->used = true;
 	return refuse(host->ctx, -EBUSY, target->name, cure,

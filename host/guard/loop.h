@@ -14,10 +14,7 @@ struct loop {
 	char path[PATH_SIZE]; /* of its file, as some other program knows it; "": not known */
 };
 
-/*
- * Reads all that have a file. Returns the count or a negative errno; the list is the caller's in any
- * case.
- */
+/* Reads all that have a file. Returns the count or a negative errno; the caller frees the list. */
 int loops_read(struct usrpci_host *host, struct loop **loops);
 
 bool loop_is_on(const struct guard *guard, const struct loop *loop, const struct leaf *disk);

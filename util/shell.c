@@ -15,7 +15,7 @@ static bool is_plain(const char *word)
 	return word[0] && word[strspn(word, plain)] == '\0';
 }
 
-char *shell_word(const char *word, char *text, size_t size)
+const char *shell_word(const char *word, char *text, size_t size)
 {
 	size_t at;
 

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stddef.h>
+
+/* Writes a word as a shell reads it, in quotes where it must be; what does not fit is cut. */
+const char *shell_word(const char *word, char *text, size_t size);
