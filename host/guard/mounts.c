@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reads where namespaces are mounted, which are kept by that though no process is in them, as lines
- * of proc_pid_mountinfo(5): "100 30 0:4 mnt:[4026532251] /run/my\\040ns rw - nsfs nsfs rw".
+ * of proc_pid_mountinfo(5): "100 30 0:4 mnt:[4026532251] /run/my\040ns rw - nsfs nsfs rw".
  */
 
 #include <stdio.h>
