@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The record of what goes back, /run/usrpci/unconfirmed: lines of "key value" as the journal has,
- * where "node", "net" and "message" belong to the device above them. Addresses and routes stand in
+ * where "node", "net", "setting" and "message" belong to the device above them. Addresses and routes stand in
  * it as the kernel's messages in hexadecimal digits.
  */
 
@@ -199,6 +199,8 @@ static bool parse_line(void *data, const char *key, const char *value)
 	if (!strcmp(key, "net"))
 		return last_device(record) && add_place(last_device(record)) &&
 		       net_place_parse(last_place(record), value);
+	if (!strcmp(key, "setting"))
+		return last_place(record) && !net_settings_add(last_place(record), value);
 	if (!strcmp(key, "message"))
 		return last_place(record) && net_place_parse_message(last_place(record), value);
 	return strcmp(key, "pages") || parse_pages(record, value);

@@ -89,6 +89,8 @@ static bool parse_line(void *data, const char *key, const char *value)
 		return sscanf(value, "%d %d", &left->card, &left->moved) == 2;
 	if (!strcmp(key, "net"))
 		return net_place_parse(&left->place, value);
+	if (!strcmp(key, "setting"))
+		return !net_settings_add(&left->place, value);
 	return strcmp(key, "message") != 0 || net_place_parse_message(&left->place, value);
 }
 

@@ -5,10 +5,11 @@
 /*
  * The place of an interface in the network: the settings that move to another interface.
  *
- * 	net.c    usrpci_host_net(): a TAP takes the place of an interface and gives it back
- * 	place.c  reads a place and gives it to an interface, by rtnetlink(7)
- * 	text.c   a place as lines of text
- * 	left.c   what goes back when usrpci net was killed
+ * 	net.c       usrpci_host_net(): a TAP takes the place of an interface and gives it back
+ * 	place.c     reads a place and gives it to an interface, by rtnetlink(7)
+ * 	settings.c  what /proc/sys/net has of it
+ * 	text.c      a place as lines of text
+ * 	left.c      what goes back when usrpci net was killed
  */
 
 #include <linux/if_ether.h>
@@ -30,6 +31,7 @@ struct net_place {
 	unsigned int mac_length; /* ETH_ALEN or INFINIBAND_ALEN */
 	uint32_t mtu;
 	bool up;
+	char *settings; /* lines, as settings.c says; NULL: all are the usual ones */
 	struct nlmsghdr **messages;
 	size_t count;
 };
@@ -67,6 +69,17 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 int net_place_return(struct usrpci_host *host, struct net_place *place,
 		     const struct usrpci_addr *addr);
 
+/*
+ * Settings of /proc/sys/net: reads them into a place, and adds a line to it. Return 0 or a negative
+ * errno. What an interface does not take is told and is no error.
+ */
+int net_settings_read(struct usrpci_host *host, struct net_place *place);
+int net_settings_add(struct net_place *place, const char *line);
+void net_settings_give(struct usrpci_host *host, const struct net_place *place);
+
+/* Writes a line "setting ..." for each. */
+void net_settings_print(FILE *out, const struct net_place *place);
+
 /* Whether there is a TAP device of this name: 1, 0, or a negative errno, logged. */
 int net_is_tap(struct usrpci_host *host, const char *name);
 
@@ -90,7 +103,7 @@ const char *net_mac_format(const struct net_place *place, char text[NET_MAC_TEXT
 #define NET_LINK_TEXT (NET_MAC_TEXT + 64)
 int net_place_print_link(char text[NET_LINK_TEXT], const struct net_place *place);
 
-/* Writes that line, and lines "message ...". */
+/* Writes that line, and lines "setting ..." and "message ...". */
 void net_place_print(FILE *out, const struct net_place *place);
 
 /* Whether all of it could be read back: a message has a greatest length. */

@@ -224,6 +224,7 @@ void net_place_free(struct net_place *place)
 	for (size_t i = 0; i < place->count; i++)
 		free(place->messages[i]);
 	free(place->messages);
+	free(place->settings);
 	memset(place, 0, sizeof(*place));
 }
 
@@ -267,11 +268,12 @@ int net_place_read(struct usrpci_host *host, const char *name, struct net_place 
 	if (!error)
 		error = dump(RTM_GETADDR, parse_address, place);
 	if (!error)
-		error = dump(RTM_GETROUTE, parse_route, place);
+		error = dump(RTM_GETROUTE, parse_route, place) ?: net_settings_read(host, place);
 	if (!error)
 		return 0;
 	net_place_free(place);
-	return report(host->ctx, error, name, NULL, "cannot read its addresses and routes");
+	return report(host->ctx, error, name, NULL,
+		      "cannot read its addresses, routes and settings");
 }
 
 /* Writes a target as "10.0.2.15/24", or "default" if there is none. */
@@ -545,6 +547,7 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 	if (error)
 		report(host->ctx, error, place->name, NULL, "its MAC address or MTU is not taken");
 	first = error;
+	net_settings_give(host, place);
 	if (place->up)
 		first = first_of(first,
 				 set_up(host, "as the interface was", place->name, index, true));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The place of an interface as lines of text, for records below /run/usrpci: "net" and what it is,
- * then "message" and an address or a route, as the kernel's message in hexadecimal digits.
+ * then "setting" and a setting, and "message" and an address or a route, as the kernel's message in hexadecimal digits.
  */
 
 #include <linux/rtnetlink.h>
@@ -49,6 +49,7 @@ void net_place_print(FILE *out, const struct net_place *place)
 
 	net_place_print_link(link, place);
 	fputs(link, out);
+	net_settings_print(out, place);
 	for (size_t i = 0; i < place->count; i++)
 		print_message(out, place->messages[i]);
 }

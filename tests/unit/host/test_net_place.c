@@ -194,6 +194,35 @@ static void what_moves_is_shown_as_commands(void **state)
 	net_place_free(&place);
 }
 
+/* What a router, or who wants no IPv6 on a wire, has set. */
+static void settings_move_too(void **state)
+{
+	struct bench *bench = *state;
+	char aside[IF_NAMESIZE], *text = NULL;
+	struct net_place place, read = {0};
+	size_t size = 0;
+	FILE *out;
+
+	run("ip link set usrpci7001 name eth7; ip link set eth7 up; cd /proc/sys/net; echo 2 >ipv4/conf/eth7/rp_filter; echo 1 >ipv4/conf/eth7/forwarding;"
+	    "echo 0 >ipv6/conf/eth7/accept_ra; echo 1 >ipv6/conf/eth7/disable_ipv6");
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), 0);
+	out = open_memstream(&text, &size);
+	net_place_print(out, &place);
+	fclose(out);
+	assert_non_null(strstr(text, "\nsetting ipv6/disable_ipv6 1\n"));
+	assert_int_equal(net_settings_add(&read, "ipv4/rp_filter 2"), 0);
+	assert_non_null(strstr(place.settings, read.settings));
+	assert_int_equal(net_place_leave(bench->host, &place, aside), 0);
+	assert_int_equal(net_place_take(bench->host, &place, bench->second_name), 0);
+	run("cd /proc/sys/net; grep -qx 2 ipv4/conf/eth7/rp_filter && grep -qx 1 ipv4/conf/eth7/forwarding &&"
+	    "grep -qx 0 ipv6/conf/eth7/accept_ra && grep -qx 1 ipv6/conf/eth7/disable_ipv6");
+	assert_non_null(strstr(bench->changes, "ipv6/conf/eth7/disable_ipv6"));
+	run("! ip -6 address show dev eth7 | grep fe80");
+	free(text);
+	net_place_free(&read);
+	net_place_free(&place);
+}
+
 static void an_interface_that_is_down_stays_down(void **state)
 {
 	struct bench *bench = *state;
@@ -361,6 +390,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_place_moves_and_comes_back),
 		TEST(what_moves_is_shown_as_commands),
+		TEST(settings_move_too),
 		TEST(an_interface_that_is_down_stays_down),
 		TEST(an_infiniband_address_is_kept_in_the_record),
 		TEST(an_infiniband_interface_gets_all_of_its_address),
