@@ -4,7 +4,7 @@
 
 usage: report.py RAW DIRECTORY
 
-RAW has lines "WHO KEY VALUE", several for a pair: the median counts.
+RAW has lines "WHO KEY VALUE", several for a pair: the median counts, but of pings the quickest.
 """
 
 import json
@@ -95,6 +95,9 @@ def read_raw(path):
         for line in raw:
             who, key, value = line.split()
             samples.setdefault((who, key), []).append(float(value))
+    for who, key in samples:
+        if key.endswith("_ping"):
+            samples[who, key] = [min(samples[who, key])]
     return samples
 
 

@@ -45,10 +45,10 @@ tcp()
 }
 
 # The quickest and the mean round trip. While nothing runs, the clock follows the host's, which may be
-# busy: only the quickest counts little but instructions.
+# busy: only the quickest counts little but instructions, and on a busy host it takes many to have one.
 pings()
 {
-	ping -n -q -c 200 -i 0.01 10.1.0.1 | awk -F'[ /]' -v who="$1" -v key="net_${key}_ping" '/^rtt/ {
+	ping -n -q -c 800 -i 0.005 10.1.0.1 | awk -F'[ /]' -v who="$1" -v key="net_${key}_ping" '/^rtt/ {
 		printf "%s %s %d\n", who, key, $7 * 1000000
 		printf "%s %s_mean %d\n", who, key, $8 * 1000000
 	}'
