@@ -176,6 +176,8 @@ place()
 	ip address add 10.9.9.1/32 dev "$nic"
 	ip route add 10.77.0.0/16 via "${3:-10.0.2.2}" dev "$nic" table 100 metric 7
 	ip -6 route add fd00:88::/64 via fd00:77::2 dev "$nic"
+	echo 2 >"/proc/sys/net/ipv4/conf/$nic/rp_filter"
+	echo 0 >"/proc/sys/net/ipv6/conf/$nic/accept_ra"
 }
 
 leave()
@@ -189,6 +191,7 @@ leave()
 shown()
 {
 	cat "/sys/class/net/$nic/address" "/sys/class/net/$nic/mtu"
+	grep . "/proc/sys/net/ipv4/conf/$nic/rp_filter" "/proc/sys/net/ipv6/conf/$nic/accept_ra"
 	ip -o address show dev "$nic" scope global | sed 's/^[0-9]*: //; s/valid_lft.*//'
 	ip route show table all dev "$nic" | grep -v 'proto ra\|proto kernel\|^local\|^broadcast\|table local' |
 		sed 's/ linkdown//' | sort
