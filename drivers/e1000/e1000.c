@@ -324,9 +324,16 @@ static void enable_transmit(struct e1000 *nic)
 		  TCTL_EN | TCTL_PSP | TCTL_RTLC | 15u << TCTL_CT_SHIFT | 64u << TCTL_COLD_SHIFT);
 }
 
-/* [SDM] 14.4. Descriptors are given to a ring that runs already. */
+/*
+ * [SDM] 14.4. Descriptors are given to a ring that runs already. Linux's driver chooses other ones,
+ * and emulations of the 82574L keep that when they are reset.
+ */
 static void enable_receive(struct e1000 *nic)
 {
+	if (nic->model->express) {
+		reg_write(nic, RFCTL, 0);
+		reg_write(nic, MRQC, 0);
+	}
 	reg_write(nic, RDTR, 0);
 	reg_write(nic, RADV, 0);
 	reg_write(nic, RCTL,

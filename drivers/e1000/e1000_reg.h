@@ -100,6 +100,10 @@
 #define RDTR  0x2820 /* delay of the interrupt, in units of 1.024 us */
 #define RADV  0x282c
 
+/* 82574L: other descriptors, several queues; [82574] 10.2.5. */
+#define RFCTL 0x5008
+#define MRQC  0x5818
+
 /* Transmit Control, [SDM] 13.4.33, [82574] 10.2.6.1 */
 #define TCTL            0x0400
 #define TCTL_EN         (1u << 1)
