@@ -5,7 +5,7 @@
 # and against the kernel's driver
 #
 # vm: --nic virtio-net-pci --nic virtio-net-pci@1 --nic virtio-net-pci@1 --nic virtio-net-pci,disable-modern=on --nic e1000 --append hugepages=16
-# vm: --device pcie-root-port,id=rp0 --nic virtio-net-pci,bus=rp0 --disk virtio-blk-pci
+# vm: --device pcie-root-port,id=rp0 --nic virtio-net-pci,bus=rp0 --disk virtio-blk-pci --nic e1000e@1
 # case-deadline: 180
 
 virtio=0000:00:01.0
@@ -15,6 +15,7 @@ legacy=0000:00:04.0
 intel=0000:00:05.0
 pluggable=0000:01:00.0
 disk=0000:00:07.0
+express=0000:00:08.0
 
 # A program in the background is named by this, so that $! is its own process.
 ping=$USRPCI_BUILD/examples/ping
@@ -166,7 +167,7 @@ net@a-lent-virtio-is-driven-without-privileges()
 # Gives the kernel's driver the card back, and its interface a place worth moving. Sets nic.
 place()
 {
-	[ "$1" = $intel ] || give_to virtio-pci "$1"
+	[ "$1" = $intel ] || [ "$1" = $express ] || give_to virtio-pci "$1"
 	nic=$(interface_of "$1")
 	ip address flush dev "$nic"
 	ip route flush dev "$nic" table 100 2>/dev/null || true
@@ -184,7 +185,7 @@ leave()
 {
 	ip address flush dev "$nic"
 	ip link set dev "$nic" down mtu 1500
-	[ "$1" = $intel ] || give_to uio_pci_generic "$1"
+	[ "$1" = $intel ] || [ "$1" = $express ] || give_to uio_pci_generic "$1"
 }
 
 # What moves, as ip(8) says it; the index differs, and a card's link takes a while to come back.
@@ -872,10 +873,10 @@ net@what-a-killed-command-leaves-is-put-back()
 
 # Kills the driver once a second for that many seconds, while bytes are sent. USRPCI_KILLS is for the
 # long run, which also compares with what is sent when nobody kills.
-net@connections-live-when-the-driver-is-killed-every-second()
+kill_every_second()
 {
 	local sender kills=0 seconds=${USRPCI_KILLS:-5} undisturbed=0 sent
-	place $wired 10.1.0.2/24 10.1.0.1
+	place "$1" 10.1.0.2/24 10.1.0.1
 	far_end
 	begin_net --restart
 	if [ -n "${USRPCI_KILLS:-}" ]; then
@@ -901,5 +902,16 @@ net@connections-live-when-the-driver-is-killed-every-second()
 	fi
 	end_net
 	end_far
-	leave $wired
+	leave "$1"
+}
+
+net@connections-live-when-the-driver-is-killed-every-second()
+{
+	kill_every_second $wired
+}
+
+# slow
+net@connections-over-an-82574l-live-when-its-driver-is-killed-every-second()
+{
+	kill_every_second $express
 }

@@ -680,7 +680,7 @@ static void interrupts_say_why_by_msi(void **state)
 	check_interrupts(model, NULL);
 }
 
-/* As Linux's driver leaves QEMU's 82574L: with extended descriptors, and hashes for several queues. */
+/* Linux's driver leaves QEMU's 82574L with extended descriptors, and hashes for several queues. */
 static void descriptors_are_those_that_the_driver_knows(void **state)
 {
 	struct model *model = *state;
