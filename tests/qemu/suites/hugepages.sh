@@ -20,6 +20,15 @@ on_node()
 	cat "$nodes/node$1/hugepages/hugepages-2048kB/nr_hugepages"
 }
 
+# Where the kernel's default is another size, usrpci asks for one.
+size=()
+grep -q '^Hugepagesize: *2048 kB' /proc/meminfo || size=(--size 2M)
+
+reserve()
+{
+	usrpci hugepages reserve "$@" "${size[@]}"
+}
+
 setup()
 {
 	echo 5 >$pool/nr_hugepages
@@ -34,10 +43,10 @@ teardown()
 
 hugepages@release-leaves-the-count-as-found()
 {
-	usrpci hugepages reserve 16
+	reserve 16
 	[ "$(total)" = 16 ]
 	[ "$(cat $pool/free_hugepages)" = 16 ]
-	usrpci hugepages reserve 20
+	reserve 20
 	[ "$(total)" = 20 ]
 	usrpci hugepages release
 	[ "$(total)" = 5 ]
@@ -46,7 +55,7 @@ hugepages@release-leaves-the-count-as-found()
 
 hugepages@enough-is-left-alone()
 {
-	usrpci hugepages reserve 4
+	reserve 4
 	[ "$(total)" = 5 ]
 	usrpci hugepages release
 	[ "$(total)" = 5 ]
@@ -54,7 +63,7 @@ hugepages@enough-is-left-alone()
 
 hugepages@agrees-with-the-kernel()
 {
-	usrpci hugepages reserve 12
+	reserve 12
 	expect_same "$(usrpci hugepages --json | python3 -c '
 import json, sys
 pools = [p for p in json.load(sys.stdin)["hugepages"] if p["page_size"] == 2097152]
@@ -67,7 +76,7 @@ hugepages@a-node-is-grown-alone()
 	local before
 	[ -e $nodes/node1 ] || skip "the machine has one node"
 	before=$(on_node 0)
-	usrpci hugepages reserve 9 --node 1
+	reserve 9 --node 1
 	[ "$(on_node 0)" = "$before" ]
 	[ "$(on_node 1)" -ge 9 ]
 	usrpci hugepages release --node 0
@@ -78,9 +87,20 @@ hugepages@a-node-is-grown-alone()
 
 hugepages@more-than-there-is-memory-is-refused-and-nothing-reserved()
 {
-	expect_fail 1 'memory is short' usrpci hugepages reserve 100000
+	expect_fail 1 'memory is short' reserve 100000
 	[ "$(total)" = 5 ]
 	[ ! -e /run/usrpci/hugepages ]
+}
+
+hugepages@a-number-of-the-default-size-is-of-2-mib-or-a-size-is-asked-for()
+{
+	if [ ${#size[@]} = 0 ]; then
+		usrpci hugepages reserve 6
+		[ "$(total)" = 6 ]
+	else
+		expect_fail 2 'a size is needed' usrpci hugepages reserve 6
+		[ "$(total)" = 5 ]
+	fi
 }
 
 hugepages@a-gigabyte-that-is-not-in-one-piece-is-explained()
@@ -93,10 +113,10 @@ hugepages@a-gigabyte-that-is-not-in-one-piece-is-explained()
 # would be from is the kernel's to choose.
 hugepages@pages-in-use-stay-and-go-later()
 {
-	usrpci hugepages reserve 8
+	reserve 8
 	python3 -c '
 import mmap, time
-held = mmap.mmap(-1, 8 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
+held = mmap.mmap(-1, 8 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 21 << 26 | 0x40000)
 for page in range(8):
     held[page << 21] = 1
 open("'"$scratch"'/held", "w").close()
@@ -116,12 +136,12 @@ hugepages@promised-pages-do-not-count-as-free()
 {
 	python3 -c '
 import mmap, time
-held = mmap.mmap(-1, 3 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
+held = mmap.mmap(-1, 3 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 21 << 26 | 0x40000)
 open("'"$scratch"'/held", "w").close()
 time.sleep(1000)' &
 	wait_for 20 test -e "$scratch/held"
 	[ "$(cat $pool/resv_hugepages)" = 3 ]
-	usrpci hugepages reserve 5
+	reserve 5
 	[ "$(total)" = 8 ]
 	kill $!
 	wait $! || true
@@ -132,7 +152,7 @@ time.sleep(1000)' &
 
 hugepages@a-dry-run-is-a-script-that-does-the-same()
 {
-	usrpci hugepages reserve 16 --dry-run | tee "$scratch/script"
+	reserve 16 --dry-run | tee "$scratch/script"
 	[ "$(total)" = 5 ]
 	sh -e "$scratch/script"
 	[ "$(total)" = 16 ]
@@ -141,12 +161,12 @@ hugepages@a-dry-run-is-a-script-that-does-the-same()
 hugepages@a-size-that-is-not-there-is-refused()
 {
 	expect_fail 2 'no huge pages of 4096 KiB' usrpci hugepages reserve 1 --size 4M
-	expect_fail 2 'on node 7' usrpci hugepages reserve 1 --node 7
+	expect_fail 2 'on node 7' reserve 1 --node 7
 }
 
 hugepages@an-ordinary-user-is-refused()
 {
 	expect_fail 1 'ermission denied' setpriv --reuid nobody --clear-groups \
-		"$(command -v usrpci)" hugepages reserve 16
+		"$(command -v usrpci)" hugepages reserve 16 "${size[@]}"
 	[ "$(total)" = 5 ]
 }
