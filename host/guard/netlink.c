@@ -47,6 +47,8 @@
 #define ERRNO_MAX      4095 /* MAX_ERRNO of the kernel */
 #define ANSWER_SECONDS 5
 
+#define INTERRUPTIONS_MAX 20
+
 #define ATTRIBUTES 64 /* those with higher numbers are not needed */
 
 struct attributes {
@@ -417,7 +419,12 @@ static int dump_routes(struct mnl_socket *socket, struct net_list *list)
 	return dump(socket, RTM_GETNEXTHOP, sizeof(struct nhmsg), parse_nexthop, list);
 }
 
-int netlink_read(struct net_list *list)
+bool netlink_was_interrupted(int error, unsigned int *times)
+{
+	return error == -EINTR && ++*times < INTERRUPTIONS_MAX;
+}
+
+static int read_once(struct net_list *list)
 {
 	struct mnl_socket *socket = netlink_open();
 	int error;
@@ -429,6 +436,19 @@ int netlink_read(struct net_list *list)
 		dump_routes(socket, list) ?:
 		dump_queues(socket, list) ?: dump_actions(socket, list);
 	mnl_socket_close(socket);
+	return error;
+}
+
+int netlink_read(struct net_list *list)
+{
+	size_t before = list->count;
+	unsigned int times = 0;
+	int error;
+
+	do {
+		list->count = before;
+		error = read_once(list);
+	} while (netlink_was_interrupted(error, &times));
 	return error;
 }
 
@@ -738,13 +758,18 @@ static int open_namespace(struct usrpci_host *host, struct namespaces *namespace
 
 static int visit_path(struct elsewhere *elsewhere, struct namespaces *namespaces, const char *path)
 {
-	int error = 0;
+	size_t before = elsewhere->list->count;
+	unsigned int times = 0;
+	int error;
 
 	elsewhere->other = open_namespace(elsewhere->host, namespaces, path);
 	if (elsewhere->other < 0)
 		return 0;
 	elsewhere->path = path;
-	error = visit_namespace(elsewhere);
+	do {
+		elsewhere->list->count = before;
+		error = visit_namespace(elsewhere);
+	} while (netlink_was_interrupted(error, &times));
 	close(elsewhere->other);
 	return error;
 }

@@ -92,6 +92,12 @@ struct mnl_socket *netlink_open(void);
 struct mnl_socket *netlink_listen(void);
 
 /*
+ * Whether something has changed while it was listed, so that it is to be listed again, on a new
+ * socket: the rest of the old list waits in the other. Counts how often, up to a limit.
+ */
+bool netlink_was_interrupted(int error, unsigned int *times);
+
+/*
  * Adds the addresses and routes that came since the last call, and what interfaces became a part of
  * (NET_UPPER of the part, whose text is the upper one), and which went to another namespace
  * (NET_ELSEWHERE, with its own name). Does not wait. Returns 0 or a negative errno; -ENOBUFS:

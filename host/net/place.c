@@ -60,6 +60,18 @@ static int dump(uint16_t type, mnl_cb_t parse, void *data)
 	return state;
 }
 
+/* As dump(), for a function that may be called for the same message again. */
+static int dump_whole(uint16_t type, mnl_cb_t parse, void *data)
+{
+	unsigned int times = 0;
+	int error;
+
+	do
+		error = dump(type, parse, data);
+	while (netlink_was_interrupted(error, &times));
+	return error;
+}
+
 struct link_search {
 	struct net_place *place;
 	const char *name;
@@ -219,10 +231,15 @@ static int parse_route(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
+static void free_messages(struct net_place *place)
+{
+	while (place->count > 0)
+		free(place->messages[--place->count]);
+}
+
 void net_place_free(struct net_place *place)
 {
-	for (size_t i = 0; i < place->count; i++)
-		free(place->messages[i]);
+	free_messages(place);
 	free(place->messages);
 	free(place->settings);
 	memset(place, 0, sizeof(*place));
@@ -248,10 +265,23 @@ int net_place_read_link(const char *name, struct net_place *place)
 
 	memset(place, 0, sizeof(*place));
 	snprintf(place->name, sizeof(place->name), "%s", name);
-	error = dump(RTM_GETLINK, parse_link, &search);
+	error = dump_whole(RTM_GETLINK, parse_link, &search);
 	if (!error && !search.found)
 		return -ENODEV;
 	return error ?: search.is_kept ? 0 : -EOPNOTSUPP;
+}
+
+static int read_messages(struct net_place *place)
+{
+	unsigned int times = 0;
+	int error;
+
+	do {
+		free_messages(place);
+		error = dump(RTM_GETADDR, parse_address, place)
+				?: dump(RTM_GETROUTE, parse_route, place);
+	} while (netlink_was_interrupted(error, &times));
+	return error;
 }
 
 int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place)
@@ -266,9 +296,7 @@ int net_place_read(struct usrpci_host *host, const char *name, struct net_place 
 	if (!error && place->mac_length == INFINIBAND_ALEN && check_mode(host, name))
 		return -EOPNOTSUPP;
 	if (!error)
-		error = dump(RTM_GETADDR, parse_address, place);
-	if (!error)
-		error = dump(RTM_GETROUTE, parse_route, place) ?: net_settings_read(host, place);
+		error = read_messages(place) ?: net_settings_read(host, place);
 	if (!error)
 		return 0;
 	net_place_free(place);
@@ -566,7 +594,7 @@ int net_delete_tap(struct usrpci_host *host, const char *name)
 
 	request->nlmsg_type = RTM_DELLINK;
 	snprintf(text, sizeof(text), "ip link del %s", name);
-	error = apply_netlink(host, "usrpci net was killed", text, request);
+	error = apply_netlink(host, "it has the place of the interface", text, request);
 	return error ? report(host->ctx, error, name, NULL, "the TAP cannot be deleted") : 0;
 }
 
@@ -595,7 +623,7 @@ static int parse_kind(const struct nlmsghdr *header, void *data)
 int net_is_tap(struct usrpci_host *host, const char *name)
 {
 	struct tap_search search = {.name = name};
-	int error = dump(RTM_GETLINK, parse_kind, &search);
+	int error = dump_whole(RTM_GETLINK, parse_kind, &search);
 
 	return error ? report(host->ctx, error, name, NULL, "its kind cannot be found out")
 		     : search.found;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "guard/netlink.h"
 #include "net/net.h"
 
 struct bench {
@@ -264,11 +266,25 @@ static size_t answer_infiniband(char *buffer, unsigned int index)
 	return link->nlmsg_len + done->nlmsg_len;
 }
 
+static int interruptions;
+
+/* The kernel marks a list like this of which something has changed since its first part. */
+static ssize_t receive(int socket, void *buffer, size_t size)
+{
+	ssize_t got = recv(socket, buffer, size, 0);
+
+	if (got > 0 && interruptions > 0) {
+		((struct nlmsghdr *)buffer)->nlmsg_flags |= NLM_F_DUMP_INTR;
+		interruptions--;
+	}
+	return got;
+}
+
 /* Stands before libmnl's. */
 ssize_t mnl_socket_recvfrom(const struct mnl_socket *socket, void *buffer, size_t size)
 {
 	if (!plays_infiniband)
-		return recv(mnl_socket_get_fd(socket), buffer, size, 0);
+		return receive(mnl_socket_get_fd(socket), buffer, size);
 	plays_infiniband = false;
 	return (ssize_t)answer_infiniband(buffer, if_nametoindex("usrpci7001"));
 }
@@ -372,6 +388,59 @@ static bool write_text(const char *path, const char *text)
 	return done;
 }
 
+static size_t listed(void)
+{
+	struct net_list list = {0};
+
+	assert_int_equal(netlink_read(&list), 0);
+	free(list.items);
+	return list.count;
+}
+
+static size_t moving(struct bench *bench)
+{
+	struct net_place place;
+	size_t count;
+
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), 0);
+	count = place.count;
+	net_place_free(&place);
+	return count;
+}
+
+static void what_changes_while_it_is_listed_is_listed_again(void **state)
+{
+	struct bench *bench = *state;
+	size_t items, messages;
+
+	furnish(bench->first_name);
+	items = listed();
+	messages = moving(bench);
+	for (int i = 1; i < 10; i++) {
+		interruptions = i;
+		assert_int_equal(listed(), items);
+		interruptions = i;
+		assert_int_equal(moving(bench), messages);
+		interruptions = i;
+		assert_int_equal(net_is_tap(bench->host, "eth7"), 1);
+		assert_int_equal(interruptions, 0);
+	}
+}
+
+static void what_never_stops_to_change_is_not_listed_for_ever(void **state)
+{
+	struct bench *bench = *state;
+	struct net_list list = {0};
+	struct net_place place;
+
+	furnish(bench->first_name);
+	interruptions = INT_MAX;
+	assert_int_equal(netlink_read(&list), -EINTR);
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), -EINTR);
+	interruptions = 0;
+	free(list.items);
+}
+
 /* A user and a network of its own, in which the test is root. */
 static bool enter_namespace(void)
 {
@@ -397,6 +466,8 @@ int main(void)
 		TEST(damaged_addresses_are_refused),
 		TEST(connected_mode_would_not_come_back),
 		TEST(what_has_other_addresses_is_refused),
+		TEST(what_changes_while_it_is_listed_is_listed_again),
+		TEST(what_never_stops_to_change_is_not_listed_for_ever),
 	};
 
 	if (!enter_namespace()) {
