@@ -392,7 +392,7 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	lend.devices = calloc(options->count, sizeof(*lend.devices));
 	if (!lend.devices)
 		return -ENOMEM;
-	lend_signals_block(&lend);
+	lend_signals_block(&lend.signals_before);
 	host->lends = true;
 	if (!host->options.dry_run)
 		lend_spare(&lend);
@@ -408,7 +408,7 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	lend_unspare(&lend);
 	if (raised)
 		lend_unspare_files(host);
-	lend_signals_restore(&lend);
+	lend_signals_restore(&lend.signals_before);
 	free(lend.devices);
 	return error || left ? -EUCLEAN : status;
 }

@@ -251,8 +251,8 @@ void lend_serve(struct lend *lend, int hello);
  * Holds back the signals that are for the program from before the first change: none ends the
  * broker until it has given everything back.
  */
-void lend_signals_block(struct lend *lend);
-void lend_signals_restore(const struct lend *lend);
+void lend_signals_block(sigset_t *before);
+void lend_signals_restore(const sigset_t *before);
 
 /*
  * note.c: a device's note is written as soon as it is taken, and again when there is more to

@@ -124,22 +124,22 @@ static void list_signals(sigset_t *signals)
 		sigaddset(signals, passed[i]);
 }
 
-void lend_signals_block(struct lend *lend)
+void lend_signals_block(sigset_t *before)
 {
 	sigset_t signals;
 
 	list_signals(&signals);
-	sigprocmask(SIG_BLOCK, &signals, &lend->signals_before);
+	sigprocmask(SIG_BLOCK, &signals, before);
 }
 
 /* Signals that arrived meanwhile were for the program, and its exit status reports them. */
-void lend_signals_restore(const struct lend *lend)
+void lend_signals_restore(const sigset_t *before)
 {
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &lend->signals_before, NULL);
+	sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 /* Returns a signal to end the program that came before its start; 0: none came. */
@@ -303,6 +303,9 @@ static int watch_program(struct watch *watch)
 	if (watch->error)
 		return watch->error;
 	watch->lend->crashed = WIFSIGNALED(watch->wait_status) && !watch->asked;
+	if (watch->deadline && WIFSIGNALED(watch->wait_status) &&
+	    is_ending(WTERMSIG(watch->wait_status)))
+		return 0;
 	return WIFSIGNALED(watch->wait_status) ? 128 + WTERMSIG(watch->wait_status)
 					       : WEXITSTATUS(watch->wait_status);
 }
@@ -361,7 +364,7 @@ int lend_run(struct lend *lend)
 
 	lend->crashed = false;
 	if (status)
-		return 128 + status;
+		return lend->options->end_ms ? 0 : 128 + status;
 	read_streams(streams);
 	watch.signals = open_signals();
 	status = watch.signals < 0 ? watch.signals : start(lend);

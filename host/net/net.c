@@ -38,6 +38,7 @@
 /* Each queue of a TAP is a file. The driver's standard input is a socket that has them. */
 struct tap {
 	char name[IF_NAMESIZE];
+	unsigned int index;
 	int card;   /* the index of the interface whose place it takes */
 	bool moved; /* it has all of the place, so that later changes of it count */
 	int queues[QUEUES_MAX];
@@ -112,6 +113,7 @@ static int make_tap(struct usrpci_host *host, const struct net_place *place, str
 			  tap->count);
 	if (error || host->options.dry_run)
 		return error;
+	tap->index = if_nametoindex(tap->name);
 	error = open_port(tap);
 	if (!error)
 		return 0;
@@ -224,6 +226,21 @@ static void name_uppers(struct usrpci_host *host, const char *name)
 }
 
 /*
+ * A driver can have handed queues on, or detached the one by which the TAP is ended: it would stay,
+ * and be in the way of the interface.
+ */
+static int end_tap(struct usrpci_host *host, const struct net_place *before, struct tap *tap)
+{
+	char name[IF_NAMESIZE];
+	int error = apply_tap_end(host, "the interface comes back", before->name, tap->queues,
+				  tap->count);
+
+	if (!error && tap->index && if_indextoname(tap->index, name) && net_is_tap(host, name) > 0)
+		error = net_delete_tap(host, name);
+	return error;
+}
+
+/*
  * The interface gets the addresses that the TAP has now, not those that it had itself. They are
  * recorded before the TAP that has them goes.
  */
@@ -243,8 +260,7 @@ static int give_back(struct usrpci_host *host, struct net_place *before,
 		place = &now;
 		net_left_write(host, addr, tap->card, place, true);
 	}
-	error = apply_tap_end(host, "the interface comes back", before->name, tap->queues,
-			      tap->count);
+	error = end_tap(host, before, tap);
 	if (!error)
 		error = net_place_return(host, place, addr);
 	net_place_free(&now);
@@ -402,10 +418,13 @@ static int net(struct usrpci_host *host, const struct usrpci_net_options *option
 int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *options)
 {
 	int status, raised = lend_spare_files(host, options->argv[0]);
+	sigset_t signals;
 
 	if (raised < 0)
 		return raised;
+	lend_signals_block(&signals);
 	status = net(host, options);
+	lend_signals_restore(&signals);
 	if (raised)
 		lend_unspare_files(host);
 	return status;

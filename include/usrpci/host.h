@@ -403,7 +403,8 @@ struct usrpci_lend_options {
  * ended in any way stops them, frees their memory, and puts the host back as it was. The program,
  * and whoever it starts, has no capability; its devices open by usrpci_dev_open() as if it were
  * root. Signals sent to the caller are passed on to it meanwhile. When it is killed because it did
- * not end in end_ms, that is a warning, and its exit status counts as 0.
+ * not end in end_ms, that is a warning, and its exit status counts as 0; as it does where end_ms is
+ * given and such a signal ends it at once.
  *
  * A program that a signal has ended, which was not sent through the caller, has crashed: its
  * devices are stopped and reset before it is started again.

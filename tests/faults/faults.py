@@ -4,6 +4,7 @@ import collections
 import errno
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,23 +106,23 @@ def run_at(command, point):
     """Runs the command with the fault at the point."""
     if point.kind == 'allocation':
         return with_allocations(command, 'FAULT_ALLOCATION', point.number)
-    fault = getattr(errno, point.error) if point.kind == 'error' else 'kill'
+    fault = getattr(errno, point.error) if point.kind == 'error' else 'term' if point.kind == 'signal' else 'kill'
     return inject(command, '-f', f'{point.name}:{point.number}:{fault}')
 
 
 def parse(text):
-    """The point that words name: "kill write 5", "twice unlink 1", "EIO write 6", "allocation 250"."""
+    """The point that words name: "kill write 5", "twice unlink 1", "signal write 3", "EIO write 6", "allocation 250"."""
     what, *rest = text.split()
     if what == 'allocation':
         return Point(what, 'malloc', int(rest[0]), '')
-    kind = what if what in ('kill', 'twice') else 'error'
+    kind = what if what in ('kill', 'twice', 'signal') else 'error'
     return Point(kind, rest[0], int(rest[1]), what if kind == 'error' else '')
 
 
 def describe(point):
     if point.kind == 'allocation':
         return f'allocation {point.number} fails'
-    what = f'{point.error} from' if point.kind == 'error' else 'killed at'
+    what = f'{point.error} from' if point.kind == 'error' else 'SIGTERM at' if point.kind == 'signal' else 'killed at'
     return f'{what} {point.name} {point.number}'
 
 
@@ -130,6 +131,8 @@ def crashed(result, point):
         return 'it hangs'
     if result.status == OUTLIVED:
         return f'processes of it do not end: {result.errors.decode(errors="replace")}'
+    if point.kind == 'signal' and result.status == 128 + signal.SIGTERM:
+        return ''
     if point.kind != 'kill' and (result.status < 0 or result.status >= 128):
         return f'it died: status {result.status}: {result.errors[-200:].decode(errors="replace")}'
     return ''

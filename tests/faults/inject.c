@@ -10,6 +10,7 @@
  *	                  "!" behind openat, when it makes a file or empties one
  *	-f NAME:N:ERRNO   its Nth call of this name is not made and fails with this number
  *	-f NAME:N:kill    it is killed before that call
+ *	-f NAME:N:term    it gets SIGTERM before that call
  *	-e NAME=VALUE     a variable in the command's environment
  *	-k ADDR=DRIVER    plays the kernel's part for writes below /sys (played.c); the driver takes
  *	                  this device when no other is asked for
@@ -53,7 +54,8 @@ static const char *const call_names[] = {
 static struct {
 	long number; /* of the system call; -1: none */
 	unsigned long at, seen;
-	int error; /* 0: kill */
+	int error; /* 0: it gets the signal */
+	int signal;
 } fault = {.number = -1};
 
 static FILE *counted;
@@ -84,7 +86,8 @@ static void parse_fault(const char *text)
 			fault.number = (long)i;
 	if (fault.number < 0)
 		die(name);
-	fault.error = strcmp(what, "kill") ? atoi(what) : 0;
+	fault.error = atoi(what);
+	fault.signal = strcmp(what, "term") ? SIGKILL : SIGTERM;
 }
 
 /* Appends a test for one call: if it is this one, it stops. */
@@ -147,14 +150,14 @@ static void answer(pid_t pid, struct user_regs_struct *regs, long result)
 		die("registers");
 }
 
-static void fail(pid_t pid, struct user_regs_struct *regs)
+/* Returns whether the call is made all the same. */
+static bool fail(pid_t pid, struct user_regs_struct *regs)
 {
-	if (fault.error == 0) {
-		kill(pid, SIGKILL);
-		return;
-	}
-	/* brk(2) refuses by naming an end that is below the one that it is asked for. */
-	answer(pid, regs, fault.number == SYS_brk ? 0 : -fault.error);
+	if (fault.error == 0)
+		kill(pid, fault.signal);
+	else /* brk(2) refuses by naming an end that is below the one that it is asked for. */
+		answer(pid, regs, fault.number == SYS_brk ? 0 : -fault.error);
+	return fault.error == 0 && fault.signal != SIGKILL;
 }
 
 static bool makes_file(const struct user_regs_struct *regs)
@@ -171,10 +174,11 @@ static void stopped_at_call(pid_t pid)
 		return; /* it is dead */
 	if (pid == command && counted)
 		fprintf(counted, "%s%s\n", name_of(regs.orig_rax), makes_file(&regs) ? "!" : "");
-	if (pid == command && (long)regs.orig_rax == fault.number && ++fault.seen == fault.at)
-		fail(pid, &regs);
-	else if (plays && played(&(struct played){pid, (long)regs.orig_rax, regs.rdi, regs.rsi,
-						  regs.rdx, &result}))
+	if (pid == command && (long)regs.orig_rax == fault.number && ++fault.seen == fault.at &&
+	    !fail(pid, &regs))
+		return;
+	if (plays && played(&(struct played){pid, (long)regs.orig_rax, regs.rdi, regs.rsi, regs.rdx,
+					     &result}))
 		answer(pid, &regs, result);
 }
 

@@ -221,6 +221,58 @@ end_net()
 	[ $status = 0 ]
 }
 
+# Prints a line when it has the queues of the TAP that a process has open, and keeps them.
+keep_queues()
+{
+	python3 - "$1" <<-'EOF' >"$scratch/kept" &
+		import ctypes, os, sys, time
+		pid = int(sys.argv[1])
+		process = os.pidfd_open(pid)
+		for fd in os.listdir(f"/proc/{pid}/fd"):
+		    if os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/net/tun":
+		        assert ctypes.CDLL(None).syscall(438, process, int(fd), 0) >= 0
+		        print("kept", flush=True)
+		time.sleep(1000)
+	EOF
+	keeper=$!
+	wait_for 20 test -s "$scratch/kept"
+}
+
+# A driver can hand them on to a process that does not end with it.
+net@comes-back-though-somebody-keeps-the-queues-of-its-tap()
+{
+	local keeper
+	place $virtio
+	shown >"$scratch/before"
+	begin_net
+	keep_queues "$(pids_of usrpci-driver)"
+	end_net || fail "the status is not 0"
+	wait_for 10 has_interface $virtio
+	shown | diff "$scratch/before" -
+	kill "$keeper"
+	leave $virtio
+}
+
+# The first of the moments is before the card leaves its place, the last one before its driver can hear a signal.
+net@ends-as-asked-however-early-the-signal-comes()
+{
+	local moment
+	place $virtio
+	shown >"$scratch/before"
+	for moment in 0 0.2 0.5 1; do
+		usrpci net "$nic" &
+		net=$!
+		wait_for 20 test -e "/run/usrpci/net/$virtio"
+		sleep $moment
+		end_net || fail "after $moment s the status is not 0"
+		expect_same "$(driver_of $virtio)" virtio-pci "the driver"
+		wait_for 10 has_interface $virtio
+		shown | diff "$scratch/before" -
+		[ ! -e "/run/usrpci/net/$virtio" ]
+	done
+	leave $virtio
+}
+
 net@an-interface-moves-to-a-tap-and-back()
 {
 	place $virtio
