@@ -24,7 +24,9 @@
 #define ABORT_MS      1000
 #define IDLE_MS       1000
 #define STRIKES_MAX   3
-#define LOOKS_MAX     (1u << 18) /* how often a queue without an interrupt looks without a pause */
+#ifndef LOOKS_MAX
+#define LOOKS_MAX (1u << 18) /* how often a queue without an interrupt looks without a pause */
+#endif
 #define LOOKS_A_YIELD 64
 #define POLL_US       5 /* pause afterwards */
 
