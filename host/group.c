@@ -43,7 +43,16 @@ bool group_noiommu(struct usrpci_host *host)
 
 bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *info)
 {
-	return info->iommu_group >= 0 && !group_is_noiommu(host->ctx, info->iommu_group);
+	struct look *look = host->look, own = {.group = -1};
+
+	if (info->iommu_group < 0)
+		return false;
+	look = look ? look : &own;
+	if (look->group != info->iommu_group) {
+		look->group = info->iommu_group;
+		look->translates = !group_is_noiommu(host->ctx, info->iommu_group);
+	}
+	return look->translates;
 }
 
 /* Intel's and AMD's IOMMUs have given every device its group when the machine has booted. */

@@ -18,6 +18,7 @@
 
 #include "base.h"
 #include "file.h"
+#include "guard/look.h"
 #include "host.h"
 #include "kernel.h"
 #include "libraries.h"
@@ -155,21 +156,33 @@ static void try_alias(const char *line, const char *alias, char name[NAME_SIZE],
 	strcpy(name, module);
 }
 
-static int search_aliases(const char *text, size_t size, const char *alias, char name[NAME_SIZE])
+static int search_aliases(const char *lines, const char *alias, char name[NAME_SIZE])
 {
-	static const char prefix[] = "alias vfio_pci:";
-	const char *at = text, *end = text + size;
-	char line[256];
 	int wildcards = -1;
 
-	while ((at = memmem(at, (size_t)(end - at), prefix, sizeof(prefix) - 1))) {
-		size_t left = (size_t)(end - at);
-
-		snprintf(line, sizeof(line), "%.*s", left < sizeof(line) ? (int)left : 255, at);
+	for (const char *line = lines; *line; line = strchr(line, '\n') + 1)
 		try_alias(line, alias, name, &wildcards);
-		at++;
-	}
 	return wildcards;
+}
+
+/* Returns the few lines that are about variants of vfio-pci, for the caller to free, or NULL. */
+static char *pick_lines(const char *text, size_t size)
+{
+	static const char prefix[] = "alias vfio_pci:";
+	const char *at = text, *end = text + size, *stop;
+	char *lines = NULL;
+	size_t length;
+	FILE *stream = open_memstream(&lines, &length);
+
+	while (stream && (at = memmem(at, (size_t)(end - at), prefix, sizeof(prefix) - 1))) {
+		stop = memchr(at, '\n', (size_t)(end - at)) ?: end;
+		fprintf(stream, "%.*s\n", (int)(stop - at), at);
+		at = stop;
+	}
+	if (stream && !fclose(stream))
+		return lines;
+	free(lines);
+	return NULL;
 }
 
 /* Opens the text file, since its index does not tell which of several patterns fits best. */
@@ -188,27 +201,39 @@ static int open_aliases(struct usrpci_host *host, size_t *size)
 	return -EINVAL;
 }
 
-bool module_find_variant(struct usrpci_host *host, const struct usrpci_dev_info *info,
-			 char name[NAME_SIZE])
+static char *read_aliases(struct usrpci_host *host)
 {
-	char alias[80];
+	char *lines = NULL;
 	size_t size;
-	int fd = open_aliases(host, &size), found = -1;
+	int fd = open_aliases(host, &size);
 	void *text;
 
 	if (fd < 0)
-		return false;
+		return NULL;
+	text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (text != MAP_FAILED) {
+		lines = pick_lines(text, size);
+		munmap(text, size);
+	}
+	return lines;
+}
+
+bool module_find_variant(struct usrpci_host *host, const struct usrpci_dev_info *info,
+			 char name[NAME_SIZE])
+{
+	char alias[80], *own = NULL, **lines = host->look ? &host->look->aliases : &own;
+	bool found;
+
+	if (!*lines)
+		*lines = read_aliases(host);
 	snprintf(alias, sizeof(alias), "vfio_pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X",
 		 info->vendor, info->device, info->subsystem_vendor, info->subsystem_device,
 		 info->class_code >> 16 & 0xff, info->class_code >> 8 & 0xff,
 		 info->class_code & 0xff);
-	text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (text != MAP_FAILED) {
-		found = search_aliases(text, size, alias, name);
-		munmap(text, size);
-	}
-	return found >= 0;
+	found = *lines && search_aliases(*lines, alias, name) >= 0;
+	free(own);
+	return found;
 }
 
 int module_insert(struct usrpci_host *host, const char *name)

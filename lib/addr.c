@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 #include <usrpci/addr.h>
 
@@ -56,10 +55,27 @@ int usrpci_addr_parse(const char *text, struct usrpci_addr *addr)
 	return slot ? parse_slot(slot, domain, addr) : -EINVAL;
 }
 
+/* Writes a number with at least "least" digits, and the character after it. Returns the end. */
+static char *put_number(char *at, uint32_t value, int least, char end)
+{
+	int digits = least;
+
+	while (digits < 8 && value >> 4 * digits)
+		digits++;
+	while (digits-- > 0)
+		*at++ = "0123456789abcdef"[value >> 4 * digits & 15];
+	*at++ = end;
+	return at;
+}
+
+/* Paths of devices begin with it, so it is made thousands of times. */
 char *usrpci_addr_format(const struct usrpci_addr *addr, char text[USRPCI_ADDR_STRLEN])
 {
-	snprintf(text, USRPCI_ADDR_STRLEN, "%04x:%02x:%02x.%x", addr->domain, addr->bus,
-		 addr->dev & 31u, addr->fn & 7u);
+	char *at = put_number(text, addr->domain, 4, ':');
+
+	at = put_number(at, addr->bus, 2, ':');
+	at = put_number(at, addr->dev & 31u, 2, '.');
+	put_number(at, addr->fn & 7u, 1, '\0');
 	return text;
 }
 

@@ -25,13 +25,14 @@
 __attribute__((format(printf, 3, 0))) static int
 format_path(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, va_list args)
 {
-	int root = snprintf(path, PATH_SIZE, "%s", ctx_base(ctx)->root);
+	size_t root = strlen(ctx_base(ctx)->root);
 	int length;
 
-	if (root < 0 || root >= PATH_SIZE)
+	if (root >= PATH_SIZE)
 		return -ENAMETOOLONG;
-	length = vsnprintf(path + root, PATH_SIZE - (size_t)root, format, args);
-	return length < 0 || root + length >= PATH_SIZE ? -ENAMETOOLONG : 0;
+	memcpy(path, ctx_base(ctx)->root, root);
+	length = vsnprintf(path + root, PATH_SIZE - root, format, args);
+	return length < 0 || root + (size_t)length >= PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
 /* The functions with a format differ in what they do with the path that it makes. */

@@ -241,22 +241,52 @@ static bool differ(const struct declared_device *one, const struct declared_devi
 	       (one->group[0] && other->group[0] && strcmp(one->group, other->group) != 0);
 }
 
-int declare_check(struct usrpci_host *host, const struct declaration *declaration)
+static bool means_the_same(const struct declared_device *one, const struct declared_device *other)
 {
-	const struct declared_device *list = declaration->devices;
-	char object[160];
+	return !usrpci_addr_compare(&one->addr, &other->addr);
+}
+
+/* Of one device, the one that was read first comes first. */
+static int compare_found(const void *one, const void *other)
+{
+	const struct declared_device *const *a = one, *const *b = other;
+
+	return usrpci_addr_compare(&(*a)->addr, &(*b)->addr) ?: (*a > *b) - (*a < *b);
+}
+
+/* Stores those that were found, in the order of their addresses. Returns how many. */
+static size_t sort_found(const struct declaration *declaration,
+			 const struct declared_device **order)
+{
+	size_t count = 0;
 
 	for (size_t i = 0; i < declaration->device_count; i++)
-		for (size_t k = 0; k < i; k++) {
-			if (!list[i].found || !list[k].found ||
-			    usrpci_addr_compare(&list[i].addr, &list[k].addr) ||
-			    !differ(&list[i], &list[k]))
+		if (declaration->devices[i].found)
+			order[count++] = &declaration->devices[i];
+	qsort(order, count, sizeof(*order), compare_found);
+	return count;
+}
+
+int declare_check(struct usrpci_host *host, const struct declaration *declaration)
+{
+	size_t count = declaration->device_count;
+	const struct declared_device *one, *other;
+	AUTO_FREE const struct declared_device **order = calloc(count + 1, sizeof(*order));
+	char object[160];
+
+	if (!order)
+		return -ENOMEM;
+	count = sort_found(declaration, order);
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = i; k > 0 && means_the_same(order[i], order[k - 1]); k--) {
+			one = order[i];
+			other = order[k - 1];
+			if (!differ(one, other))
 				continue;
-			snprintf(object, sizeof(object), "%s:%u", list[i].place.file,
-				 list[i].place.line);
+			snprintf(object, sizeof(object), "%s:%u", one->place.file, one->place.line);
 			return refuse(host->ctx, -EBADMSG, object, NULL,
 				      "wants the same device otherwise than %s:%u",
-				      list[k].place.file, list[k].place.line);
+				      other->place.file, other->place.line);
 		}
 	return 0;
 }

@@ -4,15 +4,18 @@
  * devices reads the files of all processes and the names of all interfaces a thousand times.
  */
 
+#include <errno.h>
 #include <stdlib.h>
 
+#include "array.h"
+#include "file.h"
 #include "guard/look.h"
 
 bool look_begin(struct usrpci_host *host, struct look *look)
 {
 	if (host->look)
 		return false;
-	*look = (struct look){0};
+	*look = (struct look){.group = -1};
 	host->look = look;
 	return true;
 }
@@ -23,6 +26,9 @@ void look_end(struct usrpci_host *host, struct look *look)
 	open_files_free(&look->files);
 	free(look->net);
 	free(look->provided);
+	free(look->aliases);
+	for (size_t i = 0; i < ARRAY_SIZE(look->lists); i++)
+		free(look->lists[i].names);
 }
 
 static int compare_devices(const void *one, const void *other)
@@ -79,6 +85,23 @@ int look_provided(struct usrpci_host *host, struct usrpci_interface **list)
 		look->provided_count = usrpci_host_interfaces(host, &look->provided);
 	*list = look->provided;
 	return look->provided_count;
+}
+
+int look_names(struct usrpci_host *host, enum look_list which, char ***names)
+{
+	static const char *const paths[] = {"/sys/class/infiniband", "/sys/class/block",
+					    "/sys/class/watchdog"};
+	struct look_names *list = host->look ? &host->look->lists[which] : NULL;
+	int count;
+
+	if (list && list->read) {
+		*names = list->names;
+		return list->count;
+	}
+	count = dir_list(host->ctx, names, "%s", paths[which]);
+	if (list && (count >= 0 || count == -ENOENT))
+		*list = (struct look_names){*names, count, true};
+	return count;
 }
 
 void look_release(struct usrpci_host *host, void *list)

@@ -10,6 +10,15 @@
 #include "guard/processes.h"
 #include "host.h"
 
+/* The directories whose names are read for every device. */
+enum look_list { LOOK_RDMA, LOOK_BLOCK, LOOK_WATCHDOGS };
+
+struct look_names {
+	char **names;
+	int count; /* or -ENOENT */
+	bool read;
+};
+
 struct look {
 	struct open_files files;
 	const struct usrpci_dev_info *devices; /* as usrpci_dev_list() gave them, or NULL */
@@ -19,6 +28,10 @@ struct look {
 	bool has_net;
 	struct usrpci_interface *provided;
 	int provided_count;
+	char *aliases;   /* see modules.c */
+	int group;       /* the IOMMU group that was asked about last, or -1 */
+	bool translates; /* what group_translates() found out about it */
+	struct look_names lists[3];
 };
 
 /*
@@ -37,11 +50,12 @@ int look_device(struct usrpci_host *host, const struct usrpci_addr *addr,
 		struct usrpci_dev_info *info);
 
 /*
- * As host->kernel->read_net() and usrpci_host_interfaces(). What they store belongs to host->look,
- * or to the caller where nothing is shared: give it back with look_release().
+ * As host->kernel->read_net(), usrpci_host_interfaces() and dir_list(). What they store belongs to
+ * host->look, or to the caller where nothing is shared: give it back with look_release().
  */
 int look_net(struct usrpci_host *host, struct net_item **items);
 int look_provided(struct usrpci_host *host, struct usrpci_interface **list);
+int look_names(struct usrpci_host *host, enum look_list which, char ***names);
 void look_release(struct usrpci_host *host, void *list);
 
 /*

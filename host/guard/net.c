@@ -220,8 +220,8 @@ static int add_item(struct guard *guard, const struct leaf *leaf, const struct n
 /* The sockets of Soft RoCE are bound to no interface; its RDMA device tells which carries it. */
 static int guard_rdma(struct guard *guard, const struct leaf *leaf, const char *interface)
 {
-	AUTO_FREE char **names = NULL;
-	int count = dir_list(guard->host->ctx, &names, "/sys/class/infiniband"), error = 0;
+	char **names;
+	int count = look_names(guard->host, LOOK_RDMA, &names), error = 0;
 	char parent[NAME_SIZE];
 
 	for (int i = 0; !error && i < count; i++) {
@@ -233,6 +233,7 @@ static int guard_rdma(struct guard *guard, const struct leaf *leaf, const char *
 				"%s carries frames of the RDMA device %s", interface, names[i])
 				?: use_cure(guard, "rdma link delete %s", names[i]);
 	}
+	look_release(guard->host, names);
 	return error;
 }
 
@@ -253,8 +254,8 @@ static bool is_among(const char *list, const char *interface)
 static int guard_aoe(struct guard *guard, const struct leaf *leaf, const char *interface)
 {
 	static const char prefix[] = "etherd!";
-	AUTO_FREE char **names = NULL;
-	int count = dir_list(guard->host->ctx, &names, "/sys/class/block"), error = 0;
+	char **names;
+	int count = look_names(guard->host, LOOK_BLOCK, &names), error = 0;
 	char interfaces[256];
 
 	for (int i = 0; !error && i < count; i++) {
@@ -272,6 +273,7 @@ static int guard_aoe(struct guard *guard, const struct leaf *leaf, const char *i
 					    "nothing on it",
 					    disk);
 	}
+	look_release(guard->host, names);
 	return error;
 }
 

@@ -22,15 +22,9 @@
 #include "file.h"
 #include "guard/guard.h"
 #include "guard/hold.h"
-#include "guard/processes.h"
 #include "guard/look.h"
+#include "guard/processes.h"
 #include "lend/lend.h"
-
-/* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
-#define FIRST_PID_NAMESPACE 0xEFFFFFFCu
-
-/* The first namespace of users has this number: PROC_USER_INIT_INO. */
-#define FIRST_USER_NAMESPACE 0xEFFFFFFDu
 
 /* Of /dev/watchdog: WATCHDOG_MINOR of the kernel's linux/miscdevice.h. */
 #define WATCHDOG_MINOR 130
@@ -83,14 +77,15 @@ static int add_watchdog(struct guard *guard, size_t function, const char *name)
 
 static int add_watchdogs(struct guard *guard, size_t functions)
 {
-	AUTO_FREE char **names = NULL;
-	int count = dir_list(guard->host->ctx, &names, "/sys/class/watchdog"), error = 0;
+	char **names;
+	int count = look_names(guard->host, LOOK_WATCHDOGS, &names), error = 0;
 
 	for (int i = 0; i < count; i++) {
 		for (size_t leaf = 0; !error && leaf < functions; leaf++)
 			if (leaf_is(&guard->tree.leaves[leaf], "pci"))
 				error = add_watchdog(guard, leaf, names[i]);
 	}
+	look_release(guard->host, names);
 	return error;
 }
 
@@ -221,41 +216,6 @@ static int add_processes(struct guard *guard, const struct open_files *files)
 	return error;
 }
 
-/* Root there sees no file of the host's root, and without an error. */
-static bool is_user_namespace(struct usrpci_host *host)
-{
-	unsigned int first, below, count;
-	struct stat status;
-	char map[64];
-
-	if (host_is_live(host) && !stat("/proc/self/ns/user", &status) &&
-	    status.st_ino != FIRST_USER_NAMESPACE)
-		return true;
-	if (file_read(host->ctx, map, sizeof(map), "/proc/self/uid_map") < 0)
-		return false;
-	return sscanf(map, "%u %u %u", &first, &below, &count) != 3 || first || below ||
-	       count != UINT32_MAX;
-}
-
-/* A program that cannot see other processes, even root in a container, must not guess. */
-static const char *blindness(struct usrpci_host *host, const struct open_files *files)
-{
-	struct stat status;
-
-	if (files->too_few)
-		return "ulimit -n 1024";
-	if (is_user_namespace(host))
-		return "run on the host itself: this user namespace hides what the host's "
-		       "processes hold";
-	if (!host_is_live(host))
-		return files->hidden ? "run as root" : NULL;
-	if (!stat("/proc/self/ns/pid", &status) && status.st_ino != FIRST_PID_NAMESPACE)
-		return "run on the host itself: this container shows its own processes alone";
-	if (!files->hidden && file_exists(host->ctx, "/proc/1/fd"))
-		return NULL;
-	return geteuid() ? "run as root" : "run with the capability CAP_SYS_PTRACE";
-}
-
 /* A process of which some files cannot be seen, "" if there is none. */
 static int add_hidden(struct guard *guard, const char *pid, const char *how)
 {
@@ -269,7 +229,6 @@ static int add_hidden(struct guard *guard, const char *pid, const char *how)
 
 static int judge_files(struct guard *guard, const struct open_files *files)
 {
-	const char *cure;
 	int error;
 
 	if (files->error)
@@ -278,9 +237,8 @@ static int judge_files(struct guard *guard, const struct open_files *files)
 	error = add_processes(guard, files) ?:
 		add_hidden(guard, files->ring, "registered with an io_uring") ?:
 		add_hidden(guard, files->maps, "mapped");
-	cure = error ? NULL : blindness(guard->host, files);
-	if (cure)
-		return use_unknown(guard, 0, cure,
+	if (!error && files->blindness)
+		return use_unknown(guard, 0, files->blindness,
 				   "the files that other programs have open cannot be seen");
 	return error;
 }

@@ -32,6 +32,12 @@
 /* The process of the kernel that starts its threads, in the first namespace of processes. */
 #define KTHREADD 2
 
+/* The kernel's first namespace of processes has this number: PROC_PID_INIT_INO. */
+#define FIRST_PID_NAMESPACE 0xEFFFFFFCu
+
+/* The first namespace of users has this number: PROC_USER_INIT_INO. */
+#define FIRST_USER_NAMESPACE 0xEFFFFFFDu
+
 /* Of an attempt to find a name; one fails while others change what is there. */
 #define KNOWN_TRIES 20
 
@@ -433,6 +439,41 @@ static bool is_of_kernel(struct usrpci_host *host)
 	       status.f_type == PROC_SUPER_MAGIC && file_exists(host->ctx, "/proc/self/fd");
 }
 
+/* Root there sees no file of the host's root, and without an error. */
+static bool is_user_namespace(struct usrpci_host *host)
+{
+	unsigned int first, below, count;
+	struct stat status;
+	char map[64];
+
+	if (host_is_live(host) && !stat("/proc/self/ns/user", &status) &&
+	    status.st_ino != FIRST_USER_NAMESPACE)
+		return true;
+	if (file_read(host->ctx, map, sizeof(map), "/proc/self/uid_map") < 0)
+		return false;
+	return sscanf(map, "%u %u %u", &first, &below, &count) != 3 || first || below ||
+	       count != UINT32_MAX;
+}
+
+/* A program that cannot see other processes, even root in a container, must not guess. */
+static const char *blindness(struct usrpci_host *host, const struct open_files *files)
+{
+	struct stat status;
+
+	if (files->too_few)
+		return "ulimit -n 1024";
+	if (is_user_namespace(host))
+		return "run on the host itself: this user namespace hides what the host's "
+		       "processes hold";
+	if (!host_is_live(host))
+		return files->hidden ? "run as root" : NULL;
+	if (!stat("/proc/self/ns/pid", &status) && status.st_ino != FIRST_PID_NAMESPACE)
+		return "run on the host itself: this container shows its own processes alone";
+	if (!files->hidden && file_exists(host->ctx, "/proc/1/fd"))
+		return NULL;
+	return geteuid() ? "run as root" : "run with the capability CAP_SYS_PTRACE";
+}
+
 int open_files_read(struct usrpci_host *host, struct open_files *files)
 {
 	struct search search = {.host = host, .files = files, .live = host_is_live(host)};
@@ -444,6 +485,7 @@ int open_files_read(struct usrpci_host *host, struct open_files *files)
 	if (error == -ENOMEM)
 		return error;
 	files->error = error;
+	files->blindness = blindness(host, files);
 	return 0;
 }
 

@@ -48,7 +48,8 @@ struct open_files {
 	bool too_few;  /* the same, because this program may not open as many files as it takes */
 	char ring[12]; /* a process whose files of an io_uring cannot be seen; "": none */
 	char maps[12]; /* one that lets nobody see in time what it has mapped */
-	int error;     /* why there is no /proc, and then the list is empty */
+	const char *blindness; /* what helps this program to see them all, or NULL */
+	int error;             /* why there is no /proc, and then the list is empty */
 };
 
 /* Reads the open files. Returns 0 or -ENOMEM. */

@@ -10,6 +10,7 @@
 #include "array.h"
 #include "file.h"
 #include "guard/look.h"
+#include "modules.h"
 #include "kernel.h"
 
 #define NIC  "0000:03:00.0"
@@ -96,6 +97,32 @@ static void a_device_of_the_list_is_not_looked_up_again(void **state)
 	look_end(kernel->host, &look);
 }
 
+#define ALIASES "/lib/modules/6.1.0-test/modules.alias"
+
+/* The file has ten thousands of lines, and a device that is declared by "auto" asks for them. */
+static void the_aliases_of_modules_are_read_once_in_a_look(void **state)
+{
+	const struct usrpci_dev_info nic = {.vendor = 0x8086, .device = 0x100e};
+	struct kernel *kernel = *state;
+	char name[NAME_SIZE];
+	struct look look;
+
+	fixture_text(kernel->fixture, ALIASES,
+		     "alias pci:v00008086d*sv*sd*bc*sc*i* e1000\n"
+		     "alias vfio_pci:v00008086d*sv*sd*bc*sc*i* one_vfio_pci");
+	kernel_host(kernel, true);
+	assert_true(look_begin(kernel->host, &look));
+	assert_true(module_find_variant(kernel->host, &nic, name));
+	assert_string_equal(name, "one_vfio_pci");
+	fixture_text(kernel->fixture, ALIASES,
+		     "alias vfio_pci:v00008086d*sv*sd*bc*sc*i* other_vfio_pci\n");
+	assert_true(module_find_variant(kernel->host, &nic, name));
+	assert_string_equal(name, "one_vfio_pci");
+	look_end(kernel->host, &look);
+	assert_true(module_find_variant(kernel->host, &nic, name));
+	assert_string_equal(name, "other_vfio_pci");
+}
+
 #define BY_MAC "[Match]\nMACAddress=52:54:00:12:34:56\n[Device]\nDriver=uio_pci_generic\n"
 #define NOTE   "/run/usrpci/declared/" NIC
 
@@ -169,6 +196,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_dry_run_of_many_devices_looks_at_the_host_once,
+						setup, kernel_teardown),
+		cmocka_unit_test_setup_teardown(the_aliases_of_modules_are_read_once_in_a_look,
 						setup, kernel_teardown),
 		cmocka_unit_test_setup_teardown(a_device_of_the_list_is_not_looked_up_again, setup,
 						kernel_teardown),
