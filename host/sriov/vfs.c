@@ -13,6 +13,7 @@
 #include "bind.h"
 #include "confirm/confirm.h"
 #include "file.h"
+#include "guard/hold.h"
 #include "lend/lend.h"
 #include "sriov/vfs.h"
 #include "state.h"
@@ -88,7 +89,9 @@ static int device_is_unused(struct usrpci_host *host, const struct target *targe
 	return error;
 }
 
-static int functions_are_unused(struct usrpci_host *host, const struct target *target, bool force)
+/* With a hold, nobody can begin to use their disks from here on. */
+static int functions_are_unused(struct usrpci_host *host, const struct target *target, bool force,
+				struct hold *hold)
 {
 	struct usrpci_addr *vfs;
 	unsigned int most;
@@ -100,7 +103,8 @@ static int functions_are_unused(struct usrpci_host *host, const struct target *t
 
 		error = target_init(host, &vfs[i], &vf);
 		if (!error)
-			error = target_is_free(host, &vf, NULL, force);
+			error = hold ? target_hold(host, &vf, NULL, hold)
+				     : target_is_free(host, &vf, NULL, force);
 	}
 	free(vfs);
 	return error;
@@ -126,16 +130,43 @@ static int write_number(struct usrpci_host *host, const struct target *target, u
 		     : 0;
 }
 
+/*
+ * Refuses what has come to one of their interfaces since they were looked at, or once they are
+ * gone, as a loop device to one of their disks.
+ */
+static int nothing_came(struct usrpci_host *host, const struct target *target, struct hold *hold,
+			bool gone)
+{
+	char text[128], cure[128];
+
+	if (!hold_news(hold, text, cure) && (!gone || !hold_loops(host, hold, text, cure)))
+		return 0;
+	return refuse(host->ctx, -EBUSY, target->name, cure, "in use: %s since a moment ago%s",
+		      text, gone ? "; its functions are made again, without that" : "");
+}
+
+static int remove_all(struct usrpci_host *host, const struct target *target, struct hold *hold,
+		      bool *gone)
+{
+	int error = nothing_came(host, target, hold, false) ?: write_number(host, target, 0);
+
+	*gone = !error;
+	if (!error)
+		error = nothing_came(host, target, hold, true);
+	hold_end(hold);
+	return error;
+}
+
 /* Removes all of them first. A failed change is undone. */
 static int change_number(struct usrpci_host *host, const struct target *target, unsigned int from,
-			 unsigned int to)
+			 unsigned int to, struct hold *hold)
 {
-	int error = from ? write_number(host, target, 0) : 0;
+	bool gone = false;
+	int error = from ? remove_all(host, target, hold, &gone) : 0;
 
-	if (error || !to)
-		return error;
-	error = write_number(host, target, to);
-	if (error && from && write_number(host, target, from))
+	if (!error && to)
+		error = write_number(host, target, to);
+	if (error && gone && write_number(host, target, from))
 		return -EUCLEAN;
 	return error;
 }
@@ -156,13 +187,13 @@ static int set_probe(struct usrpci_host *host, const struct target *target, uint
 
 /* With probe, drivers took new functions, and are not to take these. */
 static int change(struct usrpci_host *host, const struct target *target, unsigned int from,
-		  unsigned int to, bool probe)
+		  unsigned int to, bool probe, struct hold *hold)
 {
 	int error = probe ? set_probe(host, target, 0) : 0, last;
 
 	if (error)
 		return error;
-	error = change_number(host, target, from, to);
+	error = change_number(host, target, from, to, hold);
 	last = probe ? set_probe(host, target, 1) : 0;
 	return error ? error : last;
 }
@@ -187,6 +218,7 @@ static int set(struct usrpci_host *host, const struct usrpci_addr *addr, unsigne
 	       const struct usrpci_vfs_options *options)
 {
 	struct target target;
+	struct hold hold = {0};
 	uint64_t now, most, probe = 0;
 	int error = target_init(host, addr, &target);
 
@@ -203,10 +235,17 @@ static int set(struct usrpci_host *host, const struct usrpci_addr *addr, unsigne
 	if (!options->force)
 		error = device_is_unused(host, &target);
 	if (!error)
-		error = functions_are_unused(host, &target, options->force);
+		error = functions_are_unused(host, &target, options->force, NULL);
 	if (!error)
-		error = confirm_note(host, addr) ?: record(host, &target, probe);
-	return error ? error : change(host, &target, (unsigned int)now, count, probe);
+		error = confirm_note(host, addr);
+	/* Somebody may have begun to use them since the first look. */
+	if (!error && !options->force)
+		error = functions_are_unused(host, &target, false, &hold);
+	if (!error)
+		error = record(host, &target, probe)
+				?: change(host, &target, (unsigned int)now, count, probe, &hold);
+	hold_end(&hold);
+	return error;
 }
 
 int usrpci_host_vfs_set(struct usrpci_host *host, const struct usrpci_addr *addr,
@@ -238,6 +277,7 @@ int vfs_put_back(struct usrpci_host *host, const struct target *target,
 {
 	bool moves = strcmp(target->now.driver, record->entry.driver);
 	unsigned int wanted = moves ? 0 : record->functions;
+	struct hold hold = {0};
 	uint64_t now;
 	int error;
 
@@ -247,6 +287,9 @@ int vfs_put_back(struct usrpci_host *host, const struct target *target,
 			?: read_number(host, target->name, "sriov_numvfs", &now);
 	if (error || now == wanted)
 		return error;
-	error = functions_are_unused(host, target, false);
-	return error ? error : change_number(host, target, (unsigned int)now, wanted);
+	error = functions_are_unused(host, target, false, NULL)
+			?: functions_are_unused(host, target, false, &hold)
+			?: change_number(host, target, (unsigned int)now, wanted, &hold);
+	hold_end(&hold);
+	return error;
 }

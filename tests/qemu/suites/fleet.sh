@@ -6,7 +6,8 @@
 # vm: --nic e1000 --device edu --append "hugepages=8"
 # vm: --device pcie-root-port,id=rp0 --nic e1000e,bus=rp0
 # vm: --device nvme-subsys,id=s0 --device pcie-root-port,id=rp1,chassis=1
-# vm: --device nvme,serial=vfs,bus=rp1,subsys=s0,sriov_max_vfs=3,max_ioqpairs=8,msix_qsize=9,sriov_vq_flexible=6,sriov_vi_flexible=3
+# vm: --device nvme,id=vfs,serial=vfs,bus=rp1,subsys=s0,sriov_max_vfs=3,max_ioqpairs=8,msix_qsize=9,sriov_vq_flexible=6,sriov_vi_flexible=3
+# vm: --qemu "-blockdev null-co,node-name=vfs,size=67108864,read-zeroes=on" --device nvme-ns,drive=vfs,bus=vfs
 # vm: --nic e1000@1 --nic e1000@1
 # case-deadline: 180
 
@@ -190,6 +191,47 @@ vfs@none-goes-that-is-in-use()
 	usrpci -q vfs $nvme 0
 	expect_same "$(number_of_functions)" 0
 	expect_fail 1 "no SR-IOV" usrpci vfs $nic 1
+}
+
+# bring_online CONTROLLER: the first virtual function gets a vector and queues, as "nvme virt-mgmt" gives them.
+bring_online()
+{
+	python3 - "$1" <<-'END'
+		import fcntl, os, struct, sys
+		device = os.open(sys.argv[1], os.O_RDWR)
+		VECTORS, QUEUES, ASSIGN, ONLINE = 1, 0, 8, 9
+		for resource, action, count in (VECTORS, ASSIGN, 1), (QUEUES, ASSIGN, 2), (QUEUES, ONLINE, 0):
+		    command = struct.pack('<B39x8I', 0x1c, 1 << 16 | resource << 8 | action, count, *[0] * 6)
+		    if fcntl.ioctl(device, 0xc0484e41, bytearray(command)):
+		        sys.exit(f'no virtualization management: {action}')
+	END
+}
+
+vfs@a-disk-of-a-function-that-goes-can-get-no-user-in-the-last-moment()
+{
+	local function=/sys/bus/pci/devices/0000:02:00.1
+	usrpci -q vfs $nvme 1 --no-driver
+	bring_online "/dev/$(ls /sys/bus/pci/devices/$nvme/nvme)"
+	echo 0000:02:00.1 >/sys/bus/pci/drivers/nvme/bind
+	wait_for 10 has_disk $function
+	cat >"$scratch/use" <<-END
+		#!/usr/bin/python3
+		import os, glob
+		for disk in glob.glob("/dev/nvme?n1"):
+		    os.close(os.open(disk, os.O_RDONLY | os.O_EXCL))
+	END
+	chmod +x "$scratch/use"
+	"$scratch/use"
+	BEFORE_UNBIND="$scratch/use 2>$scratch/refused" LD_PRELOAD=$USRPCI_BUILD/tests/qemu/before_unbind.so \
+		usrpci -q vfs $nvme 0
+	grep -q "Device or resource busy" "$scratch/refused"
+	expect_same "$(number_of_functions)" 0
+	"$scratch/use"
+}
+
+has_disk()
+{
+	ls -d "$1"/nvme/nvme*/nvme*n* >/dev/null 2>&1
 }
 
 apply@makes-the-host-what-its-files-say-and-once-is-enough()
