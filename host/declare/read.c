@@ -21,7 +21,7 @@
 #define LOG_SUBJECT "declare"
 #include "log.h"
 
-enum { FILE_MOST = 64 << 10 };
+enum { FILE_MOST = 512 << 10 };
 
 enum section { SECTION_NONE, SECTION_MATCH, SECTION_DEVICE, SECTION_PAGES };
 
