@@ -113,11 +113,18 @@ add_partition()
 	partx -a "/dev/$1"
 }
 
+# All of the log is read: who writes to a pipe that is closed fails.
+kernel_said()
+{
+	kernel_log >"$scratch/kernel-log"
+	grep -Eq "$1" "$scratch/kernel-log"
+}
+
 # expect_kernel_log PATTERN [SECONDS]: waits for such a message, which is not forbidden from now on.
 expect_kernel_log()
 {
 	echo "$1" >>"$scratch/expected-log"
-	wait_for "${2:-5}" eval "kernel_log | grep -Eq '$1'"
+	wait_for "${2:-5}" kernel_said "$1"
 }
 
 # monitor COMMAND...: give QEMU's monitor a command, such as device_del nic0 or set_link nic0 off.
