@@ -10,7 +10,7 @@
 #	make check-debian13   make check in a root with Debian 13, virtual machines included
 #	make check-arm64   all suites in Arm machines
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
-#	make check-lend     programs, brokers and recoveries are killed at each moment, KILLS=100 times under load; fork storms
+#	make check-lend     programs, brokers and recoveries are killed at each moment, KILLS=100 times under load; fork storms, all memory taken
 #	make check-others   with Ansible, podman, Slurm and QEMU in the machine; ansible-lint
 #	make check-serve    500 kills of the driver of a disk that is served, under uio and under vfio, while fio verifies
 #	make check-net      60 kills of the driver of an interface, one a second, and what they cost
@@ -133,7 +133,7 @@ check-faults: packages-CHECK build
 
 # "check" has a few of the moments and kills.
 check-lend: packages-CHECK build
-	@status=0 && for suite in lend_storm lend_end lend_run_vfio; do \
+	@status=0 && for suite in lend_storm lend_memory lend_end lend_run_vfio; do \
 		USRPCI_KILLS=$(KILLS) USRPCI_CASE_DEADLINE=7200 tests/qemu/run tests/qemu/suites/$$suite.sh || status=1; \
 	done; exit $$status
 

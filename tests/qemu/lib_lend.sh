@@ -192,3 +192,32 @@ kill_while_nic_receives()
 	usrpci -q restore "$wire"
 	quiet_interface "$peer"
 }
+
+uptime_ms()
+{
+	local seconds
+	read -r seconds _ </proc/uptime
+	echo "${seconds/./}0"
+}
+
+# Prints when the other end of a pipe is closed; no process comes before this one.
+watch_end()
+{
+	rm -f /tmp/pipe
+	mkfifo -m 666 /tmp/pipe
+	chrt -f 1 sh -c 'cat /tmp/pipe; cat /proc/uptime' >"$scratch/uptime" &
+	watcher=$!
+}
+
+# ended_in_time: within two seconds of the end that was watched.
+ended_in_time()
+{
+	local seconds end
+	end=$(uptime_ms)
+	wait "$watcher"
+	read -r seconds _ <"$scratch/uptime"
+	end=$((end - ${seconds/./}0))
+	note "$1 ended in $end ms"
+	no_process "$2" || fail "some of it is left"
+	((end <= 2000)) || fail "the end took $end ms"
+}
