@@ -53,7 +53,7 @@ CHECK_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) $(LINT_PACKAGES) \
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-system-arm qemu-user
 FIRST_PACKAGES := $(BUILD_PACKAGES) qemu-system-x86
 KERNEL_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) linux-source-6.12 make bc bison flex libelf-dev
-OTHERS_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) ansible-core ansible-lint podman crun slurmd dpdk
+OTHERS_PACKAGES := $(BUILD_PACKAGES) $(VM_PACKAGES) ansible-core ansible-lint podman crun slurmd dpdk dpdk-dev
 DEBIAN13_PACKAGES := mmdebstrap
 DEB_PACKAGES := $(BUILD_PACKAGES) dpkg-dev debhelper lintian nbdkit-plugin-dev libcmocka-dev
 CHECK_DEB_PACKAGES := $(DEB_PACKAGES) mmdebstrap autopkgtest

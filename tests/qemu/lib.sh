@@ -120,10 +120,16 @@ kernel_said()
 	grep -Eq "$1" "$scratch/kernel-log"
 }
 
-# expect_kernel_log PATTERN [SECONDS]: waits for such a message, which is not forbidden from now on.
-expect_kernel_log()
+# allow_kernel_log PATTERN: such a message is not forbidden from now on.
+allow_kernel_log()
 {
 	echo "$1" >>"$scratch/expected-log"
+}
+
+# expect_kernel_log PATTERN [SECONDS]: waits for such a message, which is allowed from now on.
+expect_kernel_log()
+{
+	allow_kernel_log "$1"
 	wait_for "${2:-5}" kernel_said "$1"
 }
 
