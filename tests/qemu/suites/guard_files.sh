@@ -108,6 +108,9 @@ guard@a-watchdog-that-somebody-feeds()
 	kill $!
 	wait || true
 	expect_kernel_log 'watchdog did not stop' 5
+	# It would reset the machine half a minute later; this is the sign that stops it.
+	printf V >/dev/watchdog0
+	expect_same "$(cat /sys/class/watchdog/watchdog0/state)" inactive
 }
 
 guard@a-sound-card-that-plays()
