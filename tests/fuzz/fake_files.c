@@ -289,6 +289,7 @@ int dir_list(const struct usrpci_ctx *ctx, char ***result, const char *format, .
 	char path[PATH_SIZE], **names, *next;
 	int count = 0, error;
 
+	*result = NULL;
 	FORMAT_PATH(path, error);
 	if (error)
 		return error;
