@@ -46,6 +46,13 @@ static inline void make_printable(char *text)
 			*text = '?';
 }
 
+static inline bool is_printable(const char *text)
+{
+	while (*text && !iscntrl((unsigned char)*text))
+		text++;
+	return !*text;
+}
+
 static inline void auto_free(void *pointer)
 {
 	free(*(void **)pointer);

@@ -9,14 +9,16 @@
 
 #include "array.h"
 #include "guard/guard.h"
+#include "shell.h"
 
 static const struct {
 	const char *before, *behind; /* the object of the use */
 	bool force;
+	bool interface; /* the object is one, whose name may be anything but a path */
 } cures[] = {
-	[USRPCI_USE_ADDRESS] = {"ip address flush dev ", "", true},
-	[USRPCI_USE_ROUTE] = {"ip link set dev ", " down", true},
-	[USRPCI_USE_UPPER] = {"ip link set dev ", " nomaster", true},
+	[USRPCI_USE_ADDRESS] = {"ip address flush dev ", "", true, true},
+	[USRPCI_USE_ROUTE] = {"ip link set dev ", " down", true, true},
+	[USRPCI_USE_UPPER] = {"ip link set dev ", " nomaster", true, true},
 	[USRPCI_USE_MOUNT] = {"findmnt -S /dev/", " # then umount its places", true},
 	[USRPCI_USE_SWAP] = {"swapoff /dev/", "", true},
 	[USRPCI_USE_HOLDER] = {"stop what lsblk shows above /dev/", "", true},
@@ -51,6 +53,10 @@ void cure_name_files(char *cure)
 
 void cure_usual(enum usrpci_use_kind kind, const char *object, char *cure, size_t size)
 {
+	char word[INTERFACE_WORD];
+
+	if (cures[kind].interface)
+		object = shell_word(object, word, sizeof(word));
 	snprintf(cure, size, "%s%s%s", cures[kind].before, kind == USRPCI_USE_UNKNOWN ? "" : object,
 		 cures[kind].behind);
 	cure_name_files(cure);

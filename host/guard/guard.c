@@ -64,10 +64,10 @@ int use_cure(struct guard *guard, const char *format, ...)
 	va_start(args, format);
 	length = vsnprintf(cure, sizeof(cure), format, args);
 	va_end(args);
-	make_printable(cure);
+	if (length >= (int)sizeof(cure) || !is_printable(cure))
+		return 0;
 	cure_name_files(cure);
-	if (length < (int)sizeof(cure))
-		strcpy(use->cure, cure);
+	strcpy(use->cure, cure);
 	return 0;
 }
 

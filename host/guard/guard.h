@@ -30,8 +30,8 @@ __attribute__((format(printf, 5, 6))) int use_add(struct guard *guard, const str
 						  const char *format, ...);
 
 /*
- * Replaces the cure of the use that was added last, unless it does not fit: cut off, it would be
- * another command. Returns 0.
+ * Replaces the cure of the use that was added last, unless it does not fit or cannot be printed: it
+ * would be another command. Returns 0.
  */
 __attribute__((format(printf, 2, 3))) int use_cure(struct guard *guard, const char *format, ...);
 

@@ -44,20 +44,21 @@ static int guard_interface(struct guard *guard, const struct leaf *leaf, const c
 static int cure_upper(struct guard *guard, const char *interface, const char *upper)
 {
 	const struct usrpci_ctx *ctx = guard->host->ctx;
-	char master[NAME_SIZE];
+	char master[NAME_SIZE], word[INTERFACE_WORD];
 
+	shell_word(interface, word, sizeof(word));
 	if (!strcmp(upper, "ovs-system"))
-		return use_cure(guard, "ovs-vsctl del-port %s", interface);
+		return use_cure(guard, "ovs-vsctl del-port %s", word);
 	if (!strncmp(upper, "teql", strlen("teql")) &&
 	    !file_exists(ctx, "/sys/class/net/%s/upper_%s", interface, upper))
-		return use_cure(guard, "tc qdisc del dev %s root", interface);
+		return use_cure(guard, "tc qdisc del dev %s root", word);
 	if (file_exists(ctx, "/sys/class/net/%s/device", upper))
 		return use_cure(guard, "usrpci bind --force %s # the kernel goes on by %s alone",
 				guard->tree.leaves[0].name, upper);
 	if (!file_link_name(ctx, master, sizeof(master), "/sys/class/net/%s/master", interface) &&
 	    !strcmp(master, upper))
 		return 0;
-	return use_cure(guard, "ip link delete %s", upper);
+	return use_cure(guard, "ip link delete %s", shell_word(upper, word, sizeof(word)));
 }
 
 static int add_upper(struct guard *guard, const struct leaf *leaf, const char *interface,
@@ -137,16 +138,18 @@ static const char *taker_of(const struct net_item *item, char text[TAKER_SIZE])
 static int cure_frames(struct guard *guard, const struct net_item *item)
 {
 	const char *name = item->interface;
+	char word[INTERFACE_WORD];
 
+	shell_word(name, word, sizeof(word));
 	switch (item->kind) {
 	case NET_BOUND_SOCKET:
 		return use_cure(guard, "end the program that \"ss -tuwanp\" shows with %%%s", name);
 	case NET_PACKET_SOCKET:
 		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s", name);
 	case NET_XDP_PROGRAM:
-		return use_cure(guard, "ip link set dev %s xdp off", name);
+		return use_cure(guard, "ip link set dev %s xdp off", word);
 	case NET_FILTERS:
-		return use_cure(guard, "tc qdisc del dev %s %s", name, item->text);
+		return use_cure(guard, "tc qdisc del dev %s %s", word, item->text);
 	case NET_MIRRED:
 		return use_cure(guard,
 				"delete the filter whose action \"tc -s actions list action "
@@ -222,7 +225,7 @@ static int guard_rdma(struct guard *guard, const struct leaf *leaf, const char *
 {
 	char **names;
 	int count = look_names(guard->host, LOOK_RDMA, &names), error = 0;
-	char parent[NAME_SIZE];
+	char parent[NAME_SIZE], word[PATH_SIZE];
 
 	for (int i = 0; !error && i < count; i++) {
 		if (file_read(guard->host->ctx, parent, sizeof(parent),
@@ -231,7 +234,8 @@ static int guard_rdma(struct guard *guard, const struct leaf *leaf, const char *
 			continue;
 		error = use_add(guard, leaf, USRPCI_USE_FRAMES, interface,
 				"%s carries frames of the RDMA device %s", interface, names[i])
-				?: use_cure(guard, "rdma link delete %s", names[i]);
+				?: use_cure(guard, "rdma link delete %s",
+					    shell_word(names[i], word, sizeof(word)));
 	}
 	look_release(guard->host, names);
 	return error;
@@ -341,7 +345,7 @@ static int add_away(struct guard *guard, const struct leaf *leaf, const struct n
 	const char *function = tree_function(&guard->tree, leaf);
 	const char *where = find_away(guard, leaf, table),
 		   *at = where ? strstr(where, names) : NULL;
-	char name[PATH_SIZE];
+	char name[PATH_SIZE], interface[IF_NAMESIZE], word[INTERFACE_WORD];
 	int error = use_add(guard, leaf, USRPCI_USE_NAMESPACE, function,
 			    "%s has an interface in another network namespace%s%s", function,
 			    where ? ": " : "", where ? where : "");
@@ -349,8 +353,9 @@ static int add_away(struct guard *guard, const struct leaf *leaf, const struct n
 	if (error || !at)
 		return error;
 	shell_word(at + strlen(names), name, sizeof(name));
-	return use_cure(guard, "ip -n %s link set %.*s netns 1", name, (int)strcspn(where, " "),
-			where);
+	snprintf(interface, sizeof(interface), "%.*s", (int)strcspn(where, " "), where);
+	return use_cure(guard, "ip -n %s link set %s netns 1", name,
+			shell_word(interface, word, sizeof(word)));
 }
 
 static int guard_leaf(struct guard *guard, const struct leaf *leaf, const struct net_table *table)

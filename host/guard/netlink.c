@@ -49,6 +49,9 @@
 
 #define INTERRUPTIONS_MAX 20
 
+/* An interface that is up goes with 14 KiB of events, and 256 virtual functions may go at once. */
+#define EVENTS_SIZE (4 << 20)
+
 #define ATTRIBUTES 64 /* those with higher numbers are not needed */
 
 struct attributes {
@@ -457,7 +460,11 @@ struct mnl_socket *netlink_listen(void)
 	static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
 				     RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
 	struct mnl_socket *socket = netlink_open();
+	int size = EVENTS_SIZE;
 
+	if (socket)
+		setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+			   sizeof(size));
 	for (size_t i = 0; socket && i < ARRAY_SIZE(groups); i++) {
 		int group = groups[i];
 

@@ -24,6 +24,7 @@
 #include "file.h"
 #include "guard/netlink.h"
 #include "net/net.h"
+#include "shell.h"
 
 #define LOG_SUBJECT "net"
 #include "log.h"
@@ -323,12 +324,13 @@ static void format_address(char text[TEXT_SIZE], const char *verb, const struct 
 {
 	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
 	const struct nlattr *address = find_attribute(header, sizeof(*message), IFA_LOCAL);
-	char target[64];
+	char target[64], word[INTERFACE_WORD];
 
 	if (!address)
 		address = find_attribute(header, sizeof(*message), IFA_ADDRESS);
 	format_target(target, sizeof(target), message->ifa_family, address, message->ifa_prefixlen);
-	snprintf(text, TEXT_SIZE, "ip address %s %s dev %s", verb, target, name);
+	snprintf(text, TEXT_SIZE, "ip address %s %s dev %s", verb, target,
+		 shell_word(name, word, sizeof(word)));
 }
 
 /* A gateway of an IPv4 route can have an IPv6 address (RTA_VIA). */
@@ -379,13 +381,14 @@ static void print_hops(FILE *out, const struct nlmsghdr *header, const char *nam
 	int left = hops ? mnl_attr_get_payload_len(hops) : 0;
 
 	for (; hop && RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
-		char other[IF_NAMESIZE];
+		char other[IF_NAMESIZE], word[INTERFACE_WORD];
 		bool ours = hop->rtnh_ifindex == index ||
 			    !if_indextoname((unsigned int)hop->rtnh_ifindex, other);
 
 		fputs(" nexthop", out);
 		print_gateway(out, message->rtm_family, gateway_of_hop(hop));
-		fprintf(out, " dev %s weight %u%s", ours ? name : other, hop->rtnh_hops + 1,
+		fprintf(out, " dev %s weight %u%s",
+			shell_word(ours ? name : other, word, sizeof(word)), hop->rtnh_hops + 1,
 			hop->rtnh_flags & RTNH_F_ONLINK ? " onlink" : "");
 	}
 }
@@ -397,14 +400,14 @@ static void print_route(FILE *out, const struct nlmsghdr *header, const char *na
 	const struct nlattr *table = find_attribute(header, sizeof(*message), RTA_TABLE);
 	const struct nlattr *metric = find_attribute(header, sizeof(*message), RTA_PRIORITY);
 	const struct nlattr *expires = find_attribute(header, sizeof(*message), RTA_EXPIRES);
-	char target[64], src[INET6_ADDRSTRLEN];
+	char target[64], src[INET6_ADDRSTRLEN], word[INTERFACE_WORD];
 
 	format_target(target, sizeof(target), message->rtm_family,
 		      find_attribute(header, sizeof(*message), RTA_DST), message->rtm_dst_len);
 	fprintf(out, "ip%s route replace %s", message->rtm_family == AF_INET6 ? " -6" : "", target);
 	if (!find_attribute(header, sizeof(*message), RTA_MULTIPATH)) {
 		print_gateway(out, message->rtm_family, gateway_of(header));
-		fprintf(out, " dev %s%s", name,
+		fprintf(out, " dev %s%s", shell_word(name, word, sizeof(word)),
 			message->rtm_flags & RTNH_F_ONLINK ? " onlink" : "");
 	}
 	fprintf(out, " table %u", table ? mnl_attr_get_u32(table) : message->rtm_table);
@@ -431,25 +434,28 @@ static struct nlmsghdr *new_link(char buffer[256], int index)
 
 static int set_up(struct usrpci_host *host, const char *why, const char *name, int index, bool up)
 {
-	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE];
+	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE], word[INTERFACE_WORD];
 	struct nlmsghdr *request = new_link(buffer, index);
 	struct ifinfomsg *message = mnl_nlmsg_get_payload(request);
 
 	message->ifi_change = IFF_UP;
 	message->ifi_flags = up ? IFF_UP : 0;
-	snprintf(text, sizeof(text), "ip link set %s %s", name, up ? "up" : "down");
+	snprintf(text, sizeof(text), "ip link set %s %s", shell_word(name, word, sizeof(word)),
+		 up ? "up" : "down");
 	return apply_netlink(host, why, text, request);
 }
 
 static int set_mac_and_mtu(struct usrpci_host *host, const struct net_place *place, int index)
 {
 	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE], mac[NET_MAC_TEXT];
+	char word[INTERFACE_WORD];
 	struct nlmsghdr *request = new_link(buffer, index);
 
 	mnl_attr_put(request, IFLA_ADDRESS, place->mac_length, place->mac);
 	mnl_attr_put_u32(request, IFLA_MTU, place->mtu);
-	snprintf(text, sizeof(text), "ip link set %s address %s mtu %u", place->name,
-		 net_mac_format(place, mac), place->mtu);
+	snprintf(text, sizeof(text), "ip link set %s address %s mtu %u",
+		 shell_word(place->name, word, sizeof(word)), net_mac_format(place, mac),
+		 place->mtu);
 	return apply_netlink(host, "as the interface had them", text, request);
 }
 
@@ -588,12 +594,12 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 
 int net_delete_tap(struct usrpci_host *host, const char *name)
 {
-	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE];
+	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE], word[INTERFACE_WORD];
 	struct nlmsghdr *request = new_link(buffer, (int)if_nametoindex(name));
 	int error;
 
 	request->nlmsg_type = RTM_DELLINK;
-	snprintf(text, sizeof(text), "ip link del %s", name);
+	snprintf(text, sizeof(text), "ip link del %s", shell_word(name, word, sizeof(word)));
 	error = apply_netlink(host, "it has the place of the interface", text, request);
 	return error ? report(host->ctx, error, name, NULL, "the TAP cannot be deleted") : 0;
 }

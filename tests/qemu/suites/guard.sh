@@ -549,13 +549,27 @@ guard@a-nic-that-goes-to-a-container-when-its-driver-lets-go()
 	[ "$(driver_of $nic)" = e1000 ]
 }
 
+# The interfaces of a card's virtual functions go with as much news.
+guard@a-nic-whose-driver-lets-go-while-many-interfaces-go()
+{
+	local status=0 i
+	modprobe dummy numdummies=0
+	for i in {0..63}; do
+		echo "link add usrpci$i type dummy"
+	done >"$scratch/interfaces"
+	sed 's/add\(.*\) type.*/del\1/' "$scratch/interfaces" >"$scratch/gone"
+	before_unbind "ip -batch $scratch/interfaces; ip -batch $scratch/gone" $nic
+	[ $status = 0 ]
+	usrpci restore $nic
+}
+
 # So much comes to another interface that the kernel drops the news of this one.
 guard@a-nic-whose-address-cannot-be-heard()
 {
 	local status=0 i
 	ip link add br7 type bridge
 	ip link set br7 up
-	for i in {0..2047}; do
+	for i in {0..16383}; do
 		echo "route add 198.18.$((i / 256)).$((i % 256)) dev br7"
 	done >"$scratch/routes"
 	before_unbind "ip -batch $scratch/routes; ip address add 192.0.2.1/24 dev $eth" $nic

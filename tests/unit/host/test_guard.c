@@ -367,6 +367,8 @@ static void the_cure_of_a_mount_is_a_command_whatever_its_place_is_called(void *
 	assert_string_equal(found[0].cure, "umount '/srv/my disk'");
 	mount_at(*state, "/it's");
 	assert_string_equal(found[0].cure, "umount '/it'\\''s'");
+	mount_at(*state, "/two\\012lines");
+	assert_string_equal(found[0].cure, "findmnt -S /dev/nvme0n1 # then umount its places");
 	memset(place + 1, 'x', sizeof(place) - 2);
 	snprintf(line, sizeof(line), "%s%s", place, place);
 	mount_at(*state, line);
@@ -1136,6 +1138,23 @@ static void an_interface_that_netlink_does_not_know_is_elsewhere(void **state)
 		   "eth0 is in another network namespace than this program");
 }
 
+/* The kernel takes these names, also from root in a container that had the card. */
+static void the_cure_of_an_interface_is_a_command_whatever_it_is_called(void **state)
+{
+	struct kernel *kernel = *state;
+	struct net_item items[] = {{"a;b", NET_ADDRESS, "192.0.2.1/24"},
+				   {"a;b", NET_ROUTE, "default"}};
+
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" NIC "/net/a;b/upper_$(id)");
+	fixture_link(kernel->fixture, "/sys/class/net/a;b",
+		     "../../bus/pci/devices/" NIC "/net/a;b");
+	set_net(kernel, items, 2);
+	assert_int_equal(count_uses(kernel, NIC), 3);
+	assert_string_equal(found[0].cure, "ip address flush dev 'a;b'");
+	assert_string_equal(found[1].cure, "ip link set dev 'a;b' down");
+	assert_string_equal(found[2].cure, "ip link delete '$(id)'");
+}
+
 static void the_cure_of_an_upper_interface_lets_it_go(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1461,6 +1480,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(listeners_to_can_are_read_once_each),
 	TEST(a_tunnel_through_an_interface_is_a_use),
 	TEST(an_interface_that_netlink_does_not_know_is_elsewhere),
+	TEST(the_cure_of_an_interface_is_a_command_whatever_it_is_called),
 	TEST(the_cure_of_an_upper_interface_lets_it_go),
 	TEST(an_isa_bridge_with_a_driver_is_a_stranger_too),
 	TEST(what_is_below_but_cannot_be_walked_counts_as_in_use),
