@@ -436,16 +436,25 @@ static int add_group(struct usrpci_host *host, struct plan *plan, const struct t
 	return error;
 }
 
+static bool has_function(const struct targets *targets, const char *name)
+{
+	for (size_t i = 0; i < targets->count; i++)
+		if (!strcmp(targets->list[i].parent, name))
+			return true;
+	return false;
+}
+
 /*
  * The slow devices at the ports of an EHCI controller belong to functions beside it, its
- * companions; none of them may leave before it.
+ * companions; none of them may leave before it. Virtual functions go with their physical function,
+ * and would be moved in vain before it.
  */
-static void move_ehci_first(struct targets *targets)
+static void move_some_first(struct targets *targets)
 {
 	for (size_t i = 1; i < targets->count; i++) {
 		struct target target = targets->list[i];
 
-		if (target.info.class_code != CLASS_EHCI)
+		if (target.info.class_code != CLASS_EHCI && !has_function(targets, target.name))
 			continue;
 		memmove(&targets->list[1], &targets->list[0], i * sizeof(target));
 		targets->list[0] = target;
@@ -462,7 +471,7 @@ static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 	count = plan->options->whole_group ? plan->targets.count : 0;
 	for (size_t i = 0; !error && i < count; i++)
 		error = add_group(host, plan, &plan->targets.list[i]);
-	move_ehci_first(&plan->targets);
+	move_some_first(&plan->targets);
 	return error;
 }
 

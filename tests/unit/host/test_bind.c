@@ -750,6 +750,21 @@ static void virtual_functions_of_the_group_may_go_with_their_driver(void **state
 	assert_int_equal(journal_count(kernel), 1);
 }
 
+static void a_virtual_function_that_is_named_first_goes_too(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.force = true, .whole_group = true};
+	struct usrpci_addr addr = address(VF);
+
+	add_group_of_two(kernel);
+	fixture_text(kernel->fixture, PCI_DEVICES "/" TWIN "/sriov_numvfs", "1\n");
+	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/virtfn0", "../" VF);
+	fixture_link(kernel->fixture, PCI_DEVICES "/" VF "/physfn", "../" TWIN);
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+	assert_driver(kernel, TWIN, "vfio-pci");
+	assert_int_equal(journal_count(kernel), 1);
+}
+
 static void a_device_on_the_list_of_vfio_is_told_so(void **state)
 {
 	struct kernel *kernel = *state;
@@ -1461,6 +1476,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_device_that_was_on_vfio_goes_back_to_it),
 	TEST(virtual_functions_come_back_with_their_driver),
 	TEST(virtual_functions_of_the_group_may_go_with_their_driver),
+	TEST(a_virtual_function_that_is_named_first_goes_too),
 	TEST(a_device_on_the_list_of_vfio_is_told_so),
 	TEST(a_device_that_does_not_suit_is_told_its_uses_too),
 	TEST(a_driver_that_lets_go_again_keeps_the_record),
