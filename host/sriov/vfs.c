@@ -244,6 +244,8 @@ static int set(struct usrpci_host *host, const struct usrpci_addr *addr, unsigne
 	if (!error)
 		error = record(host, &target, probe)
 				?: change(host, &target, (unsigned int)now, count, probe, &hold);
+	if (error)
+		confirm_forget(host, addr);
 	hold_end(&hold);
 	return error;
 }

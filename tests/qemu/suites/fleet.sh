@@ -303,6 +303,17 @@ place_of_interface()
 	ip route show table all dev "$near" | sed 's/ linkdown//; /proto kernel/d'
 }
 
+confirm@functions-that-are-refused-leave-nothing-to-confirm()
+{
+	mkdir -p /etc/usrpci
+	usrpci -q bind $nvme
+	printf '[Match]\nAddress=%s\n[Device]\nVirtualFunctions=2\n' $nvme >/etc/usrpci/50-test.conf
+	expect_fail 1 "cannot have 2 virtual functions" usrpci -q apply --confirm 60
+	rm /etc/usrpci/50-test.conf
+	expect_output "nothing waits" usrpci confirm
+	usrpci -q restore $nvme
+}
+
 confirm@what-nobody-confirms-goes-back-with-the-addresses-of-the-remote-shell()
 {
 	remote_shell_begins
