@@ -247,7 +247,7 @@ static int write_address(struct usrpci_host *host, struct target *target, const 
  */
 static int check_free(struct usrpci_host *host, struct target *target)
 {
-	char text[128], cure[128];
+	char text[HOLD_TEXT], cure[HOLD_TEXT];
 	int error = 0;
 
 	for (int i = 0; !error && target->hold && hold_news(target->hold, text, cure); i++)
@@ -264,7 +264,7 @@ static int check_free(struct usrpci_host *host, struct target *target)
  */
 static int check_lost(struct usrpci_host *host, struct target *target)
 {
-	char text[128], cure[128];
+	char text[HOLD_TEXT], cure[HOLD_TEXT];
 
 	if (!target->hold ||
 	    (!hold_news(target->hold, text, cure) && !hold_loops(host, target->hold, text, cure)))

@@ -42,13 +42,19 @@ static const struct {
 _Static_assert(ARRAY_SIZE(cures) == USRPCI_USE_UNKNOWN + 1,
 	       "each kind of use has a cure, and USRPCI_USE_UNKNOWN is the last kind");
 
+/* A word in quotes is a path as it is, and not the kernel's name of a disk. */
 void cure_name_files(char *cure)
 {
-	char *file = cure;
+	static const char directory[] = " /dev/";
+	bool quoted = false, disk = false;
 
-	while ((file = strstr(file, " /dev/")))
-		for (file++; *file && *file != ' '; file++)
-			*file = *file == '!' ? '/' : *file;
+	for (char *at = cure; *at; at++) {
+		quoted ^= *at == '\'';
+		if (*at == ' ')
+			disk = !quoted && !strncmp(at, directory, strlen(directory));
+		else if (disk && *at == '!')
+			*at = '/';
+	}
 }
 
 void cure_usual(enum usrpci_use_kind kind, const char *object, char *cure, size_t size)

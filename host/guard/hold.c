@@ -16,9 +16,11 @@
 
 #include "array.h"
 #include "file.h"
+#include "guard/guard.h"
 #include "guard/hold.h"
 #include "guard/loop.h"
 #include "guard/netlink.h"
+#include "shell.h"
 
 int hold_keep(struct hold *hold, int fd)
 {
@@ -68,23 +70,25 @@ static const char *name_of(const struct hold *hold, const struct loop *loop)
 	return NULL;
 }
 
-bool hold_loops(struct usrpci_host *host, const struct hold *hold, char text[128], char cure[128])
+bool hold_loops(struct usrpci_host *host, const struct hold *hold, char text[HOLD_TEXT],
+		char cure[HOLD_TEXT])
 {
 	struct loop *loops = NULL;
 	int count = hold->name_count ? loops_read(host, &loops) : 0;
 	bool found = count < 0;
 
-	snprintf(text, 128, "it is unknown which loop devices have its disks");
-	snprintf(cure, 128, "run it again");
+	snprintf(text, HOLD_TEXT, "it is unknown which loop devices have its disks");
+	snprintf(cure, HOLD_TEXT, "run it again");
 	for (int i = 0; !found && i < count; i++) {
 		const char *disk = name_of(hold, &loops[i]), *loop = loops[i].name;
 
 		if (!disk)
 			continue;
 		found = true;
-		snprintf(text, 128, "%.30s is exported by %.30s", disk, loop);
-		snprintf(cure, 128, "losetup -d /dev/%.24s; losetup /dev/%.24s /dev/%.24s", loop,
-			 loop, disk);
+		snprintf(text, HOLD_TEXT, "%.30s is exported by %.30s", disk, loop);
+		snprintf(cure, HOLD_TEXT, "losetup -d /dev/%.24s; losetup /dev/%.24s /dev/%.24s",
+			 loop, loop, disk);
+		cure_name_files(cure);
 	}
 	free(loops);
 	return found;
@@ -120,36 +124,39 @@ static bool is_held(const struct hold *hold, const struct net_item *item)
 	return false;
 }
 
-static void describe(const struct net_item *item, char text[128], char cure[128])
+static void describe(const struct net_item *item, char text[HOLD_TEXT], char cure[HOLD_TEXT])
 {
 	const char *name = item->interface;
+	char word[INTERFACE_WORD];
 
+	shell_word(name, word, sizeof(word));
 	switch (item->kind) {
 	case NET_ADDRESS:
-		snprintf(text, 128, "%s carries %s", name, item->text);
-		snprintf(cure, 128, "ip address add %s dev %s", item->text, name);
+		snprintf(text, HOLD_TEXT, "%s carries %s", name, item->text);
+		snprintf(cure, HOLD_TEXT, "ip address add %s dev %s", item->text, word);
 		break;
 	case NET_ROUTE:
-		snprintf(text, 128, "%s carries the route to %s", name, item->text);
-		snprintf(cure, 128, "ip route add %s dev %s", item->text, name);
+		snprintf(text, HOLD_TEXT, "%s carries the route to %s", name, item->text);
+		snprintf(cure, HOLD_TEXT, "ip route add %s dev %s", item->text, word);
 		break;
 	case NET_ELSEWHERE:
-		snprintf(text, 128, "%s is in another network namespace", name);
-		snprintf(cure, 128, "ip link set %s netns NAME # where it was given to", name);
+		snprintf(text, HOLD_TEXT, "%s is in another network namespace", name);
+		snprintf(cure, HOLD_TEXT, "ip link set %s netns NAME # where it was given to",
+			 word);
 		break;
 	default:
-		snprintf(text, 128, "%s is part of %s", name, item->text);
-		snprintf(cure, 128, "make %s a part of %s again", name, item->text);
+		snprintf(text, HOLD_TEXT, "%s is part of %s", name, item->text);
+		snprintf(cure, HOLD_TEXT, "make %s a part of %s again", name, item->text);
 	}
 }
 
-bool hold_news(struct hold *hold, char text[128], char cure[128])
+bool hold_news(struct hold *hold, char text[HOLD_TEXT], char cure[HOLD_TEXT])
 {
 	struct net_list list = {.known = hold->interfaces, .known_count = hold->interface_count};
 	int error = hold->events ? netlink_read_events(hold->events, &list) : 0;
 
-	snprintf(text, 128, "what comes to its interface cannot be heard");
-	snprintf(cure, 128, "run it again");
+	snprintf(text, HOLD_TEXT, "what comes to its interface cannot be heard");
+	snprintf(cure, HOLD_TEXT, "run it again");
 	for (size_t i = 0; !error && i < list.count; i++) {
 		if (!is_held(hold, &list.items[i]))
 			continue;
@@ -158,9 +165,9 @@ bool hold_news(struct hold *hold, char text[128], char cure[128])
 	}
 	free(list.items);
 	if (error < 0) {
-		snprintf(text, 128, "what came to %s cannot be heard (%s)",
+		snprintf(text, HOLD_TEXT, "what came to %s cannot be heard (%s)",
 			 hold->interfaces[0].name, strerror(-error));
-		snprintf(cure, 128, "give %s what it has to have", hold->interfaces[0].name);
+		snprintf(cure, HOLD_TEXT, "give %s what it has to have", hold->interfaces[0].name);
 	}
 	return error != 0;
 }

@@ -12,6 +12,9 @@
 #include "guard/tree.h"
 #include "host.h"
 
+/* Has room for what came to an interface, and for the command that brings it there. */
+#define HOLD_TEXT 192
+
 struct mnl_socket;
 
 /* A disk or partition of the device: what it was called is gone with its driver. */
@@ -42,7 +45,8 @@ int hold_name(struct hold *hold, const struct leaf *disk);
  * Once the driver has let go: whether a loop device has one of the disks or partitions, for which
  * the kernel does not ask whether they are free. Writes it and the command that does it again.
  */
-bool hold_loops(struct usrpci_host *host, const struct hold *hold, char text[128], char cure[128]);
+bool hold_loops(struct usrpci_host *host, const struct hold *hold, char text[HOLD_TEXT],
+		char cure[HOLD_TEXT]);
 
 /* Hears from now on what comes to an interface. Returns 0 or a negative errno. */
 int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *leaf);
@@ -52,6 +56,6 @@ int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *
  * and the command that brings it there. News that cannot be heard is told as such. Returns whether
  * there was any.
  */
-bool hold_news(struct hold *hold, char text[128], char cure[128]);
+bool hold_news(struct hold *hold, char text[HOLD_TEXT], char cure[HOLD_TEXT]);
 
 void hold_end(struct hold *hold);

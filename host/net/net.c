@@ -21,6 +21,7 @@
 #include "lend/lend.h"
 #include "net/net.h"
 #include "wait/service.h"
+#include "shell.h"
 #include "state.h"
 
 #define LOG_SUBJECT "net"
@@ -206,7 +207,7 @@ static void name_uppers(struct usrpci_host *host, const char *name)
 {
 	AUTO_FREE char **names = NULL;
 	int count = dir_list(host->ctx, &names, "/sys/class/net/%s", name);
-	char master[IF_NAMESIZE] = "", cure[64];
+	char master[IF_NAMESIZE] = "", cure[160], word[INTERFACE_WORD], master_word[INTERFACE_WORD];
 
 	(void)file_link_name(host->ctx, master, sizeof(master), "/sys/class/net/%s/master", name);
 	for (int i = 0; i < count; i++) {
@@ -219,7 +220,9 @@ static void name_uppers(struct usrpci_host *host, const char *name)
 				    upper);
 			continue;
 		}
-		snprintf(cure, sizeof(cure), "ip link set dev %s master %s", name, master);
+		snprintf(cure, sizeof(cure), "ip link set dev %s master %s",
+			 shell_word(name, word, sizeof(word)),
+			 shell_word(master, master_word, sizeof(master_word)));
 		log_warning(host->ctx, name, cure,
 			    "it is part of %s, and the interface that comes back is not", master);
 	}

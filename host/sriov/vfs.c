@@ -137,7 +137,7 @@ static int write_number(struct usrpci_host *host, const struct target *target, u
 static int nothing_came(struct usrpci_host *host, const struct target *target, struct hold *hold,
 			bool gone)
 {
-	char text[128], cure[128];
+	char text[HOLD_TEXT], cure[HOLD_TEXT];
 
 	if (!hold_news(hold, text, cure) && (!gone || !hold_loops(host, hold, text, cure)))
 		return 0;

@@ -14,6 +14,7 @@
 
 #include "file.h"
 #include "guard/look.h"
+#include "shell.h"
 #include "wait/provided.h"
 
 #define LOG_SUBJECT "restore"
@@ -196,13 +197,14 @@ static struct provided *find_renamed(struct provided_of *of)
 static const char *hint_of_place(const struct provided *was, const char *name, char hint[160])
 {
 	const char *up = was->up ? " up" : "";
-	char mac[NET_MAC_TEXT];
+	char mac[NET_MAC_TEXT], word[INTERFACE_WORD];
 
+	shell_word(name, word, sizeof(word));
 	if (was->place.mac_length)
-		snprintf(hint, 160, "ip link set dev %s mtu %u address %s%s", name, was->place.mtu,
+		snprintf(hint, 160, "ip link set dev %s mtu %u address %s%s", word, was->place.mtu,
 			 net_mac_format(&was->place, mac), up);
 	else
-		snprintf(hint, 160, "ip link set dev %s%s", name, up);
+		snprintf(hint, 160, "ip link set dev %s%s", word, up);
 	return was->place.mac_length || was->up ? hint : NULL;
 }
 
@@ -242,14 +244,15 @@ static bool is_can(struct usrpci_host *host, const char *name)
 static int take_up(struct usrpci_host *host, const char *name)
 {
 	int error = apply_up(host, "bring the interface up, as it was before", name);
-	char hint[96];
+	char hint[224], word[INTERFACE_WORD];
 
 	if (!error)
 		return 0;
+	shell_word(name, word, sizeof(word));
 	snprintf(
 		hint, sizeof(hint),
 		"ip link set %s type can bitrate RATE; ip link set %s up # RATE: 500000 or its bus's",
-		name, name);
+		word, word);
 	return report(host->ctx, error, name, is_can(host, name) ? hint : NULL,
 		      "cannot bring the interface up");
 }

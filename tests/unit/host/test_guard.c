@@ -367,6 +367,8 @@ static void the_cure_of_a_mount_is_a_command_whatever_its_place_is_called(void *
 	assert_string_equal(found[0].cure, "umount '/srv/my disk'");
 	mount_at(*state, "/it's");
 	assert_string_equal(found[0].cure, "umount '/it'\\''s'");
+	mount_at(*state, "/x\\040/dev/a!b");
+	assert_string_equal(found[0].cure, "umount '/x /dev/a!b'");
 	mount_at(*state, "/two\\012lines");
 	assert_string_equal(found[0].cure, "findmnt -S /dev/nvme0n1 # then umount its places");
 	memset(place + 1, 'x', sizeof(place) - 2);
