@@ -69,7 +69,8 @@ refuses_what_it_does_not_know()
 	done
 }
 
-# The kernel that is here, with the modules that are needed packed as Ubuntu packs them.
+# The kernel that is here, with the modules that are needed packed as Ubuntu packs them: libkmod asks for the size, which
+# zstd writes for a file, and not for a pipe.
 pack_with_zstd()
 {
 	local release modules path
@@ -84,8 +85,9 @@ pack_with_zstd()
 		case $path in
 		*.xz) xz -dc "$path" ;;
 		*) cat "$path" ;;
-		esac | zstd -q >"$2/$modules/$(basename "${path%.xz}").zst"
+		esac >"$2/$modules/$(basename "${path%.xz}")"
 	done
+	zstd -q --rm "$2/$modules"/*.ko
 	depmod -b "$2" "$release"
 }
 
