@@ -67,8 +67,8 @@ int confirm_begin(struct usrpci_host *host);
 int confirm_note(struct usrpci_host *host, const struct usrpci_addr *addr);
 
 /*
- * Forgets a device that has its driver again, unless it has more or fewer virtual functions than
- * before.
+ * Forgets a device whose change failed, if it has the driver and the number of virtual functions
+ * that it had before.
  */
 void confirm_forget(struct usrpci_host *host, const struct usrpci_addr *addr);
 

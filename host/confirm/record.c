@@ -361,8 +361,11 @@ void confirm_forget(struct usrpci_host *host, const struct usrpci_addr *addr)
 {
 	struct confirm_record *record = host->confirm ? &host->confirm->record : NULL;
 	struct confirm_device *device = record ? find(record, addr) : NULL;
+	struct usrpci_dev_info info;
 
-	if (!device || count_functions(host, addr) != device->functions)
+	if (!device || usrpci_dev_lookup(host->ctx, addr, &info) ||
+	    strcmp(info.driver, device->driver) != 0 ||
+	    count_functions(host, addr) != device->functions)
 		return;
 	drop_device(record, device);
 	if (record->device_count || record->page_count)

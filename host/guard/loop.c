@@ -32,10 +32,10 @@ static void ask(struct usrpci_host *host, struct loop *loop)
 		return;
 	fd = file_open(host->ctx, O_RDONLY | O_NONBLOCK, "/dev/%s", loop->name);
 	loop->asked = fd >= 0 && !ioctl(fd, LOOP_GET_STATUS64, &info);
-	if (loop->asked)
-		loop->number = decode_number(info.lo_rdevice);
-	if (loop->asked)
-		loop->file_system = decode_number(info.lo_device);
+	if (!loop->asked)
+		return;
+	loop->number = decode_number(info.lo_rdevice);
+	loop->file_system = decode_number(info.lo_device);
 }
 
 static int add_loop(struct usrpci_host *host, const char *name, struct loop **loops, int *count)

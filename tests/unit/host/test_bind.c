@@ -735,11 +735,11 @@ static void virtual_functions_come_back_with_their_driver(void **state)
 	free(functions);
 }
 
-static void virtual_functions_of_the_group_may_go_with_their_driver(void **state)
+/* Of the group of two, one is a virtual function of the other here. */
+static void take_group_with_function(struct kernel *kernel, const char *named)
 {
-	struct kernel *kernel = *state;
 	struct usrpci_bind_options options = {.force = true, .whole_group = true};
-	struct usrpci_addr addr = address(TWIN);
+	struct usrpci_addr addr = address(named);
 
 	add_group_of_two(kernel);
 	fixture_text(kernel->fixture, PCI_DEVICES "/" TWIN "/sriov_numvfs", "1\n");
@@ -750,19 +750,14 @@ static void virtual_functions_of_the_group_may_go_with_their_driver(void **state
 	assert_int_equal(journal_count(kernel), 1);
 }
 
+static void virtual_functions_of_the_group_may_go_with_their_driver(void **state)
+{
+	take_group_with_function(*state, TWIN);
+}
+
 static void a_virtual_function_that_is_named_first_goes_too(void **state)
 {
-	struct kernel *kernel = *state;
-	struct usrpci_bind_options options = {.force = true, .whole_group = true};
-	struct usrpci_addr addr = address(VF);
-
-	add_group_of_two(kernel);
-	fixture_text(kernel->fixture, PCI_DEVICES "/" TWIN "/sriov_numvfs", "1\n");
-	fixture_link(kernel->fixture, PCI_DEVICES "/" TWIN "/virtfn0", "../" VF);
-	fixture_link(kernel->fixture, PCI_DEVICES "/" VF "/physfn", "../" TWIN);
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
-	assert_driver(kernel, TWIN, "vfio-pci");
-	assert_int_equal(journal_count(kernel), 1);
+	take_group_with_function(*state, VF);
 }
 
 static void a_device_on_the_list_of_vfio_is_told_so(void **state)

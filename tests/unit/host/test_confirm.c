@@ -147,6 +147,19 @@ static void a_device_with_other_functions_is_not_forgotten(void **state)
 	confirm_free(&record);
 }
 
+static void a_device_with_another_driver_is_not_forgotten(void **state)
+{
+	struct kernel *kernel = *state;
+	struct confirm_record record;
+
+	cautious(kernel);
+	assert_int_equal(give(kernel, &nic, "uio_pci_generic"), 0);
+	confirm_forget(kernel->host, &nic);
+	assert_int_equal(confirm_read(kernel->host, &record), 0);
+	assert_int_equal(record.device_count, 1);
+	confirm_free(&record);
+}
+
 static void devices_that_are_not_forgotten_keep_their_order(void **state)
 {
 	struct usrpci_addr function = address(FUNCTION);
@@ -277,6 +290,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(going_back_needs_no_confirmation, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_device_with_other_functions_is_not_forgotten,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_device_with_another_driver_is_not_forgotten,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(devices_that_are_not_forgotten_keep_their_order,
 						setup, teardown),
