@@ -105,7 +105,8 @@ int restore_target(struct usrpci_host *host, struct target *target, const struct
 		error = put_command(host, target, to.driver, &record);
 	if (error || !forget)
 		return error;
-	return vfio_node_return(host, &record) ?: journal_drop(host, &target->info.addr);
+	return vfio_node_return(host, &target->info, &record)
+		       ?: journal_drop(host, &target->info.addr);
 }
 
 int restore_show(struct usrpci_host *host, struct target *target)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 
 #define LOG_SUBJECT "node"
 #include "log.h"
+
+#define DEVICE_NODES "/dev/vfio/devices/"
 
 static int node_stat(struct usrpci_host *host, const char *path, struct journal_node *node)
 {
@@ -79,7 +82,7 @@ void vfio_node_path(struct usrpci_host *host, const struct usrpci_dev_info *info
 			 usrpci_addr_format(&info->addr, name));
 	if (count <= 0)
 		return;
-	snprintf(own, sizeof(own), "/dev/vfio/devices/%.32s", names[0]);
+	snprintf(own, sizeof(own), DEVICE_NODES "%.32s", names[0]);
 	if (file_exists(host->ctx, "%s", own))
 		strcpy(path, own);
 }
@@ -174,12 +177,26 @@ int vfio_node_set(struct usrpci_host *host, const struct journal_node *was)
 	return set_node(host, "give the group's node back", &now, was);
 }
 
-int vfio_node_return(struct usrpci_host *host, const struct journal_record *record)
+/* A device that has lost its node leaves the node's number to another one. */
+static bool is_own(struct usrpci_host *host, const struct usrpci_dev_info *info, const char *path)
+{
+	const char *number = path + strcspn(path, "0123456789");
+	char name[USRPCI_ADDR_STRLEN];
+
+	if (!strncmp(path, DEVICE_NODES, strlen(DEVICE_NODES)))
+		return file_exists(host->ctx, PCI_DEVICES "/%s/vfio-dev/%s",
+				   usrpci_addr_format(&info->addr, name),
+				   path + strlen(DEVICE_NODES));
+	return info->iommu_group >= 0 && atoi(number) == info->iommu_group;
+}
+
+int vfio_node_return(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		     const struct journal_record *record)
 {
 	struct journal_node other;
 
-	if (!record->node.path[0] ||
-	    !journal_find_node(host, &record->entry.addr, record->node.path, &other))
+	if (!record->node.path[0] || !is_own(host, info, record->node.path) ||
+	    !journal_find_node(host, &info->addr, record->node.path, &other))
 		return 0;
 	return vfio_node_set(host, &record->node);
 }

@@ -39,7 +39,9 @@ void vfio_node_read(struct usrpci_host *host, const struct usrpci_dev_info *info
 int vfio_node_set(struct usrpci_host *host, const struct journal_node *was);
 
 /*
- * Makes a node what the record of the device says, unless it is gone, or recorded with another
- * device too: then its user keeps it. Returns 0 or a negative errno, logged.
+ * Makes a node what the record of the device says, unless it is gone, is another device's by now,
+ * or is recorded with another device too: then its user keeps it. Returns 0 or a negative errno,
+ * logged.
  */
-int vfio_node_return(struct usrpci_host *host, const struct journal_record *record);
+int vfio_node_return(struct usrpci_host *host, const struct usrpci_dev_info *info,
+		     const struct journal_record *record);

@@ -1261,6 +1261,23 @@ static void a_user_gets_the_devices_own_node_where_groups_have_none(void **state
 	assert_non_null(strstr(kernel->shown, "chmod 0664 /dev/vfio/devices/vfio3\n"));
 }
 
+/* Another tool took the device from vfio, and the number of its node went to another device. */
+static void a_node_that_is_another_devices_by_now_is_let_alone(void **state)
+{
+	struct kernel *kernel = *state;
+	struct usrpci_bind_options options = {.user = "0", .group = "0"};
+	struct usrpci_addr addr = address(VF);
+
+	add_device(kernel, VF, "vfio-pci", 1, "7");
+	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" VF "/vfio-dev/vfio3");
+	fixture_text(kernel->fixture, "/dev/vfio/devices/vfio3", "");
+	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+	fixture_remove(kernel->fixture, PCI_DEVICES "/" VF "/vfio-dev/vfio3");
+	kernel_host(kernel, true);
+	assert_int_equal(restore(kernel, VF), 0);
+	assert_null(strstr(kernel->shown, "chmod"));
+}
+
 /* Only root opens it, whoever owns the file. */
 static void without_an_iommu_no_user_gets_the_node(void **state)
 {
@@ -1500,6 +1517,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(members_of_a_group_that_are_named_together_are_no_strangers),
 	TEST(a_user_gets_the_group_and_the_node_is_put_back),
 	TEST(a_user_gets_the_devices_own_node_where_groups_have_none),
+	TEST(a_node_that_is_another_devices_by_now_is_let_alone),
 	TEST(without_an_iommu_no_user_gets_the_node),
 	TEST(a_user_is_for_vfio_alone),
 	TEST(a_hint_names_force_once),
