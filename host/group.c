@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "file.h"
 #include "group.h"
 #include "guard/look.h"
@@ -47,6 +48,9 @@ bool group_translates(struct usrpci_host *host, const struct usrpci_dev_info *in
 
 	if (info->iommu_group < 0)
 		return false;
+	/* A group that does not translate is one that vfio has made for a device of its own. */
+	if (info->driver_kind == USRPCI_DRIVER_KERNEL)
+		return true;
 	look = look ? look : &own;
 	if (look->group != info->iommu_group) {
 		look->group = info->iommu_group;
@@ -76,6 +80,30 @@ bool group_may_come(struct usrpci_host *host, const struct usrpci_dev_info *info
 	return late > 0;
 }
 
+/* Of many devices that are looked at, each knows its group. */
+static int find_endpoints(struct usrpci_host *host, int group, struct usrpci_dev_info **members)
+{
+	const struct look *look = host->look;
+	struct usrpci_dev_info *list = NULL, *longer;
+	int found = 0;
+
+	for (int i = 0; i < look->device_count; i++) {
+		const struct usrpci_dev_info *device = &look->devices[i];
+
+		if (device->iommu_group != group || is_port(device))
+			continue;
+		longer = array_grow(list, (size_t)found, 1, sizeof(*list));
+		if (!longer) {
+			free(list);
+			return -ENOMEM;
+		}
+		list = longer;
+		list[found++] = *device;
+	}
+	*members = list;
+	return found;
+}
+
 int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info,
 		    struct usrpci_dev_info **members)
 {
@@ -83,6 +111,8 @@ int group_endpoints(struct usrpci_host *host, const struct usrpci_dev_info *info
 	AUTO_FREE char **names = NULL;
 	int count, found = 0;
 
+	if (host->look && host->look->devices)
+		return find_endpoints(host, info->iommu_group, members);
 	count = dir_list(host->ctx, &names, "/sys/kernel/iommu_groups/%d/devices",
 			 info->iommu_group);
 	if (count < 0)

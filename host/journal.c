@@ -14,6 +14,7 @@
 
 #include "array.h"
 #include "file.h"
+#include "guard/look.h"
 #include "journal.h"
 #include "net/net.h"
 #include "state.h"
@@ -179,7 +180,9 @@ int journal_read(struct usrpci_host *host, const struct usrpci_addr *addr,
 	int length;
 
 	record_name(name, addr);
-	length = file_read(host->ctx, text, sizeof(text), STATE_DIR "/%s", name);
+	length = look_lacks(host, LOOK_JOURNAL, name + strlen("journal/"))
+			 ? -ENOENT
+			 : file_read(host->ctx, text, sizeof(text), STATE_DIR "/%s", name);
 	if (length == -ENOENT)
 		return length;
 	if (length < 0)

@@ -226,7 +226,7 @@ bool module_find_variant(struct usrpci_host *host, const struct usrpci_dev_info 
 	bool found;
 
 	if (!*lines)
-		*lines = read_aliases(host);
+		*lines = read_aliases(host) ?: strdup("");
 	snprintf(alias, sizeof(alias), "vfio_pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X",
 		 info->vendor, info->device, info->subsystem_vendor, info->subsystem_device,
 		 info->class_code >> 16 & 0xff, info->class_code >> 8 & 0xff,

@@ -19,6 +19,7 @@
 #include "file.h"
 #include "guard/guard.h"
 #include "guard/hold.h"
+#include "guard/look.h"
 #include "quiesce.h"
 #include "state.h"
 #include "target.h"
@@ -71,6 +72,7 @@ static int read_override(struct usrpci_host *host, struct target *target)
 	target->now.driver_override[0] = '\0';
 	if (strlen(text) < NAME_SIZE && strcmp(text, "(null)"))
 		strcpy(target->now.driver_override, text);
+	target->lacks_override = length == -ENOENT;
 	return length == -ENOENT ? 0 : length < 0 ? length : 0;
 }
 
@@ -85,6 +87,8 @@ static int wait_for_kernel(struct usrpci_host *host, const struct target *target
 	uint64_t end = clock_ms() + host->settle_ms;
 	char name[64], text[160];
 
+	if (look_lacks(host, LOOK_MOVING, target->name))
+		return 0;
 	moving_name(target, name);
 	while (state_is_held(host, name, text, sizeof(text))) {
 		if (clock_ms() >= end)
@@ -125,7 +129,9 @@ int target_look(struct usrpci_host *host, const struct usrpci_dev_info *info, st
 	error = wait_for_kernel(host, target);
 	if (error)
 		return error;
-	error = report_refresh(host, target, read_driver(host, target));
+	error = look_driver(host, &info->addr, target->now.driver)
+			? 0
+			: report_refresh(host, target, read_driver(host, target));
 	target->before = target->now;
 	return error;
 }
@@ -176,10 +182,10 @@ static int set_override(struct usrpci_host *host, struct target *target, const c
 			 driver[0] ? "let only %s take %s" : "%slet any driver take %s", driver,
 			 target->name);
 	/* A dry run refuses what cannot be done. */
-	error = file_exists(host->ctx, PCI_DEVICES "/%s/driver_override", target->name)
-			? apply_write(host, why, driver, NULL, PCI_DEVICES "/%s/driver_override",
-				      target->name)
-			: -ENOENT;
+	error = target->lacks_override
+			? -ENOENT
+			: apply_write(host, why, driver, NULL, PCI_DEVICES "/%s/driver_override",
+				      target->name);
 	if (error)
 		return refused(host, target, error, "choose its driver", "driver_override");
 	snprintf(target->now.driver_override, NAME_SIZE, "%s", driver);

@@ -26,6 +26,7 @@ struct target {
 	bool returns;           /* restore gives it back, which has no force */
 	bool new_record;        /* bind.c: the journal's record of it is this call's */
 	bool has_override;      /* driver_override was read too */
+	bool lacks_override;    /* there is no such file */
 	bool used;              /* somebody began to use it before its driver let go */
 	struct hold *hold;      /* what keeps it free until then, or NULL */
 };

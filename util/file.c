@@ -123,19 +123,15 @@ int file_open_regular(const struct usrpci_ctx *ctx, int flags, const char *forma
 	return error ?: -EBADMSG;
 }
 
-/* A forged tree may have a pipe in the place of a file, which would keep its reader for ever. */
-static int open_regular(const char *path)
+/*
+ * A forged tree may have a pipe in the place of a file, which would keep its reader for ever, were
+ * it not opened with O_NONBLOCK. Returns -EINVAL for one.
+ */
+static int check_pipe(int fd)
 {
-	int fd = open_path(path, O_RDONLY | O_NONBLOCK), error;
 	struct stat status;
 
-	if (fd < 0)
-		return fd;
-	error = fstat(fd, &status) ? -errno : S_ISFIFO(status.st_mode) ? -EINVAL : 0;
-	if (!error)
-		return fd;
-	close(fd);
-	return error;
+	return fstat(fd, &status) ? -errno : S_ISFIFO(status.st_mode) ? -EINVAL : 0;
 }
 
 /* Reads up to size bytes; fewer when the file ends before. Returns their number or an errno. */
@@ -186,14 +182,34 @@ int file_check_lines(const struct usrpci_ctx *ctx, const char *format, ...)
 	return error;
 }
 
+/*
+ * The first read(2) gets all of an attribute of sysfs (Linux: Documentation/filesystems/sysfs.rst),
+ * and a thousand devices have many. Only what gives nothing is asked whether it is a pipe.
+ */
+static ssize_t read_attribute(int fd, char *text, size_t size)
+{
+	ssize_t got = read(fd, text, size);
+	int error = got < 0 ? -errno : 0;
+
+	return got > 0 ? got : check_pipe(fd) ?: error;
+}
+
+static ssize_t read_whole(const struct usrpci_ctx *ctx, const char *path, int fd, char *text,
+			  size_t size)
+{
+	if (!strncmp(path + strlen(ctx_base(ctx)->root), "/sys/", strlen("/sys/")))
+		return read_attribute(fd, text, size);
+	return check_pipe(fd) ?: read_all(fd, text, size);
+}
+
 static int read_path(const struct usrpci_ctx *ctx, const char *path, char *text, size_t size)
 {
-	int fd = open_regular(path);
+	int fd = open_path(path, O_RDONLY | O_NONBLOCK);
 	ssize_t length;
 
 	if (fd < 0)
 		return note_unread(ctx, path, fd);
-	length = read_all(fd, text, size - 1);
+	length = read_whole(ctx, path, fd, text, size - 1);
 	close(fd);
 	if (length < 0)
 		return note_unread(ctx, path, (int)length);

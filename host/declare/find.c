@@ -214,6 +214,15 @@ static int find_one(const struct host_view *view, struct declared_device *device
 	return 0;
 }
 
+/* Whether a device is declared by what it provides. */
+static bool names_any(const struct declaration *declaration)
+{
+	for (size_t i = 0; i < declaration->device_count; i++)
+		if (declaration->devices[i].mac[0] || declaration->devices[i].serial[0])
+			return true;
+	return false;
+}
+
 int declare_find(struct usrpci_host *host, struct declaration *declaration,
 		 const struct usrpci_declare_options *options)
 {
@@ -226,7 +235,8 @@ int declare_find(struct usrpci_host *host, struct declaration *declaration,
 		return declaration->there_count;
 	view.infos = declaration->there;
 	view.count = declaration->there_count;
-	view.provided_count = usrpci_host_interfaces(host, &view.provided);
+	if (names_any(declaration))
+		view.provided_count = usrpci_host_interfaces(host, &view.provided);
 	for (size_t i = 0; i < declaration->device_count; i++)
 		error = find_one(&view, &declaration->devices[i]) ?: error;
 	free(view.provided);

@@ -106,9 +106,8 @@ static int guard_functions(struct guard *guard, const struct leaf *function)
 {
 	uint64_t count = 0;
 
-	if (file_read_u64(guard->host->ctx, &count, PCI_DEVICES "/%s/sriov_numvfs",
-			  function->name) ||
-	    !count)
+	if (!function->has_functions ||
+	    file_read_u64(guard->host->ctx, &count, "%s/sriov_numvfs", function->path) || !count)
 		return 0;
 	return use_add(guard, function, USRPCI_USE_FUNCTIONS, function->name,
 		       "%s has %u virtual function%s with its driver", function->name,

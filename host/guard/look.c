@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "array.h"
 #include "file.h"
 #include "guard/look.h"
+#include "state.h"
 
 bool look_begin(struct usrpci_host *host, struct look *look)
 {
@@ -62,6 +64,15 @@ int look_device(struct usrpci_host *host, const struct usrpci_addr *addr,
 	return 0;
 }
 
+bool look_driver(struct usrpci_host *host, const struct usrpci_addr *addr, char driver[NAME_SIZE])
+{
+	const struct look *look = host->look;
+	const struct usrpci_dev_info *known =
+		look ? look_at(look->devices, look->device_count, addr) : NULL;
+
+	return known && strcpy(driver, known->driver);
+}
+
 int look_net(struct usrpci_host *host, struct net_item **items)
 {
 	struct look *look = host->look;
@@ -89,8 +100,15 @@ int look_provided(struct usrpci_host *host, struct usrpci_interface **list)
 
 int look_names(struct usrpci_host *host, enum look_list which, char ***names)
 {
-	static const char *const paths[] = {"/sys/class/infiniband", "/sys/class/block",
-					    "/sys/class/watchdog"};
+	static const char *const paths[LOOK_LISTS] = {
+		[LOOK_RDMA] = "/sys/class/infiniband",
+		[LOOK_BLOCK] = "/sys/class/block",
+		[LOOK_WATCHDOGS] = "/sys/class/watchdog",
+		[LOOK_NVIDIA] = "/proc/driver/nvidia/gpus",
+		[LOOK_LENT] = STATE_DIR "/lent",
+		[LOOK_JOURNAL] = STATE_DIR "/journal",
+		[LOOK_MOVING] = STATE_DIR "/moving",
+	};
 	struct look_names *list = host->look ? &host->look->lists[which] : NULL;
 	int count;
 
@@ -102,6 +120,24 @@ int look_names(struct usrpci_host *host, enum look_list which, char ***names)
 	if (list && (count >= 0 || count == -ENOENT))
 		*list = (struct look_names){*names, count, true};
 	return count;
+}
+
+static int compare_names(const void *name, const void *entry)
+{
+	return strverscmp(name, *(char *const *)entry);
+}
+
+bool look_lacks(struct usrpci_host *host, enum look_list which, const char *name)
+{
+	char **names;
+	int count;
+
+	if (!host->look || !host->look->devices)
+		return false;
+	count = look_names(host, which, &names);
+	if (count < 0)
+		return count == -ENOENT;
+	return !bsearch(name, names, (size_t)count, sizeof(*names), compare_names);
 }
 
 void look_release(struct usrpci_host *host, void *list)

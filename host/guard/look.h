@@ -10,8 +10,17 @@
 #include "guard/processes.h"
 #include "host.h"
 
-/* The directories whose names are read for every device. */
-enum look_list { LOOK_RDMA, LOOK_BLOCK, LOOK_WATCHDOGS };
+/* The directories whose names are read for every device, or are those of devices. */
+enum look_list {
+	LOOK_RDMA,
+	LOOK_BLOCK,
+	LOOK_WATCHDOGS,
+	LOOK_NVIDIA,
+	LOOK_LENT,
+	LOOK_JOURNAL,
+	LOOK_MOVING,
+	LOOK_LISTS
+};
 
 struct look_names {
 	char **names;
@@ -31,7 +40,7 @@ struct look {
 	char *aliases;   /* see modules.c */
 	int group;       /* the IOMMU group that was asked about last, or -1 */
 	bool translates; /* what group_translates() found out about it */
-	struct look_names lists[3];
+	struct look_names lists[LOOK_LISTS];
 };
 
 /*
@@ -49,6 +58,9 @@ const struct usrpci_dev_info *look_at(const struct usrpci_dev_info *devices, int
 int look_device(struct usrpci_host *host, const struct usrpci_addr *addr,
 		struct usrpci_dev_info *info);
 
+/* Copies the driver of one of many devices, where they are shared; false where they are not. */
+bool look_driver(struct usrpci_host *host, const struct usrpci_addr *addr, char driver[NAME_SIZE]);
+
 /*
  * As host->kernel->read_net(), usrpci_host_interfaces() and dir_list(). What they store belongs to
  * host->look, or to the caller where nothing is shared: give it back with look_release().
@@ -57,6 +69,12 @@ int look_net(struct usrpci_host *host, struct net_item **items);
 int look_provided(struct usrpci_host *host, struct usrpci_interface **list);
 int look_names(struct usrpci_host *host, enum look_list which, char ***names);
 void look_release(struct usrpci_host *host, void *list);
+
+/*
+ * Whether a directory has no entry for a device of many that are looked at. False where only one
+ * is, or where it could not be listed: then the entry itself must be looked for.
+ */
+bool look_lacks(struct usrpci_host *host, enum look_list which, const char *name);
 
 /*
  * Reads the open files of all processes, unless that was done: into host->look, or where nothing is

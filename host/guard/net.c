@@ -75,9 +75,12 @@ static int guard_uppers(struct guard *guard, const struct leaf *leaf, const char
 			const struct net_table *table, unsigned int depth)
 {
 	AUTO_FREE char **names = NULL;
-	int count = dir_list(guard->host->ctx, &names, "/sys/class/net/%s", interface);
-	int error = 0;
+	int count, error = 0;
 
+	/* Who holds the device has listened since the walk, and looks for what came before that. */
+	if (depth == 0 && !leaf->has_uppers && !guard->host->hold)
+		return 0;
+	count = dir_list(guard->host->ctx, &names, "/sys/class/net/%s", interface);
 	if (count < 0)
 		return count == -ENOENT
 			       ? 0
@@ -295,6 +298,15 @@ static int guard_interface(struct guard *guard, const struct leaf *leaf, const c
 		guard_uppers(guard, leaf, interface, table, depth);
 }
 
+/* Those of the kernel are not known where the network is read from files. */
+static bool has_links(const struct net_table *table)
+{
+	for (int i = 0; i < table->count; i++)
+		if (table->items[i].kind == NET_LINK)
+			return true;
+	return false;
+}
+
 /*
  * sysfs may be of another network namespace than this program (ip netns exec mounts a new one,
  * unshare does not), and then its interfaces are as well, even one of the same name.
@@ -304,8 +316,9 @@ static bool is_elsewhere(struct guard *guard, const struct leaf *leaf,
 {
 	char address[48], link[64];
 	uint64_t index = 0;
-	bool has_links = false;
 
+	if (!has_links(table))
+		return false;
 	if (file_read(guard->host->ctx, address, sizeof(address), "%s/address", leaf->path) < 0)
 		address[0] = '\0';
 	file_read_u64(guard->host->ctx, &index, "%s/ifindex", leaf->path);
@@ -316,9 +329,8 @@ static bool is_elsewhere(struct guard *guard, const struct leaf *leaf,
 		if (item->kind == NET_LINK && !strcmp(item->interface, leaf->name) &&
 		    !strcmp(item->text, link))
 			return false;
-		has_links |= item->kind == NET_LINK;
 	}
-	return has_links;
+	return true;
 }
 
 /* The interface is one of the function, or of the device of virtio that is the function's. */
@@ -417,8 +429,16 @@ static int add_unseen_xdp(struct guard *guard, const char *pid)
 			   pid);
 }
 
+static bool is_of_all(const struct net_item *item)
+{
+	return item->kind == NET_UNSEEN_SOCKET || item->kind == NET_UNSEEN_XDP ||
+	       item->kind == NET_UNSEEN_NETCONSOLE;
+}
+
 static int add_of_all(struct guard *guard, const struct net_item *item)
 {
+	if (!is_of_all(item) || !has_interface_up(guard))
+		return 0;
 	switch (item->kind) {
 	case NET_UNSEEN_SOCKET:
 		/* What no process shows is the kernel's, or of a process that is hidden. */
@@ -454,7 +474,6 @@ int guard_network(struct guard *guard)
 	struct usrpci_host *host = guard->host;
 	struct net_table table = {0};
 	int error = 0;
-	bool is_up;
 
 	if (!has_interface(&guard->tree))
 		return 0;
@@ -466,10 +485,9 @@ int guard_network(struct guard *guard)
 	if (table.count < 0)
 		return use_unknown(guard, table.count, cure_unread(host, table.count),
 				   "the configuration of the network cannot be read");
-	is_up = has_interface_up(guard);
 	for (int i = 0; !error && i < table.count; i++) {
 		guard->is_listened_to |= table.items[i].kind == NET_ALL;
-		error = is_up ? add_of_all(guard, &table.items[i]) : 0;
+		error = add_of_all(guard, &table.items[i]);
 	}
 	for (size_t i = 0; !error && i < guard->tree.count; i++)
 		if (leaf_is(&guard->tree.leaves[i], "net"))

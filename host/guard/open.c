@@ -48,6 +48,8 @@ static int add_nvidia(struct guard *guard, size_t function)
 	char text[1024], path[PATH_SIZE], name[NAME_SIZE];
 	unsigned int number;
 
+	if (look_lacks(guard->host, LOOK_NVIDIA, guard->tree.leaves[function].name))
+		return 0;
 	snprintf(path, sizeof(path), "/proc/driver/nvidia/gpus/%s/information",
 		 guard->tree.leaves[function].name);
 	if (file_read(guard->host->ctx, text, sizeof(text), "%s", path) < 0)

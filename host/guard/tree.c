@@ -31,10 +31,18 @@ struct walk {
 	bool stays; /* does not go on to other functions */
 };
 
+/*
+ * What is in a directory, of which one look tells it all: each file that is asked for and is not
+ * there would cost as much.
+ */
+struct content {
+	struct dirent **entries; /* those that may hold devices, and those of the fields below */
+	int count;
+	bool is_class, has_number, has_driver, has_functions, has_uppers;
+};
+
 static int walk_directory(const struct walk *walk, const char *path, size_t function,
 			  unsigned int depth);
-static int walk_entries(const struct walk *walk, const char *path, size_t function,
-			unsigned int depth);
 
 const char *tree_function(const struct tree *tree, const struct leaf *leaf)
 {
@@ -74,16 +82,20 @@ dev_t leaf_number(struct usrpci_host *host, const char *path)
 }
 
 static int add_device(const struct walk *walk, const char *path, const char *name,
-		      const char *class_name, size_t function)
+		      const char *class_name, size_t function, const struct content *content)
 {
 	int error = tree_add(walk->tree, path, name, class_name, function,
-			     leaf_number(walk->host, path));
+			     content->has_number ? leaf_number(walk->host, path) : 0);
 	struct leaf *leaf = error ? NULL : &walk->tree->leaves[walk->tree->count - 1];
 
-	if (leaf &&
+	if (error)
+		return error;
+	leaf->has_functions = content->has_functions;
+	leaf->has_uppers = content->has_uppers;
+	if (content->has_driver &&
 	    file_link_name(walk->host->ctx, leaf->driver, sizeof(leaf->driver), "%s/driver", path))
 		leaf->driver[0] = '\0';
-	return error;
+	return 0;
 }
 
 /*
@@ -106,6 +118,107 @@ static int walk_head(const struct walk *walk, const char *name, size_t function,
 	return error == -ENOENT ? 0 : error;
 }
 
+static void content_free(struct content *content)
+{
+	for (int i = 0; i < content->count; i++)
+		free(content->entries[i]);
+	free(content->entries);
+}
+
+/* The field that tells of an entry of this name; NULL for all others. */
+static bool *field_of(struct content *content, const char *name)
+{
+	if (!strcmp(name, "subsystem"))
+		return &content->is_class;
+	if (!strcmp(name, "dev"))
+		return &content->has_number;
+	if (!strcmp(name, "driver"))
+		return &content->has_driver;
+	if (!strcmp(name, "sriov_numvfs"))
+		return &content->has_functions;
+	return strncmp(name, "upper_", strlen("upper_")) ? NULL : &content->has_uppers;
+}
+
+/* Power management, queues and statistics have many directories and no devices. */
+static bool may_hold_devices(const struct dirent *entry)
+{
+	static const char *const others[] = {"power", "queue", "queues", "mq", "statistics"};
+
+	if ((entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) || entry->d_name[0] == '.')
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (!strcmp(entry->d_name, others[i]))
+			return false;
+	return true;
+}
+
+static int is_content(const struct dirent *entry)
+{
+	struct content content;
+
+	return field_of(&content, entry->d_name) || may_hold_devices(entry);
+}
+
+/* The caller frees it also after an error, when it is empty. */
+static int content_read(const struct walk *walk, const char *path, struct content *content)
+{
+	char real[PATH_SIZE];
+	int error = path_format(walk->host->ctx, real, "%s", path), count;
+	bool *field;
+
+	*content = (struct content){0};
+	if (error)
+		return error;
+	count = scandir(real, &content->entries, is_content, versionsort);
+	if (count < 0)
+		return note_unread(walk->host->ctx, real, -errno);
+	content->count = count;
+	for (int i = 0; i < count; i++) {
+		field = field_of(content, content->entries[i]->d_name);
+		if (field)
+			*field = true;
+	}
+	return 0;
+}
+
+static int walk_below(const struct walk *walk, const char *path, struct content *content,
+		      size_t function, unsigned int depth)
+{
+	char below[PATH_SIZE];
+	int error = 0;
+
+	for (int i = 0; !error && i < content->count; i++) {
+		const char *name = content->entries[i]->d_name;
+
+		if (field_of(content, name))
+			continue;
+		if (snprintf(below, sizeof(below), "%s/%s", path, name) >= (int)sizeof(below))
+			return -ENAMETOOLONG;
+		error = walk_directory(walk, below, function, depth + 1);
+		/*
+		 * A directory that is gone by now holds nothing. Some file systems do not report
+		 * types.
+		 */
+		if (error == -ENOENT || error == -ENOTDIR)
+			error = 0;
+	}
+	return error;
+}
+
+/* Below an interface are the disks that it reaches by Fibre Channel over Ethernet. */
+static int add_interface(const struct walk *walk, const char *path, const char *name,
+			 size_t function, unsigned int depth)
+{
+	struct content content;
+	int unread = content_read(walk, path, &content);
+	int error = add_device(walk, path, name, "net", function, &content) ?:
+		unread ?:
+		walk_below(walk, path, &content, function, depth + 1);
+
+	content_free(&content);
+	return error;
+}
+
 /*
  * The kernel counts a link for each directory below, those that it hides included, and two more;
  * other file systems count at most those.
@@ -121,8 +234,7 @@ static bool hides_directories(struct usrpci_host *host, const char *path, int sh
 
 /*
  * The kernel hides the interfaces of other network namespaces, a container's for one; what it
- * cannot hide is the directory that they stood in, and how many are in it. Below an interface are
- * the disks that it reaches by Fibre Channel over Ethernet.
+ * cannot hide is the directory that they stood in, and how many are in it.
  */
 static int add_interfaces(const struct walk *walk, const char *path, size_t function,
 			  unsigned int depth)
@@ -137,22 +249,22 @@ static int add_interfaces(const struct walk *walk, const char *path, size_t func
 		snprintf(member, sizeof(member), "%.400s/%s", path, names[i]);
 		if (!file_exists(walk->host->ctx, "/sys/class/net/%s", names[i]))
 			continue;
-		error = add_device(walk, member, names[i], "net", function)
-				?: walk_entries(walk, member, function, depth + 1);
+		error = add_interface(walk, member, names[i], function, depth);
 		shown++;
 	}
 	if (!error && (!shown || hides_directories(walk->host, path, shown)))
-		error = add_device(walk, path, "", "net", function);
+		error = add_device(walk, path, "", "net", function, &(struct content){0});
 	return error;
 }
 
 /* A description of a host may have no "subsystem", but a link in the class or the file "dev". */
 static bool find_class(struct usrpci_host *host, const char *path, const char *name,
-		       char class_name[NAME_SIZE])
+		       const struct content *content, char class_name[NAME_SIZE])
 {
 	static const char *const classes[] = {"block", "tty"};
 
-	if (!file_link_name(host->ctx, class_name, NAME_SIZE, "%s/subsystem", path))
+	if (content->is_class &&
+	    !file_link_name(host->ctx, class_name, NAME_SIZE, "%s/subsystem", path))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
 		strcpy(class_name, classes[i]);
@@ -160,13 +272,14 @@ static bool find_class(struct usrpci_host *host, const char *path, const char *n
 			return true;
 	}
 	strcpy(class_name, "unknown");
-	return file_exists(host->ctx, "%s/dev", path);
+	return content->has_number;
 }
 
 /* Adds what a directory is. Returns -ENOTDIR when the walk must not go on below it. */
-static int look_at(const struct walk *walk, const char *path, const char *name, size_t *function,
-		   unsigned int depth)
+static int look_at(const struct walk *walk, const char *path, const struct content *content,
+		   size_t *function, unsigned int depth)
 {
+	const char *name = strrchr(path, '/') + 1;
 	char class_name[NAME_SIZE], head[NAME_SIZE];
 	struct usrpci_addr addr;
 
@@ -174,68 +287,30 @@ static int look_at(const struct walk *walk, const char *path, const char *name, 
 		if (walk->stays && walk->tree->count)
 			return -ENOTDIR;
 		*function = walk->tree->count;
-		return add_device(walk, path, name, "pci", *function);
+		return add_device(walk, path, name, "pci", *function, content);
 	}
-	if (!strcmp(name, "net"))
-		return add_interfaces(walk, path, *function, depth) ?: -ENOTDIR;
-	if (!find_class(walk->host, path, name, class_name))
+	if (!find_class(walk->host, path, name, content, class_name))
 		return 0;
 	if (!strcmp(class_name, "block") && member_is_path(name, "nvme", head))
 		return walk_head(walk, name, *function, depth) ?: -ENOTDIR;
-	return add_device(walk, path, name, class_name, *function);
-}
-
-/* Power management, queues and statistics have many directories and no devices. */
-static int may_hold_devices(const struct dirent *entry)
-{
-	static const char *const others[] = {"power", "queue", "queues", "mq", "statistics"};
-
-	if ((entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) || entry->d_name[0] == '.')
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-		if (!strcmp(entry->d_name, others[i]))
-			return 0;
-	return 1;
-}
-
-static int walk_entries(const struct walk *walk, const char *path, size_t function,
-			unsigned int depth)
-{
-	char real[PATH_SIZE], below[PATH_SIZE];
-	struct dirent **entries;
-	int count, error = path_format(walk->host->ctx, real, "%s", path);
-
-	if (error)
-		return error;
-	count = scandir(real, &entries, may_hold_devices, versionsort);
-	if (count < 0)
-		return note_unread(walk->host->ctx, real, -errno);
-	for (int i = 0; i < count; i++) {
-		if (!error && snprintf(below, sizeof(below), "%s/%s", path, entries[i]->d_name) >=
-				      (int)sizeof(below))
-			error = -ENAMETOOLONG;
-		if (!error)
-			error = walk_directory(walk, below, function, depth + 1);
-		/*
-		 * A directory that is gone by now holds nothing. Some file systems do not report
-		 * types.
-		 */
-		if (error == -ENOENT || error == -ENOTDIR)
-			error = 0;
-		free(entries[i]);
-	}
-	free(entries);
-	return error;
+	return add_device(walk, path, name, class_name, *function, content);
 }
 
 static int walk_directory(const struct walk *walk, const char *path, size_t function,
 			  unsigned int depth)
 {
-	int error = look_at(walk, path, strrchr(path, '/') + 1, &function, depth);
+	struct content content;
+	int unread, error;
 
-	if (error)
-		return error;
-	return depth == DEPTH_MAX ? -ELOOP : walk_entries(walk, path, function, depth);
+	if (!strcmp(strrchr(path, '/'), "/net"))
+		return add_interfaces(walk, path, function, depth);
+	unread = content_read(walk, path, &content);
+	error = look_at(walk, path, &content, &function, depth) ?: unread;
+	if (!error)
+		error = depth == DEPTH_MAX ? -ELOOP
+					   : walk_below(walk, path, &content, function, depth);
+	content_free(&content);
+	return error;
 }
 
 int tree_read(struct usrpci_host *host, const struct usrpci_dev_info *info, struct tree *tree)

@@ -18,6 +18,8 @@ struct leaf {
 	char driver[NAME_SIZE];     /* of a function or a device of another bus; "" for none */
 	char path[PATH_SIZE];       /* "/sys/bus/pci/devices/0000:03:00.0/nvme/nvme0" */
 	dev_t number;               /* of its file in /dev; 0: it has none */
+	bool has_functions;         /* it may have virtual functions */
+	bool has_uppers;            /* an interface is above it */
 };
 
 struct tree {

@@ -20,6 +20,7 @@
 #include "confirm/confirm.h"
 #include "driver.h"
 #include "file.h"
+#include "guard/look.h"
 #include "lend/lend.h"
 #include "net/net.h"
 #include "restore.h"
@@ -331,6 +332,8 @@ int lend_note_find(struct usrpci_host *host, const struct usrpci_addr *addr,
 	int error;
 
 	usrpci_addr_format(addr, device);
+	if (look_lacks(host, LOOK_LENT, device))
+		return 0;
 	snprintf(name, sizeof(name), NOTES "/%s", device);
 	error = state_exists(host, name);
 	if (error <= 0)
