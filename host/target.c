@@ -281,6 +281,16 @@ static int check_lost(struct usrpci_host *host, struct target *target)
 		      target->before.driver);
 }
 
+/*
+ * A driver that was only probing, as many do at boot, gives the device up when another one is
+ * chosen for it. Then there is none to unbind.
+ */
+static bool gave_up(struct usrpci_host *host, struct target *target, int error)
+{
+	return (error == -ENOENT || error == -ENODEV) && !read_driver(host, target) &&
+	       !target->now.driver[0] && file_exists(host->ctx, PCI_DEVICES "/%s", target->name);
+}
+
 static int unbind(struct usrpci_host *host, struct target *target)
 {
 	char why[96], old[NAME_SIZE], path[PATH_SIZE];
@@ -297,7 +307,7 @@ static int unbind(struct usrpci_host *host, struct target *target)
 	error = write_address(host, target, why, path);
 	if (error == -EUCLEAN)
 		return error;
-	if (error)
+	if (error && !gave_up(host, target, error))
 		return refused(host, target, error, "take it from its driver", "driver/unbind");
 	if (settle(host, target, "", host->settle_ms))
 		return check_lost(host, target);

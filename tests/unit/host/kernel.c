@@ -133,6 +133,8 @@ static int write_unbind(struct kernel *kernel, const char *addr)
 	char path[PATH_SIZE];
 
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver", addr);
+	if (!is_there(kernel, path))
+		return -ENOENT;
 	fixture_remove(kernel->fixture, path);
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/sriov_numvfs", addr);
 	if (is_there(kernel, path))
@@ -143,10 +145,16 @@ static int write_unbind(struct kernel *kernel, const char *addr)
 
 static int write_override(struct kernel *kernel, const char *path, const char *value)
 {
-	char text[NAME_SIZE + 1];
+	char text[NAME_SIZE + 1], driver[PATH_SIZE];
 
 	snprintf(text, sizeof(text), "%s\n", value[0] ? value : "(null)");
 	fixture_text(kernel->fixture, path, text);
+	if (kernel->gives_up) {
+		snprintf(driver, sizeof(driver), "%.*s/driver", (int)(strrchr(path, '/') - path),
+			 path);
+		fixture_remove(kernel->fixture, driver);
+		kernel->gives_up = false;
+	}
 	return 0;
 }
 

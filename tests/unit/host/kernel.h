@@ -32,6 +32,7 @@ struct kernel {
 	const char *late_group; /* the IOMMU group that a device gets when it is probed */
 	const char *thief;      /* a driver that takes what others are asked to take */
 	const char *fickle;     /* a driver that lets go of a device a moment after it took it */
+	bool gives_up;          /* the driver was probing, and lets another one have the device */
 	const char *module;     /* the only one that can be loaded */
 	const char *module_has; /* the driver in it; NULL: it is called as the module is */
 	unsigned int memory;    /* huge pages that there are left to have */

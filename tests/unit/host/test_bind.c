@@ -808,6 +808,18 @@ static void a_driver_that_lets_go_again_keeps_the_record(void **state)
 	assert_int_equal(journal_count(kernel), 0);
 }
 
+/* While a driver probes, it is shown as the device's; at boot many do. */
+static void a_driver_that_gives_up_need_not_let_go(void **state)
+{
+	struct kernel *kernel = *state;
+
+	kernel->gives_up = true;
+	assert_int_equal(bind_to(kernel, NIC, NULL), 0);
+	assert_driver(kernel, NIC, "uio_pci_generic");
+	assert_int_equal(restore(kernel, NIC), 0);
+	assert_driver(kernel, NIC, "e1000");
+}
+
 static void add_interface(struct kernel *kernel, const char *name, const char *flags)
 {
 	char path[128], target[128];
@@ -1492,6 +1504,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_device_on_the_list_of_vfio_is_told_so),
 	TEST(a_device_that_does_not_suit_is_told_its_uses_too),
 	TEST(a_driver_that_lets_go_again_keeps_the_record),
+	TEST(a_driver_that_gives_up_need_not_let_go),
 	TEST(an_interface_gets_its_name_back_and_is_taken_up),
 	TEST(an_interface_whose_name_another_one_has_is_told_with_what_it_had),
 	TEST(a_can_interface_that_does_not_come_up_wants_a_bitrate),
