@@ -166,6 +166,7 @@ check-net: packages-CHECK build
 
 check-others: packages-OTHERS build
 	@cd contrib/ansible && ansible-lint --offline --nocolor playbook.yml roles/usrpci
+	@tests/ansible/role.sh
 	@tests/qemu/run tests/qemu/suites/others.sh
 
 first-driver: packages-FIRST

@@ -5,8 +5,8 @@
 #
 # make check-others runs it: most of them take long where a processor is emulated.
 #
-# vm: --iommu --device edu,dma_mask=0xffffffff --nic e1000 --mem 1G --cpus 2
-# case-deadline: 600
+# vm: --iommu --device edu,dma_mask=0xffffffff --nic e1000 --mem 1G --cpus 2 --deadline 5400
+# case-deadline: 1800
 
 edu=0000:00:01.0
 nic=0000:00:02.0

@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# role.sh: contrib's Ansible role on a host made of files, twice: the second time it changes nothing. On a real kernel,
+# where it takes many minutes, tests/qemu/suites/others.sh has it.
+#
+. "$(dirname "$0")/../build/tap.sh"
+
+host=$scratch/host
+pages=$host/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages
+
+"$USRPCI_SOURCE/tests/fixtures/make-host" "$USRPCI_SOURCE/tests/fixtures/server.host" "$host"
+mkdir -p "$host/etc/usrpci" "$scratch/bin"
+printf '#!/bin/sh\nexec "%s" --root "%s" "$@"\n' "$USRPCI_BUILD/cli/usrpci" "$host" >"$scratch/bin/usrpci"
+chmod +x "$scratch/bin/usrpci"
+cat >"$scratch/play.yml" <<-END
+	- hosts: all
+	  gather_facts: false
+	  roles:
+	    - role: usrpci
+	      vars:
+	        usrpci_confirm: 600
+	        usrpci_files:
+	          50-test: |
+	            [HugePages]
+	            Count=7
+END
+
+# It writes below /etc/usrpci, which is the host's here for as long as it runs.
+play()
+{
+	command -v ansible-playbook >/dev/null || skip "ansible-core is not installed"
+	[ "$(id -u)" = 0 ] || skip "root alone can put another directory in the place of /etc/usrpci"
+	made=
+	[ -d /etc/usrpci ] || { mkdir /etc/usrpci && made=yes; }
+	PATH=$scratch/bin:$PATH HOME=$scratch ANSIBLE_ROLES_PATH=$USRPCI_SOURCE/contrib/ansible/roles \
+		unshare --mount --propagation private sh -c '
+		mount --bind "$1/etc/usrpci" /etc/usrpci && exec ansible-playbook -i localhost, -c local \
+			-e ansible_python_interpreter=/usr/bin/python3 "$1/../play.yml"' - "$host" >"$scratch/said" 2>&1 ||
+		cat "$scratch/said"
+	[ -z "$made" ] || rmdir /etc/usrpci
+	grep -Eq "changed=$1 .*failed=0" "$scratch/said" || cat "$scratch/said"
+	[ "$(cat "$pages")" = 7 ] || echo "there are $(cat "$pages") huge pages"
+	[ ! -e "$host/run/usrpci/unconfirmed" ] || echo "it is not confirmed"
+}
+
+check "the role makes a host what its files say, and confirms it" play '[1-9]'
+check "once more, it changes nothing" play 0
+finish
