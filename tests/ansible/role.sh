@@ -10,7 +10,7 @@ host=$scratch/host
 pages=$host/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages
 
 "$USRPCI_SOURCE/tests/fixtures/make-host" "$USRPCI_SOURCE/tests/fixtures/server.host" "$host"
-mkdir -p "$host/etc/usrpci" "$scratch/bin"
+mkdir -p "$host/etc/usrpci" "$scratch/bin" "$scratch/etc"
 printf '#!/bin/sh\nexec "%s" --root "%s" "$@"\n' "$USRPCI_BUILD/cli/usrpci" "$host" >"$scratch/bin/usrpci"
 chmod +x "$scratch/bin/usrpci"
 cat >"$scratch/play.yml" <<-END
@@ -26,19 +26,21 @@ cat >"$scratch/play.yml" <<-END
 	            Count=7
 END
 
-# It writes below /etc/usrpci, which is the host's here for as long as it runs.
+# It writes below /etc/usrpci, in the place of which it has that of the host.
 play()
 {
 	command -v ansible-playbook >/dev/null || skip "ansible-core is not installed"
 	[ "$(id -u)" = 0 ] || skip "root alone can put another directory in the place of /etc/usrpci"
-	made=
-	[ -d /etc/usrpci ] || { mkdir /etc/usrpci && made=yes; }
+	# What is mounted here is gone with these commands, and nobody else has seen it.
 	PATH=$scratch/bin:$PATH HOME=$scratch ANSIBLE_ROLES_PATH=$USRPCI_SOURCE/contrib/ansible/roles \
-		unshare --mount --propagation private sh -c '
-		mount --bind "$1/etc/usrpci" /etc/usrpci && exec ansible-playbook -i localhost, -c local \
-			-e ansible_python_interpreter=/usr/bin/python3 "$1/../play.yml"' - "$host" >"$scratch/said" 2>&1 ||
-		cat "$scratch/said"
-	[ -z "$made" ] || rmdir /etc/usrpci
+		unshare --mount --propagation private sh -ec '
+		mount -t tmpfs none "$1/etc"
+		mkdir "$1/etc/above" "$1/etc/work"
+		mount -t overlay -o "lowerdir=/etc,upperdir=$1/etc/above,workdir=$1/etc/work" none /etc
+		mkdir -p /etc/usrpci
+		mount --bind "$1/host/etc/usrpci" /etc/usrpci
+		exec ansible-playbook -i localhost, -c local -e ansible_python_interpreter=/usr/bin/python3 \
+			"$1/play.yml"' - "$scratch" >"$scratch/said" 2>&1 || cat "$scratch/said"
 	grep -Eq "changed=$1 .*failed=0" "$scratch/said" || cat "$scratch/said"
 	[ "$(cat "$pages")" = 7 ] || echo "there are $(cat "$pages") huge pages"
 	[ ! -e "$host/run/usrpci/unconfirmed" ] || echo "it is not confirmed"
