@@ -7,7 +7,8 @@
  * interrupt go to the TAP device together, from where the card wrote them. A bpf(4) between driver
  * and TAP would copy them twice, and wake two threads.
  *
- * Not done: a card's own offloads; how NetBSD's drivers are told of them differs between releases.
+ * Long segments of the TAP are read into buffers of the card's, which cuts them if its driver can.
+ * Not done: a card's other offloads, whose work is little beside that.
  */
 
 #include <dlfcn.h>
@@ -23,12 +24,14 @@
 #include "pump/cut.h"
 #include "pump/merge.h"
 #include "pump/rump_frames.h"
+#include "pump/tcp.h"
 
-#define HEADER      sizeof(struct virtio_net_hdr_v1)
-#define BATCH       64
-#define SEGMENT_MAX (64u << 10)
-#define FULL_TRIES  50
-#define FULL_US     200 /* how long it waits when the card's queue is full */
+#define HEADER     sizeof(struct virtio_net_hdr_v1)
+#define BATCH      64
+#define STOCK      34 /* buffers that hold a frame of 64 KiB */
+#define STOCK_SIZE (STOCK * USRPCI_NIC_BUFFER_SIZE)
+#define FULL_TRIES 50
+#define FULL_US    200 /* how long it waits when the card's queue is full */
 
 /* Where NetBSD's struct mbuf begins, on 64-bit machines (sys/sys/mbuf.h). */
 struct netbsd_mbuf {
@@ -36,7 +39,19 @@ struct netbsd_mbuf {
 	uint8_t *data;
 	void *owner;
 	int size, flags;
+	uint64_t physical;
+	short type;
+
+	/* Only of the first one of a packet. */
+	void *from, *tags;
+	int packet_size, offloads;
+	uint32_t checksum;    /* bytes of IP's header << 16 | offset of the sum behind it */
+	unsigned int segment; /* bytes of data that each frame is to have */
 };
+
+/* Offloads of a packet. */
+#define NETBSD_TSO4 0x100
+#define NETBSD_TSO6 0x200
 
 static struct {
 	void (*schedule)(void), (*unschedule)(void);
@@ -44,13 +59,18 @@ static struct {
 	void *(*find)(const char *name);
 	int (*make_promiscuous)(void *interface, int how);
 	struct netbsd_mbuf *(*make)(const void *data, int size, int offset, void *interface,
-				    void *copy);
+				    void (*copy)(const void *from, void *to, size_t size));
 	int (*enqueue)(void *interface, struct netbsd_mbuf *frame);
 	void (*free)(struct netbsd_mbuf *frame);
 } kernel;
 
 static void *card;
 static int tap = -1;
+static struct frames_offloads offloads;
+
+/* Buffers for the next frame of the TAP, those of one packet. */
+static struct netbsd_mbuf *stock;
+static unsigned int stock_size;
 
 /* What this thread has received. */
 static _Thread_local struct {
@@ -168,13 +188,14 @@ static void leave(void)
 	kernel.unschedule();
 }
 
-int frames_open(const char *interface, int to)
+int frames_open(const char *interface, int to, struct frames_offloads of_card)
 {
 	int error = find_symbols();
 
 	if (error)
 		return error;
 	tap = to;
+	offloads = of_card;
 	enter();
 	card = kernel.find(interface);
 	error = card ? kernel.make_promiscuous(card, 1) : 0;
@@ -187,6 +208,53 @@ int frames_open(const char *interface, int to)
 		card ? "its driver cannot receive frames of other stations"
 		     : "the driver has not found its card");
 	return -EIO;
+}
+
+/* NetBSD's function would copy something; the frame is read into its buffers instead. */
+static void copy_nothing(const void *from, void *to, size_t size)
+{
+	(void)from;
+	(void)to;
+	(void)size;
+}
+
+/* Returns whether the stock is complete. What is asked for fills whole buffers of NetBSD's. */
+static bool refill(void)
+{
+	static const uint8_t nothing[STOCK_SIZE];
+	unsigned int missing = STOCK_SIZE - stock_size;
+	struct netbsd_mbuf *new, *last;
+
+	if (missing == 0)
+		return true;
+	new = kernel.make(nothing, (int)missing, 0, card, copy_nothing);
+	if (!new)
+		return false;
+	if (new->packet_size != (int)missing)
+		offloads = (struct frames_offloads){0}; /* this release has another struct mbuf */
+	for (last = new; last->next;)
+		last = last->next;
+	last->next = stock;
+	stock = new;
+	stock_size = STOCK_SIZE;
+	return true;
+}
+
+/* Splits the buffers of a frame off the stock. */
+static struct netbsd_mbuf *take(unsigned int size)
+{
+	struct netbsd_mbuf *frame = stock, *last = stock;
+
+	frame->packet_size = (int)size;
+	for (; size > (unsigned int)last->size; last = last->next) {
+		size -= (unsigned int)last->size;
+		stock_size -= (unsigned int)last->size;
+	}
+	stock_size -= (unsigned int)last->size;
+	stock = last->next;
+	last->size = (int)size;
+	last->next = NULL;
+	return frame;
 }
 
 /* Returns whether the card's queue took it. */
@@ -223,25 +291,108 @@ static void send_segments(struct cut *cut)
 	}
 }
 
-void frames_send(const struct virtio_net_hdr_v1 *header, uint8_t *frame, size_t size)
+/* The card adds to the checksum of IP's header what stands there; its driver writes the others. */
+static void send_uncut(const struct cut *cut, unsigned int size)
 {
-	const struct usrpci_nic_frame pieces[] = {
-		{frame, (uint16_t)(size < SEGMENT_MAX / 2 ? size : SEGMENT_MAX / 2), true},
-		{frame + SEGMENT_MAX / 2, (uint16_t)(size - SEGMENT_MAX / 2), false},
-	};
-	unsigned int n = size > SEGMENT_MAX / 2 ? 2 : 1;
-	bool checksum = header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	struct netbsd_mbuf *frame = take(size);
+
+	frame->offloads = cut->is_ipv6 ? NETBSD_TSO6 : NETBSD_TSO4;
+	frame->checksum = (cut->tcp - cut->ip) << 16 | TCP_CHECKSUM;
+	frame->segment = cut->segment;
+	if (!cut->is_ipv6)
+		put16(frame->data + cut->ip + IPV4_CHECKSUM, 0);
+	kernel.enqueue(card, frame);
+	refill();
+}
+
+/* NetBSD's drivers know where IP begins without a VLAN's tag alone. */
+static bool card_cuts(const struct cut *cut)
+{
+	return cut->ip == ETH_HLEN && (cut->is_ipv6 ? offloads.tso6 : offloads.tso4);
+}
+
+static void send_long(const struct virtio_net_hdr_v1 *header, const struct usrpci_nic_frame *pieces,
+		      unsigned int n, unsigned int size)
+{
 	struct cut cut;
 
-	if (header->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
-		if (!cut_begin(&cut, header, pieces, n, 0))
-			return;
-		enter();
+	if (!cut_begin(&cut, header, pieces, n, 0))
+		return;
+	enter();
+	if (card_cuts(&cut))
+		send_uncut(&cut, size);
+	else
 		send_segments(&cut);
-		leave();
-	} else if (!checksum || cut_checksum(header, pieces, n)) {
-		enter();
-		send_segment(frame, (unsigned int)size);
-		leave();
+	leave();
+}
+
+static void send_short(const struct virtio_net_hdr_v1 *header,
+		       const struct usrpci_nic_frame *pieces, unsigned int n, unsigned int size)
+{
+	if (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM && !cut_checksum(header, pieces, n))
+		return;
+	enter();
+	if (n == 1) {
+		send_segment(pieces->data, size);
+	} else {
+		kernel.enqueue(card, take(size));
+		refill();
 	}
+	leave();
+}
+
+/* Reads a frame into the stock. Returns its bytes, or 0 if there is none. */
+static unsigned int read_frame(struct virtio_net_hdr_v1 *header, struct usrpci_nic_frame *pieces,
+			       unsigned int *n)
+{
+	struct iovec parts[STOCK + 1] = {{header, HEADER}};
+	unsigned int count = 0, left;
+	ssize_t size;
+
+	for (struct netbsd_mbuf *one = stock; one && count < STOCK; one = one->next)
+		parts[++count] = (struct iovec){one->data, (size_t)one->size};
+	size = readv(tap, parts, (int)count + 1);
+	if (size <= (ssize_t)HEADER)
+		return 0;
+	left = (unsigned int)(size - (ssize_t)HEADER);
+	for (*n = 0; left > 0; left -= pieces[(*n)++].size)
+		pieces[*n] = (struct usrpci_nic_frame){
+			.data = parts[*n + 1].iov_base,
+			.size = (uint16_t)(left < parts[*n + 1].iov_len ? left
+									: parts[*n + 1].iov_len),
+		};
+	return (unsigned int)(size - (ssize_t)HEADER);
+}
+
+/* When the card has all of the kernel's buffers, frames wait in the TAP until it is done. */
+static bool complete_stock(void)
+{
+	bool complete;
+
+	if (stock_size == STOCK_SIZE)
+		return true;
+	enter();
+	complete = refill();
+	leave();
+	if (!complete)
+		usleep(FULL_US);
+	return complete;
+}
+
+bool frames_send(void)
+{
+	struct usrpci_nic_frame pieces[STOCK];
+	struct virtio_net_hdr_v1 header;
+	unsigned int n, size;
+
+	while (!complete_stock())
+		;
+	size = read_frame(&header, pieces, &n);
+	if (size == 0)
+		return false;
+	if (header.gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		send_short(&header, pieces, n, size);
+	else
+		send_long(&header, pieces, n, size);
+	return true;
 }

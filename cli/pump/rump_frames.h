@@ -2,9 +2,8 @@
 #ifndef USRPCI_CLI_RUMP_FRAMES_H
 #define USRPCI_CLI_RUMP_FRAMES_H
 
-#include <linux/virtio_net.h>
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct rump_symbol {
 	const char *name;
@@ -14,6 +13,11 @@ struct rump_symbol {
 /* Finds functions of the rump kernel. Returns 0, or -ENOENT, which is said. */
 int rump_find(const struct rump_symbol *list, size_t count);
 
+/* What the card does, and its driver was told to do: cut long segments over IPv4 and over IPv6. */
+struct frames_offloads {
+	bool tso4, tso6;
+};
+
 /*
  * Frames between one of NetBSD's network drivers and a TAP device: NetBSD's protocols do not see
  * them. The rump kernel has been started.
@@ -21,13 +25,13 @@ int rump_find(const struct rump_symbol *list, size_t count);
  * frames_open() gives the TAP what the driver receives from now on, other stations' frames too.
  * Returns 0, or -ENOENT if the kernel lacks the interface or a function, which is said.
  */
-int frames_open(const char *interface, int tap);
+int frames_open(const char *interface, int tap, struct frames_offloads offloads);
 
 /*
- * Sends a frame of the TAP: what its header leaves to the card is done here. "frame" is changed.
- * Called by one thread, which is one of the kernel's.
+ * Sends the next frame of the TAP: what its header leaves to the card is done here, or by the card.
+ * Returns whether there was one. Called by one thread, which is one of the kernel's.
  */
-void frames_send(const struct virtio_net_hdr_v1 *header, uint8_t *frame, size_t size);
+bool frames_send(void);
 
 struct netbsd_mbuf;
 

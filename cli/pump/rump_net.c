@@ -28,8 +28,6 @@
 #include "pump/rump_frames.h"
 #include "pump/tap.h"
 
-#define FRAME_MAX (64u << 10)
-
 #define EXIT_IN_VAIN 3 /* as in net_driver.c */
 
 /* NetBSD's. */
@@ -56,9 +54,19 @@ struct netbsd_ifmediareq {
 	int *list;
 };
 
+struct netbsd_ifcapreq {
+	char name[16];
+	uint64_t able, enabled;
+};
+
+#define NETBSD_CAP_TSO4 0x80
+#define NETBSD_CAP_TSO6 0x40000
+
 #define SIOCSIFFLAGS_N IOC(IOC_WRITE, 'i', 16, sizeof(struct netbsd_ifreq))
 #define SIOCGIFFLAGS_N IOC(IOC_READ | IOC_WRITE, 'i', 17, sizeof(struct netbsd_ifreq))
 #define SIOCGIFMEDIA_N IOC(IOC_READ | IOC_WRITE, 'i', 54, sizeof(struct netbsd_ifmediareq))
+#define SIOCSIFCAP_N   IOC(IOC_WRITE, 'i', 117, sizeof(struct netbsd_ifcapreq))
+#define SIOCGIFCAP_N   IOC(IOC_READ | IOC_WRITE, 'i', 118, sizeof(struct netbsd_ifcapreq))
 #define SIOCSIFMTU_N   IOC(IOC_WRITE, 'i', 127, sizeof(struct netbsd_ifreq))
 
 /* System calls of the rump kernel; -1 is a failure, with NetBSD's number in errno. */
@@ -113,6 +121,23 @@ static int set_mtu(void)
 	return card.goes_on ? 0 : -EMSGSIZE;
 }
 
+/* A driver that refuses has its segments cut here. */
+static struct frames_offloads enable_offloads(void)
+{
+	struct netbsd_ifcapreq request = {0};
+
+	fill_name(request.name);
+	if (sys.control(card.control, SIOCGIFCAP_N, &request))
+		return (struct frames_offloads){0};
+	request.enabled |= request.able & (NETBSD_CAP_TSO4 | NETBSD_CAP_TSO6);
+	if (sys.control(card.control, SIOCSIFCAP_N, &request))
+		return (struct frames_offloads){0};
+	return (struct frames_offloads){
+		.tso4 = request.enabled & NETBSD_CAP_TSO4,
+		.tso6 = request.enabled & NETBSD_CAP_TSO6,
+	};
+}
+
 static int bring_up(void)
 {
 	struct netbsd_ifreq request = {0};
@@ -165,21 +190,14 @@ static void report_frame(void)
  */
 static void *transmit(void *arg)
 {
-	static struct {
-		struct virtio_net_hdr_v1 header;
-		uint8_t data[FRAME_MAX];
-	} frame;
 	struct pollfd polled = {.fd = card.tap, .events = POLLIN};
 
 	(void)arg;
 	sys.newlwp(1);
 	for (;;) {
-		ssize_t size = read(card.tap, &frame, sizeof(frame));
-
-		if (size > (ssize_t)sizeof(frame.header)) {
-			frames_send(&frame.header, frame.data, (size_t)size - sizeof(frame.header));
+		if (frames_send())
 			report_frame();
-		} else if (poll(&polled, 1, -1) > 0 && polled.revents & POLLERR)
+		else if (poll(&polled, 1, -1) > 0 && polled.revents & POLLERR)
 			end_in_vain();
 	}
 	return NULL;
@@ -265,7 +283,7 @@ static int start(const char *driver, const char *device)
 	card.control = sys.socket(NETBSD_AF_ROUTE, NETBSD_SOCK_RAW, 0);
 	if (card.control < 0)
 		return fail("the rump kernel has no socket for it");
-	return set_mtu() ?: frames_open(card.name, card.tap) ?: bring_up() ?: follow_link();
+	return set_mtu() ?: frames_open(card.name, card.tap, enable_offloads()) ?: bring_up() ?: follow_link();
 }
 
 int main(int argc, char **argv)

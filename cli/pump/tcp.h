@@ -17,6 +17,8 @@
 #define TCP       6
 #define IP_MAX    65535 /* of what IPv4's length counts */
 
+#define IPV4_CHECKSUM 10
+
 /* Offsets in the header of TCP. */
 enum {
 	TCP_SEQUENCE = 4,

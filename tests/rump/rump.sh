@@ -251,7 +251,7 @@ begin_net()
 	wait_for 10 test -d /sys/bus/pci/devices/0000:00:01.0/net
 	nic=$(ls /sys/bus/pci/devices/0000:00:01.0/net)
 	ip address add 10.3.0.2/24 dev "$nic"
-	ip link set "$nic" up
+	ip link set "$nic" up mtu 4000
 	standin
 	usrpci net --driver "$driver" "$@" "$nic" >"$scratch/net" 2>&1 &
 	net=$!
@@ -274,6 +274,7 @@ rump@gives-linux-an-interface-whose-driver-is-in-a-rump-kernel()
 	begin_net --rump wm --restart
 	wait_for 30 ping -n -q -c 1 -W 1 10.3.0.9
 	ping -n -q -c 20 -i 0.01 -W 5 10.3.0.9
+	ping -n -q -c 20 -i 0.01 -W 5 -s 3500 10.3.0.9
 	pgrep -f "usrpci-rump-net wm 0000:00:01.0" >"$scratch/before"
 	pkill -KILL -f "usrpci-rump-net wm 0000:00:01.0"
 	wait_for 30 grep -q "frames flow again" "$scratch/net"

@@ -28,6 +28,8 @@
 #define NETBSD_ENXIO   6
 #define NETBSD_EINVAL  22
 #define NETBSD_ENOBUFS 55
+#define CLUSTER        2048
+#define FRAME_MAX      9216
 #define BROADCAST      "\xff\xff\xff\xff\xff\xff"
 #define PEER_MAC       "\x02\0\0\0\0\x01"
 
@@ -39,6 +41,10 @@ struct mbuf {
 	uint8_t *data;
 	void *owner;
 	int size, flags;
+	uint64_t physical;
+	short type;
+	void *from, *tags;
+	int packet_size, offloads[3];
 	uint8_t bytes[];
 };
 
@@ -169,6 +175,16 @@ static void write_register(unsigned int at, uint32_t value)
 	*(volatile uint32_t *)(registers + at) = value;
 }
 
+static struct mbuf *make(size_t size, struct mbuf *next)
+{
+	struct mbuf *frame = calloc(1, sizeof(*frame) + size);
+
+	frame->data = frame->bytes;
+	frame->size = (int)size;
+	frame->next = next;
+	return frame;
+}
+
 /* All frames of an interrupt. */
 static int receive(void *arg)
 {
@@ -178,10 +194,9 @@ static int receive(void *arg)
 	if (!*(volatile uint32_t *)(registers + ICR))
 		return 0;
 	while (size > 0) {
-		struct mbuf *frame = calloc(1, sizeof(*frame) + 2048);
+		struct mbuf *frame = make(FRAME_MAX, NULL);
 
-		frame->data = frame->bytes;
-		size = recv(wire[0], frame->bytes, 2048, 0);
+		size = recv(wire[0], frame->bytes, FRAME_MAX, 0);
 		frame->size = (int)size;
 		if (size > 0)
 			rumpns_if_percpuq_enqueue(NULL, frame);
@@ -276,39 +291,67 @@ int rumpns_ifpromisc(void *interface, int on)
 	return 0;
 }
 
-struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface, void *copy)
+/* Whoever copies himself has the buffers that the kernel takes for frames of more than 2 KiB. */
+struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface,
+			     void (*copy)(const void *from, void *to, size_t size))
 {
-	struct mbuf *frame = calloc(1, sizeof(*frame) + (size_t)size);
+	struct mbuf *frame = NULL;
 
-	if (offset || interface != wire || copy)
+	if (offset || interface != wire || (copy && size % CLUSTER))
 		abort();
-	frame->data = frame->bytes;
-	frame->size = size;
-	memcpy(frame->data, data, (size_t)size);
+	for (int made = 0; copy && made < size; made += CLUSTER)
+		frame = make(CLUSTER, frame);
+	if (!copy)
+		frame = make((size_t)size, NULL);
+	if (!copy)
+		memcpy(frame->data, data, (size_t)size);
+	frame->packet_size = size;
 	return frame;
 }
 
 void rumpns_m_freem(struct mbuf *frame)
 {
-	free(frame);
+	while (frame) {
+		struct mbuf *next = frame->next;
+
+		free(frame);
+		frame = next;
+	}
+}
+
+/* Copies a frame's buffers to one. Returns its bytes. */
+static size_t flatten(const struct mbuf *frame, uint8_t *to, size_t most)
+{
+	size_t size = 0;
+
+	for (const struct mbuf *one = frame; one; one = one->next) {
+		if (size + (size_t)one->size > most)
+			abort();
+		memcpy(to + size, one->data, (size_t)one->size);
+		size += (size_t)one->size;
+	}
+	if (size != (size_t)frame->packet_size)
+		abort();
+	return size;
 }
 
 /* The first frame of all finds the card's queue full. */
 int rumpns_ifq_enqueue(void *interface, struct mbuf *frame)
 {
+	static uint8_t bytes[64 << 10];
 	static bool was_full;
-	size_t size = (size_t)frame->size;
+	size_t size = flatten(frame, bytes, sizeof(bytes));
 	int error = 0;
 
 	(void)interface;
 	if (!was_full) {
 		was_full = true;
 		error = NETBSD_ENOBUFS;
-	} else if (is_up && size <= mtu + ETH_HLEN && answers(frame->data, size)) {
-		(void)!send(wire[1], frame->data, size, 0);
+	} else if (is_up && size <= mtu + ETH_HLEN && answers(bytes, size)) {
+		(void)!send(wire[1], bytes, size, 0);
 		write_register(ICS, RXT0);
 	}
-	free(frame);
+	rumpns_m_freem(frame);
 	return error;
 }
 

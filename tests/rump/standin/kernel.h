@@ -25,7 +25,8 @@ void rumpns__kernel_lock(int count);
 void rumpns__kernel_unlock(int count, int *counted);
 void *rumpns_ifunit(const char *name);
 int rumpns_ifpromisc(void *interface, int on);
-struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface, void *copy);
+struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface,
+			     void (*copy)(const void *from, void *to, size_t size));
 void rumpns_m_freem(struct mbuf *frame);
 int rumpns_ifq_enqueue(void *interface, struct mbuf *frame);
 int rump_pub_lwproc_newlwp(int pid);
