@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Buffers of applications on raw block devices: rumpns_vmapbuf() and rumpns_vunmapbuf() around
- * librump's.
+ * Memory that is not the kernel's, given to a device: rumpns_bus_dmamap_load(), _sync() and _unload()
+ * around those of librumpdev_pci (bus_dma(9)).
  *
- * physio() calls them before and after each transfer. librump's own copy the memory of remote
- * clients; that of local ones, which is any memory of this process, they hand to the driver as it
- * is. It is copied through the heap here.
+ * On NetBSD any memory can be given. Here the buffers of applications on raw block devices, and
+ * what SCSI's drivers have on their stack, are not in the DMA heap; so they are copied through it,
+ * when the driver says that it has written them and that the device has.
  */
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,156 +19,155 @@
 #include "hypercall.h"
 #include "layout.h"
 
-/*
- * Where NetBSD's struct buf has b_flags, b_data and b_saveaddr, on 64-bit machines. librump's
- * vmapbuf() proves it each time: it copies b_data to b_saveaddr.
- */
-enum {
-	BUF_FLAGS = 40,
-	BUF_DATA = 64,
-	BUF_SAVEADDR = 96,
-};
+#define COMPONENT "librumpdev_pci.so.0"
 
-#define B_READ 0x00100000u
+/* What the device has done, or will do (bus_dma(9)). */
+enum { POSTREAD = 0x02, PREWRITE = 0x04, POSTWRITE = 0x08 };
 
 struct bounce {
 	struct bounce *next;
-	struct buf *bp;
-	void *block;
+	const struct bus_dmamap *map;
+	uint8_t *buffer, *block;
+	size_t size;
 };
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bounce *bounces;
+static atomic_uint count; /* so that drivers that need none take no lock */
 
-static void *get_pointer(const struct buf *bp, size_t offset)
-{
-	void *value;
+static struct {
+	int (*load)(void *tag, struct bus_dmamap *map, void *buffer, unsigned long size,
+		    void *process, int flags);
+	void (*sync)(void *tag, struct bus_dmamap *map, unsigned long offset, unsigned long size,
+		     int what);
+	void (*unload)(void *tag, struct bus_dmamap *map);
+} kernel;
 
-	memcpy(&value, (const char *)bp + offset, sizeof(value));
-	return value;
-}
-
-static void set_data(struct buf *bp, void *data)
-{
-	memcpy((char *)bp + BUF_DATA, &data, sizeof(data));
-}
-
-static bool is_read(const struct buf *bp)
-{
-	uint32_t flags;
-
-	memcpy(&flags, (const char *)bp + BUF_FLAGS, sizeof(flags));
-	return flags & B_READ;
-}
-
-/* A library that was loaded at run time has no "next" one, but those of the kernel have names. */
-static void *kernel_definition(const char *name)
-{
-	static const char *const libraries[] = {"librump.so.0", "librumpvfs.so.0"};
-	void *found = NULL;
-
-	for (unsigned int i = 0; i < 2 && !found; i++) {
-		void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
-
-		if (!library)
-			continue;
-		found = dlsym(library, name);
-		dlclose(library);
-	}
-	return found;
-}
-
+/* A library that was loaded at run time has no "next" one, but the component has a name. */
 static void *next_definition(const char *name)
 {
-	void *next = dlsym(RTLD_NEXT, name);
+	void *next = dlsym(RTLD_NEXT, name), *library = NULL;
 
 	if (!next)
-		next = kernel_definition(name);
+		library = dlopen(COMPONENT, RTLD_LAZY | RTLD_NOLOAD);
+	if (library) {
+		next = dlsym(library, name);
+		dlclose(library);
+	}
 	if (!next)
-		rump_message(
-			"%s was not found behind this library: load this library before librump",
-			name);
+		rump_message("%s was not found in " COMPONENT ": load this library before it",
+			     name);
 	return next;
 }
 
-static int next_vmapbuf(struct buf *bp, unsigned long length)
+static void find_definitions(void)
 {
-	int (*next)(struct buf *, unsigned long) = next_definition("rumpns_vmapbuf");
-
-	return next ? next(bp, length) : rumpuser_component_errtrans(ENXIO);
+	kernel.unload = next_definition("rumpns_bus_dmamap_unload");
+	kernel.sync = next_definition("rumpns_bus_dmamap_sync");
+	kernel.load = next_definition("rumpns_bus_dmamap_load");
+	if (!kernel.load || !kernel.sync || !kernel.unload)
+		abort();
 }
 
-static void next_vunmapbuf(struct buf *bp, unsigned long length)
+/* With the lock held. Returns where the map's bounce is linked; NULL is there if it has none. */
+static struct bounce **find(const struct bus_dmamap *map)
 {
-	void (*next)(struct buf *, unsigned long) = next_definition("rumpns_vunmapbuf");
+	struct bounce **link = &bounces;
 
-	if (next)
-		next(bp, length);
+	while (*link && (*link)->map != map)
+		link = &(*link)->next;
+	return link;
 }
 
-static int bounce_add(struct rump_bus *bus, struct buf *bp, unsigned long length)
+static void end_bounce(const struct bus_dmamap *map)
+{
+	struct bounce **link, *found;
+
+	if (count == 0)
+		return;
+	pthread_mutex_lock(&lock);
+	link = find(map);
+	found = *link;
+	if (found) {
+		*link = found->next;
+		count--;
+	}
+	pthread_mutex_unlock(&lock);
+	if (found)
+		usrpci_dma_free(rump_bus()->ctx, found->block);
+	free(found);
+}
+
+static int begin_bounce(struct rump_bus *bus, const struct bus_dmamap *map, void *buffer,
+			unsigned long size, void **block)
 {
 	struct bounce *new = malloc(sizeof(*new));
-	int error = new ? rump_heap_alloc(bus, length, 0, &new->block) : -ENOMEM;
+	int error = new ? rump_heap_alloc(bus, size, 0, block) : -ENOMEM;
 
 	if (error) {
 		free(new);
 		return error;
 	}
-	if (!is_read(bp))
-		memcpy(new->block, get_pointer(bp, BUF_DATA), length);
-	set_data(bp, new->block);
-	new->bp = bp;
+	*new = (struct bounce){.map = map, .buffer = buffer, .block = *block, .size = size};
 	pthread_mutex_lock(&lock);
 	new->next = bounces;
 	bounces = new;
+	count++;
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
 
-static struct bounce *bounce_remove(const struct buf *bp)
+/* Returns whether the device is done with all of it: not every driver unloads its map then. */
+static bool copy_bounce(const struct bus_dmamap *map, unsigned long offset, unsigned long size,
+			int what)
 {
-	struct bounce **link, *found;
+	struct bounce *bounce;
+	bool done = false;
 
 	pthread_mutex_lock(&lock);
-	for (link = &bounces; *link && (*link)->bp != bp;)
-		link = &(*link)->next;
-	found = *link;
-	if (found)
-		*link = found->next;
+	bounce = *find(map);
+	if (bounce && offset <= bounce->size && size <= bounce->size - offset) {
+		if (what & PREWRITE)
+			memcpy(bounce->block + offset, bounce->buffer + offset, size);
+		if (what & POSTREAD)
+			memcpy(bounce->buffer + offset, bounce->block + offset, size);
+		done = what & (POSTREAD | POSTWRITE) && size == bounce->size;
+	}
 	pthread_mutex_unlock(&lock);
-	return found;
+	return done;
 }
 
-int rumpns_vmapbuf(struct buf *bp, unsigned long length)
+int rumpns_bus_dmamap_load(void *tag, struct bus_dmamap *map, void *buffer, unsigned long size,
+			   void *process, int flags)
 {
 	struct rump_bus *bus = rump_bus();
-	void *data = get_pointer(bp, BUF_DATA);
-	int error = next_vmapbuf(bp, length);
+	int error = 0;
 
-	if (error || !bus)
-		return error;
-	if (get_pointer(bp, BUF_SAVEADDR) != data) {
-		rump_message("this rump kernel's struct buf has another layout than the known one");
-		error = -EOPNOTSUPP;
-	} else if (!usrpci_dma_contains(bus->ctx, get_pointer(bp, BUF_DATA), length)) {
-		error = bounce_add(bus, bp, length);
-	}
-	if (!error)
-		return 0;
-	next_vunmapbuf(bp, length);
-	return rumpuser_component_errtrans(-error);
+	pthread_once(&once, find_definitions);
+	end_bounce(map);
+	if (bus && size > 0 && !usrpci_dma_contains(bus->ctx, buffer, size))
+		error = begin_bounce(bus, map, buffer, size, &buffer);
+	if (error)
+		return rumpuser_component_errtrans(-error);
+	error = kernel.load(tag, map, buffer, size, process, flags);
+	if (error)
+		end_bounce(map);
+	return error;
 }
 
-void rumpns_vunmapbuf(struct buf *bp, unsigned long length)
+void rumpns_bus_dmamap_sync(void *tag, struct bus_dmamap *map, unsigned long offset,
+			    unsigned long size, int what)
 {
-	struct bounce *bounce = bounce_remove(bp);
+	pthread_once(&once, find_definitions);
+	kernel.sync(tag, map, offset, size, what);
+	if (count > 0 && copy_bounce(map, offset, size, what))
+		end_bounce(map);
+}
 
-	if (bounce) {
-		if (is_read(bp))
-			memcpy(get_pointer(bp, BUF_SAVEADDR), bounce->block, length);
-		usrpci_dma_free(rump_bus()->ctx, bounce->block);
-		free(bounce);
-	}
-	next_vunmapbuf(bp, length);
+void rumpns_bus_dmamap_unload(void *tag, struct bus_dmamap *map)
+{
+	pthread_once(&once, find_definitions);
+	kernel.unload(tag, map);
+	end_bounce(map);
 }

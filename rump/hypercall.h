@@ -39,10 +39,13 @@ void rumpuser_free(void *memory, size_t size);
 #define RUMPUSER_PANIC (-1)
 _Noreturn void rumpuser_exit(int status);
 
-/* Called by librumpvfs for raw devices; these wrap librump's. */
-struct buf;
-int rumpns_vmapbuf(struct buf *bp, unsigned long length);
-void rumpns_vunmapbuf(struct buf *bp, unsigned long length);
+/* Called by the kernel's drivers; these wrap librumpdev_pci's. */
+struct bus_dmamap;
+int rumpns_bus_dmamap_load(void *tag, struct bus_dmamap *map, void *buffer, unsigned long size,
+			   void *process, int flags);
+void rumpns_bus_dmamap_sync(void *tag, struct bus_dmamap *map, unsigned long offset,
+			    unsigned long size, int what);
+void rumpns_bus_dmamap_unload(void *tag, struct bus_dmamap *map);
 
 /*
  * Provided by librumpuser: a host thread becomes a kernel thread, gets and gives up the rump

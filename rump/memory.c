@@ -8,8 +8,8 @@
  * from the DMA heap, where every byte has a fixed device address and neighbours are neighbours for
  * the device too.
  *
- * Memory of applications reaches drivers in one way alone, raw block devices, which bounce.c sees
- * to. Any other address is refused.
+ * Other memory that is given to a device by its address is copied (bounce.c). That of a packet or of
+ * a list of buffers is not: such an address is refused.
  */
 
 #include <errno.h>

@@ -16,7 +16,7 @@
 
 #include "layout.h"
 
-#define COMPONENTS_MAX 4
+#define COMPONENTS_MAX 5
 
 /*
  * Each needs those before it. NetBSD's Ethernet calls IPv4 for each frame that has it, whether or
@@ -32,6 +32,7 @@ static const struct driver {
 } drivers[] = {
 	{"ld", true, {"dev_disk", "dev_pci_virtio", "dev_virtio_ld"}},
 	{"sd", true, {"dev_disk", "dev_scsipi", "dev_pci_virtio", "dev_virtio_vioscsi"}},
+	{"umass", true, {"dev_disk", "dev_scsipi", "dev_usb", "dev_umass", "dev_pci_usbhc"}},
 	{"vioif", false, {"dev_pci_virtio", "dev_virtio_if_vioif"}},
 	{"wm", false, {"dev_miiphy", "dev_pci_if_wm"}},
 };

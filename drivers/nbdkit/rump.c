@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <usrpci/rump.h>
@@ -70,7 +71,8 @@ static int open_device(struct rump_disk *disk, const char *driver, const char **
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/dev/r%s0d", driver);
+	/* SCSI's driver has the disks behind USB's. */
+	snprintf(path, sizeof(path), "/dev/r%s0d", strcmp(driver, "umass") ? driver : "sd");
 	for (unsigned int ms = 0; ms < SEEN_MS; ms += LOOK_MS) {
 		disk->fd = disk->open(path, NETBSD_O_RDWR, 0);
 		if (disk->fd >= 0 || errno != NETBSD_ENXIO)

@@ -9,6 +9,7 @@
 #
 # vm: --env RUMP_PREFIX="$RUMP_PREFIX" ${RUMP_MACHINE:-} --append hugepages=32 --deadline 3500
 # vm: --nic e1000@1 --nic e1000e@1 --nic e1000@1 --disk virtio-blk-pci --nic virtio-net-pci --nic e1000
+# vm: --device usb-ehci,id=ehci --disk usb-storage,bus=ehci.0
 # case-deadline: 1000
 
 # shellcheck source=tests/rump/common.sh
@@ -20,6 +21,7 @@ kernels=0000:00:03.0
 disk=0000:00:04.0
 virtio_net=0000:00:05.0
 behind_gateway=0000:00:06.0
+usb=0000:00:07.0
 driver=${USRPCI_RUMP_DRIVER:-uio_pci_generic}
 programs=$USRPCI_BUILD/tests/rump/netbsd
 pings=${USRPCI_RUMP_PINGS:-5000}
@@ -459,4 +461,44 @@ netbsd@drives-a-disk-of-linux-without-any-privilege()
 	cat "$scratch/errors"
 	wait_for 10 test -e /dev/vda
 	"$counterpart" compare /dev/vda $((8 << 20))
+}
+
+# A rump kernel needs longer to start than the second between two kills, so most time there is no driver at all.
+netbsd@a-disk-goes-on-while-its-driver-is-killed-again-and-again()
+{
+	local verifier
+	[ "$driver" = uio_pci_generic ] || skip "legacy virtio passes by the IOMMU"
+	unset USRPCI_RUMP
+	give_to $disk virtio-pci
+	find_plugin
+	start_server 00:04.0 --driver "$driver" --rump ld --restart
+	write_and_verify "$block" "$kills" >"$scratch/fio" &
+	verifier=$!
+	note "$("$USRPCI_BUILD/tests/qemu/reincarnate" "$block" $((kills / 3)) 1000)"
+	wait $verifier || fail "a block is wrong, or could not be read"
+	grep -q 'err= 0' "$scratch/fio"
+	! grep -q 'err= *[1-9]' "$scratch/fio"
+	kill -TERM $server
+	wait $server
+	cat "$scratch/errors"
+}
+
+# This NetBSD's own build of its USB component has no DMA (NUSB_DMA), and its kernel ends with these words.
+netbsd@drives-a-disk-behind-usb()
+{
+	[ -e "$RUMP_PREFIX/lib/librumpdev_umass.so" ] || skip "this rump kernel has no librumpdev_umass"
+	unset USRPCI_RUMP
+	find_plugin
+	start_server 00:07.0 --driver "$driver" --rump umass || {
+		! grep -q 'ub_usedma == false' "$scratch/said" "$scratch/errors" || skip "built without NUSB_DMA"
+		fail "it does not start"
+	}
+	expect_same "$(blockdev --getsize64 "$block")" $((64 << 20))
+	"$counterpart" fill "$block" $((4 << 20))
+	blockdev --flushbufs "$block"
+	echo 3 >/proc/sys/vm/drop_caches
+	"$counterpart" compare "$block" $((4 << 20))
+	kill -TERM $server
+	wait $server
+	cat "$scratch/errors"
 }

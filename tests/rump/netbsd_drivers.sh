@@ -7,6 +7,8 @@
 # vm: --nic e1000 --nic pcnet --nic virtio-net-pci --disk virtio-blk-pci
 # vm: --disk virtio-scsi-pci --device virtio-rng-pci --device intel-hda --device hda-duplex
 # vm: --device ES1370 --device AC97 --device usb-ehci,id=ehci --device piix3-usb-uhci,id=uhci --device pci-ohci,id=ohci
+# vm: --disk usb-storage,bus=ehci.0 --device usb-kbd,bus=ehci.0 --disk usb-storage,bus=uhci.0 --device usb-kbd,bus=uhci.0
+# vm: --disk usb-storage,bus=ohci.0 --device usb-kbd,bus=ohci.0
 # case-deadline: 240
 
 # shellcheck source=tests/rump/common.sh
@@ -71,11 +73,11 @@ netbsd_drivers@ld()
 	attaches 4 '^ld0: 65536 KB' dev_disk dev_pci_virtio dev_virtio_ld
 }
 
-# It would need a copy of what SCSI's probing has on its stack.
-netbsd_drivers@sd-is-stopped-because-it-gives-its-stack-to-the-device()
+# What its probing has on its stack is copied.
+netbsd_drivers@sd-behind-virtio-scsi()
 {
 	under_uio_only
-	attaches 5 'a driver gives its device .*, which is not kernel memory' dev_disk dev_scsipi dev_pci_virtio dev_virtio_vioscsi
+	attaches 5 '^sd0: 65536 KB' dev_disk dev_scsipi dev_pci_virtio dev_virtio_vioscsi
 }
 
 netbsd_drivers@viornd()
@@ -100,24 +102,25 @@ netbsd_drivers@auich()
 }
 
 # usb SLOT: NetBSD 7's own build of its USB component has no DMA (NUSB_DMA), and its kernel ends there, with these words.
+# The keyboard has no driver in any component: it is told by the hub's count of ports and by QEMU.
 usb()
 {
-	attaches "$1" '^uhub0: [0-9]+ ports|^panic: .*ub_usedma == false' dev_usb dev_pci_usbhc
+	attaches "$1" '^sd0: 65536 KB|^panic: .*ub_usedma == false' dev_disk dev_scsipi dev_usb dev_umass dev_pci_usbhc
 }
 
-netbsd_drivers@ehci-attaches-or-says-that-it-was-built-without-dma()
+netbsd_drivers@ehci-finds-a-disk-or-says-that-it-was-built-without-dma()
 {
 	usb a
 }
 
 # slow
-netbsd_drivers@uhci-attaches-or-says-that-it-was-built-without-dma()
+netbsd_drivers@uhci-finds-a-disk-or-says-that-it-was-built-without-dma()
 {
 	usb b
 }
 
 # slow
-netbsd_drivers@ohci-attaches-or-says-that-it-was-built-without-dma()
+netbsd_drivers@ohci-finds-a-disk-or-says-that-it-was-built-without-dma()
 {
 	usb c
 }
