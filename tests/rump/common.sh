@@ -40,7 +40,9 @@ on_peer()
 serve()
 {
 	on_peer setsid "$counterpart" "$@" &
-	sleep 0.3
+	until on_peer ss -Hltn "sport = :$2" | grep -q .; do
+		sleep 0.1
+	done
 }
 
 # Whatever can make the kernel move pages of processes, does.

@@ -385,6 +385,7 @@ begin_net()
 	ip link set "$nic" up
 	usrpci net --driver "$driver" --rump wm --restart "$nic" >"$scratch/net" 2>&1 &
 	net=$!
+	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
 }
 
 end_net()
@@ -420,7 +421,6 @@ netbsd@an-interface-goes-on-while-its-driver-is-killed-again-and-again()
 {
 	local net nic sender killed=0 end
 	begin_net $am82540 10.0.9.2
-	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
 	wait_for 60 ping -n -q -c 1 -W 1 10.0.9.1
 	ip neighbour replace 10.0.9.1 dev "$nic" nud permanent \
 		lladdr "$(ip neighbour show 10.0.9.1 | sed 's/.*lladdr \([^ ]*\).*/\1/')"

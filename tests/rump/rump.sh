@@ -272,6 +272,7 @@ rump@gives-linux-an-interface-whose-driver-is-in-a-rump-kernel()
 {
 	local net nic
 	begin_net --rump wm --restart
+	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
 	wait_for 30 ping -n -q -c 1 -W 1 10.3.0.9
 	ping -n -q -c 20 -i 0.01 -W 5 10.3.0.9
 	ping -n -q -c 20 -i 0.01 -W 5 -s 3500 10.3.0.9
