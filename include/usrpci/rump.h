@@ -21,8 +21,7 @@ extern "C" {
  * Starts the kernel with the components that a driver needs, and with one device. There is one
  * kernel in a process, and it cannot be started again; it does not survive fork().
  *
- * @driver	"wm", "vioif", "ld", "sd" (virtio's SCSI) or "umass" (USB's disks), or another network
- *		card's, of librumpdev_pci_if_NAME
+ * @driver	"wm", "vioif", "ld", "sd", "umass", or another card's, of librumpdev_pci_if_NAME
  * @device	as in USRPCI_RUMP, which is set to it: "03:00.0", "8086:100e"
  *
  * Errors, explained on standard error: -ENOENT (there is no rump kernel, or it lacks a component);
