@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Memory that is not the kernel's, given to a device: rumpns_bus_dmamap_load(), _sync() and _unload()
- * around those of librumpdev_pci (bus_dma(9)).
+ * Memory that is not the kernel's, given to a device: rumpns_bus_dmamap_load(), _sync() and
+ * _unload() around those of librumpdev_pci (bus_dma(9)).
  *
  * On NetBSD any memory can be given. Here the buffers of applications on raw block devices, and
  * what SCSI's drivers have on their stack, are not in the DMA heap; so they are copied through it,

@@ -8,8 +8,8 @@
  * from the DMA heap, where every byte has a fixed device address and neighbours are neighbours for
  * the device too.
  *
- * Other memory that is given to a device by its address is copied (bounce.c). That of a packet or of
- * a list of buffers is not: such an address is refused.
+ * Other memory that is given to a device by its address is copied (bounce.c). That of a packet or
+ * of a list of buffers is not: such an address is refused.
  */
 
 #include <errno.h>

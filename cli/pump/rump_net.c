@@ -283,7 +283,8 @@ static int start(const char *driver, const char *device)
 	card.control = sys.socket(NETBSD_AF_ROUTE, NETBSD_SOCK_RAW, 0);
 	if (card.control < 0)
 		return fail("the rump kernel has no socket for it");
-	return set_mtu() ?: frames_open(card.name, card.tap, enable_offloads()) ?: bring_up() ?: follow_link();
+	error = set_mtu() ?: frames_open(card.name, card.tap, enable_offloads());
+	return error ?: bring_up() ?: follow_link();
 }
 
 int main(int argc, char **argv)
