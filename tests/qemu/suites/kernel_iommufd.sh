@@ -187,22 +187,3 @@ iommufd@an-nvme-disk-is-driven-by-its-node()
 		as_user "$nvme" $how $disk read | cmp -n 9000448 - "$scratch/data"
 	done
 }
-
-iommufd@a-program-is-lent-its-nodes-and-nobody-else-can-open-them()
-{
-	local node runner
-	node=$(node_of $edu28)
-	chown root /dev/iommu "$node" "$(group_of $edu28)"
-	expect_output "by iommufd" usrpci -q run --nodes $edu28 -- "$cases" dma-both-ways $edu28
-	usrpci -q run --nodes --user nobody $edu28 -- sh -c "stat -c '%U %n' /dev/iommu $node &&
-		exec 3<>/dev/iommu 4<>$node && : >/tmp/opened && exec sleep 1000" >"$scratch/seen" &
-	runner=$!
-	wait_for 20 test -e /tmp/opened
-	expect_same "$(cat "$scratch/seen")" "$(printf 'nobody %s\n' /dev/iommu "$node")"
-	expect_same "$(stat -c %U /dev/iommu "$node" | xargs)" "root root" "the nodes on the host"
-	expect_fail 2 "denied|busy" setpriv --reuid daemon --clear-groups sh -c ": <>$node"
-	kill $runner
-	wait $runner || true
-	expect_same "$(driver_of $edu28) $(ls /run/usrpci/lent)" "vfio-pci "
-	"$cases" open $edu28
-}
