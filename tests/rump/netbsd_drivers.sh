@@ -38,7 +38,7 @@ attaches()
 		env LD_PRELOAD=libusrpci-rump.so "$RUMP_PREFIX/bin/rump_server" -s -lrumpvfs -lrumpdev -lrumpdev_pci \
 		"${@/#/-lrump}" "unix://$socket" >"$scratch/said" 2>&1 &
 	server=$!
-	wait_for 60 eval "[ -S $socket ] || ! kill -0 $server"
+	wait_for 200 eval "[ -S $socket ] || ! kill -0 $server"
 	pkill -TERM -x rump_server || true
 	wait $server || true
 	cat "$scratch/said"
@@ -86,6 +86,7 @@ netbsd_drivers@viornd()
 	attaches 6 '^viornd0 at virtio0' dev_rnd dev_pci_virtio dev_virtio_viornd
 }
 
+# Its driver leaves RINTCNT at 0, and QEMU's model gives no answers of a codec then.
 netbsd_drivers@hdaudio-attaches-without-its-codec()
 {
 	attaches 7 '^hdaudio0 at pci0' dev_audio dev_pci_hdaudio dev_hdaudio_hdafg
@@ -102,7 +103,7 @@ netbsd_drivers@auich()
 }
 
 # usb SLOT: NetBSD 7's own build of its USB component has no DMA (NUSB_DMA), and its kernel ends there, with these words.
-# The keyboard has no driver in any component: it is told by the hub's count of ports and by QEMU.
+# The keyboard beside the disk has no driver in any component.
 usb()
 {
 	attaches "$1" '^sd0: 65536 KB|^panic: .*ub_usedma == false' dev_disk dev_scsipi dev_usb dev_umass dev_pci_usbhc
