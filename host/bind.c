@@ -340,18 +340,34 @@ static int carry_out(struct usrpci_host *host, struct plan *plan)
 	return error;
 }
 
+bool bind_find_user(const char *name, uid_t *uid)
+{
+	const struct passwd *user = getpwnam(name);
+
+	if (user)
+		*uid = user->pw_uid;
+	return user || parse_id(name, uid);
+}
+
+bool bind_find_group(const char *name, gid_t *gid)
+{
+	const struct group *group = getgrnam(name);
+
+	if (group)
+		*gid = group->gr_gid;
+	return group || parse_id(name, gid);
+}
+
 static int parse_owner(struct usrpci_host *host, struct plan *plan)
 {
-	const char *user_name = plan->options->user, *group_name = plan->options->group;
-	const struct passwd *user = user_name ? getpwnam(user_name) : NULL;
-	const struct group *group = group_name ? getgrnam(group_name) : NULL;
+	const char *user = plan->options->user, *group = plan->options->group;
 
-	plan->uid = user ? user->pw_uid : (uid_t)-1;
-	plan->gid = group ? group->gr_gid : (gid_t)-1;
-	if (user_name && !user && !parse_id(user_name, &plan->uid))
-		return refuse(host->ctx, -EINVAL, user_name, NULL, "no such user");
-	if (group_name && !group && !parse_id(group_name, &plan->gid))
-		return refuse(host->ctx, -EINVAL, group_name, NULL, "no such group");
+	plan->uid = (uid_t)-1;
+	plan->gid = (gid_t)-1;
+	if (user && !bind_find_user(user, &plan->uid))
+		return refuse(host->ctx, -EINVAL, user, NULL, "no such user");
+	if (group && !bind_find_group(group, &plan->gid))
+		return refuse(host->ctx, -EINVAL, group, NULL, "no such group");
 	return 0;
 }
 

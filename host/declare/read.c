@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "bind.h"
 #include "declare/declare.h"
 #include "file.h"
 #include "numbers.h"
@@ -115,6 +116,8 @@ static int match_key(struct declared_device *device, const char *key, const char
 static int device_key(struct declared_device *device, const char *key, const char *value)
 {
 	uint64_t count;
+	uid_t uid;
+	gid_t gid;
 
 	if (!strcmp(key, "Driver")) {
 		device->has_driver = !strchr(value, '/') &&
@@ -126,9 +129,11 @@ static int device_key(struct declared_device *device, const char *key, const cha
 	if (!strcmp(key, "WholeGroup"))
 		return parse_yes(value, &device->whole_group);
 	if (!strcmp(key, "User"))
-		return copy(device->user, sizeof(device->user), value);
+		return copy(device->user, sizeof(device->user), value) &&
+		       bind_find_user(value, &uid);
 	if (!strcmp(key, "Group"))
-		return copy(device->group, sizeof(device->group), value);
+		return copy(device->group, sizeof(device->group), value) &&
+		       bind_find_group(value, &gid);
 	if (strcmp(key, "VirtualFunctions") != 0)
 		return -1;
 	device->has_vfs = parse_count(value, 0xffff, &count);
@@ -201,6 +206,13 @@ static int begin_section(struct reader *reader, const char *line)
 	return follows ? 0 : complain(reader, "a [Match] must come before", line);
 }
 
+static const char *what_is_wrong(const char *key)
+{
+	return !strcmp(key, "User")    ? "there is no user"
+	       : !strcmp(key, "Group") ? "there is no group"
+				       : "this is not what the key takes:";
+}
+
 static int read_key(struct reader *reader, const char *key, const char *value)
 {
 	struct declaration *all = reader->declaration;
@@ -214,7 +226,7 @@ static int read_key(struct reader *reader, const char *key, const char *value)
 		known = pages_key(&all->pages[all->page_count - 1], key, value);
 	if (known < 0)
 		return complain(reader, "this section has no key", key);
-	return known ? 0 : complain(reader, "this is not what the key takes:", value);
+	return known ? 0 : complain(reader, what_is_wrong(key), value);
 }
 
 static char *trim(char *text)
