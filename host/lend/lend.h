@@ -149,6 +149,9 @@ int lend_file_reset(struct lend *lend, const struct lend_file *file);
  */
 int lend_user_find(struct lend *lend);
 
+/* The same errors, for the name of a user; NULL is right too. */
+int lend_user_check(struct usrpci_host *host, const char *name);
+
 /*
  * ids.c: finds a user id that no user, group, process or note has.
  * -EUSERS when there is none; errors are logged.

@@ -48,6 +48,13 @@ static int find_named(struct usrpci_host *host, const char *name, struct lend_us
 	return 0;
 }
 
+int lend_user_check(struct usrpci_host *host, const char *name)
+{
+	struct lend_user user;
+
+	return name ? find_named(host, name, &user) : 0;
+}
+
 static int find_unused(struct usrpci_host *host, struct lend_user *user)
 {
 	unsigned int id;

@@ -391,6 +391,19 @@ static int read_place(struct usrpci_host *host, const char *name, struct net_pla
 	return refuse(host->ctx, -EOPNOTSUPP, name, NULL, "it is no Ethernet interface");
 }
 
+/* The kernel deletes such an object with its interface, and whoever made it makes no new one. */
+static int check_nexthops(struct usrpci_host *host, const struct net_place *place, bool force)
+{
+	uint32_t id = force ? 0 : net_place_nexthop(place);
+	char cure[48];
+
+	if (!id)
+		return 0;
+	snprintf(cure, sizeof(cure), "ip nexthop del id %u", id);
+	return refuse(host->ctx, -EBUSY, place->name, cure,
+		      "cannot be moved to a TAP: the nexthop object %u leads by it", id);
+}
+
 static int net(struct usrpci_host *host, const struct usrpci_net_options *options)
 {
 	struct net_place place;
@@ -404,6 +417,11 @@ static int net(struct usrpci_host *host, const struct usrpci_net_options *option
 		error = read_place(host, name, &place);
 	if (error)
 		return error;
+	error = check_nexthops(host, &place, options->bind.force);
+	if (error) {
+		net_place_free(&place);
+		return error;
+	}
 	if (!file_exists(host->ctx, TUN_CLASS))
 		apply_module(host, "TAP devices are its", "tun");
 	status = leave_mark(host, &options->addr, &place, &mark);
@@ -425,8 +443,10 @@ int usrpci_host_net(struct usrpci_host *host, const struct usrpci_net_options *o
 
 	if (raised < 0)
 		return raised;
+	/* A killed "usrpci net" has left a TAP in the place of the interface. */
+	usrpci_host_recover(host);
 	lend_signals_block(&signals);
-	status = net(host, options);
+	status = lend_user_check(host, options->user) ?: net(host, options);
 	lend_signals_restore(&signals);
 	if (raised)
 		lend_unspare_files(host);

@@ -43,6 +43,9 @@ struct net_place {
  */
 int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place);
 
+/* Returns the number of an object of ip-nexthop(8) that leads by the interface, or 0. */
+uint32_t net_place_nexthop(const struct net_place *place);
+
 /* Reads it without its addresses and routes. The same errors, which are not logged. */
 int net_place_read_link(const char *name, struct net_place *place);
 void net_place_free(struct net_place *place);

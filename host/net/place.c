@@ -4,13 +4,15 @@
  * rtnetlink(7) and sent back with another interface in them, as ip-address(8) and ip-route(8) save
  * and restore them, so that nothing that the kernel knows of them is lost.
  *
- * It does not move rules, neighbours, qdiscs, and what the kernel makes by itself for each address.
+ * It does not move rules, neighbours, qdiscs, objects of ip-nexthop(8), whose routes become usual
+ * ones, and what the kernel makes by itself for each address.
  */
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
@@ -33,8 +35,11 @@
 #define TEXT_SIZE    320
 #define MORE_SIZE    16 /* room behind a message for one more attribute */
 
-/* Asks for all objects of a type, and calls a function for each message of the answer. */
-static int dump(uint16_t type, mnl_cb_t parse, void *data)
+/*
+ * Asks for all objects of a type, with a header of so many bytes, and calls a function for each
+ * message of the answer.
+ */
+static int dump_by(size_t header, uint16_t type, mnl_cb_t parse, void *data)
 {
 	char buffer[32768] __attribute__((aligned(8))) = {0};
 	struct mnl_socket *socket = netlink_open();
@@ -47,7 +52,7 @@ static int dump(uint16_t type, mnl_cb_t parse, void *data)
 	request->nlmsg_type = type;
 	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request->nlmsg_seq = 1;
-	mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
+	mnl_nlmsg_put_extra_header(request, header);
 	if (mnl_socket_sendto(socket, request, request->nlmsg_len) >= 0)
 		state = 1;
 	while (state > 0) {
@@ -59,6 +64,11 @@ static int dump(uint16_t type, mnl_cb_t parse, void *data)
 	state = state < 0 ? -(errno ? errno : EPROTO) : 0;
 	mnl_socket_close(socket);
 	return state;
+}
+
+static int dump(uint16_t type, mnl_cb_t parse, void *data)
+{
+	return dump_by(sizeof(struct ifinfomsg), type, parse, data);
 }
 
 /* As dump(), for a function that may be called for the same message again. */
@@ -138,18 +148,6 @@ static int keep(struct net_place *place, const struct nlmsghdr *header)
 	return MNL_CB_OK;
 }
 
-/* Skips link-local IPv6 addresses, because the kernel gives one to each interface that is up. */
-static int parse_address(const struct nlmsghdr *header, void *data)
-{
-	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
-	struct net_place *place = data;
-
-	if ((int)message->ifa_index != place->index ||
-	    (message->ifa_family == AF_INET6 && message->ifa_scope == RT_SCOPE_LINK))
-		return MNL_CB_OK;
-	return keep(place, header);
-}
-
 static const struct nlattr *find_attribute(const struct nlmsghdr *header, size_t offset,
 					   uint16_t type)
 {
@@ -163,6 +161,30 @@ static const struct nlattr *find_attribute(const struct nlmsghdr *header, size_t
 	return NULL;
 }
 
+/* Whether it is fe80:: with the MAC address in it (RFC 4291, appendix A). */
+static bool is_made_of_mac(const struct net_place *place, const struct nlattr *address)
+{
+	const uint8_t *mac = place->mac;
+	const uint8_t made[16] = {0xfe, 0x80,        [8] = mac[0] ^ 2, mac[1], mac[2],
+				  0xff, [12] = 0xfe, mac[3],           mac[4], mac[5]};
+
+	return address && mnl_attr_get_payload_len(address) == sizeof(made) &&
+	       !memcmp(mnl_attr_get_payload(address), made, sizeof(made));
+}
+
+/* The kernel gives a link-local address to each interface that is up. */
+static int parse_address(const struct nlmsghdr *header, void *data)
+{
+	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
+	const struct nlattr *address = find_attribute(header, sizeof(*message), IFA_ADDRESS);
+	struct net_place *place = data;
+
+	if ((int)message->ifa_index != place->index ||
+	    (message->ifa_family == AF_INET6 && is_made_of_mac(place, address)))
+		return MNL_CB_OK;
+	return keep(place, header);
+}
+
 /*
  * Looks for the index of an interface in a route, which may have several next hops, and replaces it
  * by "instead". Returns whether it was found.
@@ -172,7 +194,6 @@ static bool route_leads(struct nlmsghdr *header, int index, int instead)
 	const struct nlattr *out = find_attribute(header, sizeof(struct rtmsg), RTA_OIF);
 	const struct nlattr *hops = find_attribute(header, sizeof(struct rtmsg), RTA_MULTIPATH);
 	struct rtnexthop *hop = hops ? mnl_attr_get_payload(hops) : NULL;
-	struct rtmsg *message = mnl_nlmsg_get_payload(header);
 	int left = hops ? mnl_attr_get_payload_len(hops) : 0;
 	bool leads = false;
 
@@ -190,9 +211,38 @@ static bool route_leads(struct nlmsghdr *header, int index, int instead)
 		left -= RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
 	}
-	if (leads)
-		message->rtm_flags &= RTNH_F_ONLINK; /* the other flags are the state of the link */
 	return leads;
+}
+
+/* The kernel deletes a route of any interface together with the IPv4 address that it sends from. */
+static bool route_comes_from(const struct nlmsghdr *header, const struct net_place *place)
+{
+	const struct nlattr *source = find_attribute(header, sizeof(struct rtmsg), RTA_PREFSRC);
+
+	for (size_t i = 0; source && i < place->count; i++) {
+		const struct nlmsghdr *message = place->messages[i];
+		const struct nlattr *local;
+
+		if (message->nlmsg_type != RTM_NEWADDR)
+			continue;
+		local = find_attribute(message, sizeof(struct ifaddrmsg), IFA_LOCAL);
+		if (local && mnl_attr_get_payload_len(local) == sizeof(struct in_addr) &&
+		    mnl_attr_get_payload_len(source) == sizeof(struct in_addr) &&
+		    mnl_attr_get_u32(local) == mnl_attr_get_u32(source))
+			return true;
+	}
+	return false;
+}
+
+/* What is kept says where the route leads, not what the link's state or its nexthop object is. */
+static void keep_way(struct nlmsghdr *header)
+{
+	struct rtmsg *message = mnl_nlmsg_get_payload(header);
+	const struct nlattr *object = find_attribute(header, sizeof(*message), RTA_NH_ID);
+
+	message->rtm_flags &= RTNH_F_ONLINK;
+	if (object)
+		((struct nlattr *)object)->nla_type = RTA_UNSPEC;
 }
 
 /* The kernel reports the lifetime of a route in one attribute and accepts it in another one. */
@@ -216,6 +266,7 @@ static int parse_route(const struct nlmsghdr *header, void *data)
 {
 	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
 	struct net_place *place = data;
+	struct nlmsghdr *kept;
 	int state;
 
 	if (message->rtm_protocol == RTPROT_KERNEL || message->rtm_protocol == RTPROT_RA ||
@@ -225,10 +276,14 @@ static int parse_route(const struct nlmsghdr *header, void *data)
 	state = keep(place, header);
 	if (state != MNL_CB_OK)
 		return state;
-	if (!route_leads(place->messages[place->count - 1], place->index, place->index))
-		free(place->messages[--place->count]);
-	else
-		keep_lifetime(place->messages[place->count - 1]);
+	kept = place->messages[place->count - 1];
+	if (!route_leads(kept, place->index, place->index) && !route_comes_from(kept, place)) {
+		free(kept);
+		place->count--;
+		return MNL_CB_OK;
+	}
+	keep_way(kept);
+	keep_lifetime(kept);
 	return MNL_CB_OK;
 }
 
@@ -283,6 +338,30 @@ static int read_messages(struct net_place *place)
 				?: dump(RTM_GETROUTE, parse_route, place);
 	} while (netlink_was_interrupted(error, &times));
 	return error;
+}
+
+struct nexthop_search {
+	int index;
+	uint32_t id;
+};
+
+static int parse_nexthop(const struct nlmsghdr *header, void *data)
+{
+	const struct nlattr *out = find_attribute(header, sizeof(struct nhmsg), NHA_OIF);
+	const struct nlattr *id = find_attribute(header, sizeof(struct nhmsg), NHA_ID);
+	struct nexthop_search *search = data;
+
+	if (out && id && (int)mnl_attr_get_u32(out) == search->index)
+		search->id = mnl_attr_get_u32(id);
+	return MNL_CB_OK;
+}
+
+uint32_t net_place_nexthop(const struct net_place *place)
+{
+	struct nexthop_search search = {.index = place->index};
+
+	return dump_by(sizeof(struct nhmsg), RTM_GETNEXTHOP, parse_nexthop, &search) ? 0
+										     : search.id;
 }
 
 int net_place_read(struct usrpci_host *host, const char *name, struct net_place *place)
@@ -393,6 +472,16 @@ static void print_hops(FILE *out, const struct nlmsghdr *header, const char *nam
 	}
 }
 
+/* Where a route leads: by the interface whose place moves, or by another one. */
+static const char *name_of_way(const struct nlmsghdr *header, const char *name, int index,
+			       char other[IF_NAMESIZE])
+{
+	const struct nlattr *out = find_attribute(header, sizeof(struct rtmsg), RTA_OIF);
+	unsigned int leads = out ? mnl_attr_get_u32(out) : 0;
+
+	return leads == (unsigned int)index || !if_indextoname(leads, other) ? name : other;
+}
+
 static void print_route(FILE *out, const struct nlmsghdr *header, const char *name, int index)
 {
 	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
@@ -400,14 +489,15 @@ static void print_route(FILE *out, const struct nlmsghdr *header, const char *na
 	const struct nlattr *table = find_attribute(header, sizeof(*message), RTA_TABLE);
 	const struct nlattr *metric = find_attribute(header, sizeof(*message), RTA_PRIORITY);
 	const struct nlattr *expires = find_attribute(header, sizeof(*message), RTA_EXPIRES);
-	char target[64], src[INET6_ADDRSTRLEN], word[INTERFACE_WORD];
+	char target[64], src[INET6_ADDRSTRLEN], word[INTERFACE_WORD], other[IF_NAMESIZE];
 
 	format_target(target, sizeof(target), message->rtm_family,
 		      find_attribute(header, sizeof(*message), RTA_DST), message->rtm_dst_len);
 	fprintf(out, "ip%s route replace %s", message->rtm_family == AF_INET6 ? " -6" : "", target);
 	if (!find_attribute(header, sizeof(*message), RTA_MULTIPATH)) {
 		print_gateway(out, message->rtm_family, gateway_of(header));
-		fprintf(out, " dev %s%s", shell_word(name, word, sizeof(word)),
+		fprintf(out, " dev %s%s",
+			shell_word(name_of_way(header, name, index, other), word, sizeof(word)),
 			message->rtm_flags & RTNH_F_ONLINK ? " onlink" : "");
 	}
 	fprintf(out, " table %u", table ? mnl_attr_get_u32(table) : message->rtm_table);
@@ -509,20 +599,33 @@ static int give_address(struct usrpci_host *host, struct nlmsghdr *message, cons
 	return apply_netlink(host, "it moves", text, message);
 }
 
-static int give_addresses(struct usrpci_host *host, const struct net_place *place, int index)
+static int give_addresses_of(struct usrpci_host *host, const struct net_place *place, int index,
+			     int family)
 {
 	int first = 0;
 
 	for (size_t i = 0; i < place->count; i++) {
-		int error = 0;
+		struct nlmsghdr *message =
+			place->messages[family == AF_INET6 ? place->count - 1 - i : i];
+		const struct ifaddrmsg *about = mnl_nlmsg_get_payload(message);
+		int error;
 
-		if (place->messages[i]->nlmsg_type == RTM_NEWADDR)
-			error = give_address(host, place->messages[i], place->name, index);
+		if (message->nlmsg_type != RTM_NEWADDR || about->ifa_family != family)
+			continue;
+		error = give_address(host, message, place->name, index);
 		if (error)
 			report(host->ctx, error, place->name, NULL, "an address cannot be moved");
 		first = first_of(first, error);
 	}
 	return first;
+}
+
+/* The kernel prefers, and tells first, the first one of IPv4 and the last one of IPv6. */
+static int give_addresses(struct usrpci_host *host, const struct net_place *place, int index)
+{
+	int error = give_addresses_of(host, place, index, AF_INET);
+
+	return first_of(error, give_addresses_of(host, place, index, AF_INET6));
 }
 
 static int give_route(struct usrpci_host *host, struct nlmsghdr *message, const char *name,
@@ -566,9 +669,18 @@ static int give_routes(struct usrpci_host *host, const struct net_place *place, 
 	return error ? report(host->ctx, error, place->name, NULL, "a route cannot be moved") : 0;
 }
 
+static bool has_routes(const struct net_place *place)
+{
+	for (size_t i = 0; i < place->count; i++)
+		if (place->messages[i]->nlmsg_type == RTM_NEWROUTE)
+			return true;
+	return false;
+}
+
 int net_place_take(struct usrpci_host *host, struct net_place *place, const char *name)
 {
 	int index = (int)if_nametoindex(name), first, error;
+	bool up = place->up || has_routes(place);
 
 	if (!index && !host->options.dry_run)
 		return report(host->ctx, -ENODEV, name, NULL, "the interface is not there");
@@ -582,11 +694,16 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 		report(host->ctx, error, place->name, NULL, "its MAC address or MTU is not taken");
 	first = error;
 	net_settings_give(host, place);
-	if (place->up)
-		first = first_of(first,
-				 set_up(host, "as the interface was", place->name, index, true));
+	if (up)
+		first = first_of(
+			first,
+			set_up(host, place->up ? "as the interface was" : "its routes can be set",
+			       place->name, index, true));
 	first = first_of(first, give_addresses(host, place, index));
 	first = first_of(first, give_routes(host, place, index));
+	if (up && !place->up)
+		first = first_of(first,
+				 set_up(host, "as the interface was", place->name, index, false));
 	if (index)
 		place->index = index; /* where its routes lead now */
 	return first;

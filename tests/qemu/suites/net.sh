@@ -474,6 +474,9 @@ net@what-stands-on-an-interface-is-named()
 	tc filter add dev "$nic" ingress matchall action drop
 	expect_fail 5 'filters of tc' usrpci net "$nic"
 	tc qdisc del dev "$nic" clsact
+	ip nexthop add id 7 via 10.0.2.2 dev "$nic"
+	expect_fail 5 'nexthop object 7' usrpci net "$nic"
+	ip nexthop del id 7
 	[ "$(interface_of $virtio)" = "$nic" ]
 	ping_gateway "$nic"
 	leave $virtio
@@ -537,6 +540,16 @@ net@a-card-is-served-once()
 	expect_fail 5 'serves it already' usrpci net $virtio
 	ping_gateway "$nic"
 	end_net
+	leave $virtio
+}
+
+net@nothing-moves-for-a-user-who-does-not-exist()
+{
+	local index
+	place $virtio
+	index=$(cat "/sys/class/net/$nic/ifindex")
+	expect_fail 1 'nosuch: no such user' usrpci net --user nosuch "$nic"
+	[ "$(cat "/sys/class/net/$nic/ifindex")" = "$index" ]
 	leave $virtio
 }
 
@@ -920,6 +933,21 @@ net@what-a-killed-command-leaves-is-put-back()
 	ping_gateway "$nic"
 	[ -z "$(ls /run/usrpci/places)" ]
 	echo 16 >/proc/sys/vm/nr_hugepages
+	leave $virtio
+}
+
+net@what-a-killed-command-leaves-is-served-again()
+{
+	place $virtio
+	shown >"$scratch/before"
+	begin_net --restart
+	kill -KILL "$net"
+	wait "$net" || true
+	wait_for 10 no_process usrpci-driver
+	begin_net --restart
+	ping_gateway "$nic"
+	end_net
+	shown | diff "$scratch/before" -
 	leave $virtio
 }
 

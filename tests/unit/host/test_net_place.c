@@ -146,6 +146,71 @@ static void a_place_moves_and_comes_back(void **state)
 	net_place_free(&place);
 }
 
+/* Moves the place of eth7 from the first interface to the second one. */
+static void move(struct bench *bench)
+{
+	char aside[IF_NAMESIZE];
+	struct net_place place;
+
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), 0);
+	assert_int_equal(net_place_leave(bench->host, &place, aside), 0);
+	assert_int_equal(net_place_take(bench->host, &place, bench->second_name), 0);
+	net_place_free(&place);
+}
+
+static void a_route_of_another_interface_keeps_its_source(void **state)
+{
+	struct bench *bench = *state;
+
+	furnish(bench->first_name);
+	run("ip route add 10.81.0.0/16 dev lo src 10.1.0.2");
+	move(bench);
+	run("ip route show 10.81.0.0/16 | grep -q 'dev lo .*src 10.1.0.2'");
+	assert_non_null(
+		strstr(bench->changes, "ip route replace 10.81.0.0/16 dev lo table 254 src"));
+	run("ip route del 10.81.0.0/16");
+}
+
+static void ipv6_addresses_keep_their_order(void **state)
+{
+	struct bench *bench = *state;
+
+	furnish(bench->first_name);
+	run("ip -6 address add fd00:77::9/64 dev eth7 nodad; ip -6 address add fe80::5/64 dev eth7 nodad;"
+	    "ip -6 -o address show dev eth7 | sed 's/^[0-9]*: //' | grep -v fe80::ff: >/tmp/usrpci-before.$PPID");
+	move(bench);
+	run("ip -6 -o address show dev eth7 | sed 's/^[0-9]*: //' | grep -v fe80::ff: | cmp - /tmp/usrpci-before.$PPID;"
+	    "same=$?; rm /tmp/usrpci-before.$PPID; exit $same");
+	run("ip -6 address show dev eth7 | grep -q fe80::5/64");
+}
+
+static void a_route_by_a_nexthop_object_becomes_a_usual_one(void **state)
+{
+	struct bench *bench = *state;
+	struct net_place place;
+
+	furnish(bench->first_name);
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), 0);
+	assert_int_equal(net_place_nexthop(&place), 0);
+	run("ip nexthop add id 7 via 10.1.0.1 dev eth7 && ip route add 10.82.0.0/16 nhid 7");
+	assert_int_equal(net_place_nexthop(&place), 7);
+	net_place_free(&place);
+	move(bench);
+	run("ip route show 10.82.0.0/16 | grep -q 'via 10.1.0.1 dev eth7'");
+}
+
+static void a_route_of_several_hops_moves_while_the_interface_is_down(void **state)
+{
+	struct bench *bench = *state;
+
+	furnish(bench->first_name);
+	run("ip route add 10.83.0.0/16 nexthop via 10.1.0.1 dev eth7 nexthop dev lo; ip link set eth7 down");
+	move(bench);
+	run("ip route show 10.83.0.0/16 | grep -q 'via 10.1.0.1 dev eth7'");
+	run("! ip link show eth7 | grep -q '[<,]UP[,>]'");
+	run("ip route del 10.83.0.0/16");
+}
+
 /* Runs the commands that were shown and begin like this. */
 static void run_shown(struct bench *bench, const char *like)
 {
@@ -458,6 +523,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_place_moves_and_comes_back),
+		TEST(a_route_of_another_interface_keeps_its_source),
+		TEST(ipv6_addresses_keep_their_order),
+		TEST(a_route_by_a_nexthop_object_becomes_a_usual_one),
+		TEST(a_route_of_several_hops_moves_while_the_interface_is_down),
 		TEST(what_moves_is_shown_as_commands),
 		TEST(settings_move_too),
 		TEST(an_interface_that_is_down_stays_down),
