@@ -21,7 +21,6 @@ kernels=0000:00:03.0
 disk=0000:00:04.0
 virtio_net=0000:00:05.0
 behind_gateway=0000:00:06.0
-usb=0000:00:07.0
 driver=${USRPCI_RUMP_DRIVER:-uio_pci_generic}
 programs=$USRPCI_BUILD/tests/rump/netbsd
 pings=${USRPCI_RUMP_PINGS:-5000}
