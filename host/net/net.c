@@ -381,27 +381,31 @@ static int serve_in_place(struct usrpci_host *host, const struct usrpci_net_opti
 	return status;
 }
 
-static int read_place(struct usrpci_host *host, const char *name, struct net_place *place)
-{
-	int error = net_place_read(host, name, place);
-
-	if (error || place->mac_length == ETH_ALEN)
-		return error;
-	net_place_free(place);
-	return refuse(host->ctx, -EOPNOTSUPP, name, NULL, "it is no Ethernet interface");
-}
-
 /* The kernel deletes such an object with its interface, and whoever made it makes no new one. */
 static int check_nexthops(struct usrpci_host *host, const struct net_place *place, bool force)
 {
 	uint32_t id = force ? 0 : net_place_nexthop(place);
-	char cure[48];
+	char cure[64];
 
 	if (!id)
 		return 0;
-	snprintf(cure, sizeof(cure), "ip nexthop del id %u", id);
+	snprintf(cure, sizeof(cure), "ip nexthop del id %u # its routes go with it", id);
 	return refuse(host->ctx, -EBUSY, place->name, cure,
 		      "cannot be moved to a TAP: the nexthop object %u leads by it", id);
+}
+
+static int read_place(struct usrpci_host *host, const char *name, bool force,
+		      struct net_place *place)
+{
+	int error = net_place_read(host, name, place);
+
+	if (!error && place->mac_length != ETH_ALEN)
+		error = refuse(host->ctx, -EOPNOTSUPP, name, NULL, "it is no Ethernet interface");
+	if (!error)
+		error = check_nexthops(host, place, force);
+	if (error)
+		net_place_free(place);
+	return error;
 }
 
 static int net(struct usrpci_host *host, const struct usrpci_net_options *options)
@@ -414,14 +418,9 @@ static int net(struct usrpci_host *host, const struct usrpci_net_options *option
 	if (!error)
 		error = check_uses(host, &options->addr, name, options->bind.force);
 	if (!error)
-		error = read_place(host, name, &place);
+		error = read_place(host, name, options->bind.force, &place);
 	if (error)
 		return error;
-	error = check_nexthops(host, &place, options->bind.force);
-	if (error) {
-		net_place_free(&place);
-		return error;
-	}
 	if (!file_exists(host->ctx, TUN_CLASS))
 		apply_module(host, "TAP devices are its", "tun");
 	status = leave_mark(host, &options->addr, &place, &mark);

@@ -6,6 +6,8 @@
  */
 
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -35,6 +37,21 @@ static void fill(int fd, struct input text)
 	HOLDS(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
 	HOLDS(write(fd, text.bytes, text.size) == (ssize_t)text.size);
 	HOLDS(lseek(fd, 0, SEEK_SET) == 0);
+}
+
+/* To read the machine's own lists of users would take most of the time. */
+struct passwd *__wrap_getpwnam(const char *name)
+{
+	static struct passwd user;
+
+	return name[0] == 'r' ? &user : NULL;
+}
+
+struct group *__wrap_getgrnam(const char *name)
+{
+	static struct group group;
+
+	return name[0] == 'r' ? &group : NULL;
 }
 
 /* The only device of this host; the list of all is read from a directory that there is not. */

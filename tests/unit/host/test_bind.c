@@ -1259,10 +1259,9 @@ static void a_user_gets_the_group_and_the_node_is_put_back(void **state)
 	assert_non_null(strstr(kernel->shown, "chmod 0644 /dev/vfio/7\n"));
 }
 
-/* Such kernels have no /dev/vfio/vfio. */
-static void a_user_gets_the_devices_own_node_where_groups_have_none(void **state)
+/* Gives a user the node of a device whose group has none. */
+static void give_own_node(struct kernel *kernel)
 {
-	struct kernel *kernel = *state;
 	struct usrpci_bind_options options = {.user = "0", .group = "0"};
 	struct usrpci_addr addr = address(VF);
 
@@ -1270,6 +1269,14 @@ static void a_user_gets_the_devices_own_node_where_groups_have_none(void **state
 	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" VF "/vfio-dev/vfio3");
 	fixture_text(kernel->fixture, "/dev/vfio/devices/vfio3", "");
 	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+}
+
+/* Such kernels have no /dev/vfio/vfio. */
+static void a_user_gets_the_devices_own_node_where_groups_have_none(void **state)
+{
+	struct kernel *kernel = *state;
+
+	give_own_node(kernel);
 	assert_non_null(strstr(kernel->shown, "chmod 0664 /dev/vfio/devices/vfio3\n"));
 }
 
@@ -1277,13 +1284,8 @@ static void a_user_gets_the_devices_own_node_where_groups_have_none(void **state
 static void a_node_that_is_another_devices_by_now_is_let_alone(void **state)
 {
 	struct kernel *kernel = *state;
-	struct usrpci_bind_options options = {.user = "0", .group = "0"};
-	struct usrpci_addr addr = address(VF);
 
-	add_device(kernel, VF, "vfio-pci", 1, "7");
-	fixture_mkdir(kernel->fixture, PCI_DEVICES "/" VF "/vfio-dev/vfio3");
-	fixture_text(kernel->fixture, "/dev/vfio/devices/vfio3", "");
-	assert_int_equal(usrpci_host_bind(kernel->host, &addr, 1, &options), 0);
+	give_own_node(kernel);
 	fixture_remove(kernel->fixture, PCI_DEVICES "/" VF "/vfio-dev/vfio3");
 	kernel_host(kernel, true);
 	assert_int_equal(restore(kernel, VF), 0);
