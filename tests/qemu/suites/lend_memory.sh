@@ -20,6 +20,14 @@ def take():
         taken.append(b"x" * (1 << 20))
 '
 
+# Every page of a file comes from the machine's host by a message. Without a limit the kernel gives up such
+# pages again and again, for minutes on a busy host, before it ends anybody.
+keep_working_set()
+{
+	echo y >/sys/kernel/mm/lru_gen/enabled
+	echo 1000 >/sys/kernel/mm/lru_gen/min_ttl_ms
+}
+
 # The kernel shows who asked for memory when there was none, but no more than ten of them in five seconds.
 memory_was_short()
 {
@@ -31,6 +39,7 @@ memory_was_short()
 takes_all()
 {
 	local watcher status=0
+	keep_working_set
 	watch_end
 	(echo 1000 >/proc/self/oom_score_adj && usrpci -q run "$edu" -- python3 -c "$takes$1") || status=$?
 	expect_same "$status" 137 "the exit status"
@@ -68,6 +77,7 @@ lend_memory@ends-with-a-program-that-fills-files-too()
 lend_memory@gives-back-when-it-is-told-to-where-no-memory-is-left()
 {
 	local broker watcher
+	keep_working_set
 	watch_end
 	(echo 1000 >/proc/self/oom_score_adj && exec "$USRPCI_BUILD/cli/usrpci" -q run "$edu" -- python3 -c "${takes}try:
     os.setsid()
