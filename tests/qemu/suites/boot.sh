@@ -6,7 +6,7 @@
 # 00:01.0 is declared by its address, 00:02.0 by its MAC address, 00:04.0 by its serial number; in the place of
 # 00:03.0 another card is declared. networkd gives the cards an address as soon as it sees them.
 #
-# vm: --boot ". $USRPCI_SOURCE/tests/qemu/suites/boot.sh; write_disk" --deadline 800
+# vm: --boot ". $USRPCI_SOURCE/tests/qemu/suites/boot.sh; write_disk"
 # vm: --nic e1000 --nic e1000,mac=52:54:00:aa:bb:02 --nic e1000@1 --disk nvme
 # vm: --device pcie-root-port,id=rp0 --nic e1000e@1,bus=rp0
 # case-deadline: 300
