@@ -7,7 +7,10 @@
  *
  * Intel 8254x, 82574L: Intel's "PCI/PCI-X Family of Gigabit Ethernet Controllers Software
  * Developer's Manual", 13.4.1 (CTRL.RST). Virtio: "Virtual I/O Device (VIRTIO)
- * Version 1.2", 4.1.4.3 (device_status).
+ * Version 1.2", 4.1.4.3 (device_status). USB's controllers go on with their lists, and raise an
+ * interrupt that is enabled again before a driver can handle it: "Universal Host Controller
+ * Interface (UHCI) Design Guide 1.1", 2.1.1; "OpenHCI 1.0a", 7.1.3; "Enhanced Host Controller
+ * Interface 1.0", 2.3.1.
  */
 
 #include <errno.h>
@@ -21,6 +24,7 @@
 #define RESET_MS    100
 #define CAPS_MAX    64
 #define STATUS_SIZE 1
+#define SPACES      (PCI_COMMAND_MEMORY | PCI_COMMAND_IO)
 
 /* Registers of the 8254x. */
 #define CTRL     0x0
@@ -29,7 +33,22 @@
 #define RCTL     0x100
 #define TCTL     0x400
 
-/* Both models show the end of a reset by zeroes; all ones come from a device that is gone. */
+/* Registers of USB's controllers: UHCI's ports, OHCI's, and EHCI's, which begin at CAPLENGTH. */
+#define UHCI_CLASS    0x0c0300
+#define UHCI_BAR      4
+#define UHCI_CMD      0x0
+#define UHCI_INTR     0x4
+#define OHCI_CLASS    0x0c0310
+#define OHCI_STATUS   0x8
+#define OHCI_HCR      (UINT32_C(1) << 0)
+#define OHCI_DISABLE  0x14
+#define EHCI_CLASS    0x0c0320
+#define EHCI_CMD      0x0
+#define EHCI_INTR     0x8
+#define EHCI_HALT_NS  2000000 /* 16 microframes */
+#define USB_CMD_RESET (UINT32_C(1) << 1)
+
+/* All models show the end of a reset by zeroes; all ones come from a device that is gone. */
 static int await_zero(struct usrpci_bar *bar, size_t offset, unsigned int width, uint64_t mask)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -45,27 +64,86 @@ static int await_zero(struct usrpci_bar *bar, size_t offset, unsigned int width,
 	return -ETIMEDOUT;
 }
 
+struct write {
+	uint16_t offset;
+	uint32_t value;
+};
+
+/* Where the registers are. */
+struct window {
+	unsigned int bar, width;
+	size_t offset, size;
+};
+
+/* The last write begins the reset, and the bits that it sets are zero when the reset is over. */
+static int reset_by_writes(struct usrpci_dev *dev, const struct window *window,
+			   const struct write *writes, size_t count)
+{
+	const struct write *last = &writes[count - 1];
+	struct usrpci_bar bar;
+	int error = usrpci_bar_map_range(dev, window->bar, window->offset, window->size, &bar);
+
+	if (error)
+		return error;
+	for (size_t i = 0; !error && i < count; i++)
+		error = usrpci_bar_write(&bar, writes[i].offset, window->width, writes[i].value);
+	if (!error)
+		error = await_zero(&bar, last->offset, window->width, last->value);
+	usrpci_bar_unmap(&bar);
+	return error;
+}
+
 /*
  * Receiving and sending end first, because a reset during a transfer can hang it, and QEMU ignores
  * RST.
  */
 static int reset_8254x(struct usrpci_dev *dev)
 {
-	static const struct {
-		uint16_t offset;
-		uint32_t value;
-	} writes[] = {{IMC, UINT32_MAX}, {RCTL, 0}, {TCTL, 0}, {CTRL, CTRL_RST}};
+	static const struct write writes[] = {
+		{IMC, UINT32_MAX}, {RCTL, 0}, {TCTL, 0}, {CTRL, CTRL_RST}};
+
+	static const struct window window = {.width = 4, .size = TCTL + sizeof(uint32_t)};
+
+	return reset_by_writes(dev, &window, writes, ARRAY_SIZE(writes));
+}
+
+/* Interrupts end first: QEMU's models keep the line up when they are reset. */
+static int reset_uhci(struct usrpci_dev *dev)
+{
+	static const struct write writes[] = {{UHCI_INTR, 0}, {UHCI_CMD, USB_CMD_RESET}};
+	static const struct window window = {UHCI_BAR, .width = 2, .size = UHCI_INTR + 2};
+
+	return reset_by_writes(dev, &window, writes, ARRAY_SIZE(writes));
+}
+
+static int reset_ohci(struct usrpci_dev *dev)
+{
+	static const struct write writes[] = {{OHCI_DISABLE, UINT32_MAX}, {OHCI_STATUS, OHCI_HCR}};
+	static const struct window window = {.width = 4, .size = OHCI_DISABLE + 4};
+
+	return reset_by_writes(dev, &window, writes, ARRAY_SIZE(writes));
+}
+
+/* It must not be reset before it has halted. */
+static int reset_ehci(struct usrpci_dev *dev)
+{
+	static const struct write halt[] = {{EHCI_INTR, 0}, {EHCI_CMD, 0}};
+	static const struct write reset[] = {{EHCI_CMD, USB_CMD_RESET}};
+	const struct timespec pause = {.tv_nsec = EHCI_HALT_NS};
+	struct window window = {.width = 4, .size = EHCI_INTR + 4};
 	struct usrpci_bar bar;
-	int error = usrpci_bar_map_range(dev, 0, 0, TCTL + sizeof(uint32_t), &bar);
+	uint64_t length = 0;
+	int error = usrpci_bar_map_range(dev, 0, 0, 4, &bar);
 
 	if (error)
 		return error;
-	for (size_t i = 0; !error && i < ARRAY_SIZE(writes); i++)
-		error = usrpci_bar_write(&bar, writes[i].offset, sizeof(uint32_t), writes[i].value);
-	if (!error)
-		error = await_zero(&bar, CTRL, sizeof(uint32_t), CTRL_RST);
+	error = usrpci_bar_read(&bar, 0, 1, &length);
 	usrpci_bar_unmap(&bar);
-	return error;
+	window.offset = length;
+	if (!error)
+		error = reset_by_writes(dev, &window, halt, ARRAY_SIZE(halt));
+	nanosleep(&pause, NULL);
+	return error ?: reset_by_writes(dev, &window, reset, ARRAY_SIZE(reset));
 }
 
 /* Finds the BAR and the offset of the common configuration. */
@@ -115,7 +193,16 @@ static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 	for (size_t i = 0; i < ARRAY_SIZE(models_8254x); i++)
 		if (info->vendor == 0x8086 && info->device == models_8254x[i])
 			return reset_8254x;
-	return NULL;
+	switch (info->class_code) {
+	case UHCI_CLASS:
+		return reset_uhci;
+	case OHCI_CLASS:
+		return reset_ohci;
+	case EHCI_CLASS:
+		return reset_ehci;
+	default:
+		return NULL;
+	}
 }
 
 bool quirk_has_reset(const struct usrpci_dev_info *info)
@@ -134,11 +221,10 @@ int quirk_reset(struct usrpci_dev *dev)
 	int error = usrpci_config_read16(dev, PCI_COMMAND, &command), failed;
 
 	if (!error)
-		error = usrpci_config_update16(dev, PCI_COMMAND, 0, PCI_COMMAND_MEMORY);
+		error = usrpci_config_update16(dev, PCI_COMMAND, 0, SPACES);
 	if (error)
 		return error;
 	error = reset(dev);
-	failed = usrpci_config_update16(dev, PCI_COMMAND, PCI_COMMAND_MEMORY,
-					command & PCI_COMMAND_MEMORY);
+	failed = usrpci_config_update16(dev, PCI_COMMAND, SPACES, command & SPACES);
 	return error ?: failed;
 }

@@ -336,6 +336,31 @@ static void known_models_are_reset_by_their_own_registers_too(void **state)
 	check_receiver_is_reset(state, "qemu:e1000e");
 }
 
+/* LIST is where a controller's list begins, ENABLE what enables interrupts. */
+static void check_usb_is_reset(void **state, const char *name, unsigned int bar, size_t list,
+			       size_t enable, uint32_t interrupt)
+{
+	struct machine m = open_device(state, name, bar);
+
+	assert_int_equal(usrpci_config_update16(m.dev, 4, 0, 7), 0);
+	usrpci_write32(&m.bar, list, 0x1000);
+	assert_int_equal(usrpci_read32(&m.bar, list), 0x1000);
+	usrpci_write32(&m.bar, enable, interrupt);
+	assert_int_equal(usrpci_read32(&m.bar, enable) & interrupt, interrupt);
+	assert_true(usrpci_dev_features(m.dev) & USRPCI_FEATURE_RESET);
+	assert_int_equal(usrpci_dev_reset(m.dev, USRPCI_RESET_FUNCTION), 0);
+	assert_int_equal(usrpci_read32(&m.bar, list), 0);
+	assert_int_equal(usrpci_read32(&m.bar, enable) & interrupt, 0);
+	close_device(&m);
+}
+
+static void usb_controllers_are_reset_by_their_own_registers(void **state)
+{
+	check_usb_is_reset(state, "qemu:piix3-usb-uhci", 4, 0x08, 0x04, 1);
+	check_usb_is_reset(state, "qemu:pci-ohci", 0, 0x18, 0x10, 4);
+	check_usb_is_reset(state, "qemu:usb-ehci", 0, 0x34, 0x28, 1);
+}
+
 static void a_device_gets_its_backend_from_qemu_arguments(void **state)
 {
 	struct machine m;
@@ -392,6 +417,7 @@ int main(void)
 		CASE(memory_and_ports_are_accessed_in_every_width),
 		CASE(reset_forgets_registers_and_keeps_configuration),
 		CASE(known_models_are_reset_by_their_own_registers_too),
+		CASE(usb_controllers_are_reset_by_their_own_registers),
 		CASE(a_device_gets_its_backend_from_qemu_arguments),
 		CASE(a_drive_outlives_its_device),
 		CASE(virtio_devices_can_be_opened),
