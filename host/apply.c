@@ -365,6 +365,15 @@ static int close_queues(const struct change *change, unsigned int count)
 	return error;
 }
 
+/* The kernel finds out the state of a link when its carrier changes. A new TAP has one already. */
+static void tell_state(int tap)
+{
+	int no = 0, yes = 1;
+
+	if (!ioctl(tap, TUNSETCARRIER, &no))
+		ioctl(tap, TUNSETCARRIER, &yes);
+}
+
 /*
  * Without IFF_NAPI: with it, Linux 6.1 merges frames that count as a socket's memory, and then
  * counts that down too far ("refcount_t: underflow"). The first queue must be that of a new device:
@@ -396,6 +405,7 @@ static int make_tap(const struct change *change)
 		close_queues(change, count);
 		return error;
 	}
+	tell_state(change->tap[0]);
 	return 0;
 }
 

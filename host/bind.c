@@ -71,8 +71,10 @@ static int check_target(struct usrpci_host *host, struct plan *plan, struct targ
 	if (is_bridge(&target->info) && !target->released)
 		return refuse(host->ctx, -EOPNOTSUPP, target->name, NULL,
 			      "a bridge is never taken: the devices behind it need it");
-	error = driver_suits(host, target->wanted, &target->info, force)
-			?: journal_read(host, &target->info.addr, &record);
+	error = driver_suits(host, target->wanted, &target->info, force);
+	if (!error)
+		driver_warn(host, target->wanted, &target->info);
+	error = error ?: journal_read(host, &target->info.addr, &record);
 	if (error == -ENOENT)
 		error = 0;
 	/*
@@ -488,6 +490,27 @@ static int make_plan(struct usrpci_host *host, const struct usrpci_addr *addrs, 
 	for (size_t i = 0; !error && i < count; i++)
 		error = add_group(host, plan, &plan->targets.list[i]);
 	move_some_first(&plan->targets);
+	return error;
+}
+
+/* With force, the bind itself says what it is taken from. */
+int bind_look(struct usrpci_host *host, const struct usrpci_addr *addr,
+	      const struct usrpci_bind_options *options)
+{
+	struct plan plan = {.options = options};
+	int error = make_plan(host, addr, 1, &plan);
+
+	for (size_t i = 0; !error && i < plan.targets.count; i++) {
+		struct target *target = &plan.targets.list[i];
+
+		if (is_done(target))
+			continue;
+		error = driver_suits(host, target->wanted, &target->info, options->force);
+		if (!error && !options->force)
+			error = target_is_free(host, target, along(&plan, target), false);
+		error = error ?: driver_load(host, target->wanted, NULL);
+	}
+	free(plan.targets.list);
 	return error;
 }
 

@@ -13,4 +13,11 @@ bool bind_find_group(const char *name, gid_t *gid);
 /* Records what the device was before usrpci's first touch, unless that is recorded already. */
 int bind_record(struct usrpci_host *host, struct target *target);
 
+/*
+ * Refuses, with a message, what usrpci_host_bind() of a device would refuse before it moves it, and
+ * loads the driver. What moves away with an interface (host->moved) is no use. Needs the lock.
+ */
+int bind_look(struct usrpci_host *host, const struct usrpci_addr *addr,
+	      const struct usrpci_bind_options *options);
+
 #endif

@@ -169,12 +169,19 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 		     bool force)
 {
 	int error = uio_can_work(host, info, name, force);
-	char type[NAME_SIZE];
 
 	if (!error && !force && !group_may_come(host, info))
 		error = check_place(host, info, name);
-	if (error)
-		return error;
+	return error;
+}
+
+void driver_warn(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info)
+{
+	char type[NAME_SIZE], name[USRPCI_ADDR_STRLEN];
+
+	if (strcmp(driver, "uio_pci_generic") != 0)
+		return;
+	usrpci_addr_format(&info->addr, name);
 	if (group_may_come(host, info))
 		log_warning(
 			host->ctx, name, "--driver vfio-pci",
@@ -184,7 +191,6 @@ static int suits_uio(struct usrpci_host *host, const struct usrpci_dev_info *inf
 	if (group_translates(host, info) && !strncmp(type, "DMA", 3))
 		log_warning(host->ctx, name, "--driver vfio-pci",
 			    "an IOMMU translates for it: its DMA will fault under uio_pci_generic");
-	return 0;
 }
 
 static int suits_vfio(struct usrpci_host *host, const struct usrpci_dev_info *info,

@@ -55,3 +55,6 @@ int driver_fall_back(struct usrpci_host *host, const struct usrpci_dev_info *inf
  */
 int driver_suits(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info,
 		 bool force);
+
+/* Warns of what is likely to go wrong with a driver that suits. */
+void driver_warn(struct usrpci_host *host, const char *driver, const struct usrpci_dev_info *info);

@@ -104,10 +104,10 @@ int usrpci_rump_start(const char *driver, const char *device)
 		rump_message("this process has a rump kernel already");
 		return -EALREADY;
 	}
-	if (setenv("USRPCI_RUMP", device, 1))
+	if (device && setenv("USRPCI_RUMP", device, 1))
 		return -errno;
 	error = load_all(kernel, sizeof(kernel) / sizeof(*kernel)) ?: load_driver(driver);
-	if (error)
+	if (error || !device)
 		return error;
 	init = dlsym(RTLD_DEFAULT, "rump_init");
 	if (!init || !rump_bus())

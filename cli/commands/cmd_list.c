@@ -237,6 +237,25 @@ static int by_device(const void *a, const void *b)
 	return order ? order : strverscmp(first->name, second->name);
 }
 
+/* The TAP in the place of an interface is what the device provides meanwhile. */
+static void find_interfaces(struct list *list)
+{
+	struct usrpci_interface *taps, *longer;
+	int count = usrpci_host_net_taps(list->cli->host, &taps);
+
+	list->interface_count = usrpci_host_interfaces(list->cli->host, &list->interfaces);
+	if (count > 0 && list->interface_count >= 0) {
+		longer = reallocarray(list->interfaces, (size_t)(list->interface_count + count),
+				      sizeof(*longer));
+		if (longer) {
+			memcpy(longer + list->interface_count, taps, (size_t)count * sizeof(*taps));
+			list->interfaces = longer;
+			list->interface_count += count;
+		}
+	}
+	free(taps);
+}
+
 /* Returns the index of the first interface of this device or of a later one. */
 static int first_interface(const struct list *list, const struct usrpci_addr *addr)
 {
@@ -513,7 +532,7 @@ static int cmd_list(struct cli *cli)
 	if (is_shown(&list, COLUMN_ORIGIN))
 		list.journal_count = usrpci_host_journal(cli->host, &list.journal);
 	if (is_shown(&list, COLUMN_IF))
-		list.interface_count = usrpci_host_interfaces(cli->host, &list.interfaces);
+		find_interfaces(&list);
 	list.lacking = list.journal_count < 0 || list.interface_count < 0;
 	list.named = is_shown(&list, COLUMN_CLASS) || is_shown(&list, COLUMN_NAME);
 	if (list.interface_count > 0)

@@ -14,6 +14,8 @@
 #include "moves.h"
 #include "program.h"
 
+#include <usrpci/nic.h>
+
 enum { OPTION_RUMP = OPTION_LONG };
 
 static const struct option_spec net_options[] = {
@@ -34,7 +36,6 @@ static void print_notes(void)
 	       "  RUMP_PREFIX=/opt/rump usrpci net --rump wm eth1\n");
 }
 
-/* Before the interface is taken, so that it does not go for nothing. */
 static int find_rump_kernel(void)
 {
 	char path[PROGRAM_PATH];
@@ -44,13 +45,31 @@ static int find_rump_kernel(void)
 		     : rump_kernel_find();
 }
 
+/* NetBSD's driver says itself which cards are its. */
+static int look_at_card(struct cli *cli, struct usrpci_net_options *options)
+{
+	char name[USRPCI_ADDR_STRLEN];
+	const char *why = NULL;
+	struct usrpci_dev *dev;
+	int error;
+
+	usrpci_addr_format(&options->addr, name);
+	if (usrpci_dev_inspect(cli->ctx, name, &dev))
+		return STATUS_FAILED;
+	error = usrpci_nic_look(dev, &options->mtu_max, &why);
+	usrpci_dev_close(dev);
+	if (error)
+		failed(name, NULL, "%s", error == -ENOTSUP ? why : strerror(-error));
+	return error ? STATUS_FAILED : STATUS_DONE;
+}
+
 static int serve(struct cli *cli, struct usrpci_net_options *options, const char *rump,
 		 bool restart)
 {
 	char self[PATH_MAX], name[USRPCI_ADDR_STRLEN];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const char *argv[7] = {self, "net-driver"};
-	unsigned int count = 2;
+	const char *argv[7] = {self, "net-driver"}, *look[7] = {self, "net-driver", "--look"};
+	const char **next = argv + 2, **next_look = look + 3;
 	int status;
 
 	if (length < 0) {
@@ -59,13 +78,14 @@ static int serve(struct cli *cli, struct usrpci_net_options *options, const char
 	}
 	self[length] = '\0';
 	if (rump) {
-		argv[count++] = "--rump";
-		argv[count++] = rump;
+		*next++ = *next_look++ = "--rump";
+		*next++ = *next_look++ = rump;
 	}
 	if (restart)
-		argv[count++] = "--restart";
-	argv[count] = usrpci_addr_format(&options->addr, name);
+		*next++ = "--restart";
+	*next = *next_look = usrpci_addr_format(&options->addr, name);
 	options->argv = (char *const *)argv;
+	options->look = (char *const *)look;
 	messages_never_wait();
 	status = usrpci_host_net(cli->host, options);
 	return status < 0 ? status_of_change(status) : status;
@@ -77,7 +97,7 @@ static bool serves(struct cli *cli, const struct usrpci_lent *lent, const char *
 	char addr[USRPCI_ADDR_STRLEN];
 
 	usrpci_addr_format(&lent->addr, addr);
-	return !usrpci_host_net_stats(cli->host, &lent->addr, &stats) &&
+	return !usrpci_host_net_stats(cli->host, &lent->addr, &stats) && !stats.left &&
 	       (!strcmp(stats.name, name) || !strcmp(addr, name));
 }
 
@@ -128,8 +148,10 @@ static int cmd_net(struct cli *cli)
 				     moves.count);
 	if (!status) {
 		options.addr = moves.addrs[0];
-		status = serve(cli, &options, rump, restart);
+		status = rump ? STATUS_DONE : look_at_card(cli, &options);
 	}
+	if (!status)
+		status = serve(cli, &options, rump, restart);
 	moves_free(&moves);
 	return status;
 }

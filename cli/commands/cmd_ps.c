@@ -93,6 +93,42 @@ static int print(struct cli *cli, const struct usrpci_lent *list, int count)
 	return table_print(&table);
 }
 
+static bool is_net(struct cli *cli, const struct usrpci_addr *addr)
+{
+	struct usrpci_net_stats stats;
+
+	return !usrpci_host_net_stats(cli->host, addr, &stats);
+}
+
+/* A killed usrpci net has left its TAP, whether its card is lent still or not. */
+static void tell_left(struct cli *cli, const struct usrpci_lent *list, int count)
+{
+	struct usrpci_interface *taps;
+	int tap_count = usrpci_host_net_taps(cli->host, &taps);
+
+	for (int i = 0; i < tap_count; i++) {
+		struct usrpci_net_stats stats;
+		char hint[128];
+
+		if (usrpci_host_net_stats(cli->host, &taps[i].addr, &stats) || !stats.left)
+			continue;
+		snprintf(hint, sizeof(hint),
+			 "usrpci net %s serves it again; usrpci restore --all gives it back",
+			 stats.name);
+		print_message(MESSAGE_WARNING, stats.name,
+			      "the usrpci net that served it was killed: it leads nowhere", hint);
+	}
+	free(taps);
+	for (int i = 0; i < count; i++) {
+		char addr[USRPCI_ADDR_STRLEN];
+
+		if (list[i].abandoned && !is_net(cli, &list[i].addr))
+			print_message(MESSAGE_WARNING, usrpci_addr_format(&list[i].addr, addr),
+				      "the command that lent it was killed",
+				      "usrpci restore --all gives it back");
+	}
+}
+
 static int cmd_ps(struct cli *cli)
 {
 	struct usrpci_lent *list;
@@ -108,6 +144,7 @@ static int cmd_ps(struct cli *cli)
 	if (count < 0)
 		return STATUS_FAILED;
 	status = print(cli, list, count);
+	tell_left(cli, list, count);
 	free(list);
 	return status;
 }

@@ -32,15 +32,17 @@
 #define CARRIER_MS    500   /* time without a driver before the carrier drops */
 #define TAKEN_MS      2000  /* time in which the device of a dead driver must become free */
 #define FAILURES      10 /* failures in a row, without a frame between them, that end the command */
-#define RETRY_US      20000
+#define RETRY_MS      20
+#define LOOK_MS       100 /* between two looks whether the card is there while there is no driver */
 
 #define EXIT_IN_VAIN 3 /* the status of a driver after which no other one can do better */
 
-enum { OPTION_RUMP = OPTION_LONG };
+enum { OPTION_RUMP = OPTION_LONG, OPTION_LOOK };
 
 static const struct option_spec net_driver_options[] = {
 	{'r', "restart", NULL, "start the driver again when it dies"},
 	{OPTION_RUMP, "rump", "DRIVER", "let NetBSD's driver do it"},
+	{OPTION_LOOK, "look", NULL, "only look whether the driver can be run"},
 	{0},
 };
 
@@ -56,10 +58,11 @@ static int open_device(struct usrpci_ctx *ctx, const char *name, struct usrpci_d
 {
 	int error = -EBUSY;
 
-	for (unsigned int us = 0; error == -EBUSY && us < TAKEN_MS * 1000; us += RETRY_US / 4) {
+	for (unsigned int us = 0; error == -EBUSY && !ended && us < TAKEN_MS * 1000;
+	     us += RETRY_MS * 250) {
 		error = usrpci_dev_open(ctx, name, dev);
 		if (error == -EBUSY)
-			usleep(RETRY_US / 4);
+			usleep(RETRY_MS * 250);
 	}
 	return error;
 }
@@ -265,14 +268,48 @@ static int watch_driver(struct watch *watch)
 	}
 }
 
+/* A card that QEMU plays is no device of the host's. */
+static bool is_gone(const char *name)
+{
+	char path[64];
+
+	if (snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", name) >= (int)sizeof(path) ||
+	    !strncmp(name, "qemu:", 5) || access(path, F_OK) == 0 || errno != ENOENT)
+		return false;
+	fprintf(stderr, "usrpci: %s: the card is gone\n", name);
+	return true;
+}
+
+/* Waits before the next start. A signal or the end of the card ends that at once. */
+static bool wait_for_start(struct watch *watch)
+{
+	uint64_t now = now_ms(), end = now;
+	struct pollfd polled = {.fd = watch->signals, .events = POLLIN};
+	struct signalfd_siginfo info;
+
+	if (watch->failures > 1)
+		end += (uint64_t)RETRY_MS << watch->failures;
+	for (; now < end; now = now_ms()) {
+		poll(&polled, 1, end - now < LOOK_MS ? (int)(end - now) : LOOK_MS);
+		if (read(watch->signals, &info, sizeof(info)) == sizeof(info) &&
+		    info.ssi_signo != SIGCHLD)
+			ended = (int)info.ssi_signo;
+		if (ended || is_gone(watch->name))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Returns whether to start another driver: not after an orderly end, where it would be in vain, or
- * after too many failures.
+ * after too many failures, or where there is no card.
  */
 static bool follows(struct watch *watch, int status)
 {
 	if (ended || (WIFEXITED(status) &&
 		      (WEXITSTATUS(status) == EXIT_SUCCESS || WEXITSTATUS(status) == EXIT_IN_VAIN)))
+		return false;
+	if (is_gone(watch->name))
 		return false;
 	if (watch->flows)
 		watch->ended_ms = now_ms();
@@ -285,9 +322,7 @@ static bool follows(struct watch *watch, int status)
 	fprintf(stderr, "usrpci: %s: the driver %s %d: the next one follows\n", watch->name,
 		WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	if (watch->failures > 1)
-		usleep(RETRY_US << watch->failures);
-	return true;
+	return wait_for_start(watch);
 }
 
 static int watch_drivers(const char *name, const char *rump, const struct pump_options *pump)
@@ -316,20 +351,40 @@ static int watch_drivers(const char *name, const char *rump, const struct pump_o
 	return status ? -EIO : 0;
 }
 
+/* To be run at all is enough for a driver of ours. A rump kernel has to be found first. */
+static int look(const char *rump)
+{
+	char path[PROGRAM_PATH];
+	int error;
+
+	if (!rump)
+		return STATUS_DONE;
+	error = program_of_ours("usrpci-rump-net", path);
+	if (!error) {
+		execl(path, path, "--look", rump, NULL);
+		error = errno;
+	}
+	failed(path, NULL, "cannot be started: %s", strerror(error));
+	return STATUS_FAILED;
+}
+
 static int cmd_net_driver(struct cli *cli)
 {
 	struct pump_options pump = {.beat = -1, .end = &ended};
 	const char *rump = NULL;
-	bool restart = false;
+	bool restart = false, looks = false;
 	int error, key;
 
 	while ((key = option_next(cli))) {
 		restart |= key == 'r';
+		looks |= key == OPTION_LOOK;
 		if (key == OPTION_RUMP)
 			rump = optarg;
 	}
 	if (cli->stopped || cli->argc != 1)
 		return STATUS_USAGE;
+	if (looks)
+		return look(rump);
 	error = take_queues(&pump);
 	if (!error)
 		error = restart ? watch_drivers(cli->argv[0], rump, &pump)

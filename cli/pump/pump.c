@@ -46,7 +46,9 @@ struct pump {
 	bool woken;          /* it slept; no frame was taken since */
 	int beat;            /* -1: none, or another thread answers */
 	int report;          /* where a first frame is reported; -1: nowhere, or it was */
-	int ended;           /* an eventfd: readable when the threads are to end */
+	const char *why;     /* it ends in vain; NULL: it does not */
+	int wanted; /* readable when the kernel wants the card back; -1: it cannot say so */
+	int ended;  /* an eventfd: readable when the threads are to end */
 	const volatile sig_atomic_t *end;
 	bool interrupted; /* by the card; not taken yet */
 	int error;
@@ -402,6 +404,13 @@ static int take_interrupt(struct pump *pump)
 	return events < 0 ? events : 0;
 }
 
+/* No other driver can do better. */
+static int end_in_vain(struct pump *pump, const char *why)
+{
+	pump->why = why;
+	return -ESHUTDOWN;
+}
+
 static int wait_for_work(struct pump *pump, bool more)
 {
 	bool reads = !pump->vhost_takes && pump->out_count == 0;
@@ -412,18 +421,21 @@ static int wait_for_work(struct pump *pump, bool more)
 		{.fd = pump->ended, .events = POLLIN},
 		{.fd = pump->beat, .events = POLLIN},
 		{.fd = pump->vhost ? vhost_event(pump->vhost) : -1, .events = POLLIN},
+		{.fd = pump->wanted, .events = POLLIN},
 	};
 	eventfd_t count;
 
 	if (pump->interrupted && !more)
 		return take_interrupt(pump);
 	pump->woken = !more;
-	if (poll(polls, 5, choose_wait(pump, more)) < 0)
+	if (poll(polls, 6, choose_wait(pump, more)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (polls[2].revents)
 		return -ECANCELED;
 	if (polls[1].revents & POLLERR)
-		return -ESHUTDOWN;
+		return end_in_vain(pump, "its TAP device was deleted");
+	if (polls[5].revents)
+		return end_in_vain(pump, "the kernel wants the card back, as for an unplug");
 	if (polls[3].revents && answer(pump->beat))
 		return -EPIPE;
 	if (polls[4].revents)
@@ -509,6 +521,27 @@ static void start_vhost(struct pump *pump, struct usrpci_ctx *ctx)
 		fprintf(stderr, "usrpci: " VHOST_FILE " is not used: %s\n", strerror(-error));
 }
 
+/* Under vfio the kernel waits for us before it lets a card go. Returns a descriptor, or -1. */
+static int hear_of_unplug(struct usrpci_dev *dev)
+{
+	int fd = -1;
+
+	if (usrpci_irq_count(dev, USRPCI_IRQ_REQUEST) > 0 &&
+	    !usrpci_irq_enable(dev, USRPCI_IRQ_REQUEST, 1))
+		fd = usrpci_irq_fd(dev, USRPCI_IRQ_REQUEST, 0);
+	return fd < 0 ? -1 : fd;
+}
+
+static void say_why(const char *name, const struct pump *pumps, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		if (!pumps[i].why)
+			continue;
+		fprintf(stderr, "usrpci: %s: %s\n", name, pumps[i].why);
+		return;
+	}
+}
+
 static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pump_options *options)
 {
 	const struct usrpci_nic_info *info = usrpci_nic_info(nic);
@@ -526,6 +559,7 @@ static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pu
 			.tap = options->taps[i],
 			.beat = i == 0 ? options->beat : -1,
 			.report = options->beat,
+			.wanted = i == 0 ? hear_of_unplug(dev) : -1,
 			.ended = ended,
 			.end = options->end,
 		};
@@ -534,6 +568,8 @@ static int start(struct usrpci_dev *dev, struct usrpci_nic *nic, const struct pu
 		for (unsigned int i = 0; i < count; i++)
 			start_vhost(&pumps[i], usrpci_dev_ctx(dev));
 		error = usrpci_nic_start(nic) ?: pump_all(pumps, count);
+		if (error == -ESHUTDOWN)
+			say_why(usrpci_dev_name(dev), pumps, count);
 		tap_set_carrier(options->taps[0], 0);
 		for (unsigned int i = 0; i < count; i++)
 			vhost_stop(pumps[i].vhost);
@@ -593,8 +629,6 @@ int pump_run(struct usrpci_dev *dev, const struct pump_options *options)
 	}
 	error = check_mtu(usrpci_dev_name(dev), usrpci_nic_info(nic), options)
 			?: start(dev, nic, options);
-	if (error == -ESHUTDOWN)
-		fprintf(stderr, "usrpci: %s: its TAP device was deleted\n", usrpci_dev_name(dev));
 	usrpci_nic_close(nic);
 	return error;
 }

@@ -4,6 +4,9 @@
  * in this process; rump_frames.c moves frames between it and the TAP device.
  *
  *	usrpci-rump-net DRIVER DEVICE BEAT TAP...
+ *	usrpci-rump-net --look DRIVER
+ *
+ * The second form only looks whether there is a rump kernel with the driver.
  *
  * BEAT and TAP are numbers of descriptors, as in struct pump_options (pump.h). Numbers and
  * structures of NetBSD are its ABI: sys/net/{if,if_media}.h, sys/sys/{ioccom,sockio,socket}.h.
@@ -289,8 +292,11 @@ static int start(const char *driver, const char *device)
 
 int main(int argc, char **argv)
 {
-	int signals = block_signals(), error;
+	int signals, error;
 
+	if (argc == 3 && !strcmp(argv[1], "--look"))
+		return usrpci_rump_start(argv[2], NULL) ? EXIT_FAILURE : EXIT_SUCCESS;
+	signals = block_signals();
 	if (argc < 6) {
 		fprintf(stderr, "usrpci-rump-net is called by usrpci net --rump\n");
 		return 2;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Connects the driver to the interface of <usrpci/nic.h>: one queue, one vector, no headroom. */
 
+#include <linux/if_ether.h>
 #include <string.h>
 
 #include <net/nic.h>
@@ -81,6 +82,7 @@ static int nic_stats(void *self, struct usrpci_nic_stats *stats)
 
 const struct nic_driver e1000_nic_driver = {
 	.matches = e1000_matches,
+	.mtu_max = E1000_FRAME_MAX - ETH_HLEN,
 	.open = nic_open,
 	.close = nic_close,
 	.start = nic_start,

@@ -16,6 +16,8 @@
 
 #define LINK_GAP_US 10000
 
+static const char unknown[] = "no driver of libusrpci-net knows this card";
+
 struct usrpci_nic {
 	const struct nic_driver *driver;
 	void *self;
@@ -45,7 +47,7 @@ int usrpci_nic_open(struct usrpci_dev *dev, const struct usrpci_nic_options *opt
 		own = *options;
 	if (!own.why)
 		own.why = &unheard;
-	*own.why = "no driver of libusrpci-net knows this card";
+	*own.why = unknown;
 	nic = calloc(1, sizeof(*nic));
 	if (!nic)
 		return -ENOMEM;
@@ -61,6 +63,17 @@ int usrpci_nic_open(struct usrpci_dev *dev, const struct usrpci_nic_options *opt
 	}
 	*result = nic;
 	return 0;
+}
+
+int usrpci_nic_look(struct usrpci_dev *dev, unsigned int *mtu_max, const char **why)
+{
+	const struct nic_driver *driver = find_driver(usrpci_dev_info(dev));
+
+	*why = unknown;
+	if (!driver)
+		return -ENOTSUP;
+	*mtu_max = driver->mtu_max;
+	return driver->look ? driver->look(dev, why) : 0;
 }
 
 void usrpci_nic_close(struct usrpci_nic *nic)

@@ -33,6 +33,12 @@ struct nic_driver {
 	/* Returns whether the driver is for this device. */
 	bool (*matches)(const struct usrpci_dev_info *info);
 	/*
+	 * Looks at a device of another driver: 0, -ENOTSUP with the reason, or those of
+	 * usrpci_config_read8(). NULL: it takes all that match.
+	 */
+	int (*look)(struct usrpci_dev *dev, const char **why);
+	unsigned int mtu_max; /* 0: any, in pieces */
+	/*
 	 * Stores in *self what the other operations get, in *info what is known about the card, and
 	 * in *pool the pool of buffers, which have USRPCI_NIC_BUFFER_SIZE bytes and that alignment.
 	 */

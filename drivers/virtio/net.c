@@ -560,6 +560,7 @@ static int net_stats(void *self, struct usrpci_nic_stats *stats)
 
 const struct nic_driver virtio_nic_driver = {
 	.matches = net_matches,
+	.look = virtio_look,
 	.open = net_open,
 	.close = net_close,
 	.start = net_start,

@@ -41,6 +41,27 @@ static int read_place(struct usrpci_dev *dev, unsigned int cap, struct place *pl
 		usrpci_config_read32(dev, cap + VIRTIO_PCI_CAP_LENGTH, &place->length);
 }
 
+static int is_legacy(const char **why)
+{
+	*why = "it has the legacy interface alone: VIRTIO_F_VERSION_1 is missing "
+	       "(QEMU: disable-modern=off)";
+	return -ENOTSUP;
+}
+
+int virtio_look(struct usrpci_dev *dev, const char **why)
+{
+	int cap = usrpci_cap_find(dev, USRPCI_CAP_VENDOR), error = 0;
+	struct place place = {0};
+
+	while (cap > 0 && !error && place.type != VIRTIO_PCI_CAP_COMMON_CFG) {
+		error = read_place(dev, (unsigned int)cap, &place);
+		cap = usrpci_cap_find_next(dev, USRPCI_CAP_VENDOR, (unsigned int)cap);
+	}
+	if (error || place.type == VIRTIO_PCI_CAP_COMMON_CFG)
+		return error;
+	return cap == -ENOENT ? is_legacy(why) : cap;
+}
+
 static struct usrpci_bar *window(struct virtio *v, uint8_t type)
 {
 	switch (type) {
@@ -89,11 +110,8 @@ static int map_windows(struct virtio *v)
 		error = usrpci_config_read16(v->dev, 0, &vendor);
 	if (error)
 		return error;
-	if (!v->common.size) {
-		*v->why = "it has the legacy interface alone: VIRTIO_F_VERSION_1 is missing "
-			  "(QEMU: disable-modern=off)";
-		return -ENOTSUP;
-	}
+	if (!v->common.size)
+		return is_legacy(v->why);
 	return v->common.size < COMMON_SIZE || v->notify.size < 2 ? -EPROTO : 0;
 }
 

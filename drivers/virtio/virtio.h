@@ -46,6 +46,12 @@ struct virtio {
 bool virtio_matches(const struct usrpci_dev_info *info, unsigned int type);
 
 /*
+ * Looks for the modern interface of a device that another driver may have, and touches nothing.
+ * Errors: -ENOTSUP (it has none, as *why says); those of usrpci_config_read8().
+ */
+int virtio_look(struct usrpci_dev *dev, const char **why);
+
+/*
  * Maps the registers, resets the device, and reads what it offers. v->why must be set before.
  * Errors: -ENOTSUP (no modern interface: *v->why says what is missing); -EPROTO (registers that
  * cannot be); -ENODEV; -ETIMEDOUT; those of usrpci_bar_map_range().

@@ -150,7 +150,7 @@ static int cure_frames(struct guard *guard, const struct net_item *item)
 	case NET_PACKET_SOCKET:
 		return use_cure(guard, "end the program that \"ss -0pn\" shows on %s", name);
 	case NET_XDP_PROGRAM:
-		return use_cure(guard, "ip link set dev %s xdp off", word);
+		return use_cure(guard, "ip link set dev %s %s off", word, item->text);
 	case NET_FILTERS:
 		return use_cure(guard, "tc qdisc del dev %s %s", word, item->text);
 	case NET_MIRRED:

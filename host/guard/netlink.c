@@ -188,14 +188,22 @@ static int parse_nexthop(const struct nlmsghdr *header, void *list)
 		net_add(list, interface, NET_ROUTE, "nexthop %u", number_of(found.of[NHA_ID])));
 }
 
-static bool has_program(const struct nlattr *xdp)
+/*
+ * Returns how ip(8) calls the mode of a program, or NULL where there is none. What removes the one
+ * of a mode leaves those of the others.
+ */
+static const char *program_mode(const struct nlattr *xdp)
 {
 	struct attributes found = {0};
 
 	if (xdp)
 		mnl_attr_parse_nested(xdp, keep_attribute, &found);
-	return found.of[IFLA_XDP_ATTACHED] &&
-	       mnl_attr_get_u8(found.of[IFLA_XDP_ATTACHED]) != XDP_ATTACHED_NONE;
+	if (!found.of[IFLA_XDP_ATTACHED] ||
+	    mnl_attr_get_u8(found.of[IFLA_XDP_ATTACHED]) == XDP_ATTACHED_NONE)
+		return NULL;
+	return found.of[IFLA_XDP_SKB_PROG_ID]  ? "xdpgeneric"
+	       : found.of[IFLA_XDP_HW_PROG_ID] ? "xdpoffload"
+					       : "xdp";
 }
 
 /*
@@ -219,7 +227,7 @@ static int parse_link(const struct nlmsghdr *header, void *list)
 	struct attributes found = {0};
 	const struct nlattr *address;
 	const uint8_t *bytes;
-	const char *name;
+	const char *name, *mode;
 	char text[64], *at = text;
 	int error;
 
@@ -233,8 +241,9 @@ static int parse_link(const struct nlmsghdr *header, void *list)
 		return MNL_CB_OK;
 	name = mnl_attr_get_str(found.of[IFLA_IFNAME]);
 	error = net_add(list, name, NET_LINK, "%s", text) ?: add_lower(list, &found, name);
-	if (!error && has_program(found.of[IFLA_XDP]))
-		error = net_add(list, name, NET_XDP_PROGRAM, "%s", "");
+	mode = program_mode(found.of[IFLA_XDP]);
+	if (!error && mode)
+		error = net_add(list, name, NET_XDP_PROGRAM, "%s", mode);
 	return result_of(error);
 }
 

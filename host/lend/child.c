@@ -51,12 +51,16 @@ static int become(const struct lend_user *user)
 	return error ?: lend_filter_program();
 }
 
+/* Without a socket there is no broker. */
 static void set_environment(const struct lend_user *user, int socket)
 {
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", socket);
-	setenv(BROKER_ENV, number, 1);
+	if (socket < 0)
+		unsetenv(BROKER_ENV);
+	else
+		setenv(BROKER_ENV, number, 1);
 	setenv("USER", user->name, 1);
 	setenv("LOGNAME", user->name, 1);
 	setenv("HOME", user->home, 1);
@@ -162,7 +166,7 @@ static void run(struct lend *lend, int socket, int failure)
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
 	error = lend_unspare(lend) ?: lend_unspare_files(lend->host) ?: prepare(lend);
-	if (!error && fcntl(socket, F_SETFD, 0))
+	if (!error && socket >= 0 && fcntl(socket, F_SETFD, 0))
 		error = -errno;
 	if (!error && lend->connection >= 0 &&
 	    (dup2(lend->connection, STDIN_FILENO) < 0 || dup2(lend->connection, STDOUT_FILENO) < 0))
@@ -246,6 +250,20 @@ static pid_t start_program(struct lend *lend, int socket, int *status)
 	*status = error == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
 	return report(lend->host->ctx, error, lend->options->argv[0], NULL, "cannot be run as %s",
 		      lend->user.name);
+}
+
+int lend_child_try(struct lend *lend)
+{
+	int status;
+	pid_t child;
+
+	fflush(NULL);
+	child = start_program(lend, -1, &status);
+	if (child < 0)
+		return child;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECANCELED;
 }
 
 /* What this process starts later is to be in its own namespace again. */

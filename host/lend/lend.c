@@ -18,6 +18,7 @@
 
 #include <usrpci/dma.h>
 
+#include "bind.h"
 #include "driver.h"
 #include "file.h"
 #include "journal.h"
@@ -118,6 +119,22 @@ static int check_unused(const struct lend *lend, const struct lend_device *devic
 	return target_is_free(lend->host, &target, NULL, lend->options->bind.force);
 }
 
+static int check_driver(struct usrpci_host *host, const struct usrpci_lend_options *options,
+			const char *device)
+{
+	char driver[NAME_SIZE];
+
+	if (!options->bind.driver)
+		return 0;
+	snprintf(driver, sizeof(driver), "%s", options->bind.driver);
+	driver_spell(host, driver);
+	if (!strcmp(driver, "uio_pci_generic") || usrpci_driver_kind(driver) == USRPCI_DRIVER_VFIO)
+		return 0;
+	return refuse(host->ctx, -EOPNOTSUPP, device, NULL,
+		      "a device can be lent with uio_pci_generic or vfio-pci, and not with %s",
+		      driver[0] ? driver : "no driver");
+}
+
 /* From here on the device is in the list of devices to give back. */
 static int bind_device(struct lend *lend, struct lend_device *device)
 {
@@ -137,11 +154,6 @@ static int bind_device(struct lend *lend, struct lend_device *device)
 	if (error)
 		return error;
 	device->vfio = device->info.driver_kind == USRPCI_DRIVER_VFIO;
-	if (!device->vfio && strcmp(device->info.driver, "uio_pci_generic"))
-		return refuse(
-			host->ctx, -EOPNOTSUPP, device->name, NULL,
-			"a device can be lent with uio_pci_generic or vfio-pci, and not with %s",
-			device->info.driver[0] ? device->info.driver : "no driver");
 	device->interrupts = lend_interrupts(host, &device->info.addr, device->vfio);
 	/* Under vfio the kernel protects these registers from the program. */
 	if (!device->vfio && !host->options.dry_run)
@@ -164,6 +176,7 @@ static int take(struct lend *lend, struct lend_device *device, const struct usrp
 	device->was_ours = journal_has(host, addr);
 	device->client = LEND_NOBODY;
 	error = lend_note_check(host, addr)
+			?: check_driver(host, lend->options, device->name)
 			?: usrpci_dev_lookup(host->ctx, addr, &device->info)
 			?: check_unused(lend, device);
 	strcpy(device->driver_before, device->info.driver);
@@ -411,6 +424,24 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	lend_signals_restore(&lend.signals_before);
 	free(lend.devices);
 	return error || left ? -EUCLEAN : status;
+}
+
+int lend_look(struct usrpci_host *host, const struct usrpci_lend_options *options)
+{
+	struct lend lend = {.host = host, .options = options, .connection = -1};
+	char device[USRPCI_ADDR_STRLEN];
+	int error = state_lock(host);
+
+	if (error)
+		return error;
+	usrpci_addr_format(options->addrs, device);
+	error = lend_note_check(host, options->addrs)
+			?: check_driver(host, options, device)
+			?: bind_look(host, options->addrs, &options->bind);
+	if (!error && !host->options.dry_run)
+		error = lend_user_find(&lend);
+	state_unlock(host);
+	return error || host->options.dry_run ? error : lend_child_try(&lend);
 }
 
 int usrpci_host_lend(struct usrpci_host *host, const struct usrpci_lend_options *options)

@@ -130,6 +130,12 @@ struct lend {
 /* lend.c: usrpci_host_lend() to a program whose standard input and output are a connection. */
 int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options, int connection);
 
+/*
+ * Refuses, with a message, what can be refused of a loan of one device before anything changes, and
+ * runs the program without a device, as the user that it will have: it is to end with 0.
+ */
+int lend_look(struct usrpci_host *host, const struct usrpci_lend_options *options);
+
 /* files.c: lists and opens what can be lent. Errors are logged. */
 int lend_files_open(struct lend *lend);
 void lend_files_close(struct lend *lend);
@@ -186,6 +192,9 @@ int lend_nodes_make(const struct lend *lend);
  * or -errno; *status is its exit status when it could not be started at all, and 0 otherwise.
  */
 pid_t lend_child_start(struct lend *lend, int socket, int *status);
+
+/* Runs the program without devices. Returns 0, or a negative errno when it does not end with 0. */
+int lend_child_try(struct lend *lend);
 
 /*
  * capabilities.c: leaves this process, and what it starts, no capabilities but those of a mask.

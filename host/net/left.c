@@ -151,21 +151,31 @@ bool net_left_tap(struct usrpci_host *host, const struct usrpci_addr *addr, char
 	return found;
 }
 
-int net_left_find(struct usrpci_host *host, const char *name, struct usrpci_addr *addr)
+int usrpci_host_net_taps(struct usrpci_host *host, struct usrpci_interface **result)
 {
 	AUTO_FREE char **names = NULL;
+	int found = host_is_live(host) ? dir_list(host->ctx, &names, STATE_DIR "/" PLACES) : 0;
+	struct usrpci_interface *list = calloc(found > 0 ? (size_t)found + 1 : 1, sizeof(*list));
 	int count = 0;
 
-	if (host_is_live(host))
-		count = dir_list(host->ctx, &names, STATE_DIR "/" PLACES);
-	for (int i = 0; i < count; i++) {
-		char tap[IF_NAMESIZE];
+	*result = list;
+	for (int i = 0; list && i < found; i++)
+		count += !usrpci_addr_parse(names[i], &list[count].addr) &&
+			 net_left_tap(host, &list[count].addr, list[count].name);
+	return list ? count : -ENOMEM;
+}
 
-		if (!usrpci_addr_parse(names[i], addr) && net_left_tap(host, addr, tap) &&
-		    !strcmp(tap, name))
-			return 0;
-	}
-	return -ENOENT;
+int net_left_find(struct usrpci_host *host, const char *name, struct usrpci_addr *addr)
+{
+	AUTO_FREE struct usrpci_interface *list = NULL;
+	int count = usrpci_host_net_taps(host, &list), i = 0;
+
+	while (i < count && strcmp(list[i].name, name) != 0)
+		i++;
+	if (i >= count)
+		return -ENOENT;
+	*addr = list[i].addr;
+	return 0;
 }
 
 /* Deletes the TAP. Its addresses are the newer ones, so they are recorded before it goes. */

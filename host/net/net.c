@@ -408,6 +408,39 @@ static int read_place(struct usrpci_host *host, const char *name, bool force,
 	return error;
 }
 
+static int check_mtu(struct usrpci_host *host, const struct usrpci_net_options *options,
+		     const struct net_place *place)
+{
+	char cure[96], word[INTERFACE_WORD];
+
+	if (!options->mtu_max || place->mtu <= options->mtu_max)
+		return 0;
+	snprintf(cure, sizeof(cure), "ip link set dev %s mtu %u",
+		 shell_word(place->name, word, sizeof(word)), options->mtu_max);
+	return refuse(host->ctx, -EMSGSIZE, place->name, cure,
+		      "its MTU is %u, and the driver of its card can carry %u at most", place->mtu,
+		      options->mtu_max);
+}
+
+/* What would be refused when the interface has moved is refused before. */
+static int look_first(struct usrpci_host *host, const struct usrpci_net_options *options,
+		      const struct net_place *place)
+{
+	const struct usrpci_lend_options lend = {
+		.addrs = &options->addr,
+		.count = 1,
+		.bind = options->bind,
+		.user = options->user,
+		.argv = options->look,
+	};
+	int error = check_mtu(host, options, place);
+
+	host->moved = place->name;
+	error = error ?: lend_look(host, &lend);
+	host->moved = NULL;
+	return error;
+}
+
 static int net(struct usrpci_host *host, const struct usrpci_net_options *options)
 {
 	struct net_place place;
@@ -421,6 +454,11 @@ static int net(struct usrpci_host *host, const struct usrpci_net_options *option
 		error = read_place(host, name, options->bind.force, &place);
 	if (error)
 		return error;
+	status = look_first(host, options, &place);
+	if (status) {
+		net_place_free(&place);
+		return status;
+	}
 	if (!file_exists(host->ctx, TUN_CLASS))
 		apply_module(host, "TAP devices are its", "tun");
 	status = leave_mark(host, &options->addr, &place, &mark);
@@ -467,11 +505,13 @@ int usrpci_host_net_stats(struct usrpci_host *host, const struct usrpci_addr *ad
 
 	memset(stats, 0, sizeof(*stats));
 	net_mark_name(addr, mark);
-	if (!service_find(host, mark, name))
-		return -ENOENT;
-	snprintf(stats->name, sizeof(stats->name), "%.15s", name);
+	stats->left = !service_find(host, mark, name);
+	if (!stats->left)
+		snprintf(stats->name, sizeof(stats->name), "%.15s", name);
 	if (host_is_live(host) && net_left_tap(host, addr, renamed))
 		memcpy(stats->name, renamed, sizeof(stats->name));
+	if (!stats->name[0])
+		return -ENOENT;
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
 		int error = file_read_u64(host->ctx, counters[i].value,
 					  "/sys/class/net/%s/statistics/%s", stats->name,

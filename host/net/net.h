@@ -23,7 +23,10 @@
 /* InfiniBand's hardware addresses are the longest that are kept. */
 #define NET_MAC_MAX INFINIBAND_ALEN
 
-/* Addresses and routes are kept as the kernel's messages, so no detail of them is lost. */
+/*
+ * Addresses, routes, and what else the link has are kept as the kernel's messages, so no detail of
+ * them is lost.
+ */
 struct net_place {
 	char name[IF_NAMESIZE];
 	int index;

@@ -33,7 +33,8 @@
 
 #define ROUTE_PASSES 4 /* how often routes are tried; a route may need another one first */
 #define TEXT_SIZE    320
-#define MORE_SIZE    16 /* room behind a message for one more attribute */
+#define LINK_SIZE    512 /* an alias has 256 bytes at most */
+#define MORE_SIZE    16  /* room behind a message for one more attribute */
 
 /*
  * Asks for all objects of a type, with a header of so many bytes, and calls a function for each
@@ -159,6 +160,46 @@ static const struct nlattr *find_attribute(const struct nlmsghdr *header, size_t
 			return attribute;
 	}
 	return NULL;
+}
+
+/* Begins a request about one link; the caller adds attributes. */
+static struct nlmsghdr *new_link(char buffer[LINK_SIZE], int index)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(memset(buffer, 0, LINK_SIZE));
+	struct ifinfomsg *message = mnl_nlmsg_put_extra_header(request, sizeof(*message));
+
+	request->nlmsg_type = RTM_NEWLINK;
+	message->ifi_index = index;
+	return request;
+}
+
+/* What a link has besides its MAC address and MTU, and what a user has switched on. */
+#define MODES (IFF_PROMISC | IFF_ALLMULTI)
+
+static int parse_details(const struct nlmsghdr *header, void *data)
+{
+	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
+	char buffer[LINK_SIZE] __attribute__((aligned(8)));
+	struct net_place *place = data;
+	const struct nlattr *attribute;
+	struct nlmsghdr *details;
+
+	if (message->ifi_index != place->index)
+		return MNL_CB_OK;
+	details = new_link(buffer, 0);
+	((struct ifinfomsg *)mnl_nlmsg_get_payload(details))->ifi_flags = message->ifi_flags &
+									  MODES;
+	((struct ifinfomsg *)mnl_nlmsg_get_payload(details))->ifi_change = MODES;
+	mnl_attr_for_each(attribute, header, sizeof(*message))
+	{
+		uint16_t type = mnl_attr_get_type(attribute);
+		unsigned int size = mnl_attr_get_payload_len(attribute);
+
+		if (size <= LINK_SIZE / 2 &&
+		    (type == IFLA_TXQLEN || type == IFLA_GROUP || type == IFLA_IFALIAS))
+			mnl_attr_put(details, type, size, mnl_attr_get_payload(attribute));
+	}
+	return keep(place, details);
 }
 
 /* Whether it is fe80:: with the MAC address in it (RFC 4291, appendix A). */
@@ -334,7 +375,8 @@ static int read_messages(struct net_place *place)
 
 	do {
 		free_messages(place);
-		error = dump(RTM_GETADDR, parse_address, place)
+		error = dump(RTM_GETLINK, parse_details, place)
+				?: dump(RTM_GETADDR, parse_address, place)
 				?: dump(RTM_GETROUTE, parse_route, place);
 	} while (netlink_was_interrupted(error, &times));
 	return error;
@@ -511,20 +553,9 @@ static void print_route(FILE *out, const struct nlmsghdr *header, const char *na
 	print_hops(out, header, name, index);
 }
 
-/* Begins a request about one link; the caller adds attributes. */
-static struct nlmsghdr *new_link(char buffer[256], int index)
-{
-	struct nlmsghdr *request = mnl_nlmsg_put_header(memset(buffer, 0, 256));
-	struct ifinfomsg *message = mnl_nlmsg_put_extra_header(request, sizeof(*message));
-
-	request->nlmsg_type = RTM_NEWLINK;
-	message->ifi_index = index;
-	return request;
-}
-
 static int set_up(struct usrpci_host *host, const char *why, const char *name, int index, bool up)
 {
-	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE], word[INTERFACE_WORD];
+	char buffer[LINK_SIZE] __attribute__((aligned(8))), text[TEXT_SIZE], word[INTERFACE_WORD];
 	struct nlmsghdr *request = new_link(buffer, index);
 	struct ifinfomsg *message = mnl_nlmsg_get_payload(request);
 
@@ -537,7 +568,7 @@ static int set_up(struct usrpci_host *host, const char *why, const char *name, i
 
 static int set_mac_and_mtu(struct usrpci_host *host, const struct net_place *place, int index)
 {
-	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE], mac[NET_MAC_TEXT];
+	char buffer[LINK_SIZE] __attribute__((aligned(8))), text[TEXT_SIZE], mac[NET_MAC_TEXT];
 	char word[INTERFACE_WORD];
 	struct nlmsghdr *request = new_link(buffer, index);
 
@@ -547,6 +578,53 @@ static int set_mac_and_mtu(struct usrpci_host *host, const struct net_place *pla
 		 shell_word(place->name, word, sizeof(word)), net_mac_format(place, mac),
 		 place->mtu);
 	return apply_netlink(host, "as the interface had them", text, request);
+}
+
+static void print_details(FILE *out, const struct nlmsghdr *header, const char *name)
+{
+	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
+	const struct nlattr *length = find_attribute(header, sizeof(*message), IFLA_TXQLEN);
+	const struct nlattr *group = find_attribute(header, sizeof(*message), IFLA_GROUP);
+	const struct nlattr *alias = find_attribute(header, sizeof(*message), IFLA_IFALIAS);
+	char word[4 * LINK_SIZE];
+
+	fprintf(out, "ip link set %s", shell_word(name, word, sizeof(word)));
+	if (length)
+		fprintf(out, " txqueuelen %u", mnl_attr_get_u32(length));
+	if (group)
+		fprintf(out, " group %u", mnl_attr_get_u32(group));
+	if (alias)
+		fprintf(out, " alias %s", shell_word(mnl_attr_get_str(alias), word, sizeof(word)));
+	if (message->ifi_flags & IFF_PROMISC)
+		fprintf(out, " promisc on");
+	if (message->ifi_flags & IFF_ALLMULTI)
+		fprintf(out, " allmulticast on");
+}
+
+/* The interface serves without them, so what it does not take is told and is no error. */
+static void give_details(struct usrpci_host *host, const struct net_place *place, int index)
+{
+	for (size_t i = 0; i < place->count; i++) {
+		struct nlmsghdr *message = place->messages[i];
+		AUTO_FREE char *text = NULL;
+		size_t size = 0;
+		FILE *out;
+		int error;
+
+		if (message->nlmsg_type != RTM_NEWLINK)
+			continue;
+		((struct ifinfomsg *)mnl_nlmsg_get_payload(message))->ifi_index = index;
+		out = open_memstream(&text, &size);
+		if (out)
+			print_details(out, message, place->name);
+		if (!out || fclose(out) || !text)
+			return;
+		error = apply_netlink(host, "as the interface had them", text, message);
+		if (error)
+			log_warning(host->ctx, place->name, NULL,
+				    "its queue's length, group, alias or modes are not taken: %s",
+				    strerror(-error));
+	}
 }
 
 static int first_of(int first, int error)
@@ -693,6 +771,7 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 	if (error)
 		report(host->ctx, error, place->name, NULL, "its MAC address or MTU is not taken");
 	first = error;
+	give_details(host, place, index);
 	net_settings_give(host, place);
 	if (up)
 		first = first_of(
@@ -711,7 +790,7 @@ int net_place_take(struct usrpci_host *host, struct net_place *place, const char
 
 int net_delete_tap(struct usrpci_host *host, const char *name)
 {
-	char buffer[256] __attribute__((aligned(8))), text[TEXT_SIZE], word[INTERFACE_WORD];
+	char buffer[LINK_SIZE] __attribute__((aligned(8))), text[TEXT_SIZE], word[INTERFACE_WORD];
 	struct nlmsghdr *request = new_link(buffer, (int)if_nametoindex(name));
 	int error;
 

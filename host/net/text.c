@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The place of an interface as lines of text, for records below /run/usrpci: "net" and what it is,
- * then "setting" and a setting, and "message" and an address or a route, as the kernel's message in hexadecimal digits.
+ * then "setting" and a setting, and "message" and what else it has (as its alias), an address or a
+ * route, as the kernel's message in hexadecimal digits.
  */
 
 #include <linux/rtnetlink.h>
@@ -106,12 +107,14 @@ static bool parse_bytes(uint8_t *bytes, const char *text, size_t size)
 	return true;
 }
 
-static bool is_address_or_route(const struct nlmsghdr *message, size_t size)
+static bool is_of_a_place(const struct nlmsghdr *message, size_t size)
 {
 	if (size < sizeof(*message) || message->nlmsg_len != size)
 		return false;
 	if (message->nlmsg_type == RTM_NEWADDR)
 		return size >= NLMSG_LENGTH(sizeof(struct ifaddrmsg));
+	if (message->nlmsg_type == RTM_NEWLINK)
+		return size >= NLMSG_LENGTH(sizeof(struct ifinfomsg));
 	return message->nlmsg_type == RTM_NEWROUTE && size >= NLMSG_LENGTH(sizeof(struct rtmsg));
 }
 
@@ -128,7 +131,7 @@ bool net_place_parse_message(struct net_place *place, const char *value)
 	place->messages = longer;
 	message = calloc(1, size + MESSAGE_ROOM);
 	if (message && parse_bytes((uint8_t *)message, value, size) &&
-	    is_address_or_route(message, size)) {
+	    is_of_a_place(message, size)) {
 		longer[place->count++] = message;
 		return true;
 	}

@@ -453,7 +453,9 @@ struct usrpci_net_options {
 	struct usrpci_bind_options bind; /**< as for usrpci_host_lend() */
 	const char *user;                /**< as for usrpci_host_lend() */
 	size_t hugepages;                /**< as for usrpci_host_lend() */
-	char *const *argv; /**< the driver; its standard input is a socket, see below */
+	char *const *argv;    /**< the driver; its standard input is a socket, see below */
+	char *const *look;    /**< tells by status 0 that the driver can be run */
+	unsigned int mtu_max; /**< the longest MTU that the driver can carry; 0: any */
 };
 
 /**
@@ -466,8 +468,12 @@ struct usrpci_net_options {
  * unix(7)). The driver detaches those that it does not serve (TUNSETQUEUE). Frames have a struct
  * virtio_net_hdr_v1 of 12 bytes before them; the descriptors do not block.
  *
- * Returns what usrpci_host_lend() does. Errors: those of usrpci_host_lend(); -ENODEV (the card has
- * no interface); -ENOTUNIQ (it has several); -EBUSY (something stands on the interface that cannot
+ * Before anything changes, options->look is run as the driver's user, without the card. Where it
+ * does not end with 0, it has said why.
+ *
+ * Returns what usrpci_host_lend() does. Errors: those of usrpci_host_lend(); -ECANCELED
+ * (options->look did not end with 0); -EMSGSIZE (the MTU is too long); -ENODEV (the card has no
+ * interface); -ENOTUNIQ (it has several); -EBUSY (something stands on the interface that cannot
  * move: a bridge, a bond, a VLAN, an XDP program, a packet socket; bind.force passes over it);
  * -EOPNOTSUPP (the interface is not Ethernet).
  */
@@ -480,10 +486,11 @@ struct usrpci_net_stats {
 	uint64_t tx_frames, tx_bytes; /**< given to the driver */
 	uint64_t rx_dropped;          /**< received, but the kernel did not take them */
 	uint64_t tx_dropped;          /**< lost, since the driver did not take them in time */
+	bool left; /**< usrpci_host_net() was killed, and the interface leads nowhere */
 };
 
 /**
- * Reads which interface a card is served as, and its statistics.
+ * Reads which interface a card is served as, or was when that was killed, and its statistics.
  *
  * Errors: -ENOENT (it is served as none; not logged); -EACCES.
  */
@@ -590,6 +597,13 @@ struct usrpci_interface {
  * list belongs to the caller (free(3)), NULL after an error.
  */
 int usrpci_host_interfaces(struct usrpci_host *host, struct usrpci_interface **list);
+
+/**
+ * Lists the TAP devices that usrpci_host_net() has put in the place of interfaces, with the cards
+ * of these, also where it was killed. Returns as usrpci_host_interfaces() does; who may not read
+ * /run/usrpci finds none.
+ */
+int usrpci_host_net_taps(struct usrpci_host *host, struct usrpci_interface **list);
 
 #ifdef __cplusplus
 }

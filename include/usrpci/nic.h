@@ -98,6 +98,18 @@ struct usrpci_nic_info {
 int usrpci_nic_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
 		    struct usrpci_nic **nic);
 
+/**
+ * Looks whether usrpci_nic_open() would take a card, and touches nothing: another driver may have
+ * it, and usrpci_dev_inspect() is enough.
+ *
+ * @mtu_max	stores the longest MTU whose frames can be transmitted; 0: any, in several pieces
+ * @why		stores the reason of a refusal, a static string
+ *
+ * Errors: -ENOTSUP (no driver knows this card, or it lacks something); those of
+ * usrpci_config_read8().
+ */
+int usrpci_nic_look(struct usrpci_dev *dev, unsigned int *mtu_max, const char **why);
+
 /** Stops and resets the card, and frees everything, including the frames in the rings. */
 void usrpci_nic_close(struct usrpci_nic *nic);
 

@@ -19,10 +19,11 @@ extern "C" {
 
 /**
  * Starts the kernel with the components that a driver needs, and with one device. There is one
- * kernel in a process, and it cannot be started again; it does not survive fork().
+ * kernel in a process, and it cannot be started again; it does not survive fork(). Without a
+ * device, its libraries are loaded, and it is not started.
  *
  * @driver	"wm", "vioif", "ld", "sd", "umass", or another card's, of librumpdev_pci_if_NAME
- * @device	as in USRPCI_RUMP, which is set to it: "03:00.0", "8086:100e"
+ * @device	as in USRPCI_RUMP, which is set to it: "03:00.0", "8086:100e"; NULL: none
  *
  * Errors, explained on standard error: -ENOENT (there is no rump kernel, or it lacks a component);
  * -ENODEV (the device cannot be opened); -EALREADY; -ENXIO (the kernel does not start); -ENOMEM.

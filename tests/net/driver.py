@@ -196,6 +196,26 @@ def kills_until_it_ends(usrpci):
     return kills + 1, ''.join(said)
 
 
+def try_ends(usrpci):
+    """No start succeeds. The seventh failure is followed by 2.5 s without a driver."""
+    said = []
+    with subprocess.Popen([usrpci, 'net-driver', '--restart', DEVICE], stdin=open_queue(b'tap2'),
+                          env={**os.environ, 'USRPCI_QEMU': '/nowhere'},
+                          stderr=subprocess.PIPE, text=True) as parent:
+        while len(said) < 7:
+            said.append(parent.stderr.readline())
+        time.sleep(0.1)
+        parent.terminate()
+        told = time.monotonic()
+        status = parent.wait(30)
+        yield ('a signal ends it at once while it waits for the next start',
+               'follows' in said[6] and status == 0 and time.monotonic() - told < 1)
+    gone = subprocess.run([usrpci, 'net-driver', '--restart', '0000:ff:1f.7'], timeout=60,
+                          stdin=open_queue(b'tap3'), stderr=subprocess.PIPE, text=True, check=False)
+    yield ('no other driver is started for a card that is gone', gone.returncode == 1 and
+           'the card is gone' in gone.stderr and 'follows' not in gone.stderr)
+
+
 def try_failures(usrpci):
     kills, said = kills_until_it_ends(usrpci)
     print(said, file=sys.stderr)
@@ -214,6 +234,7 @@ def try_drivers(usrpci):
         ]
         parent.send_signal(signal.SIGTERM)
         results.append(('it ends when it is told to', parent.wait(30) == 0))
+    results += try_ends(usrpci)
     results += try_queues(usrpci)
     results.append(('queues that arrive cut off are refused', refuses_too_many_queues(usrpci)))
     return results

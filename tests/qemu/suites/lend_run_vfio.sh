@@ -4,6 +4,7 @@
 # run-vfio: devices behind an IOMMU are lent to a program and taken back
 #
 # vm: --iommu --nic e1000 --device edu,dma_mask=0xffffffff --nic e1000@1 --nic e1000@1 --mem 384M
+# vm: --device pcie-root-port,id=rp0 --nic virtio-net-pci,bus=rp0,iommu_platform=on,disable-legacy=on
 # case-deadline: 300
 
 nic=0000:00:01.0
@@ -121,4 +122,29 @@ lend_run_vfio@keeps-a-device-whose-descriptor-was-passed-on()
 		usrpci -q restore --all
 		expect_same "$(driver_of "$edu")" ""
 	done
+}
+
+# The kernel waits until the card is closed, and says so to the driver.
+lend_run_vfio@an-interface-is-served-until-its-card-is-pulled-out()
+{
+	local card=0000:01:00.0 interface net status=0
+	[ -e /sys/bus/virtio/drivers/virtio_net ] || modprobe virtio_net
+	wait_for 10 compgen -G "/sys/bus/pci/devices/$card/virtio*/net/*"
+	interface=$(basename /sys/bus/pci/devices/$card/virtio*/net/*)
+	address_up "$interface"
+	usrpci net --restart "$interface" >"$scratch/net" 2>&1 &
+	net=$!
+	wait_for 20 is_running usrpci-driver
+	wait_for 20 ping_gateway "$interface"
+	expect_same "$(driver_of $card)" vfio-pci "the driver"
+	kill -KILL "$(pids_of usrpci-driver)"
+	wait_for 20 ping_gateway "$interface"
+	monitor device_del nic3
+	wait $net || status=$?
+	cat "$scratch/net"
+	expect_same $status 1 "the exit status"
+	grep -q 'the kernel wants the card back' "$scratch/net"
+	wait_for 20 test ! -e /sys/bus/pci/devices/$card
+	[ ! -e "/sys/class/net/$interface" ]
+	is_not_lent $card
 }

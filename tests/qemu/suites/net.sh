@@ -280,6 +280,8 @@ net@an-interface-moves-to-a-tap-and-back()
 	begin_net
 	shown | diff "$scratch/before" -
 	[ "$(cat "/sys/class/net/$nic/owner")" = 0 ]
+	wait_for 5 grep -qx up "/sys/class/net/$nic/operstate"
+	usrpci list | grep -q "^$virtio .* $nic "
 	ping_gateway "$nic" 10
 	usrpci ps | grep "^$virtio.* $nic  *[1-9][0-9]* *[1-9][0-9]*  *[1-9]"
 	[ "$(usrpci -j ps | jq .lent[0].tx_frames)" -ge 10 ]
@@ -388,15 +390,12 @@ net@an-e1000-moves-too()
 
 net@an-mtu-that-the-driver-cannot-carry-is-refused()
 {
-	local status=0
+	local index
 	place $intel
 	ip link set dev "$nic" mtu 4000
-	shown >"$scratch/before"
-	usrpci net --restart "$nic" >"$scratch/net" 2>&1 || status=$?
-	cat "$scratch/net"
-	[ $status = 1 ]
-	grep -q "the interface's MTU is 4000, .* lower it to 1500" "$scratch/net"
-	shown | diff "$scratch/before" -
+	index=$(cat "/sys/class/net/$nic/ifindex")
+	expect_fail 1 'its MTU is 4000, .* can carry 1504 at most' usrpci net --restart "$nic"
+	expect_same "$(cat "/sys/class/net/$nic/ifindex")" "$index" "the interface's number"
 	leave $intel
 }
 
@@ -543,14 +542,30 @@ net@a-card-is-served-once()
 	leave $virtio
 }
 
-net@nothing-moves-for-a-user-who-does-not-exist()
+net@what-can-be-refused-is-refused-before-anything-moves()
 {
-	local index
+	local watcher old
 	place $virtio
-	index=$(cat "/sys/class/net/$nic/ifindex")
+	ip -o monitor link >"$scratch/moves" &
+	watcher=$!
 	expect_fail 1 'nosuch: no such user' usrpci net --user nosuch "$nic"
-	[ "$(cat "/sys/class/net/$nic/ifindex")" = "$index" ]
+	for driver in nosuch e1000 pci-stub virtio-pci; do
+		expect_fail 1 "can be lent with .* not with $driver" usrpci net --driver $driver "$nic"
+	done
+	expect_fail 1 'no IOMMU translates for it' usrpci net --driver vfio-pci "$nic"
+	expect_fail 1 'there is no rump kernel' env RUMP_PREFIX=/nowhere usrpci net --rump wm "$nic"
+	expect_fail 1 'librump' usrpci net --rump wm "$nic"
+	mkdir -m 700 "$scratch/closed"
+	cp "$USRPCI_BUILD/cli/usrpci" "$scratch/closed"
+	expect_fail 1 'cannot be run as [0-9]*: Permission denied' "$scratch/closed/usrpci" net "$nic"
+	kill $watcher
+	cat "$scratch/moves"
+	[ ! -s "$scratch/moves" ]
 	leave $virtio
+	give_to virtio-pci $legacy
+	old=$(interface_of $legacy)
+	expect_fail 1 'VIRTIO_F_VERSION_1 is missing' usrpci net "$old"
+	[ ! -e "/sys/class/net/$old/tun_flags" ]
 }
 
 net@few-descriptors-are-too-few()
@@ -887,19 +902,89 @@ echo \"\$1 \$ip\" >>$scratch/lease" >"$scratch/script"
 
 net@a-card-that-is-pulled-out-ends-it()
 {
-	local status=0
-	wait_for 10 has_interface $pluggable
-	nic=$(interface_of $pluggable)
-	address_up "$nic" 10.3.0.1/24
-	begin_net
-	monitor device_del nic5
-	wait $net || status=$?
-	cat "$scratch/net"
-	[ $status = 1 ]
-	grep -q "$nic: the card is gone" "$scratch/net"
-	[ ! -e "/sys/class/net/$nic" ]
-	! usrpci ps | grep $pluggable
+	local status restart
+	for restart in --restart ""; do
+		wait_for 10 has_interface $pluggable
+		nic=$(interface_of $pluggable) status=0
+		address_up "$nic" 10.3.0.1/24
+		begin_net $restart
+		monitor device_del nic5
+		wait $net || status=$?
+		cat "$scratch/net"
+		[ $status = 1 ]
+		grep -q "$nic: the card is gone" "$scratch/net"
+		! grep -q 'the next one follows' "$scratch/net"
+		[ ! -e "/sys/class/net/$nic" ]
+		! usrpci ps | grep $pluggable
+		monitor device_add virtio-net-pci,id=nic5,netdev=net5,bus=rp0
+	done
 	echo 16 >/proc/sys/vm/nr_hugepages
+}
+
+# attach_xdp INTERFACE: a program that lets every frame pass (bpf(2); IFLA_XDP of rtnetlink(7)).
+attach_xdp()
+{
+	python3 - "$1" <<-'END'
+		import ctypes, os, socket, struct, sys
+
+		code = struct.pack('=BBhi', 0xb7, 0, 0, 2) + struct.pack('=BBhi', 0x95, 0, 0, 0)
+		text, license = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b'GPL')
+		about = struct.pack('=IIQQ96x', 6, 2, ctypes.addressof(text), ctypes.addressof(license))
+		program = ctypes.CDLL(None).syscall(321, 5, ctypes.create_string_buffer(about), len(about))
+		xdp = struct.pack('=HHiHHI', 8, 1, program, 8, 3, 2)
+		body = struct.pack('=BxHiII', 0, 0, socket.if_nametoindex(sys.argv[1]), 0, 0)
+		body += struct.pack('=HH', 4 + len(xdp), 0x8000 | 43) + xdp
+		netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+		netlink.send(struct.pack('=IHHII', 16 + len(body), 16, 5, 1, 0) + body)
+		error = struct.unpack_from('=i', netlink.recv(4096), 16)[0]
+		sys.exit(error and os.strerror(-error))
+	END
+}
+
+net@an-xdp-program-is-named()
+{
+	place $virtio
+	attach_xdp "$nic"
+	expect_fail 5 "XDP program" usrpci net "$nic"
+	expect_fail 5 "hint: ip link set dev $nic xdpgeneric off" usrpci net "$nic"
+	ip link set dev "$nic" xdpgeneric off
+	begin_net
+	attach_xdp "$nic"
+	ping_gateway "$nic"
+	end_net
+	leave $virtio
+}
+
+# slow: the terminal sends the signal to the command and to all its processes.
+net@ctrl-c-at-a-terminal-gives-back()
+{
+	place $virtio
+	shown >"$scratch/before"
+	echo 0 >/proc/sys/vm/nr_hugepages
+	python3 - "$nic" <<-'END' | tee "$scratch/said"
+		import os, pty, sys, time
+		pid, terminal = pty.fork()
+		if pid == 0:
+		    os.execlp('usrpci', 'usrpci', 'net', '--restart', sys.argv[1])
+		said = b''
+		while not os.path.exists(f'/sys/class/net/{sys.argv[1]}/tun_flags') or \
+		        os.system('pgrep -x usrpci-driver >/dev/null'):
+		    time.sleep(0.1)
+		os.write(terminal, b'\x03')
+		try:
+		    while chunk := os.read(terminal, 4096):
+		        said += chunk
+		except OSError:
+		    pass
+		print(said.decode())
+		print('status', os.waitpid(pid, 0)[1])
+	END
+	grep -qx 'status 0' "$scratch/said"
+	shown | diff "$scratch/before" -
+	[ "$(driver_of $virtio)" = virtio-pci ]
+	ping_gateway "$nic"
+	echo 16 >/proc/sys/vm/nr_hugepages
+	leave $virtio
 }
 
 net@a-virtio-disk-keeps-what-is-written()
@@ -924,6 +1009,10 @@ net@what-a-killed-command-leaves-is-put-back()
 	wait "$net" || true
 	wait_for 10 no_process usrpci-driver
 	[ -e "/sys/class/net/$nic/tun_flags" ]
+	usrpci ps 2>&1 | tee "$scratch/said"
+	grep -q "^$virtio .* abandoned .* $nic " "$scratch/said"
+	grep -q "usrpci net $nic serves it again; usrpci restore --all gives it back" "$scratch/said"
+	usrpci list | grep -q "^$virtio .* $nic "
 	ip address add 10.9.9.2/32 dev "$nic"
 	shown >"$scratch/later"
 	usrpci restore --all

@@ -29,7 +29,8 @@ static unsigned int buffer; /* the next one that is handed out */
 static const struct usrpci_nic_info card = {.queues = 1, .frame_max = ETH_FRAME_LEN};
 static volatile sig_atomic_t ended;
 static int vectors;
-static bool refused; /* the card cannot be opened */
+static bool refused;    /* the card cannot be opened */
+static int wanted = -1; /* the kernel's wish to have the card back; -1: it has no such */
 static struct usrpci_nic_options asked;
 static int interrupt = -1;      /* the card's; -1: it has none */
 static unsigned int limit;      /* of frames that it has, where it has an interrupt */
@@ -55,7 +56,17 @@ int usrpci_ctx_open_file(struct usrpci_ctx *ctx, const char *path)
 
 int usrpci_irq_count(struct usrpci_dev *dev, enum usrpci_irq_type type)
 {
-	return vectors;
+	return type == USRPCI_IRQ_REQUEST ? wanted >= 0 : vectors;
+}
+
+int usrpci_irq_enable(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int count)
+{
+	return 0;
+}
+
+int usrpci_irq_fd(struct usrpci_dev *dev, enum usrpci_irq_type type, unsigned int vector)
+{
+	return wanted;
 }
 
 int usrpci_nic_open(struct usrpci_dev *dev, const struct usrpci_nic_options *options,
@@ -271,6 +282,23 @@ static void a_long_frame_is_cut_for_a_card_that_cannot(void **state)
 	close(interrupt);
 }
 
+/* As at an unplug under vfio, for which the kernel waits. */
+static void a_card_that_the_kernel_wants_back_ends_it(void **state)
+{
+	struct pump_options options = {.beat = -1, .count = 1, .end = &ended};
+
+	ended = 0;
+	interrupt = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	wanted = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_int_equal(pipe2(options.taps, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(pump_run(NULL, &options), -ESHUTDOWN);
+	close(options.taps[0]);
+	close(options.taps[1]);
+	close(interrupt);
+	close(wanted);
+	wanted = -1;
+}
+
 /* The broker has 8 huge pages for a card, which buffers for 8 queues would not fit in. */
 static void a_card_with_one_queue_gets_the_buffers_of_one(void **state)
 {
@@ -293,6 +321,7 @@ int main(void)
 		cmocka_unit_test(a_question_is_answered_on_a_busy_wire),
 		cmocka_unit_test(an_interrupt_is_taken_when_its_frames_are_moved),
 		cmocka_unit_test(a_long_frame_is_cut_for_a_card_that_cannot),
+		cmocka_unit_test(a_card_that_the_kernel_wants_back_ends_it),
 		cmocka_unit_test(a_card_with_one_queue_gets_the_buffers_of_one),
 	};
 

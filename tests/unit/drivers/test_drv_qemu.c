@@ -63,7 +63,11 @@ static struct usrpci_nic *start_nic(struct bench *bench, unsigned int i, const c
 {
 	struct usrpci_nic_options options = {.irq = irq, .promiscuous = true};
 	struct usrpci_dev *dev = open_device(bench, i, name);
+	unsigned int mtu_max;
+	const char *why;
 
+	assert_int_equal(usrpci_nic_look(dev, &mtu_max, &why), 0);
+	assert_true(mtu_max == 0 || mtu_max >= 1500);
 	assert_int_equal(usrpci_nic_open(dev, &options, &bench->nics[i]), 0);
 	assert_int_equal(usrpci_nic_start(bench->nics[i]), 0);
 	assert_int_equal(usrpci_nic_link_wait(bench->nics[i], WAIT_MS), 0);
@@ -290,7 +294,11 @@ static void virtio_without_a_modern_face_is_refused(void **state)
 	struct usrpci_nic *nic;
 	struct usrpci_dev *dev = open_device(
 		*state, 0, "qemu:virtio-net-pci,netdev=user,disable-modern=on,disable-legacy=off");
+	unsigned int mtu_max;
 
+	assert_int_equal(usrpci_nic_look(dev, &mtu_max, &why), -ENOTSUP);
+	assert_non_null(strstr(why, "VIRTIO_F_VERSION_1 is missing"));
+	why = NULL;
 	assert_int_equal(usrpci_nic_open(dev, &options, &nic), -ENOTSUP);
 	assert_non_null(strstr(why, "VIRTIO_F_VERSION_1 is missing"));
 }
@@ -300,9 +308,12 @@ static void cards_of_no_driver_are_refused(void **state)
 	const char *why = NULL;
 	struct usrpci_nic_options options = {.why = &why};
 	struct usrpci_nic *nic;
+	struct usrpci_dev *dev = open_device(*state, 0, "qemu:edu");
+	unsigned int mtu_max;
 
-	assert_int_equal(usrpci_nic_open(open_device(*state, 0, "qemu:edu"), &options, &nic),
-			 -ENOTSUP);
+	assert_int_equal(usrpci_nic_look(dev, &mtu_max, &why), -ENOTSUP);
+	assert_non_null(strstr(why, "no driver"));
+	assert_int_equal(usrpci_nic_open(dev, &options, &nic), -ENOTSUP);
 	assert_non_null(strstr(why, "no driver"));
 }
 

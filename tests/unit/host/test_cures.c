@@ -454,7 +454,7 @@ static void with_route(struct kernel *kernel)
 
 static void with_xdp(struct kernel *kernel)
 {
-	carries(kernel, NET_XDP_PROGRAM, "");
+	carries(kernel, NET_XDP_PROGRAM, "xdp");
 }
 
 static void with_bound_socket(struct kernel *kernel)

@@ -961,11 +961,11 @@ static void a_virtio_line_that_is_the_console_is_in_use(void **state)
 static void frames_without_an_address_are_a_use(void **state)
 {
 	struct kernel *kernel = *state;
-	struct net_item items[] = {{"eth0", NET_XDP_PROGRAM, ""}};
+	struct net_item items[] = {{"eth0", NET_XDP_PROGRAM, "xdpgeneric"}};
 
 	set_net(kernel, items, 1);
 	assert_use(kernel, NIC, USRPCI_USE_FRAMES, "eth0 carries frames of an XDP program");
-	assert_string_equal(found[0].cure, "ip link set dev eth0 xdp off");
+	assert_string_equal(found[0].cure, "ip link set dev eth0 xdpgeneric off");
 }
 
 static void a_socket_that_is_bound_to_an_interface_is_a_use(void **state)

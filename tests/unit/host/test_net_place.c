@@ -295,6 +295,42 @@ static void settings_move_too(void **state)
 	net_place_free(&place);
 }
 
+static void what_the_link_itself_has_moves_too(void **state)
+{
+	static const char *const look_at =
+		"ip -d link show dev eth7 | grep -o 'qlen [0-9]*\\|group [a-z0-9]*\\|alias .*\\|<[A-Z,_]*>'";
+	struct bench *bench = *state;
+	char before[4096], after[4096], aside[IF_NAMESIZE], *text = NULL, *line;
+	struct net_place place, again = {0};
+	size_t size = 0;
+	FILE *out;
+
+	run("ip link set usrpci7001 name eth7 txqueuelen 77 group 8 alias \"the kitchen's\" promisc on allmulticast on up");
+	ask(look_at, before);
+	assert_non_null(strstr(before, "the kitchen's"));
+	assert_non_null(strstr(before, "PROMISC"));
+	assert_int_equal(net_place_read(bench->host, "eth7", &place), 0);
+	out = open_memstream(&text, &size);
+	net_place_print(out, &place);
+	fclose(out);
+	assert_int_equal(net_place_leave(bench->host, &place, aside), 0);
+
+	/* As after a kill: all that is known is in the record. */
+	assert_true(net_place_parse(&again, strtok_r(text, "\n", &line) + strlen("net ")));
+	while ((text = strtok_r(NULL, "\n", &line)))
+		if (!strncmp(text, "message ", strlen("message ")))
+			assert_true(net_place_parse_message(&again, text + strlen("message ")));
+	assert_int_equal(net_place_take(bench->host, &again, bench->second_name), 0);
+	ask(look_at, after);
+	assert_string_equal(before, after);
+	assert_non_null(strstr(bench->changes,
+			       "ip link set eth7 txqueuelen 77 group 8 alias 'the kitchen'\\''s' "
+			       "promisc on allmulticast on\n"));
+	run_shown(bench, "ip link set eth7 txqueuelen ");
+	net_place_free(&place);
+	net_place_free(&again);
+}
+
 static void an_interface_that_is_down_stays_down(void **state)
 {
 	struct bench *bench = *state;
@@ -307,6 +343,18 @@ static void an_interface_that_is_down_stays_down(void **state)
 	look(place.name, text);
 	assert_null(strstr(text, "UP"));
 	net_place_free(&place);
+}
+
+/* The kernel tells the state of a carrier that has changed; of another one it says "unknown". */
+static void the_state_of_a_tap_is_that_of_its_carrier(void **state)
+{
+	struct bench *bench = *state;
+	int no = 0;
+
+	run("ip link set usrpci7001 up");
+	run("for i in $(seq 50); do ip link show usrpci7001 | grep -q 'state UP' && exit; sleep 0.1; done; exit 1");
+	assert_int_equal(ioctl(bench->first, TUNSETCARRIER, &no), 0);
+	run("for i in $(seq 50); do ip link show usrpci7001 | grep -q 'state DOWN' && exit; sleep 0.1; done; exit 1");
 }
 
 static bool plays_infiniband;
@@ -534,7 +582,9 @@ int main(void)
 		TEST(a_route_of_several_hops_moves_while_the_interface_is_down),
 		TEST(what_moves_is_shown_as_commands),
 		TEST(settings_move_too),
+		TEST(what_the_link_itself_has_moves_too),
 		TEST(an_interface_that_is_down_stays_down),
+		TEST(the_state_of_a_tap_is_that_of_its_carrier),
 		TEST(an_infiniband_address_is_kept_in_the_record),
 		TEST(an_infiniband_interface_gets_all_of_its_address),
 		TEST(damaged_addresses_are_refused),
