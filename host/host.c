@@ -64,6 +64,7 @@ void usrpci_host_close(struct usrpci_host *host)
 	if (host->kmod)
 		host->lib->kmod_unref(host->kmod);
 	free(host->lib);
+	free(host->lib_mount);
 	free(host);
 }
 

@@ -29,6 +29,7 @@ struct host_kernel {
 struct confirm;
 struct kmod_ctx;
 struct library_kmod;
+struct library_mount;
 struct look;
 struct hold;
 struct udev;
@@ -58,7 +59,8 @@ struct usrpci_host {
 	bool left; /* a file that says what goes on could not be removed, see state_left() */
 	struct library_kmod *lib; /* functions of libkmod, loaded when first needed */
 	struct kmod_ctx *kmod;
-	struct library_udev *lib_udev; /* NULL: not loaded yet, or not there */
+	struct library_mount *lib_mount; /* NULL: not loaded yet, or not there */
+	struct library_udev *lib_udev;   /* likewise */
 	struct udev *udev;
 	struct udev_hwdb *hwdb;
 	bool hwdb_tried;

@@ -17,16 +17,18 @@ static bool is_plain(const char *word)
 
 const char *shell_word(const char *word, char *text, size_t size)
 {
-	size_t at;
+	char *to = text;
 
 	if (is_plain(word)) {
 		snprintf(text, size, "%s", word);
 		return text;
 	}
-	at = (size_t)snprintf(text, size, "'");
-	for (const char *next = word; *next && at + 6 < size; next++)
-		at += (size_t)snprintf(text + at, size - at, *next == '\'' ? "'\\''" : "%c", *next);
-	if (at < size)
-		snprintf(text + at, size - at, "'");
+	*to++ = '\'';
+	for (const char *next = word; *next && (size_t)(to - text) + 6 < size; next++)
+		if (*next == '\'')
+			to = stpcpy(to, "'\\''");
+		else
+			*to++ = *next;
+	strcpy(to, "'");
 	return text;
 }

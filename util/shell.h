@@ -6,5 +6,8 @@
 /* Has room for the name of an interface that is all quotes. */
 #define INTERFACE_WORD 64
 
-/* Writes a word as a shell reads it, in quotes where it must be; what does not fit is cut. */
+/*
+ * Writes a word as a shell reads it, in quotes where it must be; what does not fit is cut. There is
+ * room for three bytes at least.
+ */
 const char *shell_word(const char *word, char *text, size_t size);

@@ -18,11 +18,12 @@
 #include "declare/declare.h"
 #include "file.h"
 #include "numbers.h"
+#include "whole.h"
 
 #define LOG_SUBJECT "declare"
 #include "log.h"
 
-enum { FILE_MOST = 512 << 10, PIECE = 4 << 10 };
+enum { FILE_MOST = 512 << 10 };
 
 enum section { SECTION_NONE, SECTION_MATCH, SECTION_DEVICE, SECTION_PAGES };
 
@@ -268,46 +269,24 @@ static int read_text(struct reader *reader, char *text)
 	return error;
 }
 
-/*
- * Reads a whole file, since a part of it could mean something else. Returns its length; the caller
- * frees the text, also after an error.
- */
-static int read_whole(struct usrpci_ctx *ctx, const char *path, char **text)
-{
-	AUTO_CLOSE int fd = file_open(ctx, O_RDONLY | O_NONBLOCK, "%s", path);
-	size_t length = 0;
-	ssize_t got = 1;
-
-	if (fd < 0)
-		return fd;
-	while (got > 0 && length < FILE_MOST) {
-		char *longer = array_grow(*text, length, PIECE + 1, 1);
-
-		if (!longer)
-			return -ENOMEM;
-		*text = longer;
-		got = read(fd, longer + length, PIECE);
-		length += got > 0 ? (size_t)got : 0;
-		longer[length] = '\0';
-	}
-	return got < 0 ? -errno : (int)length;
-}
-
 static int read_file(struct reader *reader, const char *directory, const char *name)
 {
 	struct usrpci_ctx *ctx = reader->host->ctx;
 	AUTO_FREE char *text = NULL;
+	AUTO_CLOSE int fd = -1;
 	int length, error;
 
 	snprintf(reader->place.file, sizeof(reader->place.file), "%s/%s", directory, name);
 	reader->place.line = 0;
 	reader->section = SECTION_NONE;
-	length = read_whole(ctx, reader->place.file, &text);
-	if (length < 0)
-		error = report(ctx, length, reader->place.file, NULL, "cannot be read");
-	else if (length >= FILE_MOST)
+	fd = file_open(ctx, O_RDONLY | O_NONBLOCK, "%s", reader->place.file);
+	/* A part of a file could mean something else. */
+	length = fd < 0 ? fd : read_whole(fd, &text, FILE_MOST);
+	if (length == -E2BIG)
 		error = refuse(ctx, -EBADMSG, reader->place.file, NULL,
 			       "is larger than %d KiB: this is no such file", FILE_MOST >> 10);
+	else if (length < 0)
+		error = report(ctx, length, reader->place.file, NULL, "cannot be read");
 	else if (strlen(text) != (size_t)length)
 		error = refuse(ctx, -EBADMSG, reader->place.file, NULL, "has a zero byte in it");
 	else

@@ -119,9 +119,12 @@ static int mounts_unknown(const struct disk_tables *tables, int error)
 
 static int read_tables(struct disk_tables *tables)
 {
+	struct usrpci_host *host = tables->guard->host;
 	int error;
 
-	tables->lib = library_load_mount();
+	if (!host->lib_mount)
+		host->lib_mount = library_load_mount();
+	tables->lib = host->lib_mount;
 	if (!tables->lib)
 		return use_unknown(tables->guard, -ELIBACC, "apt install libmount1",
 				   "the list of mounted file systems cannot be read");
@@ -535,7 +538,6 @@ static int guard_all(struct guard *guard)
 		tables.lib->mnt_unref_table(tables.mounts);
 	if (tables.swaps)
 		tables.lib->mnt_unref_table(tables.swaps);
-	free(tables.lib);
 	return error;
 }
 

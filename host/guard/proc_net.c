@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,10 @@
 #include "file.h"
 #include "host.h"
 #include "guard/netlink.h"
+#include "unread.h"
+#include "whole.h"
 
-#define TABLE_SIZE 65536
+#define TABLE_MOST (64 << 20) /* half a million routes */
 #define NETCONSOLE "/sys/kernel/config/netconsole"
 
 int net_add(struct net_list *list, const char *interface, enum net_kind kind, const char *format,
@@ -229,18 +232,19 @@ static int read_netconsole(struct usrpci_host *host, struct net_list *list)
 static int read_table(struct usrpci_host *host, struct net_list *list, const char *path,
 		      int (*parse)(struct usrpci_host *, struct net_list *, const char *))
 {
-	char *text = malloc(TABLE_SIZE), *rest = text, *line;
-	int error = text ? file_read(host->ctx, text, TABLE_SIZE, "%s", path) : -ENOMEM;
+	AUTO_FREE char *text = NULL;
+	AUTO_CLOSE int fd = file_open_regular(host->ctx, O_RDONLY, "%s", path);
+	int error = fd < 0 ? fd : read_whole(fd, &text, TABLE_MOST);
+	char *rest = text, *line, full[PATH_SIZE];
 
-	if (error == TABLE_SIZE - 1)
-		error = -E2BIG;
-	if (error >= 0) {
-		error = 0;
-		while (!error && (line = strsep(&rest, "\n")))
-			error = parse(host, list, line);
-	}
-	free(text);
-	return error == -ENOENT ? 0 : error;
+	if (fd >= 0 && error < 0 && !path_format(host->ctx, full, "%s", path))
+		note_unread(host->ctx, full, error);
+	if (error < 0)
+		return error == -ENOENT ? 0 : error;
+	error = 0;
+	while (!error && (line = strsep(&rest, "\n")))
+		error = parse(host, list, line);
+	return error;
 }
 
 /* A table for each kind of filter: rcvlist_all, rcvlist_sff, ... */

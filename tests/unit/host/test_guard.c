@@ -1412,6 +1412,28 @@ static void proc_net_is_read_for_a_host_of_files(void **state)
 	assert_int_equal(net_read(kernel->host, &items), -ENOENT);
 }
 
+/* The kernel fills each line with blanks, so a table that is cut may end with one. */
+static void all_of_a_long_table_is_read(void **state)
+{
+	static const char other[] = "eth1\t%08X\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0";
+	enum { LINE = 128, LINES = 600 };
+	struct kernel *kernel = *state;
+	char *text = calloc(LINES + 1, LINE), line[LINE];
+	struct net_item *items;
+
+	for (unsigned int i = 0; i < LINES; i++) {
+		snprintf(line, sizeof(line), other, i);
+		snprintf(text + i * LINE, LINE + 1, "%-127s\n", line);
+	}
+	strcat(text, "eth0\t00000000\t0202000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
+	fixture_text(kernel->fixture, "/proc/net/route", text);
+	free(text);
+	assert_int_equal(net_read(kernel->host, &items), LINES + 1);
+	assert_string_equal(items[LINES].interface, "eth0");
+	assert_string_equal(items[LINES].text, "default");
+	free(items);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -1489,6 +1511,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(strangers_in_the_group_are_named_bridges_are_not),
 	TEST(a_socket_of_llc_is_known_by_its_address),
 	TEST(proc_net_is_read_for_a_host_of_files),
+	TEST(all_of_a_long_table_is_read),
 };
 
 int main(void)
