@@ -17,6 +17,7 @@
 #define COMMON_SIZE    (VIRTIO_PCI_COMMON_Q_USEDHI + 4)
 #define GENERATION_MAX 16 /* how often a configuration is read that changes meanwhile */
 #define GONE           0xff
+#define CAPS_MAX       48 /* conventional ones, which come first */
 
 bool virtio_matches(const struct usrpci_dev_info *info, unsigned int type)
 {
@@ -99,13 +100,13 @@ static int map_window(struct virtio *v, unsigned int cap)
 
 static int map_windows(struct virtio *v)
 {
-	int cap = usrpci_cap_find(v->dev, USRPCI_CAP_VENDOR), error = 0;
+	struct usrpci_cap caps[CAPS_MAX];
+	int count = usrpci_cap_list(v->dev, caps, CAPS_MAX), error = count < 0 ? count : 0;
 	uint16_t vendor;
 
-	while (cap > 0 && !error) {
-		error = map_window(v, (unsigned int)cap);
-		cap = usrpci_cap_find_next(v->dev, USRPCI_CAP_VENDOR, (unsigned int)cap);
-	}
+	for (int i = 0; !error && i < count; i++)
+		if (!caps[i].extended && caps[i].id == USRPCI_CAP_VENDOR)
+			error = map_window(v, caps[i].offset);
 	if (!error && !v->common.size)
 		error = usrpci_config_read16(v->dev, 0, &vendor);
 	if (error)
