@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Files in memory in the place of util/file.c, whose contract this keeps: what a fuzzer writes for
- * each input is not worth a file system. Nothing here can be written to, and descriptors are of
- * real files that a target names.
+ * Files in memory in the place of util/file.c, whose contract this keeps, and what reads them by a
+ * descriptor: what a fuzzer writes for each input is not worth a file system. Nothing here can be
+ * written to.
  */
 
 #include <dirent.h>
@@ -12,51 +12,72 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base.h"
 #include "file.h"
 #include "fuzz.h"
 
-#define FILES     32
-#define NAME_ROOM 32 /* bytes of a directory's entry */
+#define FILES        32
+#define NAME_ROOM    32 /* bytes of a directory's entry */
+#define OPENED       8
+#define OPENED_FIRST (1 << 20) /* no descriptor of the system has such a number */
 
 static struct fake_file {
 	const char *path;
+	size_t length;        /* of the path */
 	const uint8_t *bytes; /* of a link, its target */
 	size_t size;
 	bool link;
-	int fd;
 } files[FILES];
 
-/* By hand: the fuzzer watches strcmp(3), and would learn these paths instead of the input. */
-UNCOVERED static size_t common(const char *a, const char *b)
-{
-	size_t length = 0;
+/* Descriptors that are open. */
+static struct opened {
+	const struct fake_file *file; /* NULL: it is closed */
+	size_t position;
+} opened[OPENED];
 
-	while (a[length] && a[length] == b[length])
-		length++;
-	return length;
+/* By hand: the fuzzer watches strcmp(3), and would learn these paths instead of the input. */
+static bool same(const char *a, const char *b, size_t length)
+{
+	/* Paths differ at their ends. */
+	while (length > 0 && a[length - 1] == b[length - 1])
+		length--;
+	return length == 0;
 }
 
-UNCOVERED static bool same(const char *a, const char *b)
+static size_t length_of(const char *path)
 {
-	size_t length = common(a, b);
+	const char *end = path;
 
-	return a[length] == b[length];
+	while (*end)
+		end++;
+	return (size_t)(end - path);
+}
+
+static struct fake_file *find(const char *path)
+{
+	size_t length = length_of(path);
+
+	for (struct fake_file *file = files; file->path; file++)
+		if (file->length == length && same(file->path, path, length))
+			return file;
+	return NULL;
 }
 
 /* Finds an entry by its path, or makes it. */
 static struct fake_file *entry_of(const char *path)
 {
-	struct fake_file *file = files;
+	struct fake_file *file = find(path);
 
-	while (file->path && !same(file->path, path))
+	if (file)
+		return file;
+	for (file = files; file->path;)
 		file++;
 	HOLDS(file < files + FILES - 1);
-	if (!file->path)
-		*file = (struct fake_file){.path = path, .fd = -1};
+	*file = (struct fake_file){.path = path, .length = length_of(path)};
 	return file;
 }
 
@@ -70,40 +91,44 @@ void fake_file(const char *path, const void *bytes, size_t size)
 
 void fake_link(const char *path, const char *target)
 {
-	struct fake_file *file = entry_of(path);
-
-	file->bytes = (const uint8_t *)target;
-	file->size = strlen(target);
-	file->link = true;
-}
-
-void fake_descriptor(const char *path, int fd)
-{
-	entry_of(path)->fd = fd;
+	fake_file(path, target, strlen(target));
+	entry_of(path)->link = true;
 }
 
 void fake_header(const char *path)
 {
 	static const uint8_t header[64] = {0x86, 0x80, 0x0e, 0x10, [11] = 2};
-	int fd = memfd_create("config", MFD_CLOEXEC);
 
-	HOLDS(fd >= 0 && write(fd, header, sizeof(header)) == sizeof(header));
-	fake_descriptor(path, fd);
+	fake_file(path, header, sizeof(header));
 }
 
-UNCOVERED static const struct fake_file *find(const char *path)
+/* Nearly all paths have names alone in them, and vsnprintf(3) takes longer than what is tested. */
+static bool has_names_alone(const char *format)
 {
-	for (const struct fake_file *file = files; file->path; file++)
-		if (same(file->path, path))
-			return file;
-	return NULL;
+	while ((format = strchr(format, '%')) && format[1] == 's')
+		format += 2;
+	return !format;
 }
 
 static int format_path(char path[PATH_SIZE], const char *format, va_list args)
 {
-	int length = vsnprintf(path, PATH_SIZE, format, args);
+	size_t length = 0;
 
-	return length < 0 || length >= PATH_SIZE ? -ENAMETOOLONG : 0;
+	if (!has_names_alone(format))
+		return vsnprintf(path, PATH_SIZE, format, args) < PATH_SIZE ? 0 : -ENAMETOOLONG;
+	while (*format) {
+		bool name = *format == '%';
+		const char *part = name ? va_arg(args, const char *) : format;
+		size_t size = name ? strlen(part) : strcspn(format, "%");
+
+		if (length + size >= PATH_SIZE)
+			return -ENAMETOOLONG;
+		memcpy(path + length, part, size);
+		length += size;
+		format += name ? 2 : size;
+	}
+	path[length] = '\0';
+	return 0;
 }
 
 #define FORMAT_PATH(path, error)                             \
@@ -116,21 +141,85 @@ static int format_path(char path[PATH_SIZE], const char *format, va_list args)
 
 int path_format(const struct usrpci_ctx *ctx, char path[PATH_SIZE], const char *format, ...)
 {
-	int root = snprintf(path, PATH_SIZE, "%s", ctx_base(ctx)->root);
-	va_list args;
-	int length;
+	char below[PATH_SIZE];
+	int error;
 
-	va_start(args, format);
-	length = vsnprintf(path + root, PATH_SIZE - (size_t)root, format, args);
-	va_end(args);
-	return length < 0 || root + length >= PATH_SIZE ? -ENAMETOOLONG : 0;
+	FORMAT_PATH(below, error);
+	if (!error && snprintf(path, PATH_SIZE, "%s%s", ctx_base(ctx)->root, below) >= PATH_SIZE)
+		error = -ENAMETOOLONG;
+	return error;
 }
 
 static int open_file(const char *path)
 {
 	const struct fake_file *file = find(path);
+	int number = 0;
 
-	return file && file->fd >= 0 ? fcntl(file->fd, F_DUPFD_CLOEXEC, 0) : -ENOENT;
+	if (!file || file->link)
+		return -ENOENT;
+	while (opened[number].file)
+		HOLDS(++number < OPENED);
+	opened[number] = (struct opened){.file = file};
+	return OPENED_FIRST + number;
+}
+
+/* Returns NULL for a descriptor of the system. */
+static struct opened *opened_of(int fd)
+{
+	struct opened *of = fd >= OPENED_FIRST ? &opened[fd - OPENED_FIRST] : NULL;
+
+	HOLDS(!of || (fd < OPENED_FIRST + OPENED && of->file));
+	return of;
+}
+
+int close(int fd)
+{
+	struct opened *of = opened_of(fd);
+
+	if (!of)
+		return (int)syscall(SYS_close, fd);
+	of->file = NULL;
+	return 0;
+}
+
+static ssize_t copy(const struct fake_file *file, void *buffer, size_t size, size_t offset)
+{
+	size_t left = offset < file->size ? file->size - offset : 0;
+
+	if (size > left)
+		size = left;
+	memcpy(buffer, file->bytes + offset, size);
+	return (ssize_t)size;
+}
+
+ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
+{
+	struct opened *of = opened_of(fd);
+
+	return of ? copy(of->file, buffer, size, (size_t)offset)
+		  : (ssize_t)syscall(SYS_pread64, fd, buffer, size, offset);
+}
+
+ssize_t read(int fd, void *buffer, size_t size)
+{
+	struct opened *of = opened_of(fd);
+	ssize_t got;
+
+	if (!of)
+		return (ssize_t)syscall(SYS_read, fd, buffer, size);
+	got = copy(of->file, buffer, size, of->position);
+	of->position += (size_t)got;
+	return got;
+}
+
+int fstat(int fd, struct stat *status)
+{
+	struct opened *of = opened_of(fd);
+
+	if (!of)
+		return (int)syscall(SYS_fstat, fd, status);
+	*status = (struct stat){.st_mode = S_IFREG, .st_size = (off_t)of->file->size};
+	return 0;
 }
 
 int file_open(const struct usrpci_ctx *ctx, int flags, const char *format, ...)
@@ -242,19 +331,21 @@ int file_link_name(const struct usrpci_ctx *ctx, char *name, size_t size, const 
 }
 
 /* The part of a file's path that is a directory's entry; NULL when it is not below it. */
-UNCOVERED static const char *entry_below(const struct fake_file *file, const char *directory)
+static const char *entry_below(const struct fake_file *file, const char *directory, size_t length)
 {
-	size_t length = common(file->path, directory);
+	bool below = file->length > length && file->path[length] == '/' &&
+		     same(file->path, directory, length);
 
-	return directory[length] || file->path[length] != '/' ? NULL : file->path + length + 1;
+	return below ? file->path + length + 1 : NULL;
 }
 
 static bool is_there(const char *path)
 {
+	size_t length = length_of(path);
 	bool found = find(path);
 
 	for (const struct fake_file *file = files; !found && file->path; file++)
-		found = entry_below(file, path) != NULL;
+		found = entry_below(file, path, length) != NULL;
 	return found;
 }
 
@@ -276,41 +367,41 @@ bool file_exists(const struct usrpci_ctx *ctx, const char *format, ...)
 	return !error && is_there(path);
 }
 
-UNCOVERED static bool is_listed(char **names, int count, const char *name, size_t length)
+static bool is_listed(char **names, int count, const char *name, size_t length)
 {
 	for (int i = 0; i < count; i++)
-		if (strlen(names[i]) == length && !strncmp(names[i], name, length))
+		if (same(names[i], name, length) && !names[i][length])
 			return true;
 	return false;
 }
 
 int dir_list(const struct usrpci_ctx *ctx, char ***result, const char *format, ...)
 {
-	char path[PATH_SIZE], **names, *next;
+	char path[PATH_SIZE], **names = NULL, *next = NULL;
 	int count = 0, error;
+	size_t below;
 
 	*result = NULL;
 	FORMAT_PATH(path, error);
 	if (error)
 		return error;
-	names = malloc(FILES * (sizeof(*names) + NAME_ROOM));
-	HOLDS(names);
-	next = (char *)(names + FILES);
+	below = length_of(path);
 	for (const struct fake_file *file = files; file->path; file++) {
-		const char *name = entry_below(file, path);
+		const char *name = entry_below(file, path, below);
 		size_t length = name ? strcspn(name, "/") : 0;
 
 		if (!name || is_listed(names, count, name, length))
 			continue;
+		if (!names) {
+			names = malloc(FILES * (sizeof(*names) + NAME_ROOM));
+			HOLDS(names);
+			next = (char *)(names + FILES);
+		}
 		names[count++] = next;
 		next += snprintf(next, NAME_ROOM, "%.*s", (int)length, name) + 1;
 	}
-	if (count == 0) {
-		free(names);
-		return -ENOENT;
-	}
 	*result = names;
-	return count;
+	return count ? count : -ENOENT;
 }
 
 /* As of a host that is alive: the files that are there are directories or said to be. */

@@ -80,11 +80,10 @@ void fake_time_begin(void);
 
 /*
  * fake_files.c: what reading below the context's root finds. Paths, bytes and targets are the
- * caller's and stay; a descriptor stands for a file that is opened rather than read.
+ * caller's and stay.
  */
 void fake_file(const char *path, const void *bytes, size_t size);
 void fake_link(const char *path, const char *target);
-void fake_descriptor(const char *path, int fd);
 
 /* Configuration space of some network card. */
 void fake_header(const char *path);

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <usrpci/host.h>
 
@@ -21,23 +19,6 @@
 
 static struct usrpci_ctx *ctx;
 static struct usrpci_host *host;
-static int first, second; /* usrpci's files, which are read by their descriptors */
-
-static int make_file(const char *path)
-{
-	int fd = memfd_create("conf", MFD_CLOEXEC);
-
-	HOLDS(fd >= 0);
-	fake_descriptor(path, fd);
-	return fd;
-}
-
-static void fill(int fd, struct input text)
-{
-	HOLDS(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
-	HOLDS(write(fd, text.bytes, text.size) == (ssize_t)text.size);
-	HOLDS(lseek(fd, 0, SEEK_SET) == 0);
-}
 
 /* To read the machine's own lists of users would take most of the time. */
 struct passwd *__wrap_getpwnam(const char *name)
@@ -72,8 +53,6 @@ static void make_host(void)
 	fake_file(DEVICE "/driver_override", "(null)\n", 7);
 	fake_file(DEVICE "/resource", "", 0);
 	fake_file(DEVICE "/net/eth0/address", "52:54:00:12:34:57\n", 18);
-	first = make_file(DECLARE_DIR "/a.conf");
-	second = make_file(DECLARE_DIR "/b.conf");
 	HOLDS(usrpci_ctx_open(&(struct usrpci_ctx_options){.root = fuzz_root()}, &ctx) == 0);
 	HOLDS(usrpci_host_open(ctx, &dry, &host) == 0);
 }
@@ -110,8 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!host)
 		make_host();
-	fill(first, take_part(&input));
-	fill(second, take_part(&input));
+	take_file(&input, DECLARE_DIR "/a.conf");
+	take_file(&input, DECLARE_DIR "/b.conf");
 	take_file(&input, DRIVERCTL_DIR "/pci-" ADDR);
 	error = declare_read(host, DECLARE_DIR, &all);
 	HOLDS(error == 0 || error == -EBADMSG);
