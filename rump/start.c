@@ -27,14 +27,14 @@ static const char *const network[] = {"net", "net_net", "net_netinet", "dev_bpf"
 
 static const struct driver {
 	const char *name;
-	bool is_disk;
+	const char *disk; /* what its disks are called; NULL: it is a card's */
 	const char *components[COMPONENTS_MAX];
 } drivers[] = {
-	{"ld", true, {"dev_disk", "dev_pci_virtio", "dev_virtio_ld"}},
-	{"sd", true, {"dev_disk", "dev_scsipi", "dev_pci_virtio", "dev_virtio_vioscsi"}},
-	{"umass", true, {"dev_disk", "dev_scsipi", "dev_usb", "dev_umass", "dev_pci_usbhc"}},
-	{"vioif", false, {"dev_pci_virtio", "dev_virtio_if_vioif"}},
-	{"wm", false, {"dev_miiphy", "dev_pci_if_wm"}},
+	{"ld", "ld", {"dev_disk", "dev_pci_virtio", "dev_virtio_ld"}},
+	{"sd", "sd", {"dev_disk", "dev_scsipi", "dev_pci_virtio", "dev_virtio_vioscsi"}},
+	{"umass", "sd", {"dev_disk", "dev_scsipi", "dev_usb", "dev_umass", "dev_pci_usbhc"}},
+	{"vioif", NULL, {"dev_pci_virtio", "dev_virtio_if_vioif"}},
+	{"wm", NULL, {"dev_miiphy", "dev_pci_if_wm"}},
 };
 
 static int load(const char *component)
@@ -79,20 +79,31 @@ static int load_card(const char *name)
 	return load_all(components, 2);
 }
 
+static const struct driver *find_driver(const char *name)
+{
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(*drivers); i++)
+		if (!strcmp(drivers[i].name, name))
+			return &drivers[i];
+	return NULL;
+}
+
+const char *usrpci_rump_disk(const char *driver)
+{
+	const struct driver *found = find_driver(driver);
+
+	return found ? found->disk : NULL;
+}
+
 static int load_driver(const char *name)
 {
-	const size_t count = sizeof(drivers) / sizeof(*drivers);
-	const struct driver *driver = drivers;
+	const struct driver *driver = find_driver(name);
 	int error = 0;
 
-	while (driver < drivers + count && strcmp(driver->name, name))
-		driver++;
-	if (driver == drivers + count || !driver->is_disk)
+	if (!driver || !driver->disk)
 		error = load_all(network, sizeof(network) / sizeof(*network));
 	if (error)
 		return error;
-	return driver == drivers + count ? load_card(name)
-					 : load_all(driver->components, COMPONENTS_MAX);
+	return driver ? load_all(driver->components, COMPONENTS_MAX) : load_card(name);
 }
 
 int usrpci_rump_start(const char *driver, const char *device)

@@ -41,16 +41,25 @@ struct rump_disk {
 	uint8_t block_shift;
 };
 
-static int start_kernel(const struct disk_options *options, const char **why)
+/* Starts the kernel, and finds out what it calls the disk. */
+static int start_kernel(const struct disk_options *options, const char **name, const char **why)
 {
 	void *library = dlopen(LIBRARY, RTLD_LAZY | RTLD_GLOBAL);
-	int (*run)(const char *, const char *) =
-		library ? (int (*)(const char *, const char *))dlsym(library, "usrpci_rump_start")
-			: NULL;
+	int (*run)(const char *, const char *) = NULL;
+	const char *(*disk)(const char *) = NULL;
 
-	if (run)
+	if (library) {
+		run = (int (*)(const char *, const char *))dlsym(library, "usrpci_rump_start");
+		disk = (const char *(*)(const char *))dlsym(library, "usrpci_rump_disk");
+	}
+	if (!run || !disk) {
+		*why = "drivers of NetBSD's need " LIBRARY ", which cannot be loaded";
+		return -ENOTSUP;
+	}
+	*name = disk(options->rump);
+	if (*name)
 		return run(options->rump, options->device);
-	*why = "drivers of NetBSD's need " LIBRARY ", which cannot be loaded";
+	*why = "NetBSD's driver of this name, if there is one, is none of a disk's";
 	return -ENOTSUP;
 }
 
@@ -67,12 +76,11 @@ static int find_symbols(struct rump_disk *disk, const char **why)
 	return -ENOTSUP;
 }
 
-static int open_device(struct rump_disk *disk, const char *driver, const char **why)
+static int open_device(struct rump_disk *disk, const char *name, const char **why)
 {
 	char path[64];
 
-	/* SCSI's driver has the disks behind USB's. */
-	snprintf(path, sizeof(path), "/dev/r%s0d", strcmp(driver, "umass") ? driver : "sd");
+	snprintf(path, sizeof(path), "/dev/r%s0d", name);
 	for (unsigned int ms = 0; ms < SEEN_MS; ms += LOOK_MS) {
 		disk->fd = disk->open(path, NETBSD_O_RDWR, 0);
 		if (disk->fd >= 0 || errno != NETBSD_ENXIO)
@@ -112,12 +120,12 @@ int rump_disk_open(const struct disk_options *options, struct disk_about *about,
 {
 	struct rump_disk *disk = calloc(1, sizeof(*disk));
 	int error = disk ? 0 : -ENOMEM;
+	const char *name = NULL;
 
-	error = error ?: start_kernel(options, why) ?: find_symbols(disk, why);
+	error = error ?: start_kernel(options, &name, why) ?: find_symbols(disk, why);
 	if (!error) {
 		disk->fd = -1;
-		error = open_device(disk, options->rump, why)
-				?: describe(disk, options, about, why);
+		error = open_device(disk, name, why) ?: describe(disk, options, about, why);
 	}
 	if (error)
 		free(disk);

@@ -31,6 +31,14 @@ extern "C" {
 int usrpci_rump_start(const char *driver, const char *device);
 
 /**
+ * Returns what NetBSD calls the disks of a driver ("sd" of "umass": the first one is /dev/rsd0d), or
+ * NULL when the driver is none of a disk's. May be called before the start.
+ *
+ * @driver	as in usrpci_rump_start()
+ */
+const char *usrpci_rump_disk(const char *driver);
+
+/**
  * Has a function called whenever the drivers have handled an interrupt: by the thread that called
  * them, which then still holds the kernel's virtual processor. It may call the kernel, must not
  * wait for others who do, and sees all that the drivers received. May be called at any time.
