@@ -32,6 +32,7 @@
 #define CARRIER_MS    500   /* time without a driver before the carrier drops */
 #define TAKEN_MS      2000  /* time in which the device of a dead driver must become free */
 #define FAILURES      10 /* failures in a row, without a frame between them, that end the command */
+#define KILLS         10 /* so many kills count as one failure: they are somebody else's doing */
 #define RETRY_MS      20
 #define LOOK_MS       100 /* between two looks whether the card is there while there is no driver */
 
@@ -154,9 +155,10 @@ struct watch {
 	pid_t driver;
 	int beat;
 	bool flows, asked, dark;
-	bool moved; /* this driver has reported a frame */
-	unsigned int failures;
-	uint64_t ended_ms; /* when the last driver had ended; 0: this is the first one */
+	bool moved;         /* this driver has reported a frame */
+	bool hung;          /* this process has killed it */
+	unsigned int kills; /* each failure counts as KILLS */
+	uint64_t ended_ms;  /* when the last driver had ended; 0: this is the first one */
 };
 
 static int start_driver(struct watch *watch)
@@ -181,7 +183,7 @@ static int start_driver(struct watch *watch)
 	}
 	close(pair[1]);
 	watch->beat = pair[0];
-	watch->flows = watch->asked = watch->moved = false;
+	watch->flows = watch->asked = watch->moved = watch->hung = false;
 	return watch->driver < 0 ? -EAGAIN : 0;
 }
 
@@ -214,8 +216,10 @@ static void take_beat(struct watch *watch)
 /* A driver that has not answered the last question hangs. */
 static void ask(struct watch *watch)
 {
-	if (watch->asked || !watch->flows || write(watch->beat, "", 1) != 1)
+	if (watch->asked || !watch->flows || write(watch->beat, "", 1) != 1) {
+		watch->hung = true;
 		kill(watch->driver, SIGKILL);
+	}
 	watch->asked = true;
 }
 
@@ -281,14 +285,14 @@ static bool is_gone(const char *name)
 }
 
 /* Waits before the next start. A signal or the end of the card ends that at once. */
-static bool wait_for_start(struct watch *watch)
+static bool wait_for_start(struct watch *watch, unsigned int failures)
 {
 	uint64_t now = now_ms(), end = now;
 	struct pollfd polled = {.fd = watch->signals, .events = POLLIN};
 	struct signalfd_siginfo info;
 
-	if (watch->failures > 1)
-		end += (uint64_t)RETRY_MS << watch->failures;
+	if (failures > 1)
+		end += (uint64_t)RETRY_MS << failures;
 	for (; now < end; now = now_ms()) {
 		poll(&polled, 1, end - now < LOOK_MS ? (int)(end - now) : LOOK_MS);
 		if (read(watch->signals, &info, sizeof(info)) == sizeof(info) &&
@@ -300,12 +304,23 @@ static bool wait_for_start(struct watch *watch)
 	return true;
 }
 
+/* The next driver comes the later, the more have failed. */
+static unsigned int count_failure(struct watch *watch, int status)
+{
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !watch->hung;
+
+	watch->kills = watch->moved ? 0 : watch->kills + (killed ? 1 : KILLS);
+	return watch->kills / KILLS;
+}
+
 /*
  * Returns whether to start another driver: not after an orderly end, where it would be in vain, or
  * after too many failures, or where there is no card.
  */
 static bool follows(struct watch *watch, int status)
 {
+	unsigned int failures;
+
 	if (ended || (WIFEXITED(status) &&
 		      (WEXITSTATUS(status) == EXIT_SUCCESS || WEXITSTATUS(status) == EXIT_IN_VAIN)))
 		return false;
@@ -313,8 +328,8 @@ static bool follows(struct watch *watch, int status)
 		return false;
 	if (watch->flows)
 		watch->ended_ms = now_ms();
-	watch->failures = watch->moved ? 0 : watch->failures + 1;
-	if (watch->failures >= FAILURES) {
+	failures = count_failure(watch, status);
+	if (failures >= FAILURES) {
 		fprintf(stderr, "usrpci: %s: the driver failed %d times in a row\n", watch->name,
 			FAILURES);
 		return false;
@@ -322,7 +337,7 @@ static bool follows(struct watch *watch, int status)
 	fprintf(stderr, "usrpci: %s: the driver %s %d: the next one follows\n", watch->name,
 		WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return wait_for_start(watch);
+	return wait_for_start(watch, failures);
 }
 
 static int watch_drivers(const char *name, const char *rump, const struct pump_options *pump)

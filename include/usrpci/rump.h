@@ -31,8 +31,8 @@ extern "C" {
 int usrpci_rump_start(const char *driver, const char *device);
 
 /**
- * Returns what NetBSD calls the disks of a driver ("sd" of "umass": the first one is /dev/rsd0d), or
- * NULL when the driver is none of a disk's. May be called before the start.
+ * Returns what NetBSD calls the disks of a driver ("sd" of "umass": the first one is /dev/rsd0d),
+ * or NULL when the driver is none of a disk's. May be called before the start.
  *
  * @driver	as in usrpci_rump_start()
  */
