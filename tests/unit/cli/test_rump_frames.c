@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Frames between a TAP and NetBSD's driver, whose kernel is played: long segments reach a card that
- * cuts them whole, in buffers of NetBSD's and with what the driver needs to know, and any other card
- * as frames that fit. The TAP is a socket.
+ * cuts them whole, in buffers of NetBSD's and with what the driver needs to know, and any other
+ * card as frames that fit. The TAP is a socket.
  */
 
 #include <fcntl.h>

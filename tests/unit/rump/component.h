@@ -3,8 +3,8 @@
 #define USRPCI_TESTS_RUMP_COMPONENT_H
 
 /*
- * Plays librumpdev_pci, whose functions those of rump/bounce.c stand before: it remembers what it was
- * given, and can refuse the next buffer.
+ * Plays librumpdev_pci, whose functions those of rump/bounce.c stand before: it remembers what it
+ * was given, and can refuse the next buffer.
  */
 
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Memory that is not the rump kernel's is copied for a device, when the driver says so and only that
- * part of it. The heap is played: it is one array, and counts its blocks.
+ * Memory that is not the rump kernel's is copied for a device, when the driver says so and only
+ * that part of it. The heap is played: it is one array, and counts its blocks.
  */
 
 #include <errno.h>
