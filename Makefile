@@ -162,7 +162,8 @@ check-serve: packages-CHECK build
 # instructions, 250 million a second, so that what else this host does changes no figure.
 check-net: packages-CHECK build
 	@USRPCI_KILLS=60 USRPCI_ICOUNT=2 USRPCI_CASE_DEADLINE=1800 tests/qemu/run tests/qemu/suites/net.sh \
-		net@connections-live-when-the-driver-is-killed-every-second
+		net@connections-live-when-the-driver-is-killed-every-second \
+		net@connections-over-an-82574l-live-when-its-driver-is-killed-every-second
 
 check-others: packages-OTHERS build
 	@cd contrib/ansible && ansible-lint --offline --nocolor playbook.yml roles/usrpci
