@@ -61,6 +61,32 @@ pages_stay()
 	echo never >/sys/kernel/mm/transparent_hugepage/enabled
 }
 
+# begin_net DEVICE ADDRESS [KERNELS-DRIVER]: Linux's interface, of which NetBSD's wm(4) has the card.
+begin_net()
+{
+	unset USRPCI_RUMP
+	give_to "$1" "${3:-e1000}"
+	wait_for 10 test -d "/sys/bus/pci/devices/$1/net"
+	nic=$(ls "/sys/bus/pci/devices/$1/net")
+	ip address add "$2/24" dev "$nic"
+	ip link set "$nic" up
+	# shellcheck disable=SC2154 # driver is the suite's
+	usrpci net --driver "$driver" --rump wm --restart "$nic" >"$scratch/net" 2>&1 &
+	net=$!
+	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
+}
+
+end_net()
+{
+	local status=0
+	kill -INT $net
+	wait $net || status=$?
+	cat "$scratch/net"
+	expect_same $status 0
+	expect_same "$(driver_of "$1")" e1000
+	ip -br address show dev "$nic" | grep -q "$2"
+}
+
 # What the tables share. A measurement is a line of a file of $out.
 
 rate()

@@ -5,7 +5,7 @@
 #
 # Two NICs share a wire with a third one, which is the kernel's and lives in a namespace of its own;
 # the others have QEMU's gateway. Legacy virtio needs ports, and passes by the IOMMU. How much is
-# done: USRPCI_RUMP_PINGS, USRPCI_RUMP_BYTES, USRPCI_RUMP_SOAK and USRPCI_RUMP_KILLS (seconds).
+# done: USRPCI_RUMP_PINGS, USRPCI_RUMP_BYTES and USRPCI_RUMP_SOAK (seconds).
 #
 # vm: --env RUMP_PREFIX="$RUMP_PREFIX" ${RUMP_MACHINE:-} --append hugepages=32 --deadline 3500
 # vm: --nic e1000@1 --nic e1000e@1 --nic e1000@1 --disk virtio-blk-pci --nic virtio-net-pci --nic e1000
@@ -26,7 +26,6 @@ programs=$USRPCI_BUILD/tests/rump/netbsd
 pings=${USRPCI_RUMP_PINGS:-5000}
 bytes=${USRPCI_RUMP_BYTES:-$((64 << 20))}
 soak=${USRPCI_RUMP_SOAK:-20}
-kills=${USRPCI_RUMP_KILLS:-20}
 huge_pages=/sys/kernel/mm/hugepages/hugepages-2048kB
 
 # shellcheck source=tests/qemu/lib_nvme.sh
@@ -373,31 +372,6 @@ netbsd@a-disk-is-read-by-a-remote-client-over-a-socket-of-its-own()
 	wait $kernel
 }
 
-# begin_net DEVICE ADDRESS: Linux's interface, of which NetBSD's wm(4) has the card.
-begin_net()
-{
-	unset USRPCI_RUMP
-	give_to "$1" e1000
-	wait_for 10 test -d "/sys/bus/pci/devices/$1/net"
-	nic=$(ls "/sys/bus/pci/devices/$1/net")
-	ip address add "$2/24" dev "$nic"
-	ip link set "$nic" up
-	usrpci net --driver "$driver" --rump wm --restart "$nic" >"$scratch/net" 2>&1 &
-	net=$!
-	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
-}
-
-end_net()
-{
-	local status=0
-	kill -INT $net
-	wait $net || status=$?
-	cat "$scratch/net"
-	expect_same $status 0
-	expect_same "$(driver_of "$1")" e1000
-	ip -br address show dev "$nic" | grep -q "$2"
-}
-
 netbsd@drives-an-interface-of-linux()
 {
 	local net nic
@@ -411,33 +385,6 @@ netbsd@drives-an-interface-of-linux()
 	"$counterpart" send 10.0.9.1:7002 "$bytes" | tee "$scratch/sent"
 	"$counterpart" receive 10.0.9.1:7003 "$bytes" | tee "$scratch/received"
 	note "$(cat "$scratch/sent" "$scratch/received")"
-	end_net $am82540 10.0.9.2
-}
-
-# As often as a rump kernel can start here: one that is killed before it has begun moves nothing. The peer's address is kept:
-# Linux would give up asking for it after three seconds.
-netbsd@an-interface-goes-on-while-its-driver-is-killed-again-and-again()
-{
-	local net nic sender killed=0 end
-	begin_net $am82540 10.0.9.2
-	wait_for 60 ping -n -q -c 1 -W 1 10.0.9.1
-	ip neighbour replace 10.0.9.1 dev "$nic" nud permanent \
-		lladdr "$(ip neighbour show 10.0.9.1 | sed 's/.*lladdr \([^ ]*\).*/\1/')"
-	serve sink 7012
-	end=$((SECONDS + kills))
-	while [ $SECONDS -lt $end ]; do
-		"$counterpart" send 10.0.9.1:7012 $((1 << 20)) || exit
-	done &
-	sender=$!
-	while [ $SECONDS -lt $end ]; do
-		sleep 1
-		pkill -KILL -f "usrpci-rump-net wm $am82540" || continue
-		killed=$((killed + 1))
-		wait_for 60 eval "[ \$(grep -c 'frames flow again' $scratch/net) = $killed ]"
-	done
-	wait $sender || fail "a connection was lost"
-	note "$killed kills; $(grep 'frames flow again' "$scratch/net" | tail -n 1)"
-	[ $killed -gt 2 ]
 	end_net $am82540 10.0.9.2
 }
 
@@ -460,26 +407,6 @@ netbsd@drives-a-disk-of-linux-without-any-privilege()
 	cat "$scratch/errors"
 	wait_for 10 test -e /dev/vda
 	"$counterpart" compare /dev/vda $((8 << 20))
-}
-
-# A rump kernel needs longer to start than the second between two kills, so most time there is no driver at all.
-netbsd@a-disk-goes-on-while-its-driver-is-killed-again-and-again()
-{
-	local verifier
-	[ "$driver" = uio_pci_generic ] || skip "legacy virtio passes by the IOMMU"
-	unset USRPCI_RUMP
-	give_to $disk virtio-pci
-	find_plugin
-	start_server 00:04.0 --driver "$driver" --rump ld --restart
-	write_and_verify "$block" "$kills" >"$scratch/fio" &
-	verifier=$!
-	note "$("$USRPCI_BUILD/tests/qemu/reincarnate" "$block" $((kills / 3)) 1000)"
-	wait $verifier || fail "a block is wrong, or could not be read"
-	grep -q 'err= 0' "$scratch/fio"
-	! grep -q 'err= *[1-9]' "$scratch/fio"
-	kill -TERM $server
-	wait $server
-	cat "$scratch/errors"
 }
 
 # This NetBSD's own build of its USB component has no DMA (NUSB_DMA), and its kernel ends with these words.

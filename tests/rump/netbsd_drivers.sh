@@ -3,7 +3,9 @@
 #
 # netbsd_drivers: each driver of NetBSD's that a rump kernel has and QEMU has a device for attaches, as rump/README.md says
 #
-# vm: --env RUMP_PREFIX="$RUMP_PREFIX" ${RUMP_MACHINE:-} --append hugepages=32 --deadline 1800
+# The machine's clock counts instructions: a busy host does not make drivers give up on their devices.
+#
+# vm: --icount --env RUMP_PREFIX="$RUMP_PREFIX" ${RUMP_MACHINE:-} --append hugepages=32 --deadline 1800
 # vm: --nic e1000 --nic pcnet --nic virtio-net-pci --disk virtio-blk-pci
 # vm: --disk virtio-scsi-pci --device virtio-rng-pci --device intel-hda --device hda-duplex
 # vm: --device ES1370 --device AC97 --device usb-ehci,id=ehci --device piix3-usb-uhci,id=uhci --device pci-ohci,id=ohci
