@@ -171,7 +171,7 @@ int open_host_for_changes(struct cli *cli)
 	begin_changes(cli);
 	cli->recovered = usrpci_host_recover(cli->host);
 	if (cli->recovered > 0)
-		note(cli, NULL, "took %d device%s back from a usrpci run that was killed",
+		note(cli, NULL, "took %d device%s back from a usrpci run that has ended",
 		     cli->recovered, cli->recovered > 1 ? "s" : "");
 	/* A failed recovery was reported, and must not keep the user from other devices. */
 	if (cli->recovered == -ENOMEM)

@@ -188,6 +188,7 @@ int main(int argc, char **argv)
 	}
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* else nobody learns how a process ended */
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error that names it */
 	if (option_next_global(&cli, &program))
 		status = cli.stopped;

@@ -254,7 +254,7 @@ static int add_loan(struct guard *guard, const struct usrpci_lent *lent)
 		return use_add(guard, NULL, USRPCI_USE_LENT, object, "it is lent to %s (broker %d)",
 			       lent->command, lent->broker);
 	return use_add(guard, NULL, USRPCI_USE_LENT, object,
-		       "a killed broker had it, and it is not cleaned up yet")
+		       "a run that has ended had it, and it is not cleaned up yet")
 		       ?: use_cure(guard, "usrpci restore --all");
 }
 

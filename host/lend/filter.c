@@ -5,9 +5,10 @@
  *
  * Who shares root's terminal could type on it: TIOCSTI puts input where the shell that called
  * usrpci reads its next command, and TIOCLINUX pastes on a virtual console. With TIOCSETD nobody
- * could read or write there any more, with TIOCEXCL nobody open it. The program keeps the terminal,
- * for its user's ^C and ^Z, and is refused these, on each of the architecture's ways to call
- * ioctl(2).
+ * could read or write there any more, with TIOCEXCL nobody open it. A virtual console has requests
+ * of its own: they switch its keyboard and its picture off, and change to another one. The program
+ * keeps the terminal, for its user's ^C and ^Z, and is refused these, on each of the architecture's
+ * ways to call ioctl(2).
  *
  * Who answers the program gets what it needs for that: messages, the files of devices, DMA memory,
  * and a device's registers. No process, no signal, no mount, no socket to elsewhere, no code that
@@ -18,7 +19,9 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/kd.h>
 #include <linux/seccomp.h>
+#include <linux/vt.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -40,6 +43,7 @@
  * ioctl(2) of x86's other two tables; x32 marks its numbers with a bit. Where a number is another
  * call's, its second argument is none of the requests: the level of setsockopt(2).
  */
+#define FAMILY     ~0xffU /* a console's requests differ in their lowest byte */
 #define IOCTL_I386 54
 #define IOCTL_X32  514
 #define X32_BIT    0x40000000
@@ -125,12 +129,15 @@ int lend_filter_program(void)
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~X32_BIT),
 		EQUAL(SYS_ioctl, 2, 0),
 		EQUAL(IOCTL_I386, 1, 0),
-		EQUAL(IOCTL_X32, 0, 6),
+		EQUAL(IOCTL_X32, 0, 9),
 		LOAD(REQUEST),
-		EQUAL(TIOCSTI, 3, 0),
-		EQUAL(TIOCEXCL, 2, 0),
-		EQUAL(TIOCSETD, 1, 0),
-		EQUAL(TIOCLINUX, 0, 1),
+		EQUAL(TIOCSTI, 6, 0),
+		EQUAL(TIOCEXCL, 5, 0),
+		EQUAL(TIOCSETD, 4, 0),
+		EQUAL(TIOCLINUX, 3, 0),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, FAMILY),
+		EQUAL(KDSETMODE & FAMILY, 1, 0),
+		EQUAL(VT_SETMODE & FAMILY, 0, 1),
 		RETURN(SECCOMP_RET_ERRNO | EPERM),
 		RETURN(SECCOMP_RET_ALLOW),
 	};

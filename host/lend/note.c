@@ -356,7 +356,7 @@ int lend_note_check(struct usrpci_host *host, const struct usrpci_addr *addr)
 	usrpci_addr_format(addr, device);
 	if (lent.abandoned)
 		return refuse(host->ctx, -EBUSY, device, "usrpci restore --all tries again",
-			      "a killed broker had it, and it is not cleaned up yet");
+			      "a run that has ended had it, and it is not cleaned up yet");
 	return refuse(host->ctx, -EBUSY, device, "end that program; usrpci ps lists it",
 		      "it is lent to %s (broker %d)", lent.command, lent.broker);
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -315,13 +316,16 @@ struct stream {
 	pid_t group; /* the foreground of a terminal, or -1 */
 	struct termios settings;
 	bool has_settings;
+	int exclusive, discipline;
 };
 
 static void read_streams(struct stream *streams)
 {
 	for (int fd = 0; fd < STREAMS; fd++) {
 		streams[fd] = (struct stream){fcntl(fd, F_GETFL), tcgetpgrp(fd)};
-		streams[fd].has_settings = !tcgetattr(fd, &streams[fd].settings);
+		streams[fd].has_settings = !tcgetattr(fd, &streams[fd].settings) &&
+					   !ioctl(fd, TIOCGEXCL, &streams[fd].exclusive) &&
+					   !ioctl(fd, TIOCGETD, &streams[fd].discipline);
 	}
 }
 
@@ -334,11 +338,18 @@ static void put_foreground_back(int fd, pid_t group)
 		tcsetpgrp(fd, group);
 }
 
-/* In the background the terminal is another program's. */
+/*
+ * In the background the terminal is another program's. The program cannot lock it or change its
+ * line discipline, but a process that it has passed the terminal on to can.
+ */
 static void put_settings_back(int fd, const struct stream *stream)
 {
-	if (stream->has_settings && tcgetpgrp(fd) == getpgrp())
-		tcsetattr(fd, TCSANOW, &stream->settings);
+	if (!stream->has_settings || tcgetpgrp(fd) != getpgrp())
+		return;
+	if (!stream->exclusive)
+		ioctl(fd, TIOCNXCL);
+	ioctl(fd, TIOCSETD, &stream->discipline);
+	tcsetattr(fd, TCSANOW, &stream->settings);
 }
 
 /*

@@ -294,8 +294,9 @@ static void serve_hello(struct server *server, short events)
 	error = broker_receive(server->hello, &request, sizeof(request), NULL);
 	/*
 	 * An empty message looks like the end of the connection; only poll(2) can tell them apart.
+	 * The end may be that of one direction, which poll(2) would report for ever.
 	 */
-	if (error == -EPIPE && events & POLLHUP) {
+	if (error == -EPIPE && events & (POLLHUP | POLLRDHUP)) {
 		close(server->hello);
 		server->hello = -1;
 	}
@@ -315,7 +316,8 @@ static void serve_hello(struct server *server, short events)
  */
 static bool serve_once(struct server *server)
 {
-	struct pollfd polls[CLIENTS_MAX + 1] = {{.fd = server->hello, .events = POLLIN}};
+	struct pollfd polls[CLIENTS_MAX + 1] = {
+		{.fd = server->hello, .events = POLLIN | POLLRDHUP}};
 	int clients[CLIENTS_MAX], ready[CLIENTS_MAX];
 	unsigned int count = 0, left = 0;
 

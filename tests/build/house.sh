@@ -180,12 +180,12 @@ one_place_writes_to_the_host()
 }
 
 # What changes the host without a file that is written: these files alone. place.c, netlink.c, loop.c and end.c ask,
-# cmd_list.c asks for the terminal's width, tap.c has a TAP of its own, vhost.c its rings.
+# run.c puts the terminal back as it was, cmd_list.c asks for its width, tap.c has a TAP of its own, vhost.c its rings.
 one_place_calls_the_kernel()
 {
 	cd "$1" || return
 	code_of host cli |
-		grep -vE '^(host/(apply|serve/block|lend/(nodes|child|end)|net/place|guard/(netlink|loop))|cli/(pump/(tap|vhost)|commands/cmd_list))\.c:' |
+		grep -vE '^(host/(apply|serve/block|lend/(nodes|child|end|run)|net/place|guard/(netlink|loop))|cli/(pump/(tap|vhost)|commands/cmd_list))\.c:' |
 		grep -E '\b(ioctl|mount|move_mount|pivot_root|mnl_socket_send[a-z]*)\(|\bAF_NETLINK\b'
 }
 

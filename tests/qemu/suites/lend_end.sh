@@ -223,7 +223,7 @@ lend_end@goes-on-with-other-devices-while-one-that-was-left-is-held()
 {
 	keep_file_of_a_killed_brokers hold
 	expect_output "\(lend_keep\) has /dev/uio0 open" lend "$nic" -- true
-	expect_fail 5 "a killed broker had it, and it is not cleaned up yet" usrpci -q run "$edu" -- true
+	expect_fail 5 "a run that has ended had it, and it is not cleaned up yet" usrpci -q run "$edu" -- true
 	memory_is_kept
 	end_keeper
 	usrpci -q restore --all

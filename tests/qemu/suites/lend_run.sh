@@ -139,7 +139,13 @@ lend_run@works-whatever-others-lease()
 
 lend_run@does-not-give-the-program-other-devices()
 {
-	expect_fail 1 "." usrpci -q run "$edu" -- "$examples/ping" -c 1 "$nic"
+	local files="/dev/uio0 /sys/bus/pci/devices/$nic/resource0 /sys/bus/pci/devices/$nic/config"
+	local writable="for file in $files; do test -w \$file && echo \$file; done; exit 0"
+	usrpci -q bind "$nic"
+	expect_same "$(sh -c "$writable" | xargs)" "$files" "what root can write to"
+	expect_same "$(lend "$edu" -- sh -c "$writable")" "" "what the program can write to"
+	expect_fail 1 "the broker does not open it|Permission denied" usrpci -q run "$edu" -- "$examples/ping" -c 1 "$nic"
+	usrpci -q restore "$nic"
 }
 
 lend_run@hands-on-the-exit-status()
@@ -148,6 +154,9 @@ lend_run@hands-on-the-exit-status()
 	expect_fail 137 "" usrpci -q run "$edu" -- sh -c 'kill -9 $$'
 	expect_fail 127 "No such file" usrpci -q run "$edu" -- /no/such/program
 	expect_fail 126 "Permission denied" usrpci -q run "$edu" -- /etc/passwd
+	expect_fail 7 "" python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execvp("usrpci", ["usrpci", *sys.argv[1:]])' -q run "$edu" -- sh -c 'exit 7'
 }
 
 # Each time it has DMA memory, and none of what it had before.
@@ -256,6 +265,19 @@ lend_run@survives-hostile-messages()
 	lend "$edu" -- "$USRPCI_BUILD/tests/qemu/lend_hostile" "${USRPCI_HOSTILE_SECONDS:-2}"
 }
 
+lend_run@does-not-spin-when-half-of-its-socket-is-closed()
+{
+	rm -f /tmp/closed
+	usrpci -q run "$edu" -- python3 -c 'import os, socket, time
+socket.socket(fileno=int(os.environ["USRPCI_BROKER"])).shutdown(socket.SHUT_WR)
+open("/tmp/closed", "w").close()
+time.sleep(1000)' &
+	wait_for 20 test -e /tmp/closed
+	wait_for 10 no_process usrpci-serve
+	kill -TERM $!
+	wait $! || true
+}
+
 lend_run@survives-a-program-that-cuts-the-file-of-its-memory()
 {
 	expect_output "the broker lives" lend "$edu" -- \
@@ -349,6 +371,44 @@ lend_run@keeps-the-program-from-closing-the-terminal-to-others()
 	expect_output " echo " timeout 60 script -qec "usrpci -q run $edu -- stty raw -echo; stty -a" /dev/null
 	echo "there too" | expect_output "read there too" timeout 60 script -qec \
 		"usrpci -q run $edu -- python3 -c \"$take\"; read -r line; echo read \$line" /dev/null
+}
+
+# A virtual console has requests of its own: its picture off, its keyboard off, another console.
+lend_run@keeps-the-program-from-switching-a-console-off()
+{
+	local request
+	for request in "0x4b3a, 1" "0x4b45, 4" "0x5606, 2"; do
+		expect_fail 1 "not permitted" setsid --ctty --wait \
+			usrpci -q run "$edu" -- python3 -c "import fcntl; fcntl.ioctl(0, $request)" </dev/tty5
+	done
+}
+
+# No filter holds an older process that the program passes the terminal on to.
+lend_run@opens-a-terminal-again-that-another-process-has-closed-for-the-program()
+{
+	local program="/tmp/terminal.py"
+	cat >"$program" <<-'EOF'
+		import fcntl, socket, sys
+		peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		if sys.argv[1] == "pass":
+		    peer.connect("\0terminal")
+		    socket.send_fds(peer, [b"x"], [0])
+		    peer.recv(1)
+		    sys.exit()
+		peer.bind("\0terminal")
+		peer.listen()
+		open("/tmp/listens", "w").close()
+		peer = peer.accept()[0]
+		terminal = socket.recv_fds(peer, 1, 1)[1][0]
+		fcntl.ioctl(terminal, 0x540c)
+		fcntl.ioctl(terminal, 0x5423, b"\x1b\0\0\0")
+		peer.send(b"x")
+	EOF
+	setpriv --reuid nobody --regid nogroup --clear-groups python3 "$program" close &
+	wait_for 20 test -e /tmp/listens
+	expect_output "exclusive 0" timeout 60 script -qec "usrpci -q run $edu -- python3 $program pass
+		python3 -c 'import fcntl; print(\"exclusive\", fcntl.ioctl(0, 0x80045440, b\"    \")[0])'" /dev/null
+	wait
 }
 
 lend_run@leaves-the-standard-streams-as-they-were()
@@ -515,8 +575,8 @@ lend_run@ends-a-fork-storm()
 lend_run@hides-other-processes-from-the-program()
 {
 	sleep 1000 &
-	# shellcheck disable=SC2016
-	expect_output "^[0-9 ]*$" lend "$edu" -- sh -c 'cd /proc && echo [0-9]* | grep -w '"$!"'; kill -0 '"$!"' 2>/dev/null && echo seen; echo $$'
+	expect_same "$(lend "$edu" -- sh -c 'echo /proc/[0-9]*')" "/proc/1 /proc/2" "what it sees"
+	expect_fail 1 "No such process" usrpci -q run "$edu" -- sh -c "kill -0 $!"
 	kill $!
 }
 
