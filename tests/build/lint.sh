@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# lint.sh: what clang-format, clang-tidy, cppcheck and shellcheck have to say.
+# lint.sh: what clang-format, clang-tidy, cppcheck and shellcheck have to say, and what shellcheck does not see.
 #
 . "$(dirname "$0")/tap.sh"
 
@@ -63,8 +63,20 @@ satisfies_shellcheck()
 	done <"$scratch/files" | xargs -r shellcheck --external-sources --severity=warning
 }
 
+# "set -e" does not hold for what "!" stands before, so it tells only as the last command of a function.
+fails_where_it_must_not_succeed()
+{
+	git ls-files 'tests/*.sh' >"$scratch/files" 2>/dev/null || skip "this is no git checkout"
+	xargs -r awk <"$scratch/files" '
+		FNR == 1 { line = "" }
+		line && !/^\t*["})]/ { print place ": " line; found = 1 }
+		{ line = /^\t+! / && !/\|\|/ ? $0 : ""; place = FILENAME ":" FNR }
+		END { exit found }'
+}
+
 check "C files are formatted as .clang-format says" is_formatted
 check "clang-tidy finds nothing" satisfies_clang_tidy
 check "cppcheck finds nothing" satisfies_cppcheck
 check "shellcheck finds nothing" satisfies_shellcheck
+check "a test fails where a command succeeds that must not" fails_where_it_must_not_succeed
 finish

@@ -64,6 +64,12 @@ expect_output()
 	expect_fail 0 "$@"
 }
 
+# fails COMMAND...: COMMAND does not succeed. After "! COMMAND" a case would go on, whatever its status ("set -e").
+fails()
+{
+	! "$@" || fail "it succeeds: $*"
+}
+
 # expect_same OURS THEIRS [WHAT]: two texts are equal, the second being the oracle's.
 expect_same()
 {

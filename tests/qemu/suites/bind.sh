@@ -221,7 +221,8 @@ bind@a-read-only-sysfs-is-told()
 {
 	unshare -m bash -c "
 		mount -o remount,ro,bind /sys
-		! usrpci bind 00:02.0 2>$scratch/log"
+		! usrpci bind 00:02.0 2>$scratch/log
+	"
 	cat "$scratch/log"
 	grep -q 'read-only' "$scratch/log"
 	[ -z "$(driver_of $edu)" ]

@@ -226,7 +226,7 @@ open('$scratch/listens', 'w').write('yes')
 time.sleep(100)" &
 		wait_for 20 test -s "$scratch/listens"
 		refused $nic e1000 "$eth carries frames of a socket that is bound to it"
-		! grep diag /proc/modules # a look loads nothing
+		fails grep diag /proc/modules # a look loads nothing
 		kill $!
 		wait $! || true
 	done
@@ -245,7 +245,7 @@ guard@a-socket-that-no-process-has-may-be-bound()
 	expect_fail 3 "$unseen" usrpci check $nic
 	refused $nic e1000 "$unseen"
 	expect_fail 3 "$unseen" setpriv --reuid nobody --clear-groups --inh-caps -all "$(command -v usrpci)" check $nic
-	! grep diag /proc/modules
+	fails grep diag /proc/modules
 	modprobe -a tcp_diag udp_diag raw_diag
 	expect_fail 3 "nobody uses $nic" usrpci check $nic
 	python3 -c "
@@ -374,7 +374,7 @@ guard@a-container-does-not-guess-who-uses-a-disk()
 		mknod /dev/null c 1 3
 		usrpci check $nvme
 		usrpci bind $nvme"
-	! grep -q 'nobody uses' "$scratch/log"
+	fails grep -q 'nobody uses' "$scratch/log"
 	grep -q "in use: it is unknown whether $disk is held" "$scratch/log"
 	grep -q 'in use: the files that other programs have open cannot be seen' "$scratch/log"
 	[ "$(driver_of $nvme)" = nvme ]
@@ -388,7 +388,7 @@ guard@an-ordinary-user-is-not-told-that-nobody-uses-a-disk()
 		"$(command -v usrpci)" check $nvme >"$scratch/log" || true
 	kill $!
 	cat "$scratch/log"
-	! grep -q 'nobody uses' "$scratch/log"
+	fails grep -q 'nobody uses' "$scratch/log"
 	grep -q 'the files that other programs have open cannot be seen' "$scratch/log"
 }
 
@@ -418,7 +418,7 @@ guard@a-file-system-on-a-loop-device-on-a-disk()
 	refused $nvme nvme "loop0 is mounted on /mnt"
 	refused $nvme nvme "$disk is exported by loop0"
 	expect_fail 3 "cure: umount /mnt # once sleep \(pid $!\) ends, which has files on it" usrpci check $nvme
-	! umount /mnt
+	fails umount /mnt
 	kill $!
 	wait $! || true
 	expect_fail 3 "cure: umount /mnt$" usrpci check $nvme
@@ -483,7 +483,7 @@ guard@a-disk-that-is-to-be-mounted-when-its-driver-lets-go()
 	[ $status = 0 ]
 	[ "$(cat "$scratch/mount")" != 0 ]
 	[ "$(driver_of $nvme)" = uio_pci_generic ]
-	! grep " /mnt " /proc/mounts
+	fails grep " /mnt " /proc/mounts
 	usrpci restore $nvme
 	wait_for 10 test -b "/dev/$disk"
 }
@@ -514,7 +514,7 @@ guard@a-partition-that-is-to-be-mounted-when-its-driver-lets-go()
 	before_unbind "mount /dev/${virtio_disk}1 /mnt; echo \$? >$scratch/mount" $vda
 	[ $status = 0 ]
 	[ "$(cat "$scratch/mount")" != 0 ]
-	! grep " /mnt " /proc/mounts
+	fails grep " /mnt " /proc/mounts
 	usrpci restore $vda
 	wait_for 10 test -b "/dev/${virtio_disk}1"
 	partx -d "/dev/$virtio_disk"
@@ -636,7 +636,7 @@ guard@a-disk-that-a-container-has-mounted()
 	unshare -m --propagation private bash -c \
 		"mount /dev/$disk /mnt && echo mounted >$scratch/mounted && read -r _ <$scratch/end" &
 	wait_for 10 test -s "$scratch/mounted"
-	! grep -q "/dev/$disk" /proc/self/mountinfo
+	fails grep -q "/dev/$disk" /proc/self/mountinfo
 	refused $nvme nvme "$disk is held"
 	expect_fail 3 "cure: nsenter -t $! -m umount -A /dev/$disk # or end bash" usrpci check $nvme
 	nsenter -t $! -m umount -A "/dev/$disk"
@@ -743,7 +743,7 @@ guard@a-swap-file-and-a-loop-device-keep-a-mount-busy()
 	refused $nvme nvme "$disk has the swap file /mnt/swap"
 	refused $nvme nvme "a file on $disk is exported by loop0"
 	expect_fail 3 "cure: umount /mnt$" usrpci check $nvme
-	! umount /mnt
+	fails umount /mnt
 	sed -n 's/.*cure: //p' <<<"$output" | grep -E '^(swapoff|losetup|umount)' >"$scratch/cures"
 	[ "$(wc -l <"$scratch/cures")" = 3 ]
 	bash -e "$scratch/cures"
