@@ -300,9 +300,9 @@ guard@a-nic-with-an-xdp-program()
 {
 	attach_xdp "$eth" || skip "the kernel takes no XDP program"
 	refused $nic e1000 "$eth carries frames of an XDP program"
-	expect_fail 3 "ip link set dev $eth xdp off" usrpci check $nic
+	expect_fail 3 "ip link set dev $eth xdpgeneric off" usrpci check $nic
 	expect_fail 5 "$eth carries frames of an XDP program" usrpci net "$eth"
-	ip link set dev "$eth" xdp off
+	ip link set dev "$eth" xdpgeneric off
 	expect_fail 3 "nobody uses $nic" usrpci check $nic
 }
 
