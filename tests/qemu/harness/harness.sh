@@ -47,6 +47,19 @@ ends_a_machine_that_hangs()
 	grep -q 'still running after 6 seconds' "$scratch/hung" || cat "$scratch/hung"
 }
 
+# The first QEMU is none.
+starts_a_machine_once_more()
+{
+	local name=qemu-system-x86_64
+	mkdir "$scratch/bin"
+	printf '#!/bin/sh\n[ -e %s ] && exec %s "$@"\n: >%s\nexec sleep 100\n' "$scratch/tried" \
+		"$(command -v $name)" "$scratch/tried" >"$scratch/bin/$name"
+	chmod +x "$scratch/bin/$name"
+	PATH=$scratch/bin:$PATH "$here/../vm" --start 2 -- echo here >"$scratch/out" 2>"$scratch/err" || cat "$scratch/err"
+	echo here | cmp - "$scratch/out"
+	grep -q 'had not started after 2 seconds, and is started once more' "$scratch/err" || cat "$scratch/err"
+}
+
 hands_on_what_the_command_did()
 {
 	status=0
@@ -112,6 +125,7 @@ check "a failed case shows its last commands" tells '^#   \+ echo .BUG: not a re
 check "a case is torn down when it failed" tells '^#   torn down'
 check "a machine that died shows its console" tells 'vm:.*sysrq'
 check "a machine that hangs is ended at its deadline" ends_a_machine_that_hangs
+check "a machine that does not start is started once more" starts_a_machine_once_more
 check "a command's input, output, user, environment and status pass through" hands_on_what_the_command_did
 check "modules that zstd has packed are loaded, by the machine and by usrpci" takes_modules_that_zstd_has_packed
 check "an option, value or device that is not known is refused" refuses_what_it_does_not_know
