@@ -5,6 +5,7 @@
  * 1.2, 3.2.5).
  */
 
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
@@ -245,13 +246,16 @@ static void find_interfaces(struct list *list)
 
 	list->interface_count = usrpci_host_interfaces(list->cli->host, &list->interfaces);
 	if (count > 0 && list->interface_count >= 0) {
-		longer = reallocarray(list->interfaces, (size_t)(list->interface_count + count),
-				      sizeof(*longer));
+		size_t had = (size_t)list->interface_count;
+
+		longer = reallocarray(list->interfaces, had + (size_t)count, sizeof(*longer));
 		if (longer) {
-			memcpy(longer + list->interface_count, taps, (size_t)count * sizeof(*taps));
+			memcpy(longer + had, taps, (size_t)count * sizeof(*taps));
 			list->interfaces = longer;
-			list->interface_count += count;
 		}
+		list->interface_count = longer ? list->interface_count + count : -ENOMEM;
+	} else if (count < 0) {
+		list->interface_count = count;
 	}
 	free(taps);
 }

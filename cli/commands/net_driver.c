@@ -35,6 +35,7 @@
 #define KILLS         10 /* so many kills count as one failure: they are somebody else's doing */
 #define RETRY_MS      20
 #define LOOK_MS       100 /* between two looks whether the card is there while there is no driver */
+#define LEAVE_MS      2000
 
 #define EXIT_IN_VAIN 3 /* the status of a driver after which no other one can do better */
 
@@ -284,6 +285,26 @@ static bool is_gone(const char *name)
 	return true;
 }
 
+/*
+ * A card that is pulled out loses its driver first, by which ours ends, and is gone a moment later.
+ * Returns whether it is.
+ */
+static bool leaves(const char *name)
+{
+	char path[64];
+	uint64_t end = now_ms() + LEAVE_MS;
+
+	if (snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", name) >=
+	    (int)sizeof(path))
+		return false;
+	while (!is_gone(name)) {
+		if (!strncmp(name, "qemu:", 5) || access(path, F_OK) == 0 || now_ms() >= end)
+			return false;
+		poll(NULL, 0, 1);
+	}
+	return true;
+}
+
 /* Waits before the next start. A signal or the end of the card ends that at once. */
 static bool wait_for_start(struct watch *watch, unsigned int failures)
 {
@@ -324,7 +345,7 @@ static bool follows(struct watch *watch, int status)
 	if (ended || (WIFEXITED(status) &&
 		      (WEXITSTATUS(status) == EXIT_SUCCESS || WEXITSTATUS(status) == EXIT_IN_VAIN)))
 		return false;
-	if (is_gone(watch->name))
+	if (leaves(watch->name))
 		return false;
 	if (watch->flows)
 		watch->ended_ms = now_ms();

@@ -105,7 +105,7 @@ static int read_record(struct usrpci_host *host, const char *name, struct left *
 		return found;
 	text = malloc(RECORD_SIZE);
 	if (!text)
-		return -ENOMEM;
+		return report(host->ctx, -ENOMEM, NULL, NULL, "cannot read %s/%s", STATE_DIR, name);
 	length = file_read(host->ctx, text, RECORD_SIZE, STATE_DIR "/%s", name);
 	if (length < 0)
 		return report(host->ctx, length, NULL, NULL, "cannot read %s/%s", STATE_DIR, name);
@@ -158,6 +158,10 @@ int usrpci_host_net_taps(struct usrpci_host *host, struct usrpci_interface **res
 	struct usrpci_interface *list = calloc(found > 0 ? (size_t)found + 1 : 1, sizeof(*list));
 	int count = 0;
 
+	if (found == -ENOMEM) {
+		free(list);
+		list = NULL;
+	}
 	*result = list;
 	for (int i = 0; list && i < found; i++)
 		count += !usrpci_addr_parse(names[i], &list[count].addr) &&

@@ -300,7 +300,7 @@ static void what_the_link_itself_has_moves_too(void **state)
 	static const char *const look_at =
 		"ip -d link show dev eth7 | grep -o 'qlen [0-9]*\\|group [a-z0-9]*\\|alias .*\\|<[A-Z,_]*>'";
 	struct bench *bench = *state;
-	char before[4096], after[4096], aside[IF_NAMESIZE], *text = NULL, *line;
+	char before[4096], after[4096], aside[IF_NAMESIZE], *text = NULL, *line, *rest;
 	struct net_place place, again = {0};
 	size_t size = 0;
 	FILE *out;
@@ -316,10 +316,10 @@ static void what_the_link_itself_has_moves_too(void **state)
 	assert_int_equal(net_place_leave(bench->host, &place, aside), 0);
 
 	/* As after a kill: all that is known is in the record. */
-	assert_true(net_place_parse(&again, strtok_r(text, "\n", &line) + strlen("net ")));
-	while ((text = strtok_r(NULL, "\n", &line)))
-		if (!strncmp(text, "message ", strlen("message ")))
-			assert_true(net_place_parse_message(&again, text + strlen("message ")));
+	assert_true(net_place_parse(&again, strtok_r(text, "\n", &rest) + strlen("net ")));
+	while ((line = strtok_r(NULL, "\n", &rest)))
+		if (!strncmp(line, "message ", strlen("message ")))
+			assert_true(net_place_parse_message(&again, line + strlen("message ")));
 	assert_int_equal(net_place_take(bench->host, &again, bench->second_name), 0);
 	ask(look_at, after);
 	assert_string_equal(before, after);
@@ -327,6 +327,7 @@ static void what_the_link_itself_has_moves_too(void **state)
 			       "ip link set eth7 txqueuelen 77 group 8 alias 'the kitchen'\\''s' "
 			       "promisc on allmulticast on\n"));
 	run_shown(bench, "ip link set eth7 txqueuelen ");
+	free(text);
 	net_place_free(&place);
 	net_place_free(&again);
 }
