@@ -101,7 +101,6 @@ static int reset_8254x(struct usrpci_dev *dev)
 {
 	static const struct write writes[] = {
 		{IMC, UINT32_MAX}, {RCTL, 0}, {TCTL, 0}, {CTRL, CTRL_RST}};
-
 	static const struct window window = {.width = 4, .size = TCTL + sizeof(uint32_t)};
 
 	return reset_by_writes(dev, &window, writes, ARRAY_SIZE(writes));

@@ -101,11 +101,13 @@ static bool is_net(struct cli *cli, const struct usrpci_addr *addr)
 }
 
 /* A killed usrpci net has left its TAP, whether its card is lent still or not. */
-static void tell_left(struct cli *cli, const struct usrpci_lent *list, int count)
+static int tell_left(struct cli *cli, const struct usrpci_lent *list, int count)
 {
 	struct usrpci_interface *taps;
 	int tap_count = usrpci_host_net_taps(cli->host, &taps);
 
+	if (tap_count < 0)
+		return out_of_memory();
 	for (int i = 0; i < tap_count; i++) {
 		struct usrpci_net_stats stats;
 		char hint[128];
@@ -127,6 +129,7 @@ static void tell_left(struct cli *cli, const struct usrpci_lent *list, int count
 				      "the command that lent it was killed",
 				      "usrpci restore --all gives it back");
 	}
+	return STATUS_DONE;
 }
 
 static int cmd_ps(struct cli *cli)
@@ -144,7 +147,8 @@ static int cmd_ps(struct cli *cli)
 	if (count < 0)
 		return STATUS_FAILED;
 	status = print(cli, list, count);
-	tell_left(cli, list, count);
+	if (!status)
+		status = tell_left(cli, list, count);
 	free(list);
 	return status;
 }

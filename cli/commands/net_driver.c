@@ -35,7 +35,7 @@
 #define KILLS         10 /* so many kills count as one failure: they are somebody else's doing */
 #define RETRY_MS      20
 #define LOOK_MS       100 /* between two looks whether the card is there while there is no driver */
-#define LEAVE_MS      2000
+#define LEAVE_MS      2000 /* time in which a card that lost its driver must be gone */
 
 #define EXIT_IN_VAIN 3 /* the status of a driver after which no other one can do better */
 

@@ -155,13 +155,11 @@ int usrpci_host_net_taps(struct usrpci_host *host, struct usrpci_interface **res
 {
 	AUTO_FREE char **names = NULL;
 	int found = host_is_live(host) ? dir_list(host->ctx, &names, STATE_DIR "/" PLACES) : 0;
-	struct usrpci_interface *list = calloc(found > 0 ? (size_t)found + 1 : 1, sizeof(*list));
+	struct usrpci_interface *list = NULL;
 	int count = 0;
 
-	if (found == -ENOMEM) {
-		free(list);
-		list = NULL;
-	}
+	if (found != -ENOMEM)
+		list = calloc(found > 0 ? (size_t)found : 1, sizeof(*list));
 	*result = list;
 	for (int i = 0; list && i < found; i++)
 		count += !usrpci_addr_parse(names[i], &list[count].addr) &&
