@@ -200,7 +200,7 @@ run_case()
 	BASH_XTRACEFD=5
 	set -euo pipefail -x
 	if declare -F teardown >/dev/null; then
-		trap teardown EXIT
+		trap '[ $? = 0 ] || set +x; teardown' EXIT # the last command of a trace is the one that failed
 	fi
 	if declare -F setup >/dev/null; then
 		setup
