@@ -108,7 +108,7 @@ check-debian13: packages-DEBIAN13
 
 # "check" has two suites of these.
 ARM64_SUITES := arm64 arm64_vfio arm64_gicv2m arm64_units uio e1000 edu drivers_vfio bind guard guard_files hugepages check dma nvme nvme_vfio
-ARM64_16K_SUITES := arm64 arm64_vfio arm64_units hugepages uio
+ARM64_16K_SUITES := arm64 arm64_vfio arm64_units arm64_qemu hugepages uio
 check-arm64: packages-CHECK build
 	@USRPCI_SOURCE=$(CURDIR) USRPCI_BUILD=$(abspath $(BUILD)) tests/debian/arm64 $(ARM64_SUITES) --16k $(ARM64_16K_SUITES)
 

@@ -4,7 +4,7 @@
 # arm64_units: the unit tests that know the size of a page, by the kernel of an Arm machine, which has sizes of its own.
 #
 # vm: --mem 1G --append hugepages=0
-# case-deadline: 200
+# case-deadline: 900
 
 arm64_units@pass()
 {
