@@ -55,3 +55,7 @@ void rumpuser_component_kthread(void);
 void rumpuser_component_schedule(void *cookie);
 void *rumpuser_component_unschedule(void);
 int rumpuser_component_errtrans(int host_errno);
+
+/* Provided by librump: the lock of all that has no lock of its own. */
+void rumpns__kernel_lock(int count);
+void rumpns__kernel_unlock(int count, int *counted);

@@ -38,6 +38,7 @@ struct rump_interrupt {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rump_handler *cookies;
 static void (*_Atomic after_interrupt)(void);
+static void (*_Atomic when_gone)(void);
 
 int rumpcomp_pci_irq_map(unsigned int bus, unsigned int device, unsigned int number, int line,
 			 unsigned int cookie)
@@ -66,13 +67,34 @@ void usrpci_rump_after_interrupt(void (*call)(void))
 	after_interrupt = call;
 }
 
+void usrpci_rump_when_gone(void (*call)(void))
+{
+	when_gone = call;
+}
+
+/* Returns whether somebody was told. */
+static bool tell_gone(void)
+{
+	void (*told)(void) = when_gone;
+
+	if (told)
+		told();
+	return told;
+}
+
+/*
+ * NetBSD's interrupts take the kernel's lock for a handler, and librumpdev_pci leaves that to its
+ * host. A SCSI command that was done before who sent it slept would else be waited for for ever.
+ */
 static void call_handlers(struct rump_interrupt *interrupt)
 {
 	void (*then)(void);
 
 	rumpuser_component_schedule(NULL);
+	rumpns__kernel_lock(1);
 	for (struct rump_handler *one = interrupt->handlers; one; one = one->next)
 		one->handler(one->arg);
+	rumpns__kernel_unlock(1, NULL);
 	then = after_interrupt;
 	if (then)
 		then();
@@ -109,7 +131,8 @@ static void *interrupt_thread(void *arg)
 			got = usrpci_irq_unmask(dev, USRPCI_IRQ_INTX, 0);
 		}
 	} while (got >= 0 || got == -EINTR);
-	rump_message("%s: interrupts end: %s", usrpci_dev_name(dev), strerror(-got));
+	if (!tell_gone())
+		rump_message("%s: interrupts end: %s", usrpci_dev_name(dev), strerror(-got));
 	return NULL;
 }
 
@@ -118,7 +141,7 @@ static void *request_thread(void *arg)
 {
 	struct usrpci_dev *dev = arg;
 
-	if (usrpci_irq_wait(dev, USRPCI_IRQ_REQUEST, 0, -1) > 0)
+	if (usrpci_irq_wait(dev, USRPCI_IRQ_REQUEST, 0, -1) > 0 && !tell_gone())
 		rump_message(
 			"%s: the host wants the device back, and waits until this program ends",
 			usrpci_dev_name(dev));

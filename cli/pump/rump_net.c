@@ -187,6 +187,12 @@ static void report_frame(void)
 	card.report = -1;
 }
 
+/* Whoever watches this process sees whether the card is there. */
+static void end_without_card(void)
+{
+	_exit(EXIT_FAILURE);
+}
+
 /*
  * Each thread that calls the kernel often is one of its threads. A frame of the TAP is reported,
  * and one of the card is not: on a wire that is used there are both.
@@ -279,8 +285,10 @@ static int block_signals(void)
 
 static int start(const char *driver, const char *device)
 {
-	int error = usrpci_rump_start(driver, device) ?: find_symbols();
+	int error;
 
+	usrpci_rump_when_gone(end_without_card);
+	error = usrpci_rump_start(driver, device) ?: find_symbols();
 	if (error)
 		return error;
 	card.control = sys.socket(NETBSD_AF_ROUTE, NETBSD_SOCK_RAW, 0);

@@ -47,6 +47,16 @@ const char *usrpci_rump_disk(const char *driver);
  */
 void usrpci_rump_after_interrupt(void (*call)(void));
 
+/**
+ * Has a function called when a device was pulled out, or when the host wants it back: NetBSD's
+ * drivers cannot let go of one, and the host may wait until this process ends. Without a function,
+ * that is said on standard error. It may be called by several threads, none of the kernel's. Set
+ * before the start.
+ *
+ * @call	NULL: none
+ */
+void usrpci_rump_when_gone(void (*call)(void));
+
 #ifdef __cplusplus
 }
 #endif

@@ -61,21 +61,34 @@ pages_stay()
 	echo never >/sys/kernel/mm/transparent_hugepage/enabled
 }
 
-# begin_net DEVICE ADDRESS [KERNELS-DRIVER]: Linux's interface, of which NetBSD's wm(4) has the card.
-begin_net()
+# bring_up DEVICE ADDRESS [KERNELS-DRIVER]: the kernel's interface of a device; sets nic.
+bring_up()
 {
-	unset USRPCI_RUMP
 	give_to "$1" "${3:-e1000}"
 	wait_for 10 test -d "/sys/bus/pci/devices/$1/net"
 	nic=$(ls "/sys/bus/pci/devices/$1/net")
 	ip address add "$2/24" dev "$nic"
 	ip link set "$nic" up
+}
+
+# start_net [OPTION]...: gives Linux $nic with a driver that is not the kernel's; sets net.
+start_net()
+{
 	# shellcheck disable=SC2154 # driver is the suite's
-	usrpci net --driver "$driver" --rump wm --restart "$nic" >"$scratch/net" 2>&1 &
+	usrpci net --driver "$driver" "$@" "$nic" >"$scratch/net" 2>&1 &
 	net=$!
+}
+
+# begin_net DEVICE ADDRESS [KERNELS-DRIVER]: Linux's interface, of which NetBSD's wm(4) has the card.
+begin_net()
+{
+	unset USRPCI_RUMP
+	bring_up "$@"
+	start_net --rump wm --restart
 	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
 }
 
+# end_net DEVICE ADDRESS
 end_net()
 {
 	local status=0

@@ -39,7 +39,7 @@
  */
 static pthread_mutex_t processor = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local bool is_kernel_thread;
-static _Thread_local bool scheduled;
+static _Thread_local bool scheduled, locked;
 
 void rumpuser_component_kthread(void)
 {
@@ -52,6 +52,18 @@ void rumpuser_component_schedule(void *cookie)
 	CHECK(is_kernel_thread);
 	pthread_mutex_lock(&processor);
 	scheduled = true;
+}
+
+void rumpns__kernel_lock(int count)
+{
+	CHECK(scheduled && !locked && count == 1);
+	locked = true;
+}
+
+void rumpns__kernel_unlock(int count, int *counted)
+{
+	CHECK(locked && count == 1 && !counted);
+	locked = false;
 }
 
 void *rumpuser_component_unschedule(void)
@@ -324,7 +336,7 @@ static unsigned int interrupt_count;
 
 static int edu_interrupt(void *arg)
 {
-	CHECK(scheduled && arg == &interrupted);
+	CHECK(scheduled && locked && arg == &interrupted);
 	interrupting[0x64 / 4] = interrupting[0x24 / 4];
 	interrupt_count++;
 	sem_post(&interrupted);
@@ -371,7 +383,7 @@ static unsigned int end_count;
 /* It is called in the rump kernel, when the handlers have returned. */
 static void note_end(void)
 {
-	CHECK(scheduled && interrupt_count == 1);
+	CHECK(scheduled && !locked && interrupt_count == 1);
 	end_count++;
 	sem_post(&interrupted);
 }
@@ -411,12 +423,25 @@ static void case_keeps_interrupts_enabled(void)
 	}
 }
 
+static void end_well(void)
+{
+	puts("told");
+	fflush(stdout);
+	_exit(0);
+}
+
 static void case_holds_a_device(void)
 {
 	establish_edu(find(EDU), edu_interrupt);
 	puts("holding");
 	fflush(stdout);
 	pause();
+}
+
+static void case_holds_a_device_until_it_is_told(void)
+{
+	usrpci_rump_when_gone(end_well);
+	case_holds_a_device();
 }
 
 /* NetBSD's drivers find their devices without memory of ours, and then want some for DMA. */
@@ -586,6 +611,7 @@ static const struct {
 	{"tells-when-handlers-are-done", case_tells_when_handlers_are_done},
 	{"keeps-interrupts-enabled", case_keeps_interrupts_enabled},
 	{"holds-a-device", case_holds_a_device},
+	{"holds-a-device-until-it-is-told", case_holds_a_device_until_it_is_told},
 	{"has-no-driver", case_has_no_driver},
 	{"has-no-driver-with-ports", case_has_no_driver_with_ports},
 #if defined(__x86_64__)

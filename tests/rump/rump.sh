@@ -13,6 +13,7 @@
 . "$USRPCI_SOURCE/tests/qemu/lib_nvme.sh"
 
 kernel_side=$USRPCI_BUILD/tests/rump/kernel_side
+card=0000:00:01.0
 driver=${USRPCI_RUMP_DRIVER:-uio_pci_generic}
 
 # As root may be the only one who can read this tree.
@@ -239,64 +240,55 @@ rump@says-that-a-device-is-wanted-back()
 	expect_same "$(driver_of 0000:00:02.0)" ""
 }
 
+rump@tells-a-program-that-its-device-is-wanted-back()
+{
+	local kernel
+	"$kernel_side" holds-a-device-until-it-is-told >"$scratch/said" 2>&1 &
+	kernel=$!
+	wait_for 10 grep -qx holding "$scratch/said"
+	echo 0000:00:02.0 >"/sys/bus/pci/drivers/$driver/unbind"
+	wait $kernel
+	cat "$scratch/said"
+	grep -qx told "$scratch/said"
+	expect_same "$(driver_of 0000:00:02.0)" ""
+}
+
 rump@stops-a-driver-that-hands-out-other-memory()
 {
 	expect_fail 134 "which is not kernel memory" "$kernel_side" refuses-other-memory
 	grep -A 1 "It was called by:" <<<"$output" | grep "kernel_side(driver_that_loads_its_stack+"
 }
 
-begin_net()
-{
-	give_to 0000:00:01.0 e1000
-	wait_for 10 test -d /sys/bus/pci/devices/0000:00:01.0/net
-	nic=$(ls /sys/bus/pci/devices/0000:00:01.0/net)
-	ip address add 10.3.0.2/24 dev "$nic"
-	ip link set "$nic" up mtu 4000
-	standin
-	usrpci net --driver "$driver" "$@" "$nic" >"$scratch/net" 2>&1 &
-	net=$!
-}
-
-end_net()
-{
-	local status=0
-	kill -INT $net
-	wait $net || status=$?
-	cat "$scratch/net"
-	expect_same $status 0
-	expect_same "$(driver_of 0000:00:01.0)" e1000
-	ip -br address show dev "$nic" | grep -q 10.3.0.2/24
-}
-
 rump@gives-linux-an-interface-whose-driver-is-in-a-rump-kernel()
 {
 	local net nic
-	begin_net --rump wm --restart
+	bring_up $card 10.3.0.2
+	ip link set "$nic" mtu 4000
+	standin
+	start_net --rump wm --restart
 	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
 	wait_for 30 ping -n -q -c 1 -W 1 10.3.0.9
 	ping -n -q -c 20 -i 0.01 -W 5 10.3.0.9
 	ping -n -q -c 20 -i 0.01 -W 5 -s 3500 10.3.0.9
-	pgrep -f "usrpci-rump-net wm 0000:00:01.0" >"$scratch/before"
-	pkill -KILL -f "usrpci-rump-net wm 0000:00:01.0"
+	pkill -KILL -f "usrpci-rump-net wm $card"
 	wait_for 30 grep -q "frames flow again" "$scratch/net"
 	ping -n -q -c 3 -i 0.1 -W 5 10.3.0.9
 	usrpci ps
-	end_net
+	end_net $card 10.3.0.2
 }
 
 rump@takes-no-interface-without-a-rump-kernel-or-its-driver()
 {
 	local net nic status=0
-	give_to 0000:00:01.0 e1000
-	wait_for 10 test -d /sys/bus/pci/devices/0000:00:01.0/net
-	nic=$(ls /sys/bus/pci/devices/0000:00:01.0/net)
+	bring_up $card 10.3.0.2
 	RUMP_PREFIX=/nowhere expect_fail 1 "there is no rump kernel: " usrpci net --rump wm "$nic"
-	begin_net --rump fxp --restart
+	standin
+	start_net --rump fxp --restart
 	wait $net || status=$?
 	cat "$scratch/net"
 	expect_same $status 1
 	expect_same "$(grep -c "librumpdev_pci_if_fxp.so: cannot open" "$scratch/net")" 1
-	expect_same "$(driver_of 0000:00:01.0)" e1000
+	expect_same "$(driver_of $card)" e1000
 }
 
 # The "disk" is the device that the standin's driver finds; its data is in a file.
