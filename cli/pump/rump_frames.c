@@ -23,6 +23,7 @@
 
 #include "pump/cut.h"
 #include "pump/merge.h"
+#include "pump/netbsd_mbuf.h"
 #include "pump/rump_frames.h"
 #include "pump/tcp.h"
 
@@ -32,26 +33,6 @@
 #define STOCK_SIZE (STOCK * USRPCI_NIC_BUFFER_SIZE)
 #define FULL_TRIES 50
 #define FULL_US    200 /* how long it waits when the card's queue is full */
-
-/* Where NetBSD's struct mbuf begins, on 64-bit machines (sys/sys/mbuf.h). */
-struct netbsd_mbuf {
-	struct netbsd_mbuf *next, *next_packet;
-	uint8_t *data;
-	void *owner;
-	int size, flags;
-	uint64_t physical;
-	short type;
-
-	/* Only of the first one of a packet. */
-	void *from, *tags;
-	int packet_size, offloads;
-	uint32_t checksum;    /* bytes of IP's header << 16 | offset of the sum behind it */
-	unsigned int segment; /* bytes of data that each frame is to have */
-};
-
-/* Offloads of a packet. */
-#define NETBSD_TSO4 0x100
-#define NETBSD_TSO6 0x200
 
 static struct {
 	void (*schedule)(void), (*unschedule)(void);

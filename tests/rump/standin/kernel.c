@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pump/netbsd_mbuf.h"
 #include "hypercall.h"
 #include "kernel.h"
 
@@ -36,20 +37,13 @@
 enum { ROUTE = 1000, DISK };
 enum { ICR = 0xc0, ICS = 0xc8, IMS = 0xd0, RXT0 = 1 << 7 };
 
-struct mbuf {
-	struct mbuf *next, *next_packet;
-	uint8_t *data;
-	void *owner;
-	int size, flags;
-	uint64_t physical;
-	short type;
-	void *from, *tags;
-	int packet_size, offloads[3];
+struct standin_mbuf {
+	struct netbsd_mbuf shown;
 	uint8_t bytes[];
 };
 
 /* A program that takes frames has this one. */
-void rumpns_if_percpuq_enqueue(void *queue, struct mbuf *frame) __attribute__((weak));
+void rumpns_if_percpuq_enqueue(void *queue, struct netbsd_mbuf *frame) __attribute__((weak));
 
 static pthread_mutex_t processor = PTHREAD_MUTEX_INITIALIZER;
 static int wire[2], disk = -1;
@@ -175,14 +169,14 @@ static void write_register(unsigned int at, uint32_t value)
 	*(volatile uint32_t *)(registers + at) = value;
 }
 
-static struct mbuf *make(size_t size, struct mbuf *next)
+static struct netbsd_mbuf *make(size_t size, struct netbsd_mbuf *next)
 {
-	struct mbuf *frame = calloc(1, sizeof(*frame) + size);
+	struct standin_mbuf *made = calloc(1, sizeof(*made) + size);
 
-	frame->data = frame->bytes;
-	frame->size = (int)size;
-	frame->next = next;
-	return frame;
+	made->shown.data = made->bytes;
+	made->shown.size = (int)size;
+	made->shown.next = next;
+	return &made->shown;
 }
 
 /* All frames of an interrupt. */
@@ -194,9 +188,9 @@ static int receive(void *arg)
 	if (!*(volatile uint32_t *)(registers + ICR))
 		return 0;
 	while (size > 0) {
-		struct mbuf *frame = make(FRAME_MAX, NULL);
+		struct netbsd_mbuf *frame = make(FRAME_MAX, NULL);
 
-		size = recv(wire[0], frame->bytes, FRAME_MAX, 0);
+		size = recv(wire[0], frame->data, FRAME_MAX, 0);
 		frame->size = (int)size;
 		if (size > 0)
 			rumpns_if_percpuq_enqueue(NULL, frame);
@@ -292,10 +286,10 @@ int rumpns_ifpromisc(void *interface, int on)
 }
 
 /* Whoever copies himself has the buffers that the kernel takes for frames of more than 2 KiB. */
-struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface,
-			     void (*copy)(const void *from, void *to, size_t size))
+struct netbsd_mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface,
+				    void (*copy)(const void *from, void *to, size_t size))
 {
-	struct mbuf *frame = NULL;
+	struct netbsd_mbuf *frame = NULL;
 
 	if (offset || interface != wire || (copy && size % CLUSTER))
 		abort();
@@ -309,10 +303,10 @@ struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *inter
 	return frame;
 }
 
-void rumpns_m_freem(struct mbuf *frame)
+void rumpns_m_freem(struct netbsd_mbuf *frame)
 {
 	while (frame) {
-		struct mbuf *next = frame->next;
+		struct netbsd_mbuf *next = frame->next;
 
 		free(frame);
 		frame = next;
@@ -320,11 +314,11 @@ void rumpns_m_freem(struct mbuf *frame)
 }
 
 /* Copies a frame's buffers to one. Returns its bytes. */
-static size_t flatten(const struct mbuf *frame, uint8_t *to, size_t most)
+static size_t flatten(const struct netbsd_mbuf *frame, uint8_t *to, size_t most)
 {
 	size_t size = 0;
 
-	for (const struct mbuf *one = frame; one; one = one->next) {
+	for (const struct netbsd_mbuf *one = frame; one; one = one->next) {
 		if (size + (size_t)one->size > most)
 			abort();
 		memcpy(to + size, one->data, (size_t)one->size);
@@ -336,7 +330,7 @@ static size_t flatten(const struct mbuf *frame, uint8_t *to, size_t most)
 }
 
 /* The first frame of all finds the card's queue full. */
-int rumpns_ifq_enqueue(void *interface, struct mbuf *frame)
+int rumpns_ifq_enqueue(void *interface, struct netbsd_mbuf *frame)
 {
 	static uint8_t bytes[64 << 10];
 	static bool was_full;

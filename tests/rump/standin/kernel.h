@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-struct mbuf;
+struct netbsd_mbuf;
 
 enum {
 	SIOCSIFFLAGS = 0x80906910u,
@@ -25,10 +25,10 @@ void rumpns__kernel_lock(int count);
 void rumpns__kernel_unlock(int count, int *counted);
 void *rumpns_ifunit(const char *name);
 int rumpns_ifpromisc(void *interface, int on);
-struct mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface,
-			     void (*copy)(const void *from, void *to, size_t size));
-void rumpns_m_freem(struct mbuf *frame);
-int rumpns_ifq_enqueue(void *interface, struct mbuf *frame);
+struct netbsd_mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface,
+				    void (*copy)(const void *from, void *to, size_t size));
+void rumpns_m_freem(struct netbsd_mbuf *frame);
+int rumpns_ifq_enqueue(void *interface, struct netbsd_mbuf *frame);
 int rump_pub_lwproc_newlwp(int pid);
 int rump___sysimpl_socket30(int domain, int type, int protocol);
 int rump___sysimpl_open(const char *path, int flags, mode_t mode);

@@ -16,8 +16,10 @@
 #include <usrpci/rump.h>
 
 #include "cli/packet.h"
+#include "pump/netbsd_mbuf.h"
 #include "pump/rump_frames.h"
 #include "pump/tcp.h"
+#include "rump/standin/kernel.h"
 #include "fixture.h"
 
 #define HEADER   sizeof(struct virtio_net_hdr_v1)
@@ -25,35 +27,11 @@
 #define BYTES    30000 /* of data */
 #define SEGMENT  1448
 #define SENT_MAX 64
-#define TSO4     0x100
-#define TSO6     0x200
 
-/* As in sys/sys/mbuf.h of NetBSD. */
-struct netbsd_mbuf {
-	struct netbsd_mbuf *next, *next_packet;
-	uint8_t *data;
-	void *owner;
-	int size, flags;
-	uint64_t physical;
-	short type;
-	void *from, *tags;
-	int packet_size, offloads;
-	uint32_t checksum;
-	unsigned int segment;
+struct buffer {
+	struct netbsd_mbuf shown;
 	uint8_t bytes[CLUSTER];
 };
-
-/* What the kernel exports, found by name. */
-void rump_schedule(void);
-void rump_unschedule(void);
-void rumpns__kernel_lock(int count);
-void rumpns__kernel_unlock(int count, int *counted);
-void *rumpns_ifunit(const char *name);
-int rumpns_ifpromisc(void *interface, int how);
-struct netbsd_mbuf *rumpns_m_devget(const void *data, int size, int offset, void *interface,
-				    void (*copy)(const void *from, void *to, size_t size));
-int rumpns_ifq_enqueue(void *interface, struct netbsd_mbuf *frame);
-void rumpns_m_freem(struct netbsd_mbuf *frame);
 
 static struct netbsd_mbuf *sent[SENT_MAX];
 static unsigned int sent_count;
@@ -101,12 +79,13 @@ struct netbsd_mbuf *rumpns_m_devget(const void *data, int size, int offset, void
 	assert_ptr_equal(interface, &card);
 	assert_int_equal(offset, 0);
 	for (int done = 0; done < size; done += CLUSTER) {
-		struct netbsd_mbuf *one = calloc(1, sizeof(*one));
+		struct buffer *made = calloc(1, sizeof(*made));
+		struct netbsd_mbuf *one = &made->shown;
 
-		one->data = one->bytes;
+		one->data = made->bytes;
 		one->size = size - done < CLUSTER ? size - done : CLUSTER;
 		if (!copy)
-			memcpy(one->bytes, (const uint8_t *)data + done, (size_t)one->size);
+			memcpy(one->data, (const uint8_t *)data + done, (size_t)one->size);
 		*last = one;
 		last = &one->next;
 		allocated++;
@@ -219,7 +198,7 @@ static void check_uncut(bool is_ipv6)
 
 	assert_true(frames_send());
 	assert_int_equal(sent_count, 1);
-	assert_int_equal(sent[0]->offloads, is_ipv6 ? TSO6 : TSO4);
+	assert_int_equal(sent[0]->offloads, is_ipv6 ? NETBSD_TSO6 : NETBSD_TSO4);
 	assert_int_equal(sent[0]->checksum, header << 16 | 16);
 	assert_int_equal(sent[0]->segment, SEGMENT);
 	assert_int_equal(sent[0]->packet_size, size);
