@@ -8,7 +8,7 @@
 #	make check-slow   what takes longer: the cases that are marked as slow, each model of QEMU, doc/first-driver.md
 #	make first-driver   doc/first-driver.md as it is written, by a user without rights
 #	make check-debian13   make check in a root with Debian 13, virtual machines included
-#	make check-arm64   all suites in Arm machines
+#	make check-arm64   more suites in Arm machines, with pages of 4 and of 16 KiB
 #	make check-kernel   vfio's newer doors, in a small kernel that is built for them
 #	make check-lend     programs, brokers and recoveries are killed at each moment, KILLS=100 times under load; fork storms, all memory taken
 #	make check-others   with Ansible, podman, Slurm and QEMU in the machine; ansible-lint

@@ -5,6 +5,7 @@
 #
 # vm: --iommu --device edu --nic e1000 --nic e1000e --nic virtio-net-pci,iommu_platform=on,disable-legacy=on
 # vm: --nic virtio-net-pci --append hugepages=8
+# case-deadline: 240
 
 edu=0000:00:01.0
 am82540=0000:00:02.0
