@@ -42,22 +42,26 @@ static const char *cure(int error)
 	}
 }
 
+/* Who calls usrpci may have a umask: what every user is to read, every user can read. */
+int state_make_directory(const char *path)
+{
+	if (!mkdir(path, 0755))
+		return chmod(path, 0755) ? -errno : 0;
+	return errno == EEXIST ? 0 : -errno;
+}
+
 /* Creates the directories that lead to a file below /run/usrpci. path has the root before it. */
 static int make_parents(char *path)
 {
 	char *slash = strstr(path, STATE_DIR "/");
+	int error = 0;
 
-	while (slash && (slash = strchr(slash + 1, '/'))) {
+	while (!error && slash && (slash = strchr(slash + 1, '/'))) {
 		*slash = '\0';
-		if (mkdir(path, 0755) && errno != EEXIST) {
-			int error = -errno;
-
-			*slash = '/';
-			return error;
-		}
+		error = state_make_directory(path);
 		*slash = '/';
 	}
-	return 0;
+	return error;
 }
 
 static int write_all(int fd, const char *text)
@@ -79,7 +83,7 @@ static int write_new(const char *path, const char *text)
 
 	if (fd < 0)
 		return -errno;
-	error = write_all(fd, text);
+	error = fchmod(fd, 0644) ? -errno : write_all(fd, text);
 	if (close(fd) && !error)
 		error = -errno;
 	return error;

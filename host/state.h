@@ -13,6 +13,9 @@ struct usrpci_host;
 
 #define STATE_DIR "/run/usrpci"
 
+/* Creates a directory that every user can read, if it does not exist. Returns a negative errno. */
+int state_make_directory(const char *path);
+
 /* Replaces or creates /run/usrpci/NAME. Logs failures. Does nothing in a dry run. */
 int state_write(struct usrpci_host *host, const char *name, const char *text);
 

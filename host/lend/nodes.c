@@ -182,10 +182,9 @@ static int make_directory(const char *directory)
 		return -ENAMETOOLONG;
 	if (mkdir(directory, 0700) && errno != EEXIST)
 		return -errno;
-	return mount("none", directory, "tmpfs", FLAGS, "mode=0755,size=64k") ||
-			       mkdir(devices, 0755)
+	return mount("none", directory, "tmpfs", FLAGS, "mode=0755,size=64k")
 		       ? -errno
-		       : 0;
+		       : state_make_directory(devices);
 }
 
 /* What a killed broker may have left there is taken back first. */

@@ -310,6 +310,31 @@ static void pages_are_not_lost_when_their_note_cannot_be_looked_for(void **state
 	assert_int_equal(hugepages_ours(kernel->host, 2 << 20, &ours), -ELOOP);
 }
 
+static unsigned int mode_of(struct kernel *kernel, const char *name)
+{
+	struct stat status;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s" STATE_DIR "%s", kernel->fixture->root, name);
+	assert_int_equal(stat(path, &status), 0);
+	return status.st_mode & 07777;
+}
+
+static void every_user_reads_the_notes_whatever_the_umask(void **state)
+{
+	struct kernel *kernel = *state;
+	struct journal_record record = sample(ADDR);
+	mode_t before = umask(0077);
+	int error = journal_write(kernel->host, &record);
+
+	umask(before);
+	assert_int_equal(error, 0);
+	assert_int_equal(mode_of(kernel, ""), 0755);
+	assert_int_equal(mode_of(kernel, "/journal"), 0755);
+	assert_int_equal(mode_of(kernel, "/journal/" ADDR), 0644);
+	assert_int_equal(mode_of(kernel, "/lock"), 0600);
+}
+
 static void a_run_directory_that_cannot_be_written_is_an_error(void **state)
 {
 	struct kernel *kernel = *state;
@@ -340,6 +365,7 @@ int main(void)
 		TEST(a_mark_that_stays_is_told_once),
 		TEST(a_mark_that_nobody_holds_goes_with_the_next_recovery),
 		TEST(pages_are_not_lost_when_their_note_cannot_be_looked_for),
+		TEST(every_user_reads_the_notes_whatever_the_umask),
 		TEST(a_run_directory_that_cannot_be_written_is_an_error),
 	};
 
