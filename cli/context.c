@@ -32,12 +32,15 @@ int open_context(struct cli *cli)
 		.log_level = USRPCI_LOG_WARNING + (cli->verbose < 2 ? cli->verbose : 2),
 		.root = cli->root,
 	};
+	int before = cli->errors;
 	int error;
 
 	if (cli->ctx)
 		return 0;
 	error = usrpci_ctx_open(&options, &cli->ctx);
-	if (error)
+	if (error == -ENOMEM)
+		out_of_memory();
+	else if (error && cli->errors == before) /* else the library has said why */
 		failed(cli->root, NULL, "cannot be used as root directory: %s", strerror(-error));
 	return error;
 }
