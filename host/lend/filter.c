@@ -5,10 +5,10 @@
  *
  * Who shares root's terminal could type on it: TIOCSTI puts input where the shell that called
  * usrpci reads its next command, and TIOCLINUX pastes on a virtual console. With TIOCSETD nobody
- * could read or write there any more, with TIOCEXCL nobody open it. A virtual console has requests
- * of its own: they switch its keyboard and its picture off, and change to another one. The program
- * keeps the terminal, for its user's ^C and ^Z, and is refused these, on each of the architecture's
- * ways to call ioctl(2).
+ * could read or write there any more, with TIOCEXCL nobody open it, and TIOCSBRK holds a serial
+ * line down. A virtual console has requests of its own: they switch its keyboard and its picture
+ * off, and change to another one. The program keeps the terminal, for its user's ^C and ^Z, and is
+ * refused these, on each of the architecture's ways to call ioctl(2).
  *
  * Who answers the program gets what it needs for that: messages, the files of devices, DMA memory,
  * and a device's registers. No process, no signal, no mount, no socket to elsewhere, no code that
@@ -129,10 +129,11 @@ int lend_filter_program(void)
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~X32_BIT),
 		EQUAL(SYS_ioctl, 2, 0),
 		EQUAL(IOCTL_I386, 1, 0),
-		EQUAL(IOCTL_X32, 0, 9),
+		EQUAL(IOCTL_X32, 0, 10),
 		LOAD(REQUEST),
-		EQUAL(TIOCSTI, 6, 0),
-		EQUAL(TIOCEXCL, 5, 0),
+		EQUAL(TIOCSTI, 7, 0),
+		EQUAL(TIOCEXCL, 6, 0),
+		EQUAL(TIOCSBRK, 5, 0),
 		EQUAL(TIOCSETD, 4, 0),
 		EQUAL(TIOCLINUX, 3, 0),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, FAMILY),

@@ -317,6 +317,7 @@ struct stream {
 	struct termios settings;
 	bool has_settings;
 	int exclusive, discipline;
+	int lines; /* a modem's; -1: there are none */
 };
 
 static void read_streams(struct stream *streams)
@@ -326,6 +327,8 @@ static void read_streams(struct stream *streams)
 		streams[fd].has_settings = !tcgetattr(fd, &streams[fd].settings) &&
 					   !ioctl(fd, TIOCGEXCL, &streams[fd].exclusive) &&
 					   !ioctl(fd, TIOCGETD, &streams[fd].discipline);
+		if (ioctl(fd, TIOCMGET, &streams[fd].lines))
+			streams[fd].lines = -1;
 	}
 }
 
@@ -339,8 +342,8 @@ static void put_foreground_back(int fd, pid_t group)
 }
 
 /*
- * In the background the terminal is another program's. The program cannot lock it or change its
- * line discipline, but a process that it has passed the terminal on to can.
+ * In the background the terminal is another program's. The program cannot lock it, hold its line
+ * down or change its discipline, but a process that it has passed the terminal on to can.
  */
 static void put_settings_back(int fd, const struct stream *stream)
 {
@@ -348,6 +351,9 @@ static void put_settings_back(int fd, const struct stream *stream)
 		return;
 	if (!stream->exclusive)
 		ioctl(fd, TIOCNXCL);
+	ioctl(fd, TIOCCBRK);
+	if (stream->lines >= 0)
+		ioctl(fd, TIOCMSET, &stream->lines);
 	ioctl(fd, TIOCSETD, &stream->discipline);
 	tcsetattr(fd, TCSANOW, &stream->settings);
 }

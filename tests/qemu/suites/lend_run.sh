@@ -383,8 +383,9 @@ lend_run@keeps-the-program-from-switching-a-console-off()
 	done
 }
 
-# No filter holds an older process that the program passes the terminal on to.
-lend_run@opens-a-terminal-again-that-another-process-has-closed-for-the-program()
+# No filter holds an older process that the program passes the terminal on to: this one makes the requests that are its
+# arguments. Sets pass, the command whose program does that.
+let_another_process_close_the_terminal()
 {
 	local program="/tmp/terminal.py"
 	cat >"$program" <<-'EOF'
@@ -400,14 +401,40 @@ lend_run@opens-a-terminal-again-that-another-process-has-closed-for-the-program(
 		open("/tmp/listens", "w").close()
 		peer = peer.accept()[0]
 		terminal = socket.recv_fds(peer, 1, 1)[1][0]
-		fcntl.ioctl(terminal, 0x540c)
-		fcntl.ioctl(terminal, 0x5423, b"\x1b\0\0\0")
+		for request in sys.argv[2:]:
+		    fcntl.ioctl(terminal, *eval(request))
 		peer.send(b"x")
 	EOF
-	setpriv --reuid nobody --regid nogroup --clear-groups python3 "$program" close &
+	rm -f /tmp/listens
+	setpriv --reuid nobody --regid nogroup --clear-groups python3 "$program" close "$@" &
 	wait_for 20 test -e /tmp/listens
-	expect_output "exclusive 0" timeout 60 script -qec "usrpci -q run $edu -- python3 $program pass
+	pass="usrpci -q run $edu -- python3 $program pass"
+}
+
+lend_run@opens-a-terminal-again-that-another-process-has-closed-for-the-program()
+{
+	local pass
+	let_another_process_close_the_terminal "[0x540c]" '[0x5423, b"\x1b\0\0\0"]'
+	expect_output "exclusive 0" timeout 60 script -qec "$pass
 		python3 -c 'import fcntl; print(\"exclusive\", fcntl.ioctl(0, 0x80045440, b\"    \")[0])'" /dev/null
+	wait
+}
+
+# A serial line has a break, which only its registers show, and lines of a modem: ready to send is one.
+lend_run@leaves-a-serial-line-as-it-was()
+{
+	local pass look="/tmp/look.py" before
+	cat >"$look" <<-'EOF'
+		import os
+		port = os.open("/dev/port", os.O_RDONLY)
+		print("break", os.pread(port, 1, 0x3fb)[0] >> 6 & 1, "ready", os.pread(port, 1, 0x3fc)[0] >> 1 & 1)
+	EOF
+	expect_fail 1 "not permitted" setsid --ctty --wait \
+		usrpci -q run "$edu" -- python3 -c "import fcntl; fcntl.ioctl(0, 0x5427)" </dev/ttyS0
+	before=$(setsid --ctty --wait python3 "$look" </dev/ttyS0)
+	[[ $before == "break 0 "* ]]
+	let_another_process_close_the_terminal "[0x5427]" "[0x54$((${before: -1} ? 17 : 16)), b'\\4\\0\\0\\0']"
+	expect_output "$before" setsid --ctty --wait timeout --foreground 60 sh -c "$pass; python3 $look" </dev/ttyS0
 	wait
 }
 
