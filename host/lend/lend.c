@@ -383,7 +383,8 @@ static int run(struct lend *lend)
 	return error ? error : status;
 }
 
-int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options, int connection)
+int lend_recovered(struct usrpci_host *host, const struct usrpci_lend_options *options,
+		   int connection)
 {
 	struct lend lend = {
 		.host = host,
@@ -396,12 +397,8 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 		.lives = -1,
 		.policy = -1,
 	};
-	int status, error, left, raised = lend_spare_files(host, options->argv[0]);
+	int status, error, left;
 
-	if (raised < 0)
-		return raised;
-	/* A failure is logged there, and the devices that it concerns are refused below. */
-	usrpci_host_recover(host);
 	lend.devices = calloc(options->count, sizeof(*lend.devices));
 	if (!lend.devices)
 		return -ENOMEM;
@@ -419,11 +416,23 @@ int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options,
 	host->lends = false;
 	left = lend_broker_leave(&lend);
 	lend_unspare(&lend);
-	if (raised)
-		lend_unspare_files(host);
 	lend_signals_restore(&lend.signals_before);
 	free(lend.devices);
 	return error || left ? -EUCLEAN : status;
+}
+
+int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options, int connection)
+{
+	int status, raised = lend_spare_files(host, options->argv[0]);
+
+	if (raised < 0)
+		return raised;
+	/* A failure is logged there, and the devices that it concerns are refused below. */
+	usrpci_host_recover(host);
+	status = lend_recovered(host, options, connection);
+	if (raised)
+		lend_unspare_files(host);
+	return status;
 }
 
 int lend_look(struct usrpci_host *host, const struct usrpci_lend_options *options)

@@ -130,6 +130,10 @@ struct lend {
 /* lend.c: usrpci_host_lend() to a program whose standard input and output are a connection. */
 int lend_on(struct usrpci_host *host, const struct usrpci_lend_options *options, int connection);
 
+/* The same for who has already recovered the host, and can open enough files. */
+int lend_recovered(struct usrpci_host *host, const struct usrpci_lend_options *options,
+		   int connection);
+
 /*
  * Refuses, with a message, what can be refused of a loan of one device before anything changes, and
  * runs the program without a device, as the user that it will have: it is to end with 0.

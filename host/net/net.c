@@ -354,7 +354,7 @@ static int serve(struct usrpci_host *host, const struct usrpci_net_options *opti
 	if (tap->moved)
 		status = net_left_write(host, &options->addr, tap->card, place, true);
 	host->moved = host->options.dry_run ? place->name : NULL;
-	status = status ?: usrpci_host_lend(host, &lend);
+	status = status ?: lend_recovered(host, &lend, -1);
 	host->moved = NULL;
 	return status;
 }

@@ -792,6 +792,19 @@ net@a-dry-run-shows-the-move()
 	leave $virtio
 }
 
+# A note that is damaged is told by each recovery, and by who looks whether the card is served already.
+net@recovers-once()
+{
+	local said
+	place $virtio
+	mkdir -p /run/usrpci/lent
+	echo nonsense >/run/usrpci/lent/$wired
+	said=$(usrpci -n net "$nic" 2>&1 >/dev/null || true)
+	rm /run/usrpci/lent/$wired
+	expect_same "$(grep -c "is damaged" <<<"$said")" 2
+	leave $virtio
+}
+
 net@the-carrier-follows-the-link()
 {
 	place $virtio
