@@ -149,19 +149,27 @@ static bool is_named(const struct identity *file, const char *name)
 	return !strcmp(name, last) && !isdigit((unsigned char)*last);
 }
 
+/* vfio's file of a device has no name but that of its kind, behind which a kernel may put more. */
+static bool is_vfio_device(const struct search *search, const char *name)
+{
+	return search->vfio && strstr(name, "[vfio-device");
+}
+
 static int judge_registered(void *data, const char *name)
 {
 	const struct descriptors *of = data;
 
+	if (is_vfio_device(of->search, name))
+		found(of->search, of->pid, "registered with an io_uring", "a device of vfio's");
 	for (int i = 0; i < of->search->count; i++) {
 		const struct identity *file = &of->search->files[i];
 
 		if (!is_named(file, name))
 			continue;
 		found(of->search, of->pid, "registered with an io_uring", file->path);
-		return 1;
+		break;
 	}
-	return 0;
+	return of->search->holder[0] != '\0';
 }
 
 /* Some files have no name of their own, only one of their kind. */
@@ -171,7 +179,7 @@ static void look_at_kind(struct descriptors *of, const char *fd)
 	ssize_t length = readlinkat(of->directory, fd, target, sizeof(target) - 1);
 
 	target[length < 0 ? 0 : length] = '\0';
-	if (of->search->vfio && !strncmp(target, "anon_inode:[vfio-device]", 23))
+	if (is_vfio_device(of->search, target))
 		found(of->search, of->pid, "open", "a device of vfio's");
 	if (strcmp(target, RING_PATH) != 0)
 		return;
@@ -218,6 +226,8 @@ static void judge_mapping(struct search *search, const char *pid, const char *li
 
 	if (!search->ring && strstr(line, RING_PATH))
 		found(search, pid, "mapped", "an io_uring whose files cannot be seen");
+	if (is_vfio_device(search, line))
+		found(search, pid, "mapped", "a device of vfio's");
 	if (sscanf(line, "%*s %*s %*s %x:%x %" SCNu64, &major, &minor, &ino) != 3 || !ino)
 		return;
 	file = find(search, makedev(major, minor), (ino_t)ino, 0);
@@ -282,7 +292,8 @@ static int search_device(struct usrpci_host *host, const struct usrpci_dev_info 
 		return report(host->ctx, error, NULL, NULL, "cannot read /proc");
 	if (!search.holder[0] && search.vfio)
 		snprintf(search.holder, sizeof(search.holder),
-			 "a descriptor that lies unread in a socket keeps the group %d open",
+			 "a descriptor that no process shows, as one that lies unread in a socket, "
+			 "keeps the group %d open",
 			 info->iommu_group);
 	memcpy(holder, search.holder, sizeof(search.holder));
 	return holder[0] ? -EBUSY : 0;

@@ -9,9 +9,12 @@
  *        lend_keep keep unread		... leaves it in the socket
  *        lend_keep keep ring		... has it registered with an io_uring alone
  *        lend_keep keep closed-ring	... with one that it has mapped, but not open any more
+ *        lend_keep keep pipe		... has what was a mapping of it in a pipe alone
+ *        lend_keep keep aio		... waits for it by a request, and has it no more
  *        lend_keep pass PATH		the program: passes a file of a device on
  *        lend_keep pass page		... of its DMA memory
  *        lend_keep pass GROUP DEVICE	... a device's own descriptor, under vfio
+ *        lend_keep pass GROUP container	... that of the addresses of its group's devices
  *        lend_keep own GROUP DEVICE	... which it has opened by itself, without the broker
  *        lend_keep open GROUP DEVICE	the program: opens a device by itself and keeps it
  *        lend_keep lease		any process: keeps what /proc says of it to itself
@@ -25,8 +28,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/io_uring.h>
 #include <linux/vfio.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -39,6 +44,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -78,6 +84,36 @@ static int hold_mapped(int fd)
 	return close(fd);
 }
 
+/* The kernel keeps a page that a pipe has. */
+static int hold_in_pipe(int fd)
+{
+	const size_t size = 2 << 20;
+	char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int pipe_ends[2];
+
+	if (page == MAP_FAILED || pipe(pipe_ends) ||
+	    vmsplice(pipe_ends[1], &(struct iovec){page, 1}, 1, 0) != 1)
+		return -1;
+	return munmap(page, size) ?: close(fd);
+}
+
+/* The kernel keeps the file for a request that does not end. */
+static int hold_in_aio(int fd)
+{
+	struct iocb request = {
+		.aio_lio_opcode = IOCB_CMD_POLL,
+		.aio_fildes = (uint32_t)fd,
+		.aio_buf = POLLIN,
+	};
+	struct iocb *requests = &request;
+	aio_context_t context = 0;
+
+	if (syscall(SYS_io_setup, 1, &context) ||
+	    syscall(SYS_io_submit, context, 1, &requests) != 1)
+		return -1;
+	return close(fd);
+}
+
 /* Whoever opens the file then waits until this process gives it free, which it does not. */
 static int lease(const char *path)
 {
@@ -109,6 +145,10 @@ static int hold(const char *how, int fd)
 		return hold_in_thread(fd);
 	if (!strcmp(how, "ring") || !strcmp(how, "closed-ring"))
 		return hold_in_ring(fd, !strcmp(how, "ring"));
+	if (!strcmp(how, "pipe"))
+		return hold_in_pipe(fd);
+	if (!strcmp(how, "aio"))
+		return hold_in_aio(fd);
 	return 0;
 }
 
@@ -158,6 +198,21 @@ static int get(int socket, const char *path)
 	return ask(socket, BROKER_OPEN, path, &fd) ? -1 : fd;
 }
 
+/* Memory of the program that devices reach: its begin is at the address 0. */
+static int map_page(int container)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.size = 4096,
+	};
+	void *page = mmap(NULL, map.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0);
+
+	map.vaddr = (uintptr_t)page;
+	return page == MAP_FAILED ? -1 : ioctl(container, VFIO_IOMMU_MAP_DMA, &map);
+}
+
 /* The group and the container are closed: the device's descriptor is all that is left. */
 static int device_of_group(int socket, const char *group, const char *device)
 {
@@ -166,6 +221,8 @@ static int device_of_group(int socket, const char *group, const char *device)
 	if (container < 0 || fd < 0 || ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container) ||
 	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		return -1;
+	if (!strcmp(device, "container"))
+		return map_page(container) ? -1 : container;
 	return ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, device);
 }
 

@@ -428,11 +428,21 @@ lend_end@keeps-a-device-whose-files-an-io-uring-has-alone()
 		"$edu" -- "$keep" pass /dev/uio0
 }
 
+# A request that waits keeps the file as well, but nobody can do anything with it.
+lend_end@gives-a-device-back-that-a-request-waits-for()
+{
+	keeper aio
+	usrpci -q run "$edu" -- "$keep" pass /dev/uio0
+	expect_same "$(driver_of "$edu")" ""
+	expect_output "equal" usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
+	end_keeper
+}
+
 # The device is back, because its memory alone does not reach it.
 lend_end@keeps-memory-that-was-passed-on()
 {
 	local how
-	for how in $(moments map "hold map unread"); do
+	for how in $(moments "map pipe" "hold map pipe unread"); do
 		keeper "$how"
 		expect_fail 4 "a process has some of the DMA memory still" \
 			usrpci -q run "$edu" "$nic" -- "$keep" pass page

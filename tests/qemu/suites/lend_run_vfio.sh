@@ -108,22 +108,45 @@ lend_run_vfio@lends-two-devices-to-two-programs()
 		'$examples/ping' -c 3 -i 0.1 $nic; kill \$!"
 }
 
+group=/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
+
+# left_behind WHAT HOW PASSED...: the device stays until the keeper is gone.
+left_behind()
+{
+	local what=$1 how=$2
+	shift 2
+	keeper "$how"
+	expect_fail 4 "$what" usrpci -q run "$edu" -- "$keep" pass "$@"
+	expect_same "$(driver_of "$edu")" vfio-pci
+	usrpci -q run "$nic" -- true || true
+	end_keeper
+	usrpci -q restore --all
+	expect_same "$(driver_of "$edu")" ""
+}
+
 # A device's own descriptor keeps the group open when nothing else does; in a socket /proc does not show it.
 # slow
 lend_run_vfio@keeps-a-device-whose-descriptor-was-passed-on()
 {
-	local how group
-	group=/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
-	for how in hold unread; do
-		keeper $how
-		expect_fail 4 "has a device of vfio|unread in a socket" \
-			usrpci -q run "$edu" -- "$keep" pass "$group" "$edu"
-		expect_same "$(driver_of "$edu")" vfio-pci
-		usrpci -q run "$nic" -- true || true
-		end_keeper
-		usrpci -q restore --all
-		expect_same "$(driver_of "$edu")" ""
-	done
+	left_behind "lend_keep. has a device of vfio's open" hold "$group" "$edu"
+	left_behind "lend_keep. has a device of vfio's registered with an io_uring" ring "$group" "$edu"
+	left_behind "keeps the group [0-9]* open" unread "$group" "$edu"
+}
+
+lend_run_vfio@keeps-a-device-whose-registers-are-mapped()
+{
+	left_behind "lend_keep. has a device of vfio's mapped" map "$group" "$edu"
+}
+
+# By the group, others could open the device again; its memory's addresses lead to nothing when the device is back.
+lend_run_vfio@keeps-a-device-whose-group-was-passed-on-but-none-whose-container-was()
+{
+	left_behind "lend_keep. has $group open" hold "$group"
+	keeper hold
+	usrpci -q run "$edu" -- "$keep" pass "$group" container
+	expect_same "$(driver_of "$edu")" ""
+	expect_output "equal" usrpci -q run "$edu" -- "$examples/edu_dma" "$edu"
+	end_keeper
 }
 
 # The kernel waits until the card is closed, and says so to the driver.
