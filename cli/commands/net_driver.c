@@ -33,7 +33,8 @@
 #define TAKEN_MS      2000  /* time in which the device of a dead driver must become free */
 #define FAILURES      10 /* failures in a row, without a frame between them, that end the command */
 #define KILLS         10 /* so many kills count as one failure: they are somebody else's doing */
-#define RETRY_MS      20
+#define RETRY_MS      5  /* between two attempts to open the device */
+#define PAUSE_MS      20 /* before a start after a failure; each further one doubles it */
 #define LOOK_MS       100 /* between two looks whether the card is there while there is no driver */
 #define LEAVE_MS      2000 /* time in which a card that lost its driver must be gone */
 
@@ -60,11 +61,10 @@ static int open_device(struct usrpci_ctx *ctx, const char *name, struct usrpci_d
 {
 	int error = -EBUSY;
 
-	for (unsigned int us = 0; error == -EBUSY && !ended && us < TAKEN_MS * 1000;
-	     us += RETRY_MS * 250) {
+	for (int ms = 0; error == -EBUSY && !ended && ms < TAKEN_MS; ms += RETRY_MS) {
 		error = usrpci_dev_open(ctx, name, dev);
 		if (error == -EBUSY)
-			usleep(RETRY_MS * 250);
+			poll(NULL, 0, RETRY_MS);
 	}
 	return error;
 }
@@ -273,13 +273,20 @@ static int watch_driver(struct watch *watch)
 	}
 }
 
-/* A card that QEMU plays is no device of the host's. */
-static bool is_gone(const char *name)
+/* Returns whether the card's folder in sysfs lacks a file. A card that QEMU plays has no folder. */
+static bool lacks(const char *name, const char *file)
 {
 	char path[64];
 
-	if (snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", name) >= (int)sizeof(path) ||
-	    !strncmp(name, "qemu:", 5) || access(path, F_OK) == 0 || errno != ENOENT)
+	return strncmp(name, "qemu:", 5) != 0 &&
+	       snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s%s", name, file) <
+		       (int)sizeof(path) &&
+	       access(path, F_OK) && errno == ENOENT;
+}
+
+static bool is_gone(const char *name)
+{
+	if (!lacks(name, ""))
 		return false;
 	fprintf(stderr, "usrpci: %s: the card is gone\n", name);
 	return true;
@@ -291,14 +298,10 @@ static bool is_gone(const char *name)
  */
 static bool leaves(const char *name)
 {
-	char path[64];
 	uint64_t end = now_ms() + LEAVE_MS;
 
-	if (snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", name) >=
-	    (int)sizeof(path))
-		return false;
 	while (!is_gone(name)) {
-		if (!strncmp(name, "qemu:", 5) || access(path, F_OK) == 0 || now_ms() >= end)
+		if (!lacks(name, "/driver") || now_ms() >= end)
 			return false;
 		poll(NULL, 0, 1);
 	}
@@ -313,7 +316,7 @@ static bool wait_for_start(struct watch *watch, unsigned int failures)
 	struct signalfd_siginfo info;
 
 	if (failures > 1)
-		end += (uint64_t)RETRY_MS << failures;
+		end += (uint64_t)PAUSE_MS << failures;
 	for (; now < end; now = now_ms()) {
 		poll(&polled, 1, end - now < LOOK_MS ? (int)(end - now) : LOOK_MS);
 		if (read(watch->signals, &info, sizeof(info)) == sizeof(info) &&
