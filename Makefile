@@ -126,6 +126,7 @@ check-rump: packages-CHECK build
 	@RUMP_PREFIX=$(RUMP_PREFIX) USRPCI_RUMP_PINGS=$(PINGS) USRPCI_RUMP_BYTES=$(BYTES) USRPCI_RUMP_SOAK=$(SOAK) \
 		$(MESON) test -C $(BUILD) --num-processes 1 --suite rump --print-errorlogs
 	@RUMP_PREFIX=$(RUMP_PREFIX) tests/rump/table
+	@sed -n 's/^# \(.*, killed .*\)/\1/p' $(BUILD)/meson-logs/testlog.txt
 
 # The last lines are "N passed, N failed, N skipped", and how many points there were.
 check-faults: packages-CHECK build

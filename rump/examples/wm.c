@@ -39,6 +39,7 @@
 #define PING_TIMEOUT_S  5
 #define TCP_TIMEOUT_S   60
 #define PEERS_MOST      8
+#define NETBSD_ENXIO    6
 /* Not 0: a request of all zeros gets a reply that NetBSD takes for damaged. */
 #define PING_ID 0x7573
 
@@ -272,6 +273,8 @@ static void configure(const char *interface, char *address)
 	char *prefix = strchr(address, '/');
 	int error = rump_pub_netconfig_ifup(interface);
 
+	if (error == NETBSD_ENXIO)
+		errx(1, "there is no %s: NetBSD's driver has not found its card", interface);
 	/* Auto-negotiation. */
 	sleep(2);
 	if (!error && prefix) {

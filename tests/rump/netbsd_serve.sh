@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# netbsd_serve: an interface and a disk of Linux whose drivers are NetBSD's go on while these are killed
+# netbsd_serve: an interface and a disk of Linux whose drivers are NetBSD's go on while these are killed, and end when their
+# device is pulled out
 #
 # The machine's clock counts instructions, so a busy host does not change how often a rump kernel starts between two
 # kills. How long: USRPCI_RUMP_KILLS (seconds).
 #
 # vm: --icount --env RUMP_PREFIX="$RUMP_PREFIX" ${RUMP_MACHINE:-} --append hugepages=32 --deadline 7000
 # vm: --nic e1000@1 --nic e1000@1 --disk virtio-blk-pci
+# vm: --device pcie-root-port,id=rp0 --nic e1000,bus=rp0
+# vm: --device pcie-root-port,id=rp1,chassis=1 --disk virtio-blk-pci,bus=rp1,disable-legacy=off
 # case-deadline: 3000
 
 # shellcheck source=tests/rump/common.sh
@@ -28,12 +31,13 @@ setup()
 	start_peer $peers 10.0.9.1/24
 }
 
+# begin_disk DEVICE [OPTION]...
 begin_disk()
 {
 	[ "$driver" = uio_pci_generic ] || skip "legacy virtio passes by the IOMMU"
-	give_to $disk virtio-pci
+	give_to "$1" virtio-pci
 	find_plugin
-	start_server 00:03.0 --driver "$driver" --rump ld "$@"
+	start_server "$1" --driver "$driver" --rump ld "${@:2}"
 }
 
 end_disk()
@@ -75,7 +79,8 @@ netbsd_serve@an-interface-goes-on-while-its-driver-is-killed-every-second()
 	done
 	wait $sender || fail "a connection was lost"
 	wait_for 60 ping -n -q -c 1 -W 1 10.0.9.1
-	note "$killed kills, $(wc -l <"$scratch/sent") connections; $(grep 'frames flow again' "$scratch/net" | tail -n 1)"
+	note "wm(4), killed $killed times in $kills s: 0 of $(wc -l <"$scratch/sent") connections lost, $(
+		grep 'frames flow again' "$scratch/net" | tail -n 1)"
 	[ $killed -ge $((kills * 2 / 3)) ] || fail "only $killed kills"
 	end_net $am82540 10.0.9.2
 }
@@ -83,12 +88,50 @@ netbsd_serve@an-interface-goes-on-while-its-driver-is-killed-every-second()
 netbsd_serve@a-disk-goes-on-while-its-driver-is-killed-every-second()
 {
 	local verifier
-	begin_disk --restart
+	begin_disk $disk --restart
 	write_and_verify "$block" "$kills" >"$scratch/fio" &
 	verifier=$!
-	note "$("$USRPCI_BUILD/tests/qemu/reincarnate" "$block" "$kills" 1000)"
+	"$USRPCI_BUILD/tests/qemu/reincarnate" "$block" "$kills" 1000 >"$scratch/killed"
 	wait $verifier || fail "a block is wrong, or could not be read"
-	grep -q 'err= 0' "$scratch/fio"
 	fails grep -q 'err= *[1-9]' "$scratch/fio"
+	note "ld(4), killed every second for $kills s: $(grep -c 'err= 0' "$scratch/fio") times 4 MiB verified, 0 errors, $(
+		<"$scratch/killed")"
 	end_disk
+}
+
+# behind PORT: the device in this slot.
+behind()
+{
+	basename "$(ls -d "/sys/bus/pci/devices/0000:00:$1.0/"0000:*)"
+}
+
+netbsd_serve@a-card-that-is-pulled-out-ends-its-interface()
+{
+	local net nic device status=0
+	device=$(behind 04)
+	begin_net "$device" 10.0.2.77
+	wait_for 60 ping -n -q -c 1 -W 1 10.0.2.2
+	monitor device_del nic2
+	wait $net || status=$?
+	cat "$scratch/net"
+	expect_same $status 1 "the exit status"
+	grep -q "$nic: the card is gone" "$scratch/net"
+	fails grep -q 'the next one follows' "$scratch/net"
+	[ ! -e "/sys/class/net/$nic" ]
+	[ ! -e "/sys/bus/pci/devices/$device" ]
+}
+
+netbsd_serve@a-disk-that-is-pulled-out-ends-its-server()
+{
+	local device status=0
+	device=$(behind 05)
+	begin_disk "$device" --restart
+	dd if="$block" of=/dev/null bs=64k count=16 iflag=direct status=none
+	monitor device_del disk1
+	wait_for 60 eval "[ ! -e /sys/bus/pci/devices/$device ]"
+	wait $server || status=$?
+	cat "$scratch/errors"
+	expect_same $status 1 "the exit status"
+	grep -q 'the disk is gone' "$scratch/errors"
+	allow_kernel_log 'nbd0'
 }
