@@ -67,7 +67,7 @@ bring_up()
 	give_to "$1" "${3:-e1000}"
 	wait_for 10 test -d "/sys/bus/pci/devices/$1/net"
 	nic=$(ls "/sys/bus/pci/devices/$1/net")
-	ip address add "$2/24" dev "$nic"
+	ip address replace "$2/24" dev "$nic"
 	ip link set "$nic" up
 }
 
