@@ -28,14 +28,3 @@ arm64_qemu@a-nic-is-driven-by-each-kind-of-interrupt()
 		grep 'interrupts: [1-9]' <<<"$output"
 	done
 }
-
-arm64_qemu@the-unit-tests-of-the-backend-pass()
-{
-	local name failed=''
-	for name in qemu qtest drv_qemu; do
-		"$USRPCI_BUILD/tests/unit/test_$name" >"$scratch/said" 2>&1 && continue
-		failed+=" $name"
-		grep -Ev '^ok|OK \]|RUN ' "$scratch/said"
-	done
-	[ -z "$failed" ] || fail "failed:$failed"
-}
