@@ -32,6 +32,7 @@
 #define IMC      0xd8
 #define RCTL     0x100
 #define TCTL     0x400
+#define RFCTL    0x5008 /* of the 82574L alone */
 
 /* Registers of USB's controllers: UHCI's ports, OHCI's, and EHCI's, which begin at CAPLENGTH. */
 #define UHCI_CLASS    0x0c0300
@@ -102,6 +103,16 @@ static int reset_8254x(struct usrpci_dev *dev)
 	static const struct write writes[] = {
 		{IMC, UINT32_MAX}, {RCTL, 0}, {TCTL, 0}, {CTRL, CTRL_RST}};
 	static const struct window window = {.width = 4, .size = TCTL + sizeof(uint32_t)};
+
+	return reset_by_writes(dev, &window, writes, ARRAY_SIZE(writes));
+}
+
+/* QEMU keeps the form of the descriptors too, and a driver that knows one form sets none. */
+static int reset_82574(struct usrpci_dev *dev)
+{
+	static const struct write writes[] = {
+		{IMC, UINT32_MAX}, {RCTL, 0}, {TCTL, 0}, {RFCTL, 0}, {CTRL, CTRL_RST}};
+	static const struct window window = {.width = 4, .size = RFCTL + sizeof(uint32_t)};
 
 	return reset_by_writes(dev, &window, writes, ARRAY_SIZE(writes));
 }
@@ -185,10 +196,12 @@ static int reset_virtio(struct usrpci_dev *dev)
 
 static int (*find(const struct usrpci_dev_info *info))(struct usrpci_dev *dev)
 {
-	static const uint16_t models_8254x[] = {0x1004, 0x100e, 0x100f, 0x10d3};
+	static const uint16_t models_8254x[] = {0x1004, 0x100e, 0x100f};
 
 	if (info->vendor == 0x1af4 && info->device >= 0x1000 && info->device <= 0x107f)
 		return reset_virtio;
+	if (info->vendor == 0x8086 && info->device == 0x10d3)
+		return reset_82574;
 	for (size_t i = 0; i < ARRAY_SIZE(models_8254x); i++)
 		if (info->vendor == 0x8086 && info->device == models_8254x[i])
 			return reset_8254x;

@@ -576,6 +576,13 @@ lend_run@resets-a-device-for-the-program()
 	printf '%s\n' "open $hot" "reset function" | expect_output "^ok" lend "$hot" -- "$USRPCI_BUILD/tests/qemu/probe"
 }
 
+# The settings are those of receive descriptors, of which a next driver may know one form alone.
+lend_run@a-driver-finds-no-settings-of-the-one-before()
+{
+	expect_output "^0x00000000$" lend "$hot" -- \
+		sh -c "usrpci -q bar $hot write 0 5008 8000 && usrpci -q bar $hot read 0 5008"
+}
+
 lend_run@gives-out-nothing-that-writes-to-configuration-space()
 {
 	keeper hold
