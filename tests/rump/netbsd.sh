@@ -97,60 +97,6 @@ netbsd@pings-by-82574l-while-its-pages-are-moved-and-loses-nothing()
 	pings_without_loss wm wm0 10.0.8.2/24 ping 10.0.8.1 "$pings"
 }
 
-install_usrpci()
-{
-	meson install -C "$USRPCI_BUILD" --no-rebuild >/dev/null
-	ldconfig
-	cd "$scratch" || exit
-	cp -r "$USRPCI_SOURCE/rump" .
-	unset LD_LIBRARY_PATH USRPCI_RUMP
-	sudo()
-	{
-		env "$@"
-	}
-}
-
-# commands_of SECTION: the first block of commands there in rump/README.md.
-commands_of()
-{
-	awk -v heading="## $1" '$0 == heading { inside = 1; next }
-		inside && /^    / { print; begun = 1; next }
-		begun { exit }' "$USRPCI_SOURCE/rump/README.md"
-}
-
-netbsd@starts-with-the-commands-of-the-readme()
-{
-	give_to $behind_gateway e1000
-	install_usrpci
-	commands_of "From a device to a driver of your own program" | sed 's/03:00.0/00:06.0/g' >commands
-	cat commands
-	. ./commands | tee said
-	grep -q "4 sent, 0 lost, " said
-	echo 32 >$huge_pages/nr_hugepages
-}
-
-netbsd@gives-linux-an-interface-with-the-commands-of-the-readme()
-{
-	local net status=0
-	give_to $behind_gateway e1000
-	wait_for 10 test -d "/sys/bus/pci/devices/$behind_gateway/net"
-	nic=$(ls "/sys/bus/pci/devices/$behind_gateway/net")
-	ip address add 10.0.2.77/24 dev "$nic"
-	ip link set "$nic" up
-	install_usrpci
-	commands_of "Linux uses a card that NetBSD drives" | sed "/make install/d; s/eth1/$nic/; s/sudo RUMP/exec env RUMP/" >commands
-	cat commands
-	. ./commands &
-	net=$!
-	wait_for 60 test -e "/sys/class/net/$nic/tun_flags"
-	wait_for 60 ping -n -q -c 1 -W 1 10.0.2.2
-	pgrep -f "usrpci-rump-net wm $behind_gateway"
-	kill -INT $net
-	wait $net || status=$?
-	expect_same $status 0
-	echo 32 >$huge_pages/nr_hugepages
-}
-
 netbsd@drives-two-nics-at-once-while-their-pages-are-moved()
 {
 	export USRPCI_RUMP=00:02.0,00:06.0
@@ -385,6 +331,41 @@ netbsd@drives-an-interface-of-linux()
 	"$counterpart" send 10.0.9.1:7002 "$bytes" | tee "$scratch/sent"
 	"$counterpart" receive 10.0.9.1:7003 "$bytes" | tee "$scratch/received"
 	note "$(cat "$scratch/sent" "$scratch/received")"
+	end_net $am82540 10.0.9.2
+}
+
+# Frames and blocks, all of them compared, at once; legacy virtio's under uio alone.
+netbsd@an-interface-and-a-disk-of-linux-work-for-a-long-time()
+{
+	local net nic end server='' sent=0
+	begin_net $am82540 10.0.9.2
+	wait_for 60 ping -n -q -c 1 -W 1 10.0.9.1
+	serve sink 7004
+	serve source 7005 $((1 << 20))
+	if [ "$driver" = uio_pci_generic ]; then
+		give_to $disk virtio-pci
+		find_plugin
+		start_server 00:04.0 --driver "$driver" --rump ld --restart
+		write_and_verify "$block" "$soak" >"$scratch/fio" &
+		verifier=$!
+	fi
+	end=$((SECONDS + soak))
+	while [ $SECONDS -lt $end ]; do
+		"$counterpart" send 10.0.9.1:7004 $((1 << 20)) >>"$scratch/sent"
+		"$counterpart" receive 10.0.9.1:7005 $((1 << 20)) >>"$scratch/received"
+		sent=$((sent + 1))
+	done
+	if [ -n "$server" ]; then
+		wait $verifier || fail "a block is wrong, or could not be read"
+		fails grep -q 'err= *[1-9]' "$scratch/fio"
+		note "$(grep -c 'err= 0' "$scratch/fio") times 4 MiB of a disk written and read again"
+		kill -TERM "$server"
+		wait "$server"
+		cat "$scratch/errors"
+		fails grep 'the next one follows' "$scratch/errors"
+	fi
+	note "$soak s, $sent MiB each way"
+	fails grep 'the next one follows' "$scratch/net"
 	end_net $am82540 10.0.9.2
 }
 
