@@ -291,6 +291,20 @@ static bool gave_up(struct usrpci_host *host, struct target *target, int error)
 	       !target->now.driver[0] && file_exists(host->ctx, PCI_DEVICES "/%s", target->name);
 }
 
+/*
+ * Before Linux 6.2 a virtual NVMe controller's memory for doorbells is freed when the last program
+ * closes its disk. If that is after the unbind, an Arm kernel has forgotten that the memory is an
+ * IOMMU's, and crashes.
+ */
+static bool must_be_closed_before(const struct target *target)
+{
+#ifdef __aarch64__
+	return target->info.iommu_group >= 0 && !strcmp(target->now.driver, "nvme");
+#else
+	return false;
+#endif
+}
+
 static int unbind(struct usrpci_host *host, struct target *target)
 {
 	char why[96], old[NAME_SIZE], path[PATH_SIZE];
@@ -304,6 +318,8 @@ static int unbind(struct usrpci_host *host, struct target *target)
 	error = check_free(host, target);
 	if (error)
 		return error;
+	if (target->hold && must_be_closed_before(target))
+		hold_end_disks(target->hold);
 	error = write_address(host, target, why, path);
 	if (error == -EUCLEAN)
 		return error;

@@ -172,10 +172,15 @@ bool hold_news(struct hold *hold, char text[HOLD_TEXT], char cure[HOLD_TEXT])
 	return error != 0;
 }
 
-void hold_end(struct hold *hold)
+void hold_end_disks(struct hold *hold)
 {
 	while (hold->disk_count > 0)
 		close(hold->disks[--hold->disk_count]);
+}
+
+void hold_end(struct hold *hold)
+{
+	hold_end_disks(hold);
 	free(hold->disks);
 	free(hold->names);
 	free(hold->interfaces);

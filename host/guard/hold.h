@@ -38,6 +38,9 @@ struct hold {
 int hold_keep(struct hold *hold, int fd);
 bool hold_has(const struct hold *hold, dev_t number);
 
+/* The disks are free from now on; what they were called is still known. */
+void hold_end_disks(struct hold *hold);
+
 /* Remembers a disk or partition, for hold_loops(). Returns 0 or -ENOMEM. */
 int hold_name(struct hold *hold, const struct leaf *disk);
 
