@@ -292,8 +292,8 @@ static bool gave_up(struct usrpci_host *host, struct target *target, int error)
 }
 
 /*
- * Before Linux 6.2 a virtual NVMe controller's memory for doorbells is freed when the last program
- * closes its disk. If that is after the unbind, an Arm kernel has forgotten that the memory is an
+ * Linux 6.1 frees a virtual NVMe controller's memory for doorbells when the last program closes its
+ * disk; 6.12 does so before. After the unbind, an Arm kernel has forgotten that the memory is an
  * IOMMU's, and crashes.
  */
 static bool must_be_closed_before(const struct target *target)

@@ -4,7 +4,7 @@
 /*
  * What was free when the guard looked must be free when the driver lets go. Until then the disks of
  * the device are open exclusively, so that the kernel refuses to mount them; and the kernel tells
- * what comes to its interfaces.
+ * what comes to its interfaces. Some kernels need the disks closed a moment before, see target.c.
  */
 
 #include <sys/types.h>
@@ -38,9 +38,6 @@ struct hold {
 int hold_keep(struct hold *hold, int fd);
 bool hold_has(const struct hold *hold, dev_t number);
 
-/* The disks are free from now on; what they were called is still known. */
-void hold_end_disks(struct hold *hold);
-
 /* Remembers a disk or partition, for hold_loops(). Returns 0 or -ENOMEM. */
 int hold_name(struct hold *hold, const struct leaf *disk);
 
@@ -60,5 +57,8 @@ int hold_listen(struct usrpci_host *host, struct hold *hold, const struct leaf *
  * there was any.
  */
 bool hold_news(struct hold *hold, char text[HOLD_TEXT], char cure[HOLD_TEXT]);
+
+/* The disks are free from now on; what they were called is still known. */
+void hold_end_disks(struct hold *hold);
 
 void hold_end(struct hold *hold);

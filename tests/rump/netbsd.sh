@@ -357,6 +357,7 @@ netbsd@an-interface-and-a-disk-of-linux-work-for-a-long-time()
 	done
 	if [ -n "$server" ]; then
 		wait $verifier || fail "a block is wrong, or could not be read"
+		grep -q 'err= 0' "$scratch/fio"
 		fails grep -q 'err= *[1-9]' "$scratch/fio"
 		note "$(grep -c 'err= 0' "$scratch/fio") times 4 MiB of a disk written and read again"
 		kill -TERM "$server"

@@ -31,7 +31,6 @@ setup()
 	END
 	chmod 755 /run/bin/sudo /run/bin/make
 	PATH=/run/bin:${PATH#"$USRPCI_BUILD/cli:"}
-	chmod a+x /root
 	cd "$USRPCI_SOURCE" || exit
 	wait_for 20 test -e /sys/bus/pci/devices/$card/net/eth1
 }
